@@ -1,0 +1,47 @@
+"""The commands. Each body is a few lines of calls into the rooms below; heavy imports happen inside them.
+
+Samples and data go to stdout, everything else to stderr. Exit codes: 0 done, 1 the data or the run is wrong,
+2 wrong command line, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+
+from .errors import SpelloutError
+from .version import __version__
+
+app = App(
+    name="spellout",
+    help="Give it a text file with one thing per line; it makes more like it.",
+    version=__version__,
+    version_flags=["--version"],
+    help_flags=["--help", "-h"],
+)
+
+
+def main() -> NoReturn:
+    """Run one command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; every failure a user can cause becomes a sentence on stderr and an exit code."""
+    try:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        print(f"spellout: {error}", file=sys.stderr)
+        return 2
+    except SpelloutError as error:
+        print(f"spellout: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("spellout: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
