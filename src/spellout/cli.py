@@ -24,7 +24,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from .data.lines import Lines
     from .training.run import Run
-    from .training.train import Trained
+    from .training.train import Prepared, Trained
 
 app = App(
     name="spellout",
@@ -82,10 +82,12 @@ def make(
     json
         One JSON object a line.
     """
-    from .training.run import save_run
+    from .training.run import check_place, save_run
 
     _check_count(count)
-    trained = _train(_read(file, encoding), data, model)
+    if out is not None:
+        check_place(out)
+    trained = _train(_prepare(file, encoding, data), model)
     if out is not None:
         save_run(trained.run, out)
     known = trained.prepared.split.known if trained.prepared else []
@@ -157,7 +159,7 @@ def train(
 
     check_place(out, overwrite)
     model = _with_order(model, order)
-    trained = _stream(file, data, model, encoding) if stream else _train(_read(file, encoding), data, model)
+    trained = _stream(file, data, model, encoding) if stream else _train(_prepare(file, encoding, data), model)
     save_run(trained.run, out, overwrite)
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
@@ -300,12 +302,11 @@ def compare(
     """
     from .models.table import parse_specification
     from .training.comparison import compare as rows_of
-    from .training.train import Prepared
 
     wanted = [name.strip() for name in models.split(",") if name.strip()]
     for name in wanted:
         parse_specification(name)  # a typing error in the last one should not cost the first one's training
-    prepared = Prepared.of(_read(file, encoding), data)
+    prepared = _prepare(file, encoding, data)
     rows = terminal.track(rows_of(prepared, wanted, on), len(wanted), "training")
     if json:
         for row in rows:
@@ -322,8 +323,6 @@ def _read(file: str | None, encoding: str | None) -> Lines:
         return Lines.bundled()
     with terminal.progress(_size(file), "reading") as advance:
         lines = Lines.read(file, encoding, advance)
-    if len(lines.distinct) < 10:
-        terminal.warn(f"{lines.name} holds only {len(lines.distinct)} different lines; expect little of the result")
     return lines
 
 
@@ -331,11 +330,23 @@ def _size(file: str) -> int | None:
     return os.path.getsize(file) if os.path.isfile(file) else None
 
 
-def _train(lines: Lines, data: DataConfig, model: str) -> Trained:
+def _prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepared:
+    from .data.splits import FEW_LINES
     from .training.train import Prepared
+
+    prepared = Prepared.of(_read(file, encoding), data)
+    if (different := len(prepared.lines.distinct)) < FEW_LINES:
+        terminal.warn(
+            f"{prepared.lines.name} holds only {different} different lines: the same ones train and judge, "
+            "so losses mean little"
+        )
+    return prepared
+
+
+def _train(prepared: Prepared, model: str) -> Trained:
     from .training.train import train as train_on
 
-    trained = train_on(Prepared.of(lines, data), model)
+    trained = train_on(prepared, model)
     terminal.print_training(trained)
     return trained
 
@@ -387,7 +398,7 @@ def _print_samples(
     if sampling.greedy:
         count, unlike, unique = 1, None, False
     if sampling.max_length is None:
-        sampling = replace(sampling, max_length=2 * run.longest_line + 10)
+        sampling = replace(sampling, max_length=2 * run.usual_length + 10)
     made = lines_of(run.model, run.vocabulary, sampling, accept=only(unlike=unlike, unique=unique))
     printed = 0
     for one in terminal.track(islice(made, count), count, "making"):

@@ -137,6 +137,8 @@ def _likely_encoding(raw: bytes) -> str | None:
 
 def _clean(text: str) -> str:
     """Trim every line, drop the blank ones, normalise line ends and characters."""
+    if not text:
+        return ""
     if text.isascii():
         space = np.frombuffer(text.encode("ascii"), np.uint8) <= 32
         if not (space[0] or (space[1:] & space[:-1]).any()) and text[-1] == "\n" and "\r" not in text:
@@ -154,5 +156,5 @@ def _nearest_name(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:
         return f"; the folder {path.parent} does not exist either"
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
     return f"; did you mean {path.parent / near[0]}?" if near else ""

@@ -180,6 +180,8 @@ class Words:
         """The words of some lines, sorted; those seen fewer than `min_count` times become one unknown word."""
         counts = Counter(word for line in lines for word in line.split())
         words = sorted(word for word, count in counts.items() if count >= min_count)
+        if not words:
+            raise DataError(f"no word stands {min_count} times or more in these lines; use a lower --min-count")
         return cls(words, unknown=len(words) < len(counts))
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:

@@ -22,6 +22,7 @@ from .ngram_counts import Columns, Counts, context_columns
 from .ngram_discounts import Discounts, closed_form
 from .ngram_levels import Level, build_levels, checked_level, walk
 
+_POSITIONS_AT_ONCE = 1 << 18
 _STORED = ("keys", "offsets", "tokens", "counts")
 Smoothing = Literal["fitted", "closed-form", "add-k"]
 
@@ -72,14 +73,12 @@ class NgramModel:
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
         """(B, T) token ids to (B, T, V) log-probabilities, float64, nats."""
-        rows = self._distributions(self._contexts(tokens))
+        rows = self._distributions(self.contexts_of(self._columns(tokens)))
         return np.log(rows).reshape(*tokens.shape, self.vocabulary_size)
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of each target after its tokens; only these are computed."""
-        contexts = self._contexts(tokens)
-        entries = self._entries(contexts, targets)
-        return np.log(self._chances(contexts, entries)).reshape(targets.shape)
+        return self._score(tokens, targets, leave_out=False)
 
     def nats_per_token(self, counts: Counts) -> float:
         """Minus the mean log-probability of counted n-grams, which may be of a higher order than the model."""
@@ -100,15 +99,13 @@ class NgramModel:
         `tokens` and `targets` (B, T) must be training lines: target t is what followed tokens 0..t there.
         Padding beyond the end of a line gives rows without meaning.
         """
-        contexts = self._contexts(tokens)
+        contexts = self.contexts_of(self._columns(tokens))
         rows = self._distributions(contexts, self._entries(contexts, targets))
         return np.log(rows).reshape(*tokens.shape, self.vocabulary_size)
 
     def leave_one_out_score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of training targets without their own occurrence: `leave_one_out`, picked."""
-        contexts = self._contexts(tokens)
-        entries = self._entries(contexts, targets)
-        return np.log(self._chances(contexts, entries, leave_out=True)).reshape(targets.shape)
+        return self._score(tokens, targets, leave_out=True)
 
     # Persistence.
 
@@ -145,10 +142,18 @@ class NgramModel:
 
     # The recursion over levels, for whole distributions and for single tokens.
 
-    def _contexts(self, tokens: np.ndarray) -> list[np.ndarray]:
-        """The id at each level of every position's context, (B * T,) each; -1 where it was not seen."""
-        columns = [column.ravel() for column in context_columns(tokens, self._past)]
-        return self.contexts_of(columns)
+    def _columns(self, tokens: np.ndarray) -> Columns:
+        """The context of every position, (B * T,) a column."""
+        return [column.ravel() for column in context_columns(tokens, self._past)]
+
+    def _score(self, tokens: np.ndarray, targets: np.ndarray, leave_out: bool) -> np.ndarray:
+        columns, wanted = self._columns(tokens), targets.ravel()
+        chances = np.empty(targets.size)
+        for start in range(0, targets.size, _POSITIONS_AT_ONCE):  # so that a huge line needs no huge tables
+            piece = slice(start, start + _POSITIONS_AT_ONCE)
+            contexts = self.contexts_of([column[piece] for column in columns])
+            chances[piece] = self._chances(contexts, self._entries(contexts, wanted[piece]), leave_out)
+        return np.log(chances).reshape(targets.shape)
 
     def contexts_of(self, columns: Columns) -> list[np.ndarray]:
         """The id at each level of contexts given as columns (N,), newest token first; -1 where not seen."""

@@ -6,6 +6,7 @@ so nothing is lost. Blocks are merged as they come: memory is bounded by the dis
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -65,18 +66,23 @@ class NgramCounter:
         return kept, Counts.merged(self._held) if self._held else None
 
 
-def model_of_counts(
+def fit_counts(
     counter: NgramCounter, config: NgramConfig, start: Discounts | None = None
-) -> tuple[NgramModel, float | None]:
-    """The model of everything counted, and the nats per token of the held-out part while it was held out."""
+) -> tuple[Discounts | None, float | None]:
+    """Discounts for what was counted, and the nats per token they give its held-out part; None without one."""
     kept, held_out = counter.parts()
     if held_out is None:
-        return NgramModel.estimate(kept, config), None
+        return None, None
     model = NgramModel.estimate(kept, config)
     if config.smoothing == "fitted":
         model = NgramModel(model.levels, fit(model.levels, held_out, start))
-    nats = model.nats_per_token(held_out)
-    return NgramModel.estimate(Counts.merged([kept, held_out]), config, model.discounts), nats
+    return model.discounts, model.nats_per_token(held_out)
+
+
+def model_of_counts(counter: NgramCounter, config: NgramConfig, discounts: Discounts | None) -> NgramModel:
+    """The model of everything counted, the held-out part too."""
+    discounts = discounts if config.smoothing == "fitted" else None
+    return NgramModel.estimate(Counts.merged([part for part in counter.parts() if part]), config, discounts)
 
 
 def train_ngram(stream: np.ndarray, vocabulary_size: int, config: NgramConfig) -> tuple[NgramModel, float | None]:
@@ -85,20 +91,18 @@ def train_ngram(stream: np.ndarray, vocabulary_size: int, config: NgramConfig) -
     Without a set order, orders are tried from 1 upwards until `WORSE_IN_A_ROW` bring nothing.
     """
     orders = range(1, HIGHEST_ORDER_TRIED + 1) if config.order is None else [config.order]
-    best: tuple[NgramModel, float | None] | None = None
-    start, worse = None, 0
+    best, worse, start = math.inf, 0, None
     for order in orders:
         counter = NgramCounter(order, hold_out=config.smoothing == "fitted" or config.order is None)
         counter.add(stream, vocabulary_size)
-        model, nats = model_of_counts(counter, config, start)
+        start, nats = fit_counts(counter, config, start)
         if nats is None and config.order is None:
             return train_ngram(stream, vocabulary_size, replace(config, order=ORDER_WITHOUT_HELD_OUT))
-        start = model.discounts
-        if best is None or nats is None or best[1] is None or nats < best[1] - counter.smallest_gain:
-            best, worse = (model, nats), 0
+        if nats is None or nats < best - counter.smallest_gain:
+            chosen, best, worse = (counter, start, nats), nats or 0.0, 0
         else:
             worse += 1
         if worse == WORSE_IN_A_ROW:
             break
-    assert best is not None
-    return best
+    counter, discounts, nats = chosen
+    return model_of_counts(counter, config, discounts), nats

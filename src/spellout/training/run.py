@@ -57,9 +57,9 @@ class Run:
     events: Sequence[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def longest_line(self) -> int:
-        """Tokens in the longest training line."""
-        return int(self.facts["longest_line"])
+    def usual_length(self) -> int:
+        """99 % of the training lines have at most so many tokens; lines made are cut at about twice as many."""
+        return int(self.facts["usual_length"])
 
 
 def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
@@ -112,7 +112,7 @@ def load_run(path: str | Path) -> Run:
         model = MODELS[config["model"]].model.restore(config["settings"], arrays)
         if model.vocabulary_size != vocabulary.size:
             raise ValueError("the vocabulary and the weights differ in size")
-        int(config["longest_line"])
+        int(config["usual_length"])
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:

@@ -20,7 +20,7 @@ from ..data.vocabulary import Vocabulary, build_vocabulary
 from ..errors import DataError, UsageError
 from ..generation.evaluation import Evaluation, evaluate
 from ..models.ngram import NgramConfig
-from ..models.ngram_training import NgramCounter, model_of_counts
+from ..models.ngram_training import NgramCounter, fit_counts, model_of_counts
 from ..models.table import parse_specification
 from .run import Run
 
@@ -45,11 +45,6 @@ class Prepared:
         seen = split.train if config.unit == "word" and config.min_count > 1 else lines.distinct
         vocabulary = build_vocabulary(seen, config.unit, config.min_count)
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train))
-
-    @property
-    def longest_line(self) -> int:
-        """Tokens in the longest training line."""
-        return int(np.diff(np.flatnonzero(self.stream == 0)).max()) - 1
 
 
 @dataclass(frozen=True)
@@ -84,12 +79,18 @@ def train(prepared: Prepared, specification: str) -> Trained:
             "dev": len(prepared.split.dev),
             "test": len(prepared.split.test),
         },
-        "longest_line": prepared.longest_line,
+        "usual_length": usual_length(prepared.stream),
         "results": {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": losses(dev)},
     }
     events = [{"event": "trained", "model": family.name, **model.settings(), **facts["results"]}]
     run = Run(family.name, model, prepared.vocabulary, prepared.split.train, facts, events)
     return Trained(run, seconds, dev, prepared)
+
+
+def usual_length(stream: np.ndarray) -> int:
+    """The 99th percentile of the lengths of a stream's lines, in tokens."""
+    lengths = np.diff(np.flatnonzero(stream == 0)) - 1
+    return int(np.quantile(lengths, 0.99, method="lower"))
 
 
 def losses(evaluation: Evaluation | None) -> dict[str, float] | None:
@@ -117,23 +118,23 @@ def train_streaming(
     order = config.order or ORDER_OF_STREAMS
     alphabet, digest = GrowingAlphabet(), hashlib.sha256()
     counter = NgramCounter(order, hold_out=config.smoothing == "fitted")
-    lines = longest = 0
+    lines = usual = 0
     for block in read_blocks(path, encoding, advance=advance):
         digest.update(block.encode())
         stream = alphabet.encode(block)
         counter.add(stream, alphabet.size)
-        ends = np.flatnonzero(stream == 0)
-        lines, longest = lines + len(ends) - 1, max(longest, int(np.diff(ends).max()) - 1)
+        lines, usual = lines + block.count("\n"), max(usual, usual_length(stream))
     if not lines:
         raise DataError(f"{path} holds no lines; give a text file with one thing per line")
     vocabulary, new_ids = alphabet.vocabulary()
     counter.renumber(new_ids)
-    model, held_out = model_of_counts(counter, config)
+    discounts, held_out = fit_counts(counter, config)
+    model = model_of_counts(counter, config, discounts)
     seconds = perf_counter() - start
     facts: dict[str, Any] = {
         "data": {"name": Path(path).name, "lines": lines, "fingerprint": digest.hexdigest()},
         "split": {"name": "none", "train": lines, "dev": 0, "test": 0},
-        "longest_line": longest,
+        "usual_length": usual,
         "results": {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": None},
     }
     events = [{"event": "trained", "model": "ngram", **model.settings(), **facts["results"]}]
