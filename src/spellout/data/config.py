@@ -20,6 +20,6 @@ class DataConfig:
     min_count: int = 1
     """With --unit word: words seen less often become one unknown word."""
     split: SplitName = "distinct"
-    """distinct: no line is in two parts; lecture: the course's split; none: train on every line."""
+    """distinct: no line is in two parts; lecture: the course's split; none: train on every line as it stands."""
     split_seed: int = 42
     """Another shuffle of the distinct lines."""

@@ -3,7 +3,7 @@
 `distinct` (the default) shuffles the distinct lines and cuts 80/10/10, so no line is in two parts. `lecture` is
 the split of "Neural Networks: Zero to Hero": all lines in file order, repeated ones included, shuffled by
 Python's `random` seeded with 42, cut 80/10/10; its numbers compare with the lectures', but a repeated line can
-be in training and in test. `none` trains on every distinct line and holds nothing back.
+be in training and in test. `none` trains on every line as it stands, repeated ones too, and holds nothing back.
 """
 
 from __future__ import annotations
@@ -48,9 +48,11 @@ def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Sp
             f"{lines.name} holds only one line ({_short(lines.distinct[0])}); "
             "give at least two different ones, one thing per line"
         )
-    texts = lines.in_file_order() if how == "lecture" else list(lines.distinct)
-    if how == "none" or len(texts) < FEW_LINES:
-        return Split(texts, [] if how == "none" else texts, [] if how == "none" else texts, how)
+    texts = list(lines.distinct) if how == "distinct" else lines.in_file_order()
+    if how == "none":
+        return Split(texts, [], [], how)
+    if len(texts) < FEW_LINES:
+        return Split(texts, texts, texts, how)
     random.Random(seed).shuffle(texts)
     first, second = int(0.8 * len(texts)), int(0.9 * len(texts))
     return Split(texts[:first], texts[first:second], texts[second:], how)

@@ -76,7 +76,8 @@ class Characters:
         self.unit: Unit = "char" if self.characters else "byte"
         self.size = 1 + len(self.characters) + len(self.bytes)
         self.dtype = smallest_dtype(self.size)
-        self._token_of_code = np.full(max(map(ord, ["\n", *self.characters])) + 2, -1, np.int32)
+        highest = max(map(ord, ["\n", *self.characters]))
+        self._token_of_code = np.full(max(highest + 2, 256), -1, np.int32)  # the last is nobody's
         self._token_of_code[[ord(character) for character in ("\n", *self.characters)]] = np.arange(
             1 + len(self.characters)
         )
@@ -117,7 +118,8 @@ class Characters:
             codes: np.ndarray = np.frombuffer(text.encode("ascii"), np.uint8)
         else:
             codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        tokens = self._token_of_code[np.minimum(codes, len(self._token_of_code) - 1)]
+            codes = np.minimum(codes, len(self._token_of_code) - 1)
+        tokens = self._token_of_code[codes]
         without = np.flatnonzero(tokens < 0)
         if not len(without):
             return tokens.astype(self.dtype)

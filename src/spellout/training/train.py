@@ -66,6 +66,7 @@ def train(prepared: Prepared, specification: str) -> Trained:
     seconds = perf_counter() - start
     dev = evaluate(model, prepared.vocabulary, prepared.split.dev) if prepared.split.dev else None
     facts: dict[str, Any] = {
+        "specification": specification,
         "data": {
             "name": Path(prepared.lines.name).name,
             "lines": len(prepared.lines),
@@ -132,6 +133,7 @@ def train_streaming(
     model = model_of_counts(counter, config, discounts)
     seconds = perf_counter() - start
     facts: dict[str, Any] = {
+        "specification": f"ngram:{order}:smoothing={config.smoothing}",
         "data": {"name": Path(path).name, "lines": lines, "fingerprint": digest.hexdigest()},
         "split": {"name": "none", "train": lines, "dev": 0, "test": 0},
         "usual_length": usual,
