@@ -13,10 +13,10 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from math import log
 
 from machine import machine
-
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
@@ -74,7 +74,7 @@ def main(path: str) -> None:
                 "order": trained.run.model.settings()["order"],
                 "dev_nats_per_char": round(trained.dev.nats_per_char, 4),
                 "parameters": trained.run.model.parameters,
-                "seconds": round(median_seconds(lambda model=model: train(prepared, model)), 4),
+                "seconds": round(median_seconds(partial(train, prepared, model)), 4),
             }
         begin = time.perf_counter()
         baseline = lecture_bigram(prepared.split.train, prepared.split.dev)

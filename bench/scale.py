@@ -20,7 +20,6 @@ from itertools import islice
 from pathlib import Path
 
 from machine import machine, timed
-
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig

@@ -32,6 +32,7 @@ app = App(
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
+    suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted
 )
 
 _STDIN = "\0standard input"  # a lone "-" would be taken for an option
@@ -304,6 +305,8 @@ def compare(
     from .training.comparison import compare as rows_of
 
     wanted = [name.strip() for name in models.split(",") if name.strip()]
+    if not wanted:
+        raise UsageError("--models: name at least one model, such as ngram:5")
     for name in wanted:
         parse_specification(name)  # a typing error in the last one should not cost the first one's training
     prepared = _prepare(file, encoding, data)

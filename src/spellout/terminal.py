@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -30,7 +31,7 @@ T = TypeVar("T")
 PATIENCE = 1.0
 """Seconds before a progress bar appears."""
 LETTERS_SHOWN = 40
-_SHADES = " ·░▒▓█"
+_SHADES = "·░▒▓█"
 
 
 def stdout() -> Console:
@@ -69,18 +70,35 @@ def print_json(content: dict[str, Any]) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], left: Sequence[str] = ()) -> None:
-    """A table on stdout; columns are right-aligned but for those named in `left`. Piped: tab-separated."""
+    """A table on stdout; columns are right-aligned but for those named in `left`, which may wrap.
+
+    Piped: tab-separated. On a terminal too narrow for the table: a block of lines for each row.
+    """
     if not sys.stdout.isatty():
         print_line("\t".join(columns))
         for row in rows:
             print_line("\t".join(str(cell) for cell in row))
         return
+    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    needed = sum(
+        2 + max([cell_len(name), *(row[i].cell_len for row in cells if name not in left)])
+        for i, name in enumerate(columns)
+    )
+    console = stdout()
+    if needed > console.width:
+        for row in cells:
+            for name, cell in zip(columns, row, strict=True):
+                console.print(Text(f"{name:<12} ", style="bold") + cell)
+            console.print()
+        return
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, justify="left" if column in left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    stdout().print(table)
+    for name in columns:
+        table.add_column(
+            name, justify="left" if name in left else "right", no_wrap=name not in left, overflow="fold"
+        )
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
 
 
 def track(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
@@ -132,26 +150,27 @@ def surprise_bar(bits: float, width: int = 12, full: float = 12.0) -> Text:
 
 
 def print_bigrams(letters: Sequence[str], table: np.ndarray) -> None:
-    """The bigram table as a picture on stdout: a row is a letter, a column the next one, dark is frequent.
+    """The bigram table as a picture on stdout: a row is a letter, a column the next one, full is always.
 
     `table` (L + 1, L + 1) holds counts, boundary first; each row is drawn relative to its own total.
     """
     console = stdout()
-    room = max(1, (console.width - 4) // 2 if console.is_terminal else len(letters) + 1)
-    names = ["␤", *letters][:room]
-    console.print(Text("    " + " ".join(names), style="bold"), soft_wrap=True)
-    coloured = console.is_terminal and not console.no_color
+    room = max(1, (console.width - 4) // 2) if console.is_terminal else len(letters) + 1
+    names = ["¶", *letters][:room]
+    names = [name + " " * (2 - cell_len(name)) for name in names]  # every letter two cells wide
+    console.print(Text("    " + "".join(names), style="bold"))
     for i, name in enumerate(names):
-        row = Text(f"  {name} ", style="bold")
-        largest = max(1, int(table[i].sum()))
-        for count in table[i, : len(names)].tolist():
-            share = (count / largest) ** 0.5  # the eye sees small shares too
-            if coloured:
-                level = round(255 - 200 * share)
-                row.append("  ", style=f"on rgb({level},{level},255)" if count else "")
-            else:
-                row.append(_SHADES[0 if not count else 1 + min(4, int(share * 6))] * 2)
-        console.print(row, soft_wrap=True)
+        total = max(1, int(table[i].sum()))
+        cells = "".join(2 * _shade(count / total) for count in table[i, : len(names)].tolist())
+        console.print(Text(f"  {name}", style="bold") + Text(cells, style="not bold cyan"))
+    if len(names) <= len(letters):
+        note(f"the terminal has room for {len(names) - 1} of {len(letters)} letters")
+
+
+def _shade(share: float) -> str:
+    if not share:
+        return " "
+    return _SHADES[min(len(_SHADES) - 1, int(share**0.5 * 6))]  # the eye sees small shares too
 
 
 def print_sample(row: dict[str, Any], as_json: bool) -> None:
@@ -200,8 +219,16 @@ def print_summary(summary: Summary, floor: Row | None) -> None:
     ]
     if floor:
         rows.append(("floor", f"an n-gram reaches {_losses(floor)} on dev lines: a model must do better"))
+    if not sys.stdout.isatty():
+        for name, text in rows:
+            print_line(f"{name:<13}{text}")
+        return
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
     for name, text in rows:
-        stdout().print(Text(f"{name:<13}", style="bold") + Text(text, style="not bold"))
+        grid.add_row(name, Text(text))
+    stdout().print(grid)
 
 
 def _short(text: str, width: int = 60) -> str:
@@ -231,15 +258,15 @@ def print_steps(steps: Sequence[Step]) -> None:
         return "  ".join(f"{symbol} {probability:.2f}" for symbol, probability in step.expected)
 
     print_table(
-        ["letter", "probability", "bits", "", "rank", "likeliest here"],
+        ["letter", "chance", "bits", "surprise", "rank", "likeliest here"],
         (
             [s.symbol, f"{s.probability:.4f}", f"{s.bits:.2f}", surprise_bar(s.bits), str(s.rank), expected(s)]
             for s in steps
         ),
-        left=["letter", "", "likeliest here"],
+        left=["letter", "surprise", "likeliest here"],
     )
     bits = sum(step.bits for step in steps)
-    note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter; ␤ is the end of the line")
+    note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter; ¶ is the end of the line")
 
 
 def print_comparison(rows: Sequence[Row]) -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import clean_line, clean_lines
 
 from spellout.data.lines import Lines
 from spellout.data.splits import split_lines
 from spellout.data.summary import Summary, bigram_table
 from spellout.errors import DataError, UsageError
+from strategies import clean_line, clean_lines
 
 
 @given(clean_lines)

@@ -5,11 +5,11 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import any_line, clean
 
 from spellout.data import reading
 from spellout.data.reading import read_blocks
 from spellout.errors import DataError, UsageError
+from strategies import any_line, clean
 
 
 def read(path, **options):
@@ -91,7 +91,7 @@ def test_a_missing_file_names_the_nearest_one(tmp_path):
         read(tmp_path / "line.txt")
     with pytest.raises(DataError, match=r"no such file$"):
         read(tmp_path / "quite different")
-    with pytest.raises(DataError, match="folder .* does not exist"):
+    with pytest.raises(DataError, match=r"folder .* does not exist"):
         read(tmp_path / "nowhere" / "lines.txt")
     with pytest.raises(DataError, match="is a folder"):
         read(tmp_path)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import letter_lines
 
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
@@ -17,6 +16,7 @@ from spellout.models.ngram import NgramConfig, NgramModel
 from spellout.models.ngram_counts import Counts
 from spellout.models.ngram_discounts import Discounts
 from spellout.training.train import Prepared, train
+from strategies import letter_lines
 
 orders = st.integers(1, 5)
 
@@ -57,7 +57,7 @@ class DictionaryKneserNey:
             total = sum(followers.values())
             if total + theta == 0:
                 continue
-            count = followers[token] if token in followers else 0
+            count = followers.get(token, 0)
             mass = theta + sum(amounts[min(c, 3)] for c in followers.values())
             lower = (count - amounts[min(count, 3)] + mass * lower) / (total + theta)
         return lower
@@ -176,3 +176,15 @@ def test_a_large_vocabulary_needs_no_large_tables():
     assert run.model.parameters < 100_000
     rows = run.model.log_probabilities(prepared.stream[None, :4])
     np.testing.assert_allclose(np.exp(rows).sum(axis=-1), 1.0, atol=1e-9)
+
+
+def test_an_order_longer_than_every_line_is_no_trouble():
+    for smoothing in ("fitted", "closed-form", "add-k"):
+        vocabulary, stream, _ = encoded(["a", "b", "ab", "a", "b", "a"])
+        counts = Counts.of(stream, 9, vocabulary.size)
+        model = NgramModel.estimate(counts, NgramConfig(order=9, smoothing=smoothing))
+        for rows in (
+            model.log_probabilities(stream[None]),
+            model.leave_one_out(stream[None, :-1], stream[None, 1:]),
+        ):
+            np.testing.assert_allclose(np.exp(rows).sum(axis=-1), 1.0, atol=1e-12)

@@ -4,20 +4,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import letter_lines
 
 from spellout.data.vocabulary import build_vocabulary
 from spellout.models.ngram_counts import Counts, context_columns, count_rows
 from spellout.models.ngram_discounts import _Objective, closed_form, fit
 from spellout.models.ngram_levels import build_levels
 from spellout.models.ngram_training import NgramCounter
+from strategies import letter_lines
 
 
 def table_of(counts):
     return dict(zip(zip(*(c.tolist() for c in counts.columns), strict=True), counts.counts.tolist(), strict=True))
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=40), st.sampled_from([4, 2000, 2**21, 2**30]))
+@given(
+    st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=40), st.sampled_from([4, 2000, 2**21, 2**30])
+)
 def test_equal_rows_are_counted_however_wide_they_are(rows, size):
     columns = [np.array(column, np.uint32) for column in zip(*rows, strict=True)]
     distinct, counts = count_rows(columns, size)
@@ -58,7 +60,9 @@ def test_blocks_counted_apart_are_counted_together(blocks, order, hold_out):
 def test_renumbered_counts_are_the_counts_of_renumbered_tokens(lines, order, new):
     stream = build_vocabulary(["abc"]).encode(lines)
     new_ids = np.array([0, *new], np.uint8)
-    assert table_of(Counts.of(stream, order, 4).renumbered(new_ids)) == table_of(Counts.of(new_ids[stream], order, 4))
+    assert table_of(Counts.of(stream, order, 4).renumbered(new_ids)) == table_of(
+        Counts.of(new_ids[stream], order, 4)
+    )
 
 
 def test_closed_form_discounts_are_chen_and_goodmans():

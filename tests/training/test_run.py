@@ -1,5 +1,6 @@
 import json
 import shutil
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
-from spellout.errors import DataError, RunError, SpelloutError, UsageError
+from spellout.errors import DataError, RunError, UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.models.ngram import NgramConfig
 from spellout.training.comparison import compare, floor
@@ -64,7 +65,7 @@ def test_nothing_is_left_beside_a_run(folder):
 
 def test_another_run_is_in_the_way_unless_overwritten(trained, folder):
     before = (folder / "config.json").read_bytes()
-    with pytest.raises(RunError, match="already holds a run.*--overwrite"):
+    with pytest.raises(RunError, match=r"already holds a run.*--overwrite"):
         save_run(trained.run, folder)
     assert (folder / "config.json").read_bytes() == before
     save_run(trained.run, folder, overwrite=True)
@@ -134,11 +135,8 @@ def test_damage_is_refused_or_harmless_but_never_a_crash(tmp_path_factory, name,
     start = int(place * len(content))
     content[start : start + len(garbage)] = garbage
     (folder / name).write_bytes(content)
-    try:
-        run = load_run(folder)
-        run.model.log_probabilities(np.zeros((1, 1), int))
-    except SpelloutError as error:
-        assert str(folder) in str(error)
+    with suppress(RunError):
+        load_run(folder).model.log_probabilities(np.zeros((1, 1), int))
     shutil.rmtree(folder)
 
 

@@ -150,9 +150,9 @@ class Characters:
         return [_strict(line) for line in raw.split(b"\n")]
 
     def symbol(self, token: int) -> str:
-        """The character, `␤` for the boundary, `<0xE9>` for a byte."""
+        """The character, `¶` for the boundary, `<0xE9>` for a byte."""
         if token == 0:
-            return "␤"
+            return "¶"
         if token <= len(self.characters):
             return self.characters[token - 1]
         return f"<0x{self.bytes[token - 1 - len(self.characters)]:02X}>"
@@ -171,7 +171,7 @@ class Words:
         self.words = list(words)
         self.unknown = unknown
         self.never_sampled: tuple[int, ...] = (1,) if unknown else ()
-        self._symbols = ["␤", *([UNKNOWN_WORD] if unknown else []), *self.words]
+        self._symbols = ["¶", *([UNKNOWN_WORD] if unknown else []), *self.words]
         self.size = len(self._symbols)
         self.dtype = smallest_dtype(self.size)
         first = 2 if unknown else 1
@@ -213,7 +213,7 @@ class Words:
         return lines
 
     def symbol(self, token: int) -> str:
-        """The word, `␤` for the boundary, `<unknown>` for the unknown word."""
+        """The word, `¶` for the boundary, `<unknown>` for the unknown word."""
         return self._symbols[token]
 
     def to_json(self) -> dict[str, Any]:

@@ -182,7 +182,7 @@ class NgramModel:
             if leave_out and gone:
                 own, without = leave_out[depth][places], gone[depth][places]
                 counts = counts - (without[owners] & (entries == own[owners]))
-                total, lower = self._weights(depth, here, level.counts[own], without)
+                total, lower = self._weights(depth, here, level.counts_of(own), without)
             else:
                 total, lower = self._weights(depth, here)
             rows[places] *= lower[:, None]
@@ -198,7 +198,7 @@ class NgramModel:
         for depth, level in enumerate(self.levels):
             places = np.flatnonzero(contexts[depth] >= 0)
             here, own = contexts[depth][places], entries[depth][places]
-            counts = np.where(own >= 0, level.counts[own], 0)
+            counts = level.counts_of(own)
             if gone:
                 without = gone[depth][places]
                 total, lower = self._weights(depth, here, counts, without)
@@ -241,7 +241,7 @@ class NgramModel:
         for level, own in zip(reversed(self.levels), reversed(entries), strict=True):
             seen = own >= 0
             gone.append(seen & reaches)
-            reaches = np.where(seen, gone[-1] & (level.counts[own] == 1), reaches)
+            reaches = np.where(seen, gone[-1] & (level.counts_of(own) == 1), reaches)
         return gone[::-1]
 
 

@@ -66,8 +66,8 @@ class _Objective:
         for level, ids in zip(levels, walk(levels, contexts or [targets]), strict=False):
             places = np.flatnonzero(ids >= 0)
             entries = level.find_entries(ids[places], targets[places])
-            counts = np.where(entries >= 0, level.counts[entries], 0).astype(np.float64)
-            one_hot = np.eye(4)[level.classes(entries)][:, 1:]
+            counts = level.counts_of(entries)
+            one_hot = np.eye(4)[np.minimum(counts, 3)][:, 1:]
             here = ids[places]
             self.rows.append((places, counts, one_hot, level.totals[here], level.kinds[here][:, 1:]))
 

@@ -40,13 +40,14 @@ class Level:
         contexts = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths)
         self.entry_keys = contexts * np.uint64(self.vocabulary_size) + self.tokens
         self.totals = np.add.reduceat(self.counts, self.offsets[:-1]).astype(np.float64)
-        classes = self.classes(np.arange(len(self.counts)))
-        place = contexts.astype(np.int64) * 4 + classes
+        place = contexts.astype(np.int64) * 4 + np.minimum(self.counts, 3)
         self.kinds = np.bincount(place, minlength=4 * len(lengths)).reshape(-1, 4).astype(np.float64)
 
-    def classes(self, entries: np.ndarray) -> np.ndarray:
-        """1, 2 or 3 (three and more) for each entry, 0 where `entries` is -1: the discount that applies."""
-        return np.where(entries >= 0, np.minimum(self.counts[entries], 3), 0)
+    def counts_of(self, entries: np.ndarray) -> np.ndarray:
+        """The count of each entry, 0 where `entries` is -1."""
+        if not len(self.counts):  # no line is as long as this level's contexts
+            return np.zeros(len(entries), np.int64)
+        return np.where(entries >= 0, self.counts[entries], 0)
 
     def find_contexts(self, suffixes: np.ndarray, oldest: np.ndarray) -> np.ndarray:
         """Ids (N,) of the contexts made of a known suffix (id, -1: none) and one older token; -1 if not seen."""
