@@ -11,7 +11,22 @@ from importlib import import_module
 from .version import __version__
 
 _HOME = {  # public name -> the module that defines it
+    "DataConfig": "data.config",
+    "Lines": "data.lines",
+    "MarkovSource": "data.markov",
+    "NgramConfig": "models.ngram",
+    "NgramModel": "models.ngram",
+    "Prepared": "training.train",
+    "Run": "training.run",
+    "SamplingConfig": "generation.config",
     "SpelloutError": "errors",
+    "evaluate": "generation.evaluation",
+    "load_run": "training.run",
+    "nearest": "generation.novelty",
+    "sample": "generation.sampling",
+    "save_run": "training.run",
+    "score_lines": "generation.scoring",
+    "train": "training.train",
 }
 
 __all__ = ["__version__", *_HOME]
