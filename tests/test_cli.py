@@ -276,7 +276,7 @@ def test_an_interrupt_is_exit_code_130_and_loses_no_line_made(names_file, tmp_pa
             stderr=subprocess.PIPE,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
-        while not out.stat().st_size:
+        while not out.stat().st_size and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
@@ -351,14 +351,34 @@ def test_colour_only_on_a_terminal_that_wants_it(screen, run_folder, command):
 
 
 def test_progress_appears_on_a_terminal_after_a_second(screen, monkeypatch):
+    def slowly():
+        for i in range(3):
+            time.sleep(0.1)
+            yield i
+
+    for total in (3, None):
+        monkeypatch.setattr(terminal, "PATIENCE", 0.01)
+        _, err = screen(80)
+        assert list(terminal.track(slowly(), total, "counting")) == [0, 1, 2]
+        assert "counting" in err.getvalue()
+        monkeypatch.setattr(terminal, "PATIENCE", 60.0)
+        _, err = screen(80)
+        assert list(terminal.track(slowly(), total, "counting")) == [0, 1, 2]
+        assert err.getvalue() == ""
+
+
+def test_lines_made_go_to_stdout_whatever_the_progress_bar_does(screen, names_file, monkeypatch):
     monkeypatch.setattr(terminal, "PATIENCE", 0.0)
     _, err = screen(80)
-    assert list(terminal.track(iter(range(3)), 3, "counting")) == [0, 1, 2]
-    assert "counting" in err.getvalue()
-    monkeypatch.setattr(terminal, "PATIENCE", 60.0)
-    _, err = screen(80)
-    assert list(terminal.track(iter(range(3)), 3, "counting")) == [0, 1, 2]
-    assert err.getvalue() == ""
+    out = io.StringIO()  # a file, while stderr is a terminal
+    monkeypatch.setattr("sys.stdout", out)
+    shown("make", names_file, "-n", 20_000, "--no-unique", "--no-novel")
+    assert "making" in err.getvalue()
+    assert len(out.getvalue().splitlines()) == 20_000
+    out, err = screen(80)
+    shown("make", names_file, "-n", 20_000, "--no-unique", "--no-novel")
+    assert "making" not in err.getvalue()
+    assert len(out.getvalue().splitlines()) == 20_000
 
 
 def test_progress_is_quiet_when_piped(monkeypatch, capsys):

@@ -310,7 +310,7 @@ def compare(
     for name in wanted:
         parse_specification(name)  # a typing error in the last one should not cost the first one's training
     prepared = _prepare(file, encoding, data)
-    rows = terminal.track(rows_of(prepared, wanted, on), len(wanted), "training")
+    rows = terminal.track(rows_of(prepared, wanted, on), len(wanted), "training", printing=json)
     if json:
         for row in rows:
             terminal.print_json(row.to_json())
@@ -337,7 +337,9 @@ def _prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepar
     from .data.splits import FEW_LINES
     from .training.train import Prepared
 
-    prepared = Prepared.of(_read(file, encoding), data)
+    lines = _read(file, encoding)
+    with terminal.progress(None, "splitting and encoding"):
+        prepared = Prepared.of(lines, data)
     if (different := len(prepared.lines.distinct)) < FEW_LINES:
         terminal.warn(
             f"{prepared.lines.name} holds only {different} different lines: the same ones train and judge, "
@@ -349,7 +351,8 @@ def _prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepar
 def _train(prepared: Prepared, model: str) -> Trained:
     from .training.train import train as train_on
 
-    trained = train_on(prepared, model)
+    with terminal.progress(None, "training") as advance:
+        trained = train_on(prepared, model, tell=lambda event: advance(1, terminal.sentence(event)))
     terminal.print_training(trained)
     return trained
 
@@ -404,7 +407,7 @@ def _print_samples(
         sampling = replace(sampling, max_length=2 * run.usual_length + 10)
     made = lines_of(run.model, run.vocabulary, sampling, accept=only(unlike=unlike, unique=unique))
     printed = 0
-    for one in terminal.track(islice(made, count), count, "making"):
+    for one in terminal.track(islice(made, count), count, "making", printing=True):
         row: dict[str, Any] = {"line": one.text, "complete": one.complete}
         if near is not None:
             row["nearest"], row["distance"] = nearest(one.text, near)

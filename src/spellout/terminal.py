@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from threading import Timer
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .data.vocabulary import Vocabulary
     from .generation.evaluation import Evaluation
     from .generation.scoring import Score, Step
+    from .models.contract import Event
     from .training.comparison import Row
     from .training.train import Trained
 
@@ -101,45 +102,55 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], le
     console.print(table)
 
 
-def track(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
-    """Pass items through, with a progress bar and the time left once it takes over a second."""
-    with progress(total, label) as advance:
+class Advance(Protocol):
+    """Says that so much more is done, and what is being done now."""
+
+    def __call__(self, amount: int, label: str | None = None) -> None:
+        """Move on."""
+        ...
+
+
+def track(items: Iterable[T], total: int | None, label: str, printing: bool = False) -> Iterator[T]:
+    """Pass items through and show how many of them are done (see `progress`)."""
+    with progress(total, label, printing) as advance:
         for item in items:
             yield item
             advance(1)
 
 
 @contextmanager
-def progress(total: int | None, label: str) -> Iterator[Callable[[int], None]]:
-    """Give a function to report progress to; a bar appears on a terminal after a second, and goes at the end."""
-    if not sys.stderr.isatty():
-        yield lambda amount: None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+def progress(total: int | None, label: str, printing: bool = False) -> Iterator[Advance]:
+    """Give a function to report progress to.
 
+    On a terminal, what takes over a second shows a bar and the time left, or the time taken where the total is
+    unknown; it vanishes at the end. With `printing`, lines go to stdout meanwhile: on a terminal they are
+    progress enough, and a bar would get in their way.
+    """
+    if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
+        yield lambda amount, label=None: None
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    known = [BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()]
+    columns = known if total else [SpinnerColumn(), TimeElapsedColumn()]
     bar = Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%") if total else TextColumn("{task.completed:,.0f}"),
-        TimeRemainingColumn(),
+        *columns,
         console=stderr(),
         transient=True,
+        redirect_stdout=False,  # redirected, our data would be drawn above the bar and not reach a file
+        redirect_stderr=False,
     )
     task = bar.add_task(label, total=total)
-    began, shown = monotonic(), False
-
-    def advance(amount: int) -> None:
-        nonlocal shown
-        bar.advance(task, amount)
-        if not shown and monotonic() - began > PATIENCE:
-            bar.start()
-            shown = True
-
+    patience = Timer(PATIENCE, bar.start)
+    patience.daemon = True
+    patience.start()
     try:
-        yield advance
+        yield lambda amount, label=None: bar.update(task, advance=amount, description=label)
     finally:
-        if shown:
-            bar.stop()
+        patience.cancel()
+        patience.join()
+        bar.stop()
 
 
 def surprise_bar(bits: float, width: int = 12, full: float = 12.0) -> Text:
@@ -181,6 +192,13 @@ def print_sample(row: dict[str, Any], as_json: bool) -> None:
         print_line(f"{row['line']}\t{row['nearest']}\t{row['distance']}")
     else:
         print_line(row["line"])
+
+
+def sentence(event: Event) -> str:
+    """What happens, in a few words for the progress line."""
+    if event["event"] == "order" and event["held_out_nats_per_token"]:
+        return f"training: order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
+    return "training"
 
 
 def print_training(trained: Trained) -> None:

@@ -55,7 +55,8 @@ def test_the_folder_explains_itself_and_holds_no_code(folder, names, trained):
     assert config["data"]["fingerprint"] == names.fingerprint
     assert config["split"] == {"name": "distinct", "seed": 42, "train": 2400, "dev": 300, "test": 300}
     assert config["results"]["dev"]["nats_per_char"] == trained.dev.nats_per_char
-    assert json.loads((folder / "log.jsonl").read_text("utf-8"))["event"] == "trained"
+    events = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [event["event"] for event in events] == ["order", "trained"]
     assert len((folder / "train.txt").read_text("utf-8").splitlines()) == 2400
 
 

@@ -8,9 +8,14 @@ on the right with anything. Evaluation, sampling, scoring and comparison are wri
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 import numpy as np
+
+Event = dict[str, Any]
+"""Something that happened in a training, as one JSON object: `event` names it."""
+Listener = Callable[[Event], None]
 
 
 class Reader(Protocol):

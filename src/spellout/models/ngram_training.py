@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from .contract import Listener
 from .ngram import NgramConfig, NgramModel
 from .ngram_counts import Counts
 from .ngram_discounts import Discounts, fit
@@ -85,7 +86,9 @@ def model_of_counts(counter: NgramCounter, config: NgramConfig, discounts: Disco
     return NgramModel.estimate(Counts.merged([part for part in counter.parts() if part]), config, discounts)
 
 
-def train_ngram(stream: np.ndarray, vocabulary_size: int, config: NgramConfig) -> tuple[NgramModel, float | None]:
+def train_ngram(
+    stream: np.ndarray, vocabulary_size: int, config: NgramConfig, tell: Listener
+) -> tuple[NgramModel, float | None]:
     """Train on one stream `0 line 0 line 0`; with the nats per token on its held-out lines, if some were held out.
 
     Without a set order, orders are tried from 1 upwards until `WORSE_IN_A_ROW` bring nothing.
@@ -97,7 +100,8 @@ def train_ngram(stream: np.ndarray, vocabulary_size: int, config: NgramConfig) -
         counter.add(stream, vocabulary_size)
         start, nats = fit_counts(counter, config, start)
         if nats is None and config.order is None:
-            return train_ngram(stream, vocabulary_size, replace(config, order=ORDER_WITHOUT_HELD_OUT))
+            return train_ngram(stream, vocabulary_size, replace(config, order=ORDER_WITHOUT_HELD_OUT), tell)
+        tell({"event": "order", "order": order, "held_out_nats_per_token": nats})
         if nats is None or nats < best - counter.smallest_gain:
             chosen, best, worse = (counter, start, nats), nats or 0.0, 0
         else:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from ..errors import UsageError
-from .contract import LanguageModel
+from .contract import LanguageModel, Listener
 from .ngram import NgramConfig, NgramModel
 from .ngram_training import train_ngram
 
@@ -31,8 +31,9 @@ class Family:
     """The config field that a bare number in a specification sets."""
     config: type[Any]
     model: type[LanguageModel]
-    train: Callable[[np.ndarray, int, Any], tuple[LanguageModel, float | None]]
-    """From a stream, the vocabulary's size and a config to a model and its nats per held-out training token."""
+    train: Callable[[np.ndarray, int, Any, Listener], tuple[LanguageModel, float | None]]
+    """From a stream, the vocabulary's size, a config and a listener to a model and its nats per held-out
+    training token (None if none was held out)."""
 
 
 MODELS = {

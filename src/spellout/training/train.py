@@ -19,6 +19,7 @@ from ..data.splits import Split, split_lines
 from ..data.vocabulary import Vocabulary, build_vocabulary
 from ..errors import DataError, UsageError
 from ..generation.evaluation import Evaluation, evaluate
+from ..models.contract import Event, Listener
 from ..models.ngram import NgramConfig
 from ..models.ngram_training import NgramCounter, fit_counts, model_of_counts
 from ..models.table import parse_specification
@@ -58,11 +59,20 @@ class Trained:
     """What it was trained on; None after streaming."""
 
 
-def train(prepared: Prepared, specification: str) -> Trained:
-    """Train one model on the training lines and evaluate it on the dev lines."""
+def train(prepared: Prepared, specification: str, tell: Listener = lambda event: None) -> Trained:
+    """Train one model on the training lines and evaluate it on the dev lines.
+
+    `tell` hears every event as it happens; the run's log keeps them all.
+    """
+    events: list[Event] = []
+
+    def publish(event: Event) -> None:
+        events.append(event)
+        tell(event)
+
     family, config = parse_specification(specification)
     start = perf_counter()
-    model, held_out = family.train(prepared.stream, prepared.vocabulary.size, config)
+    model, held_out = family.train(prepared.stream, prepared.vocabulary.size, config, publish)
     seconds = perf_counter() - start
     dev = evaluate(model, prepared.vocabulary, prepared.split.dev) if prepared.split.dev else None
     facts: dict[str, Any] = {
@@ -83,7 +93,7 @@ def train(prepared: Prepared, specification: str) -> Trained:
         "usual_length": usual_length(prepared.stream),
         "results": {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": losses(dev)},
     }
-    events = [{"event": "trained", "model": family.name, **model.settings(), **facts["results"]}]
+    publish({"event": "trained", "model": family.name, **model.settings(), **facts["results"]})
     run = Run(family.name, model, prepared.vocabulary, prepared.split.train, facts, events)
     return Trained(run, seconds, dev, prepared)
 
