@@ -12,6 +12,18 @@ from .version import __version__
 
 _HOME = {  # public name -> the module that defines it
     "SpelloutError": "errors",
+    "Value": "autograd.value",
+    "grad": "autograd.gradients",
+    "hessian": "autograd.gradients",
+    "operation": "autograd.ops",
+    "gradcheck": "autograd.gradcheck",
+    "check_rules": "autograd.gradcheck",
+    "draw": "autograd.drawing",
+    "explain": "autograd.explain",
+    "Module": "nn.module",
+    "Neuron": "nn.layers",
+    "Layer": "nn.layers",
+    "MLP": "nn.layers",
 }
 
 __all__ = ["__version__", *_HOME]

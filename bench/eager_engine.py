@@ -1,0 +1,120 @@
+"""One training step of micrograd's own demo: the micrograd package and spellout's eager engine, in one run.
+
+Two moons, MLP(2, [16, 16, 1]), 100 samples, hinge loss + L2 penalty; forward, backward, update, with each engine's
+default settings (garbage collector on). Both start from the same weights and must reach the same loss.
+
+    pip install 'spellout[bench]'
+    taskset -c 1 python bench/eager_engine.py
+
+"plain" is spellout running micrograd's own `nn.py` arithmetic, one node per product and sum, to show what the
+engine gains without the neuron's dot product. Rounds are interleaved; the last line is JSON, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from micrograd import nn as micrograd_nn
+from micrograd.engine import Value as MicrogradValue
+
+from spellout import MLP, Value
+
+ROUNDS = 15
+
+
+def two_moons(count: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (count, 2) on two interleaved half circles and their labels -1 and 1."""
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, np.pi, count)
+    label = np.where(np.arange(count) % 2, 1, -1)
+    outer = np.stack([np.cos(angle), np.sin(angle)], 1)
+    inner = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], 1)
+    points = np.where(label[:, None] == 1, inner, outer)
+    return points + rng.normal(0, noise, points.shape), label
+
+
+def plain_forward(model: MLP, x: list[Value]) -> Value:
+    """Compute `model(x)` as micrograd's nn.py does: a product and a sum at a time."""
+    for layer in model.layers:
+        sums = [sum((w * v for w, v in zip(n.w, x, strict=True)), n.b) for n in layer.neurons]
+        x = [total.relu() if n.nonlin else total for total, n in zip(sums, layer.neurons, strict=True)]
+    return x[0]
+
+
+def training_step(value: type, model: object, forward: Callable, data: tuple) -> Callable[[], float]:
+    """Return the demo's step, written as its notebook writes it."""
+    points, labels = data
+    parameters = model.parameters()
+
+    def step() -> float:
+        inputs = [list(map(value, row)) for row in points]
+        scores = [forward(x) for x in inputs]
+        losses = [(1 + -y * score).relu() for y, score in zip(labels, scores, strict=True)]
+        total = sum(losses) * (1.0 / len(losses)) + 1e-4 * sum(p * p for p in parameters)
+        model.zero_grad()
+        total.backward()
+        for p in parameters:
+            p.data -= 0.05 * p.grad
+        return total.data
+
+    return step
+
+
+def main() -> None:
+    """Time the three, interleaved, and print the medians and the ratios."""
+    data = two_moons(100, 0.1, 1)
+    steps = {}
+    for name, value, mlp in (
+        ("micrograd", MicrogradValue, micrograd_nn.MLP),
+        ("plain", Value, MLP),
+        ("spellout", Value, MLP),
+    ):
+        random.seed(1337)
+        model = mlp(2, [16, 16, 1])
+        forward = (lambda x, m=model: plain_forward(m, x)) if name == "plain" else model
+        steps[name] = training_step(value, model, forward, data)
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    losses = {}
+    for _ in range(ROUNDS):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            losses[name] = step()
+            times[name].append(1000 * (time.perf_counter() - start))
+    spread = max(losses.values()) - min(losses.values())
+    if spread > 1e-9:
+        raise SystemExit(f"the engines disagree after {ROUNDS} steps: {losses}")
+    result = {
+        "machine": machine(),
+        "python": platform.python_version(),
+        "micrograd_version": version("micrograd"),
+        "rounds": ROUNDS,
+        "loss": losses["spellout"],
+        **{f"{name}_ms": round(statistics.median(t), 2) for name, t in times.items()},
+        **{f"{name}_range_ms": [round(min(t), 2), round(max(t), 2)] for name, t in times.items()},
+    }
+    for name in ("plain", "spellout"):
+        ratios = sorted(m / t for m, t in zip(times["micrograd"], times[name], strict=True))
+        result[f"{name}_times_faster"] = round(statistics.median(ratios), 1)
+        result[f"{name}_times_faster_range"] = [round(ratios[0], 1), round(ratios[-1], 1)]
+        print(f"{name:10} {result[f'{name}_ms']:9.2f} ms, {result[f'{name}_times_faster']} times faster")
+    print(f"micrograd  {result['micrograd_ms']:9.2f} ms per step, medians of {ROUNDS} rounds")
+    print(json.dumps(result))
+
+
+def machine() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    main()

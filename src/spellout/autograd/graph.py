@@ -1,0 +1,59 @@
+"""Walking a graph: a graph is data (nodes with an op and a tuple of parents), so walking it is all there is to it.
+
+A node's parents existed before it did. So the serial number that every Value gets when it is made puts any part of
+a graph in topological order: no recursion (a chain of a million is fine), and the same order on every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from ..errors import GraphError
+
+if TYPE_CHECKING:
+    from .value import Value
+
+_parents_of = attrgetter("parents")
+_serial_of = attrgetter("_serial")
+
+
+def interior(root: Value) -> list[Value]:
+    """Return every node below `root`, itself included, that an operation made: newest (the root) first."""
+    found: set[Value] = set()
+    level = [root] if root.parents else []
+    while level:
+        found.update(level)
+        below = set(chain.from_iterable(map(_parents_of, level))).difference(found)
+        level = [node for node in below if node.parents]
+    return sorted(found, key=_serial_of, reverse=True)  # the sets end here: the order no longer depends on them
+
+
+def nodes(root: Value) -> list[Value]:
+    """Return every node below `root`, itself included: leaves in order of use, then the others, oldest first."""
+    made = interior(root)[::-1]
+    leaves = dict.fromkeys(parent for node in made for parent in node.parents if not parent.parents)
+    return [*leaves, *made] if made else [root]
+
+
+def overwritten(order: list[Value]) -> Iterator[tuple[Value, Value]]:
+    """Yield (changed, user): every node whose data was assigned after `user` was computed from it."""
+    for node in order:
+        for parent in node.parents:
+            if parent._serial > node._serial:
+                yield parent, node
+    if order and order[0]._serial == float("inf"):
+        yield order[0], order[0]
+
+
+def refuse_overwritten(order: list[Value]) -> None:
+    """Raise GraphError if a value in the graph is not the one that the graph was computed from."""
+    for changed, user in overwritten(order):
+        name = f" {changed.label!r}" if changed.label else ""
+        raise GraphError(
+            f"the data of a Value{name} was changed (to {changed.data:g}) after "
+            f"{user._op or 'an operation'!r} had used it, so its gradient would mix old and new numbers; "
+            "compute the result again before backward()."
+        )
