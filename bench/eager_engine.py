@@ -7,18 +7,22 @@ default settings (garbage collector on). Both start from the same weights and mu
     taskset -c 1 python bench/eager_engine.py
 
 "plain" is spellout running micrograd's own `nn.py` arithmetic, one node per product and sum, to show what the
-engine gains without the neuron's dot product. Rounds are interleaved; the last line is JSON, in milliseconds.
+engine gains without the neuron's dot product. Each engine has a process of
+its own; their rounds are interleaved. The last line is JSON, in milliseconds.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import platform
 import random
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +31,8 @@ from micrograd.engine import Value as MicrogradValue
 
 from spellout import MLP, Value
 
+ENGINES = ("micrograd", "plain", "spellout")
+WARM_UP = 3
 ROUNDS = 15
 
 
@@ -68,29 +74,43 @@ def training_step(value: type, model: object, forward: Callable, data: tuple) ->
     return step
 
 
+def serve(name: str, connection: Connection) -> None:
+    """Run one step per request in a process of its own, so that no engine's garbage is collected on another's time."""
+    value, mlp = (MicrogradValue, micrograd_nn.MLP) if name == "micrograd" else (Value, MLP)
+    random.seed(1337)
+    model = mlp(2, [16, 16, 1])
+    forward = partial(plain_forward, model) if name == "plain" else model
+    step = training_step(value, model, forward, two_moons(100, 0.1, 1))
+    while connection.recv():
+        start = time.perf_counter()
+        loss = step()
+        connection.send((1000 * (time.perf_counter() - start), loss))
+
+
+def measure() -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Return every engine's milliseconds per step, warm-up left out, and its last loss."""
+    context = multiprocessing.get_context("spawn")
+    connections = {}
+    for name in ENGINES:
+        connections[name], theirs = context.Pipe()
+        context.Process(target=serve, args=(name, theirs), daemon=True).start()
+    times: dict[str, list[float]] = {name: [] for name in ENGINES}
+    losses = {}
+    for _ in range(WARM_UP + ROUNDS):
+        for name, connection in connections.items():
+            connection.send(True)
+            milliseconds, losses[name] = connection.recv()
+            times[name].append(milliseconds)
+    for connection in connections.values():
+        connection.send(False)
+    return {name: measured[WARM_UP:] for name, measured in times.items()}, losses
+
+
 def main() -> None:
     """Time the three, interleaved, and print the medians and the ratios."""
-    data = two_moons(100, 0.1, 1)
-    steps = {}
-    for name, value, mlp in (
-        ("micrograd", MicrogradValue, micrograd_nn.MLP),
-        ("plain", Value, MLP),
-        ("spellout", Value, MLP),
-    ):
-        random.seed(1337)
-        model = mlp(2, [16, 16, 1])
-        forward = (lambda x, m=model: plain_forward(m, x)) if name == "plain" else model
-        steps[name] = training_step(value, model, forward, data)
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    losses = {}
-    for _ in range(ROUNDS):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            losses[name] = step()
-            times[name].append(1000 * (time.perf_counter() - start))
-    spread = max(losses.values()) - min(losses.values())
-    if spread > 1e-9:
-        raise SystemExit(f"the engines disagree after {ROUNDS} steps: {losses}")
+    times, losses = measure()
+    if max(losses.values()) - min(losses.values()) > 1e-9:
+        raise SystemExit(f"the engines disagree after {WARM_UP + ROUNDS} steps: {losses}")
     result = {
         "machine": machine(),
         "python": platform.python_version(),
@@ -100,12 +120,13 @@ def main() -> None:
         **{f"{name}_ms": round(statistics.median(t), 2) for name, t in times.items()},
         **{f"{name}_range_ms": [round(min(t), 2), round(max(t), 2)] for name, t in times.items()},
     }
-    for name in ("plain", "spellout"):
+    for name in ENGINES:
         ratios = sorted(m / t for m, t in zip(times["micrograd"], times[name], strict=True))
         result[f"{name}_times_faster"] = round(statistics.median(ratios), 1)
         result[f"{name}_times_faster_range"] = [round(ratios[0], 1), round(ratios[-1], 1)]
-        print(f"{name:10} {result[f'{name}_ms']:9.2f} ms, {result[f'{name}_times_faster']} times faster")
-    print(f"micrograd  {result['micrograd_ms']:9.2f} ms per step, medians of {ROUNDS} rounds")
+        print(
+            f"{name:10} {result[f'{name}_ms']:9.2f} ms a step, {result[f'{name}_times_faster']:6.1f} times micrograd"
+        )
     print(json.dumps(result))
 
 
@@ -113,7 +134,9 @@ def machine() -> str:
     """Return the processor's name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
+    )
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from pathlib import Path
+from typing import Annotated, NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
-from .errors import SpelloutError
+from .errors import RunError, SpelloutError
 from .version import __version__
 
 app = App(
@@ -22,6 +23,42 @@ app = App(
     version_flags=["--version"],
     help_flags=["--help", "-h"],
 )
+
+
+@app.command
+def draw(
+    expression: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    *numbers: str,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+) -> None:
+    """Spell out a formula: every value, every gradient, and the chain rule along every path.
+
+    spellout draw "tanh(a*b + c)" a=2 b=-3 c=10
+
+    Parameters
+    ----------
+    expression
+        A formula of numbers, names, + - * / ** and functions; steps may be named: "n = a*b + c; tanh(n)".
+    numbers
+        What the names stand for, as in a=2.
+    output
+        Draw it instead: FILE.svg is a picture, FILE.html plays backpropagation, FILE.dot is for Graphviz.
+    """
+    from .autograd.drawing import draw as draw_graph
+    from .autograd.expression import evaluate, read_numbers, report
+
+    root = evaluate(expression, read_numbers(numbers))
+    root.backward()
+    if output is None:
+        print(report(root))
+        return
+    picture = draw_graph(root).render(output.suffix.removeprefix("."))
+    try:
+        output.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"cannot write {output}: {error.strerror}.") from None
+    print(f"wrote {output}", file=sys.stderr)
 
 
 def main() -> NoReturn:

@@ -61,9 +61,7 @@ def restore(leaves: tuple[Value, ...], stale: list[bool], plan: list[Any]) -> Va
     return made[-1]
 
 
-def _make(
-    op: Op, parents: tuple[Value, ...], data: float, grad: float, label: str, changed: bool
-) -> Value:
+def _make(op: Op, parents: tuple[Value, ...], data: float, grad: float, label: str, changed: bool) -> Value:
     from .value import _node
 
     node = _node(op, parents, data)

@@ -62,4 +62,3 @@ def _pull_back(root: Value, order: list[Value], targets: list[Value], symbolic: 
                 contribution = partial if node is root else gradient * partial
                 gradients[parent] = gradients[parent] + contribution if parent in gradients else contribution
     return gradients
-

@@ -8,7 +8,7 @@ cycles and the garbage collector finds nothing to do, which is where micrograd s
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import count
 from math import inf
 from numbers import Real
@@ -252,6 +252,10 @@ class Value:
         self._serial = inf if self.parents else _last_change
 
     @staticmethod
-    def _apply(op: Op, arguments: Iterable[object]) -> Value:
-        parents = tuple([lift(argument) for argument in arguments])
-        return _node(op, parents, op.forward(*[parent._data for parent in parents]))
+    def _apply(op: Op, arguments: tuple[Any, ...]) -> Value:
+        try:
+            data = [argument._data for argument in arguments]
+        except AttributeError:  # a plain number among them
+            arguments = tuple([lift(argument) for argument in arguments])
+            data = [argument._data for argument in arguments]
+        return _node(op, arguments, op.forward(*data))

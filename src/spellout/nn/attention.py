@@ -36,7 +36,9 @@ class Attention(Module):
         rng: Randomness | None = None,
     ) -> None:
         if heads < 1 or dim % heads:
-            raise ShapeError(f"attention needs a width that is a multiple of its heads, got {dim} and {heads}.")
+            raise ShapeError(
+                f"attention needs a width that is a multiple of its heads, got {dim} and {heads}."
+            )
         self.query, self.key, self.value, self.out = [
             Layer(dim, dim, nonlin=False, init=init, rng=rng) for _ in range(4)
         ]
@@ -54,9 +56,7 @@ class Attention(Module):
             result.append(self.out.outputs(self._heads(query, keys[:seen], values[:seen])))
         return result
 
-    def _heads(
-        self, query: list[Value], keys: list[list[Value]], values: list[list[Value]]
-    ) -> list[Value]:
+    def _heads(self, query: list[Value], keys: list[list[Value]], values: list[list[Value]]) -> list[Value]:
         """Return the C numbers of one position: each head's weighted mean of the values, side by side."""
         width = len(query) // self.heads
         together: list[Value] = []

@@ -28,8 +28,10 @@ def hinge(score: Any, label: Any) -> Value:
 def binary_cross_entropy(probability: Any, target: Any) -> Value:
     """Return -t·log p - (1 - t)·log(1 - p), or its mean; each log is at least -100, as in PyTorch."""
     return mean(
-        [-(t * p.log().maximum(-100.0) + (1.0 - t) * (1.0 - p).log().maximum(-100.0))
-         for p, t in _pairs(probability, target)]
+        [
+            -(t * p.log().maximum(-100.0) + (1.0 - t) * (1.0 - p).log().maximum(-100.0))
+            for p, t in _pairs(probability, target)
+        ]
     )
 
 
