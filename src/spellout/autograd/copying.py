@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 def deepcopy(root: Value, memo: dict[int, Any]) -> Value:
     """Copy the graph of `root` for `copy.deepcopy`, whose memo maps the id of an original to its copy."""
-    changed = _changed(root)
     for node in nodes(root):
         if id(node) not in memo:
             parents = tuple([memo[id(parent)] for parent in node.parents])
-            memo[id(node)] = _make(node.op, parents, node.data, node.grad, node.label, node in changed)
+            memo[id(node)] = _make(node.op, parents, node.data, node.grad, node.label)
+    for node in _changed(root):
+        memo[id(node)]._mark_overwritten()
     copy: Value = memo[id(root)]
     return copy
 
@@ -30,48 +31,45 @@ def deepcopy(root: Value, memo: dict[int, Any]) -> Value:
 def flatten(root: Value) -> tuple[Any, ...]:
     """Describe the graph of `root` for `pickle`: a function and its arguments."""
     if not root.parents:
-        from .value import CONSTANT
-
-        return restore_leaf, (root.data, root.grad, root.label, root.op is CONSTANT)
-    order, changed = nodes(root), _changed(root)
+        return _restore_leaf, (root.op is _rows()[1], root.data, root.grad, root.label)
+    order = nodes(root)
     place = {node: index for index, node in enumerate(order)}
     leaves = tuple([node for node in order if not node.parents])
     plan = [
-        (node.op, tuple([place[p] for p in node.parents]), node.data, node.grad, node.label, node in changed)
+        (node.op, tuple([place[parent] for parent in node.parents]), node.data, node.grad, node.label)
         for node in order[len(leaves) :]
     ]
-    return restore, (leaves, [leaf in changed for leaf in leaves], plan)
+    return _restore, (leaves, plan, [place[node] for node in _changed(root)])
 
 
-def restore_leaf(data: float, grad: float, label: str, constant: bool) -> Value:
-    """Make a leaf again."""
-    from .value import CONSTANT, LEAF
-
-    return _make(CONSTANT if constant else LEAF, (), data, grad, label, False)
+def _restore_leaf(constant: bool, data: float, grad: float, label: str) -> Value:
+    return _make(_rows()[constant], (), data, grad, label)
 
 
-def restore(leaves: tuple[Value, ...], stale: list[bool], plan: list[Any]) -> Value:
-    """Make a graph again from `flatten`'s description and return its root."""
+def _restore(leaves: tuple[Value, ...], plan: list[Any], changed: list[int]) -> Value:
     made = list(leaves)
-    for op, places, data, grad, label, changed in plan:
-        made.append(_make(op, tuple([made[place] for place in places]), data, grad, label, changed))
-    for leaf, is_stale in zip(leaves, stale, strict=True):
-        if is_stale:
-            leaf._mark_overwritten()
+    for op, places, data, grad, label in plan:
+        made.append(_make(op, tuple([made[place] for place in places]), data, grad, label))
+    for place in changed:
+        made[place]._mark_overwritten()
     return made[-1]
 
 
-def _make(op: Op, parents: tuple[Value, ...], data: float, grad: float, label: str, changed: bool) -> Value:
+def _make(op: Op, parents: tuple[Value, ...], data: float, grad: float, label: str) -> Value:
     from .value import _node
 
     node = _node(op, parents, data)
     node.grad = grad
     if label:
         node.label = label
-    if changed and parents:
-        node._mark_overwritten()
     return node
 
 
-def _changed(root: Value) -> set[Value]:
-    return {changed for changed, _ in overwritten(interior(root))}
+def _rows() -> tuple[Op, Op]:
+    from .value import CONSTANT, LEAF
+
+    return LEAF, CONSTANT
+
+
+def _changed(root: Value) -> list[Value]:
+    return list(dict.fromkeys([changed for changed, _ in overwritten(interior(root))]))

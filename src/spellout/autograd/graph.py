@@ -42,12 +42,12 @@ def nodes(root: Value) -> list[Value]:
 
 def overwritten(order: list[Value]) -> Iterator[tuple[Value, Value]]:
     """Yield (changed, user): every node whose data was assigned after `user` was computed from it."""
+    if order and order[0]._serial % 1:
+        yield order[0], order[0]
     for node in order:
         for parent in node.parents:
-            if parent._serial > node._serial:
+            if parent._serial > node._serial or parent._serial % 1:
                 yield parent, node
-    if order and order[0]._serial == float("inf"):
-        yield order[0], order[0]
 
 
 def refuse_overwritten(order: list[Value]) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from itertools import count
-from math import inf
 from numbers import Real
 from typing import Any
 
@@ -248,8 +247,8 @@ class Value:
     def _mark_overwritten(self) -> None:
         global _last_change
         _last_change = _next_serial()
-        # a node that was computed has no serial that would be right: it is out of order for good
-        self._serial = inf if self.parents else _last_change
+        # a leaf becomes newer than its users; a computed node keeps its place in the order and gets a half
+        self._serial = int(self._serial) + 0.5 if self.parents else _last_change
 
     @staticmethod
     def _apply(op: Op, arguments: tuple[Any, ...]) -> Value:
