@@ -165,12 +165,19 @@ class Value:
         for node in order:
             node.grad = 0.0
         self.grad = 1.0
-        for node in order:
+        for node in order:  # `_backward` of every node, written out: a call per node would cost a tenth
             grad, parents = node.grad, node.parents
             partials = node.op.partials(node._data, *[parent._data for parent in parents])
             for parent, partial in zip(parents, partials, strict=False):
                 if partial is not None:
                     parent.grad += grad * partial
+
+    def _backward(self) -> None:
+        """Pass this node's gradient on to its parents, and no further: one step of the chain rule by hand."""
+        partials = self.op.partials(self._data, *[parent._data for parent in self.parents])
+        for parent, partial in zip(self.parents, partials, strict=False):
+            if partial is not None:
+                parent.grad += self.grad * partial
 
     def zero_grad(self) -> None:
         """Set the gradient of this and of every node below to zero."""
