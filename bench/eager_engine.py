@@ -1,7 +1,8 @@
 """One training step of micrograd's own demo: the micrograd package and spellout's eager engine, in one run.
 
-Two moons, MLP(2, [16, 16, 1]), 100 samples, hinge loss + L2 penalty; forward, backward, update, with each engine's
-default settings (garbage collector on). Both start from the same weights and must reach the same loss.
+Two moons, MLP(2, [16, 16, 1]), 100 samples, hinge loss + L2 penalty; forward, backward, update, with each
+engine's default settings (garbage collector on). Both start from the same weights and must reach the same
+loss.
 
     pip install 'spellout[bench]'
     taskset -c 1 python bench/eager_engine.py
@@ -75,7 +76,7 @@ def training_step(value: type, model: object, forward: Callable, data: tuple) ->
 
 
 def serve(name: str, connection: Connection) -> None:
-    """Run one step per request in a process of its own, so that no engine's garbage is collected on another's time."""
+    """Run one step per request, in a process of its own: nobody's garbage is collected on another's time."""
     value, mlp = (MicrogradValue, micrograd_nn.MLP) if name == "micrograd" else (Value, MLP)
     random.seed(1337)
     model = mlp(2, [16, 16, 1])
@@ -125,7 +126,7 @@ def main() -> None:
         result[f"{name}_times_faster"] = round(statistics.median(ratios), 1)
         result[f"{name}_times_faster_range"] = [round(ratios[0], 1), round(ratios[-1], 1)]
         print(
-            f"{name:10} {result[f'{name}_ms']:9.2f} ms a step, {result[f'{name}_times_faster']:6.1f} times micrograd"
+            f"{name:10} {result[f'{name}_ms']:9.2f} ms a step, micrograd / {result[f'{name}_times_faster']}"
         )
     print(json.dumps(result))
 

@@ -19,7 +19,9 @@ def test_values_gradients_and_every_path_on_stdout(capsys):
     assert err == ""
 
 
-@pytest.mark.parametrize(("suffix", "start"), [("svg", "<svg"), ("dot", "digraph"), ("html", "<!doctype html>")])
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("svg", "<svg"), ("dot", "digraph"), ("html", "<!doctype html>")]
+)
 def test_a_file_is_written_by_its_ending(tmp_path, capsys, suffix, start):
     file = tmp_path / f"graph.{suffix}"
     assert run(["draw", "-a*2", "a=3", "-o", str(file)]) == 0

@@ -42,8 +42,9 @@ REFERENCE = {
     "softplus": lambda x: F.softplus(x, threshold=700),
     "sum": lambda *xs: torch.stack(xs).sum(),
     "mean": lambda *xs: torch.stack(xs).mean(),
-    "dot": lambda *xs: torch.dot(*torch.stack(xs[: len(xs) // 2 * 2]).reshape(2, -1))
-    + (xs[-1] if len(xs) % 2 else 0.0),
+    "dot": lambda *xs: (
+        torch.dot(*torch.stack(xs[: len(xs) // 2 * 2]).reshape(2, -1)) + (xs[-1] if len(xs) % 2 else 0.0)
+    ),
     "logsumexp": lambda *xs: torch.stack(xs).logsumexp(0),
     "log_softmax": lambda chosen, *xs: chosen - torch.stack(xs).logsumexp(0),
 }
@@ -108,8 +109,10 @@ def test_second_derivatives_equal_pytorch(name):
 
 
 EDGES = {
-    "pow": [(0, 0), (0, 1), (0, 0.5), (0, 2), (0, -1), (-0.0, -1), (-1, 0.5), (-2, 3), (-2, 0), (1e300, 2), (-1e300, 3)]
-    + [(nan, 0), (1, nan), (inf, 0), (0, inf), (-8, 1 / 3), (1, inf), (inf, -1), (-inf, 3)],
+    "pow": [
+        *[(0, 0), (0, 1), (0, 0.5), (0, 2), (0, -1), (-0.0, -1), (0, inf), (-1, 0.5), (-2, 3), (-2, 0)],
+        *[(1e300, 2), (-1e300, 3), (nan, 0), (1, nan), (inf, 0), (-8, 1 / 3), (1, inf), (inf, -1), (-inf, 3)],
+    ],
     "div": [(1, 0), (-1, 0), (1, -0.0), (0, 0), (nan, 0), (1, inf), (inf, inf), (1e300, 1e-300)],
     "maximum": [(1, 1), (nan, 1), (1, nan), (2, 1), (0.0, -0.0), (inf, inf), (-inf, 3)],
     "minimum": [(1, 1), (nan, 1), (1, nan), (2, 1), (0.0, -0.0), (inf, inf), (-inf, 3)],
@@ -132,7 +135,9 @@ def test_edges_equal_pytorch(name):
             assert close(ours, theirs), (name, numbers, gradients, expected)
 
 
-@pytest.mark.parametrize(("name", "numbers"), [("relu", (-1.0,)), ("maximum", (1.0, 2.0)), ("pow", (3.0, 0.0))])
+@pytest.mark.parametrize(
+    ("name", "numbers"), [("relu", (-1.0,)), ("maximum", (1.0, 2.0)), ("pow", (3.0, 0.0))]
+)
 def test_an_infinite_gradient_is_masked_and_not_multiplied_by_zero(name, numbers):
     (_, gradients), (_, expected) = both(TABLE[name], numbers, upstream=inf)
     for ours, theirs in zip(gradients, expected, strict=True):

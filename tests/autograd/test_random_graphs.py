@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from spellout import Value, grad, gradcheck
 from spellout.autograd.functions import dot, logsumexp, mean, softmax, sum
 
-# (ours, PyTorch's), of numbers of moderate size to numbers of moderate size, so that a deep graph stays finite
+# (ours, PyTorch's): from numbers of moderate size to such numbers, so that a deep graph stays finite
 UNARY = [
     (lambda x: x.tanh(), torch.tanh),
     (lambda x: x.sigmoid(), torch.sigmoid),
@@ -56,7 +56,7 @@ number = st.floats(-3.0, 3.0).filter(lambda x: x == 0.0 or abs(x) > 1e-3)
 
 @st.composite
 def recipes(draw, unary, binary):
-    """Leaves, and steps that each pick an operation and the places of its arguments among all nodes so far."""
+    """Leaves, and steps: each picks an operation and the places of its arguments among the nodes so far."""
     leaves = draw(st.lists(number, min_size=1, max_size=4))
     steps = []
     for size in range(len(leaves), len(leaves) + draw(st.integers(1, 14))):

@@ -1,4 +1,4 @@
-"""Value: what it accepts, how gradients accumulate, depth, copies, order, and the counterexamples to micrograd."""
+"""Value: what it accepts, how gradients accumulate, depth, copies, micrograd's counterexamples."""
 
 import copy
 import gc
@@ -23,8 +23,10 @@ builtin_sum = sum.__globals__["__builtins__"]["sum"]
 
 @pytest.mark.parametrize(
     "number",
-    [3, 3.0, True, Fraction(3, 2), Decimal("1.5"), np.float64(2), np.float32(2), np.float16(2), np.int8(2)]
-    + [np.uint64(2), np.longdouble(2), np.bool_(True)],
+    [
+        *[3, 3.0, True, Fraction(3, 2), Decimal("1.5"), np.float64(2), np.float32(2), np.float16(2)],
+        *[np.int8(2), np.uint64(2), np.longdouble(2), np.bool_(True)],
+    ],
     ids=lambda number: type(number).__name__,
 )
 def test_every_real_scalar_is_accepted(number):
@@ -256,7 +258,9 @@ def deep_graph():
     return x, y
 
 
-@pytest.mark.parametrize("clone", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "pickle"])
+@pytest.mark.parametrize(
+    "clone", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "pickle"]
+)
 def test_copies_of_a_graph_a_hundred_thousand_deep(clone):
     x, y = deep_graph()
     y.label = "y"
@@ -280,7 +284,9 @@ def test_a_deep_copy_keeps_what_is_shared():
     assert copied.data == 2.0
 
 
-@pytest.mark.parametrize("clone", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "pickle"])
+@pytest.mark.parametrize(
+    "clone", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "pickle"]
+)
 def test_a_stale_graph_stays_stale_in_a_copy(clone):
     x = Value(2.0)
     y = x * x + 1.0
@@ -319,7 +325,11 @@ def test_the_last_bits_are_the_same_in_every_process():
     )
     runs = {
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("0", "1", "2")
     }
@@ -327,12 +337,17 @@ def test_the_last_bits_are_the_same_in_every_process():
 
 
 def test_importing_the_engine_imports_neither_numpy_nor_torch():
-    code = (
-        "import sys, spellout; spellout.Value(2.0).tanh().backward(); spellout.MLP(2, [2, 1])([1.0, 2.0]).backward();"
-        "spellout.draw(spellout.Value(1.0) + 1).html(); spellout.gradcheck(lambda x: x * x, 3.0);"
-        "print([name for name in ('numpy', 'torch', 'numba', 'safetensors') if name in sys.modules])"
+    lines = [
+        "import sys, spellout as s",
+        "s.Value(2.0).tanh().backward()",
+        "s.MLP(2, [2, 1])([1.0, 2.0]).backward()",
+        "s.draw(s.Value(1.0) + 1).html()",
+        "s.gradcheck(lambda x: x * x, 3.0)",
+        "print([name for name in ('numpy', 'torch', 'numba', 'safetensors') if name in sys.modules])",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

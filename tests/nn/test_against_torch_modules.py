@@ -1,4 +1,4 @@
-"""LayerNorm, RMSNorm, attention and the losses against PyTorch with the same weights, values and gradients."""
+"""LayerNorm, RMSNorm, attention and the losses against PyTorch with the same weights."""
 
 import math
 import random
@@ -83,8 +83,12 @@ def test_attention(heads, causal):
         for p, name in ((reference.in_proj_weight, "w"), (reference.in_proj_bias, "b")):
             rows = [getattr(n, name) for part in parts for n in part.neurons]
             p.copy_(torch.tensor([datas(row) for row in rows], dtype=torch.float64))
-        reference.out_proj.weight.copy_(torch.tensor([datas(n.w) for n in layer.out.neurons], dtype=torch.float64))
-        reference.out_proj.bias.copy_(torch.tensor([n.b.data for n in layer.out.neurons], dtype=torch.float64))
+        reference.out_proj.weight.copy_(
+            torch.tensor([datas(n.w) for n in layer.out.neurons], dtype=torch.float64)
+        )
+        reference.out_proj.bias.copy_(
+            torch.tensor([n.b.data for n in layer.out.neurons], dtype=torch.float64)
+        )
     data, weights = numbers(T, C), numbers(T, C)
     x, t = values(data), tensor(data)
     mask = torch.triu(torch.ones(T, T, dtype=torch.bool), 1) if causal else None
@@ -114,7 +118,9 @@ def test_embedding():
     reference = tensor(datas(table.weight))
     tokens, weights = [1, 4, 1], numbers(3, 3)
     weigh(table.rows(tokens), weights).backward()
-    (F.embedding(torch.tensor(tokens), reference) * torch.tensor(weights, dtype=torch.float64)).sum().backward()
+    (
+        F.embedding(torch.tensor(tokens), reference) * torch.tensor(weights, dtype=torch.float64)
+    ).sum().backward()
     same(grads(table.weight), reference.grad)
 
 
@@ -146,7 +152,11 @@ def test_cross_entropy_and_negative_log_likelihood():
     for logits in (numbers(7), [1000.0, -1000.0, 0.0], [0.0, 0.0]):
         for target in range(len(logits)):
             place = torch.tensor(target)
-            check_loss(lambda x, k=target: losses.cross_entropy(x, k), lambda x, k=place: F.cross_entropy(x, k), logits)
+            check_loss(
+                lambda x, k=target: losses.cross_entropy(x, k),
+                lambda x, k=place: F.cross_entropy(x, k),
+                logits,
+            )
             check_loss(
                 lambda x, k=target: losses.negative_log_likelihood(log_softmax(x), k),
                 lambda x, k=place: F.nll_loss(F.log_softmax(x, 0), k),
@@ -169,7 +179,9 @@ def test_binary_cross_entropy():
         lambda x: F.binary_cross_entropy_with_logits(x, t),
         [3.0, -0.5, 1000.0, -1000.0],
     )
-    certain = [losses.binary_cross_entropy(Value(p), y).data for p, y in ((0.0, 1), (1.0, 0), (0.0, 0), (1.0, 1))]
+    certain = [
+        losses.binary_cross_entropy(Value(p), y).data for p, y in ((0.0, 1), (1.0, 0), (0.0, 0), (1.0, 1))
+    ]
     assert certain == [100.0, 100.0, 0.0, 0.0]
 
 

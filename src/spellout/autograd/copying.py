@@ -1,8 +1,9 @@
 """Copies and pickles of graphs of any depth, without recursion.
 
-A deep copy keeps every node's identity: what was shared is shared in the copy. A pickle describes the graph of one
-root as a flat list: leaves stay shared with whatever else is in the same pickle (a model's parameters, say), nodes
-between belong to their root. A graph that was stale (a leaf changed after use) is stale in the copy, too.
+A deep copy keeps every node's identity: what was shared is shared in the copy. A pickle describes the graph
+of one root as a flat list: leaves stay shared with whatever else is in the same pickle (a model's
+parameters, say), nodes between belong to their root. A graph that was stale (a leaf changed after use) is
+stale in the copy, too.
 """
 
 from __future__ import annotations

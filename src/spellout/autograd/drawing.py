@@ -38,7 +38,7 @@ class Drawing:
     """A picture of a graph, fixed when it was made; a notebook shows it by itself.
 
     Attributes:
-        boxes: one per node, parents before their results, the root last; none if the graph is too large to draw.
+        boxes: one per node, parents before their results, the root last; none if there are too many to draw.
         summary: the graph in one sentence.
     """
 
@@ -87,7 +87,7 @@ class Drawing:
 def draw(root: Value, limit: int = 1000) -> Drawing:
     """Draw everything that `root` was made from: labels, operations, data, and the gradients as they are now.
 
-    Shared nodes are drawn once; `a + a` has two edges. A graph of more than `limit` nodes becomes one sentence.
+    Shared nodes are drawn once; `a + a` has two edges. More than `limit` nodes become one sentence.
 
     Raises:
         ValueTypeError: `root` is not a Value.

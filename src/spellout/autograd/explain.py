@@ -1,4 +1,4 @@
-"""The chain rule spelled out: every path from a result down to a leaf, its factors, and the sum over paths."""
+"""The chain rule spelled out: every path from a result down to a leaf, its factors, and the sum."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ def explain(root: Value, leaf: Value, paths: int = 8) -> str:
         )
     total = grad(root, leaf).data
     plural = "path" if ways[root] == 1 else "paths"
-    lines = [
-        f"How {names[root]} = {number(root.data)} moves with {names[leaf]} = {number(leaf.data)}: {ways[root]:,} {plural}"
-    ]
+    moves = f"{names[root]} = {number(root.data)} moves with {names[leaf]} = {number(leaf.data)}"
+    lines = [f"How {moves}: {ways[root]:,} {plural}"]
     shown = []
     for i, path in enumerate(islice(_walk(root, leaf, ways), paths)):
         factors = [_partial(node, argument) for node, argument in path]

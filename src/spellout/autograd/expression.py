@@ -29,9 +29,9 @@ def evaluate(text: str, numbers: Mapping[str, float]) -> Value:
     """Return the graph of a formula.
 
     Args:
-        text: numbers, names, `+ - * / **`, brackets, and calls of any operation in the table. Several formulas
+        text: numbers, names, `+ - * / **`, brackets, and calls of operations. Several formulas
             may be joined by `;`, and all but the last given a name: `n = a*b + c; tanh(n)`.
-        numbers: what the names stand for; every name becomes one leaf with that label. `pi` and `e` are known.
+        numbers: what the names stand for; each becomes one leaf with that label. `pi` and `e` are known.
 
     Raises:
         ExpressionError: the text is no formula, or names something unknown.

@@ -36,14 +36,14 @@ def dot(weights: Sequence[object], inputs: Sequence[object], bias: object | None
 
 
 def logsumexp(xs: Iterable[object]) -> Value:
-    """Return log(exp(x1) + ... + exp(xn)), shifted by the maximum so that it neither overflows nor vanishes."""
+    """Return log(exp(x1) + ... + exp(xn)), shifted by the maximum so that nothing overflows."""
     return Value._apply(ops.logsumexp, _some(xs, "logsumexp"))
 
 
 def softmax(xs: Iterable[object]) -> list[Value]:
     """Return n numbers that are positive, sum to 1, and keep the order: exp(x) / sum(exp(x)).
 
-    The maximum is subtracted first, as a plain number: the result does not depend on it, so no gradient is lost.
+    The maximum is subtracted first, as a plain number: nothing depends on it, so no gradient is lost.
     """
     logits = _some(xs, "softmax")
     shift = largest(tuple([logit.data for logit in logits]))

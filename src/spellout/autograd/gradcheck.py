@@ -1,13 +1,15 @@
 """Is this gradient the derivative? Compared with central differences, argument by argument, rule by rule.
 
-(f(x + h) - f(x - h)) / 2h needs no calculus and no graph, so it disagrees when a rule is wrong. At a kink (ReLU at 0)
-there is no single derivative: any number between the slopes on the left and on the right is accepted there.
+(f(x + h) - f(x - h)) / 2h needs no calculus and no graph, so it disagrees when a rule is wrong. At a kink
+(ReLU at 0) there is no single derivative: any number between the slopes on the left and on the right is
+accepted there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from math import isfinite
 from typing import Any
@@ -35,10 +37,11 @@ class Comparison:
     note: str = ""
 
     def __str__(self) -> str:
+        x, h = self.at, self.step
         return (
-            f"{self.argument} = {self.at:.10g}: f({self.at - self.step:.10g}) = {self.below:.10g}, "
-            f"f({self.at + self.step:.10g}) = {self.above:.10g}, "
-            f"difference / {2 * self.step:.3g} = {self.numeric:.10g}, gradient = {self.analytic:.10g}: {self.verdict}"
+            f"{self.argument} = {x:.10g}: f({x - h:.10g}) = {self.below:.10g}, "
+            f"f({x + h:.10g}) = {self.above:.10g}, difference / {2 * h:.3g} = {self.numeric:.8g}, "
+            f"gradient = {self.analytic:.8g}: {self.verdict}"
         )
 
     @property
@@ -71,14 +74,14 @@ def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 
     """Compare the gradient of `function` with central differences at `arguments` and return the comparisons.
 
     Args:
-        function: takes Values, returns one Value (or a number, whose gradient is 0). An operation is one, too.
-        arguments: numbers, Values, or lists of them. A Value is moved in place and put back, so the parameters that
-            a model holds can be checked: `gradcheck(lambda *_: loss(model), *model.parameters())`.
+        function: takes Values, returns one Value (or a number: gradient 0). An operation is one, too.
+        arguments: numbers, Values, or lists of them. A Value is moved in place and put back, so what a model
+            holds can be checked: `gradcheck(lambda *_: loss(model), *model.parameters())`.
         tolerance: the relative difference that is still right.
 
     Raises:
-        GradcheckError: a gradient is wrong. The message names the argument, how much it is wrong, what was expected,
-            and the operation whose rule is wrong, if one is.
+        GradcheckError: a gradient is wrong. The message names the argument, how much it is wrong, what was
+            expected, and the operation whose rule is wrong, if one is.
     """
     leaves: list[tuple[str, Value]] = []
     given = [_as_leaves(name, thing, leaves) for name, thing in _named(function, arguments)]
@@ -94,18 +97,12 @@ def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 
             values[index]._data = old
 
     root = lift(function(*given))
-    gradients = grad(root, values)
-    report = Report(
-        getattr(function, "__name__", None) or getattr(function, "name", "the function"),
-        tuple(
-            [
-                _compare(
-                    name, value.data, lambda number, i=i: at(i, number), root.data, gradient.data, tolerance
-                )
-                for i, ((name, value), gradient) in enumerate(zip(leaves, gradients, strict=True))
-            ]
-        ),
-    )
+    comparisons = [
+        _compare(name, value.data, partial(at, i), root.data, gradient.data, tolerance)
+        for i, ((name, value), gradient) in enumerate(zip(leaves, grad(root, values), strict=True))
+    ]
+    name = getattr(function, "__name__", None) or getattr(function, "name", "the function")
+    report = Report(str(name), tuple(comparisons))
     if not report:
         raise GradcheckError(_complaint(report, root))
     return report
@@ -123,13 +120,13 @@ def _check_rule(node: Value, tolerance: float) -> Report:
     numbers = [parent.data for parent in node.parents]
     partials = node.op.partials(node.data, *numbers)
     comparisons = []
-    for i, (number, partial) in enumerate(zip(numbers, partials, strict=True)):
+    for i, (number, local) in enumerate(zip(numbers, partials, strict=True)):
 
         def moved(to: float, i: int = i) -> float:
             return node.op.forward(*numbers[:i], to, *numbers[i + 1 :])
 
         comparisons.append(
-            _compare(f"argument {i + 1}", number, moved, node.data, float(partial or 0.0), tolerance)
+            _compare(f"argument {i + 1}", number, moved, node.data, float(local or 0.0), tolerance)
         )
     return Report(f"operation {node.op.name}", tuple(comparisons))
 
@@ -158,8 +155,8 @@ def _complaint(report: Report, root: Value) -> str:
     count = sum([not row.ok for row in report.comparisons])
     more = f" {count - 1} more of {len(report.comparisons)} arguments are wrong." if count > 1 else ""
     message = (
-        f"the gradient of {report.name} for {bad.argument} at {bad.at:.10g} is {bad.analytic:.10g}, "
-        f"expected {bad.numeric:.10g} by central differences: {bad.verdict}.{more}"
+        f"the gradient of {report.name} for {bad.argument} at {bad.at:.10g} is {bad.analytic:.8g}, "
+        f"expected {bad.numeric:.8g} by central differences: {bad.verdict}.{more}"
     )
     for rule in check_rules(root):
         for row in rule.comparisons:

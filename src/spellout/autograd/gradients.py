@@ -1,4 +1,4 @@
-"""Gradients as Values: the same chain rule as `backward`, but its result is a graph that can be differentiated again."""
+"""Gradients as Values: the chain rule of `backward`, with a result that can be differentiated again."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ def grad(root: Value, wrt: Sequence[Value], create_graph: bool = ...) -> list[Va
 def grad(root: Value, wrt: Value | Sequence[Value], create_graph: bool = False) -> Value | list[Value]:
     """Return d(root)/d(w) for `wrt`, a Value or several, without touching anybody's `grad`.
 
-    With `create_graph=True` the results remember how they were computed, so that second, third, ... derivatives are
-    `grad` of `grad`; otherwise they are leaves. What `root` does not depend on has the gradient 0.
+    With `create_graph=True` the results remember how they were computed, so that second, third, ...
+    derivatives are `grad` of `grad`; otherwise they are leaves. What `root` does not depend on has the
+    gradient 0.
 
     Raises:
         GraphError: a leaf's data was changed after the graph was computed from it.

@@ -1,7 +1,8 @@
-"""Walking a graph: a graph is data (nodes with an op and a tuple of parents), so walking it is all there is to it.
+"""Walking a graph: nodes are data, each with an op and a tuple of parents, so all else is walking.
 
-A node's parents existed before it did. So the serial number that every Value gets when it is made puts any part of
-a graph in topological order: no recursion (a chain of a million is fine), and the same order on every run.
+A node's parents existed before it did. So the serial number that every Value gets when it is made puts any
+part of a graph in topological order: no recursion (a chain of a million is fine), and the same order on
+every run.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def interior(root: Value) -> list[Value]:
 
 
 def nodes(root: Value) -> list[Value]:
-    """Return every node below `root`, itself included: leaves in order of use, then the others, oldest first."""
+    """Return every node below `root` and itself: leaves in order of use, then the others, oldest first."""
     made = interior(root)[::-1]
     leaves = dict.fromkeys(parent for node in made for parent in node.parents if not parent.parents)
     return [*leaves, *made] if made else [root]

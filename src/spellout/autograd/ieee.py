@@ -1,7 +1,8 @@
 """Float64 functions that never raise: what IEEE 754, C and PyTorch compute where Python's `math` gives up.
 
 Python raises at 1/0, log 0, exp 1000 and sin inf, and turns (-1)**0.5 into a complex number. Here they are
-inf, -inf, inf, nan and nan, so that a graph always has a value and the value can be traced to where it came from.
+inf, -inf, inf, nan and nan, so that a graph always has a value and the value can be traced to where it came
+from.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def divide(a: float, b: float) -> float:
 
 
 def power(x: float, y: float) -> float:
-    """Return x ** y as C's `pow`: 0**0 = 1, 0**-1 = inf, a negative base with a fractional exponent is nan."""
+    """Return x ** y as C's `pow`: 0**0 = 1, 0**-1 = inf, (-1)**0.5 = nan."""
     try:
         return math.pow(x, y)
     except OverflowError:
@@ -101,4 +102,4 @@ def logsumexp(xs: tuple[float, ...]) -> float:
 def largest(xs: tuple[float, ...]) -> float:
     """Return the maximum, nan if any of them is nan."""
     top = max(xs)
-    return top if all([x == x for x in xs]) else nan
+    return top if all(x == x for x in xs) else nan

@@ -1,8 +1,8 @@
 """Where to put the boxes of a graph: layers from left to right, few crossings, short edges.
 
-Sugiyama, Tagawa & Toda 1981, "Methods for visual understanding of hierarchical system structures": give every node
-a layer, let long edges pass through a bend in each layer between, order each layer by the mean place of its
-neighbours, then move everything as close to its neighbours as the order allows.
+Sugiyama, Tagawa & Toda 1981, "Methods for visual understanding of hierarchical system structures": give
+every node a layer, let long edges pass through a bend in each layer between, order each layer by the mean
+place of its neighbours, then move everything as close to its neighbours as the order allows.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The table of operations: one row an operation, and everything else is derived from it.
 
 A row says how to compute a number from numbers (`forward`) and how much the result moves when each argument
-moves (`partials`). Methods of `Value`, `backward`, gradients of gradients, the gradient check, the drawings and
-the formulas of the command line all read these rows. A row is also a function: `exp(0.5)` is a float and
-`exp(Value(0.5))` is a Value.
+moves (`partials`). Methods of `Value`, `backward`, gradients of gradients, the gradient check, the drawings
+and the formulas of the command line all read these rows. A row is also a function: `exp(0.5)` is a float
+and `exp(Value(0.5))` is a Value.
 
-Partials are written once, with operators and with other rows, so they work on floats (fast: `backward`) and on
-Values (differentiable again: `grad(..., create_graph=True)`). `None` says "no influence here": the gradient
-that arrives is dropped, even an infinite one, as PyTorch masks it. Values and derivatives at the edges (0**0, log 0,
-relu(nan), ties of a maximum) are those of PyTorch's float64.
+Partials are written once, with operators and with other rows, so they work on floats (fast: `backward`) and
+on Values (differentiable again: `grad(..., create_graph=True)`). `None` says "no influence here": the
+gradient that arrives is dropped, even an infinite one, as PyTorch masks it. Values and derivatives at the
+edges (0**0, log 0, relu(nan), ties of a maximum) are those of PyTorch's float64.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def row(name: str) -> Op:
         return TABLE[name]
     except KeyError:
         raise OperationError(
-            f"no operation is called {name!r}; one that you declared must be declared again before it is loaded."
+            f"no operation is called {name!r}; one of your own must be declared before it is loaded."
         ) from None
 
 
@@ -104,13 +104,13 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
     Args:
         name: an identifier that no built-in operation has. Declaring your own again replaces it.
         forward: a function of floats that returns a float; its arguments set the number of arguments.
-        derivative: a function of the same arguments; the derivative, or a tuple with one per argument. Write it
-            with operators and with spellout's own functions (`exp`, `cos`, ...), not `math`'s, and it can be
-            differentiated again.
+        derivative: a function of the same arguments; the derivative, or a tuple with one per argument. Write
+            it with operators and with spellout's own functions (`exp`, `cos`, ...), not `math`'s, and it can
+            be differentiated again.
         symbol: what drawings show; the name if not given.
 
     Raises:
-        OperationError: the name is taken or no identifier, or (when called) the functions do not do as they say.
+        OperationError: the name is taken or no identifier, or (when called) a function does not fit.
 
     Example: the Legendre polynomial P3 as a building block.
 
@@ -172,7 +172,7 @@ def _row(
     return TABLE[name]
 
 
-# Arithmetic ---------------------------------------------------------------------------------------------------
+# Arithmetic -----------------------------------------------------------------------------------------------
 
 
 def _pow_partials(out: Any, x: Any, y: Any) -> tuple[Any, Any]:
@@ -196,14 +196,14 @@ def _min_partials(_: Any, a: Any, b: Any) -> tuple[Any, Any]:
 add = _row("add", 2, operator.add, lambda out, a, b: (1.0, 1.0), "+")
 sub = _row("sub", 2, operator.sub, lambda out, a, b: (1.0, -1.0), "-")
 mul = _row("mul", 2, operator.mul, lambda out, a, b: (b, a), "*")
-div = _row("div", 2, ieee.divide, lambda out, a, b: (div(1.0, b), -div(out, b)), "/")
+div: Op = _row("div", 2, ieee.divide, lambda out, a, b: (div(1.0, b), -div(out, b)), "/")
 neg = _row("neg", 1, operator.neg, lambda out, x: (-1.0,), "neg")
 pow = _row("pow", 2, ieee.power, _pow_partials, "**")
 maximum = _row("maximum", 2, ieee.maximum, _max_partials, "max")
 minimum = _row("minimum", 2, ieee.minimum, _min_partials, "min")
 abs = _row("abs", 1, operator.abs, lambda out, x: (1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0,))
 
-# Elementary functions -----------------------------------------------------------------------------------------
+# Elementary functions -------------------------------------------------------------------------------------
 
 exp = _row("exp", 1, ieee.exp, lambda out, x: (out,))
 expm1 = _row("expm1", 1, ieee.expm1, lambda out, x: (out + 1.0,))
@@ -211,11 +211,11 @@ log = _row("log", 1, ieee.log, lambda out, x: (div(1.0, x),))
 log1p = _row("log1p", 1, ieee.log1p, lambda out, x: (div(1.0, 1.0 + x),))
 sqrt = _row("sqrt", 1, ieee.sqrt, lambda out, x: (div(0.5, out),))
 sin = _row("sin", 1, ieee.sin, lambda out, x: (cos(x),))
-cos = _row("cos", 1, ieee.cos, lambda out, x: (-sin(x),))
+cos: Op = _row("cos", 1, ieee.cos, lambda out, x: (-sin(x),))
 tan = _row("tan", 1, ieee.tan, lambda out, x: (1.0 + out * out,))
 erf = _row("erf", 1, math.erf, lambda out, x: (2.0 / math.sqrt(math.pi) * exp(-(x * x)),))
 
-# Activation functions -----------------------------------------------------------------------------------------
+# Activation functions -------------------------------------------------------------------------------------
 
 
 def _sigmoid(x: float) -> float:
@@ -257,12 +257,12 @@ silu = _row("silu", 1, lambda x: ieee.divide(x, 1.0 + ieee.exp(-x)), _silu_parti
 gelu = _row("gelu", 1, lambda x: 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0))), _gelu_partials, "GELU")
 softplus = _row("softplus", 1, _softplus, lambda out, x: (sigmoid(x),))
 
-# Any number of arguments --------------------------------------------------------------------------------------
+# Any number of arguments ----------------------------------------------------------------------------------
 
 
 def _dot(*numbers: float) -> float:
     half = len(numbers) // 2
-    products = builtins.sum(map(operator.mul, numbers[:half], numbers[half:]))
+    products: float = builtins.sum(map(operator.mul, numbers[:half], numbers[half:]))
     return products + numbers[-1] if len(numbers) % 2 else products + 0.0
 
 

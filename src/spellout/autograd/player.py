@@ -24,7 +24,8 @@ _PAGE = """<!doctype html>
 <title>Backpropagation, step by step</title>
 <style>
 body { font: 15px system-ui, sans-serif; margin: 0; color: #1f2933; background: #fff; }
-header { position: sticky; top: 0; background: #f5f7fa; border-bottom: 1px solid #cbd2d9; padding: 10px 16px; }
+header { position: sticky; top: 0; padding: 10px 16px; }
+header { background: #f5f7fa; border-bottom: 1px solid #cbd2d9; }
 button { font: inherit; padding: 4px 12px; }
 #say { min-height: 4.5em; margin: 8px 0 0; white-space: pre-wrap; font-family: ui-monospace, monospace; }
 main { overflow: auto; padding: 12px; }

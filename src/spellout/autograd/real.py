@@ -11,8 +11,8 @@ from ..errors import ValueTypeError
 def as_float(number: object) -> float:
     """Return any real scalar (int, float, bool, Fraction, Decimal, every NumPy scalar) as a float.
 
-    Raises ValueTypeError, with what to do instead, for text, None, complex numbers, arrays and everything else.
-    NumPy is recognised without being imported: its scalars are registered as `numbers.Real`, except its bool.
+    Raises ValueTypeError, with what to do instead, for text, None, complex numbers, arrays, all else. NumPy
+    is recognised without being imported: its scalars are registered as `numbers.Real`, except its bool.
     """
     if isinstance(number, Real | Decimal) or _is_numpy_bool(number):
         try:

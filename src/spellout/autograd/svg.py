@@ -1,4 +1,4 @@
-"""A drawing as SVG: boxes of label, data and gradient, an oval for the operation, curves for the arguments."""
+"""A drawing as SVG: boxes of label, data and gradient, ovals for operations, curves for arguments."""
 
 from __future__ import annotations
 
@@ -110,10 +110,10 @@ def _box(i: int, box: Box, corner: Point, size: Point) -> str:
     tip = f"{box.name} = {box.formula}" if box.formula else box.name
     parts.append(f"<title>{escape(tip)}</title>")
     if box.parents:
+        top, center = middle - _OP_HEIGHT / 2, x + op / 2
         parts.append(
-            f'<rect class="op" x="{x:.1f}" y="{middle - _OP_HEIGHT / 2:.1f}" width="{op:.1f}" '
-            f'height="{_OP_HEIGHT}" rx="{_OP_HEIGHT / 2}"/>'
-            f'<text x="{x + op / 2:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{escape(_symbol(box))}</text>'
+            f'<rect class="op" x="{x:.1f}" y="{top:.1f}" width="{op:.1f}" height="{_OP_HEIGHT}" rx="12"/>'
+            f'<text x="{center:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{escape(_symbol(box))}</text>'
             f'<path class="edge" d="M{x + op:.1f} {middle:.1f}h{_PAD}"/>'
         )
         x, width = x + op + _PAD, width - op - _PAD

@@ -1,8 +1,9 @@
 """Value: one number that remembers how it was made, and can say how everything it was made from moves it.
 
-The engine of Andrej Karpathy's micrograd (https://github.com/karpathy/micrograd), finished. A node is data: an op (a
-row of the table), a tuple of parents, a number and a gradient. There are no closures, so there are no reference
-cycles and the garbage collector finds nothing to do, which is where micrograd spends nine tenths of its time.
+The engine of Andrej Karpathy's micrograd (https://github.com/karpathy/micrograd), finished. A node is data:
+an op (a row of the table), a tuple of parents, a number and a gradient. There are no closures, so there are
+no reference cycles and the garbage collector finds nothing to do, which is where micrograd spends nine
+tenths of its time.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
 
 
 def lift(number: object) -> Value:
-    """Return `number` itself if it is a Value, else a constant leaf; ValueTypeError if it is no real number."""
+    """Return `number` itself if it is a Value, else a constant leaf; ValueTypeError if it is neither."""
     return number if isinstance(number, Value) else _node(CONSTANT, (), as_float(number))
 
 
@@ -68,7 +69,7 @@ def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, 
 
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Value, object], bool]:
-    def method(self: Value, other: object) -> bool:
+    def method(self: Value, other: object) -> Any:
         if isinstance(other, Value):
             other = other._data
         elif not isinstance(other, Real):
@@ -86,12 +87,12 @@ class Value:
         label: a name for drawings, explanations and messages.
 
     Attributes:
-        data: the number, a float. Assigning it is how a leaf learns; a graph computed before knows that it is stale.
-        grad: d(root)/d(self) after `root.backward()`: summed over calls in leaves, of the last call elsewhere.
+        data: the number, a float. Assigning it is how a leaf learns; graphs made before know they are stale.
+        grad: d(root)/d(self) after `root.backward()`: summed over calls in leaves, else of the last.
         op: the row of the table that made it; `LEAF` or `CONSTANT` for a leaf.
         parents: what it was made from.
 
-    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as for PyTorch's tensors.
+    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch.
     """
 
     __slots__ = ("_data", "_label", "_serial", "grad", "op", "parents")
@@ -150,8 +151,8 @@ class Value:
     def backward(self) -> None:
         """Add d(self)/d(leaf) to the `grad` of every leaf below, and set the `grad` of every node between.
 
-        Shared nodes get the sum over all paths (the multivariate chain rule). A second call adds the same again to
-        the leaves, and only to them, as PyTorch does; `zero_grad` starts over.
+        Shared nodes get the sum over all paths (the multivariate chain rule). A second call adds the same
+        again to the leaves, and only to them, as PyTorch does; `zero_grad` starts over.
 
         Raises:
             GraphError: a leaf's data was changed after the graph was computed from it.
@@ -228,8 +229,8 @@ class Value:
     __le__ = _comparison(operator.le)
     __gt__ = _comparison(operator.gt)
     __ge__ = _comparison(operator.ge)
-    __eq__ = _comparison(operator.eq)  # type: ignore[assignment]
-    __ne__ = _comparison(operator.ne)  # type: ignore[assignment]
+    __eq__ = _comparison(operator.eq)
+    __ne__ = _comparison(operator.ne)
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:

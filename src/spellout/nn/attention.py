@@ -1,6 +1,7 @@
 """Multi-head attention: every position looks at the others (or only at those before) and takes what it needs.
 
-Vaswani et al. 2017, "Attention Is All You Need". Letters: T positions, C numbers each, H heads of C/H numbers.
+Vaswani et al. 2017, "Attention Is All You Need". Letters: T positions, C numbers each, H heads of C/H
+numbers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How weights start: uniform as in micrograd, or scaled so that signals neither fade nor explode through layers.
+"""How weights start: uniform as in micrograd, or scaled so that signals neither fade nor explode.
 
 Glorot & Bengio 2010 ("Understanding the difficulty of training deep feedforward neural networks") for Xavier,
 He et al. 2015 ("Delving Deep into Rectifiers") for Kaiming.

@@ -1,7 +1,7 @@
 """Neuron, Layer, MLP: micrograd's networks, with a choice of activation and initialisation.
 
-A neuron is w·x + b and then an activation function. The sum of products is one node of the graph, not 2n, which
-is most of the eager engine's speed.
+A neuron is w·x + b and then an activation function. The sum of products is one node of the graph, not 2n,
+which is most of the eager engine's speed.
 """
 
 from __future__ import annotations

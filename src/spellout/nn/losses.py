@@ -21,7 +21,7 @@ def squared_error(prediction: Any, target: Any) -> Value:
 
 
 def hinge(score: Any, label: Any) -> Value:
-    """Return max(0, 1 - label · score) for labels -1 and 1, or its mean: the loss of a support vector machine."""
+    """Return max(0, 1 - label · score) for labels -1 and 1, or its mean: a support vector machine's loss."""
     return mean([(1.0 - s * y).relu() for s, y in _pairs(score, label)])
 
 

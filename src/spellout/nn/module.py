@@ -1,4 +1,4 @@
-"""Module: whatever has parameters. It finds them by looking at its own attributes, in the order they were set."""
+"""Module: whatever has parameters. It finds them among its own attributes, in the order they were set."""
 
 from __future__ import annotations
 
@@ -113,9 +113,9 @@ def _is_array(thing: Any) -> bool:
     """Whether nested lists hold Values only, in a rectangle: then they have one name and one shape."""
     if not isinstance(thing, list | tuple) or not thing:
         return False
-    if all([isinstance(item, Value) for item in thing]):
+    if all(isinstance(item, Value) for item in thing):
         return True
-    return all([_is_array(item) for item in thing]) and len({_shape(item) for item in thing}) == 1
+    return all(_is_array(item) for item in thing) and len({_shape(item) for item in thing}) == 1
 
 
 def _shape(tree: Any) -> tuple[int, ...]:

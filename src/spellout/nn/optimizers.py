@@ -16,7 +16,7 @@ Rate = float | Callable[[int], float]
 
 
 class Optimizer:
-    """What all share: the parameters, the learning rate (a number, or a schedule: step -> number), the step count."""
+    """What all share: parameters, learning rate (a number, or a schedule: step -> number), step count."""
 
     def __init__(self, parameters: Iterable[Value], lr: Rate) -> None:
         self.parameters = list(parameters)
@@ -86,7 +86,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Each parameter's step is its mean gradient over its root mean square gradient: about lr, whatever the scale.
+    """Each step is the mean gradient over the root mean square gradient: about lr, whatever the scale.
 
     `weight_decay` is added to the gradient, so it is scaled away with it; AdamW keeps it apart.
     """

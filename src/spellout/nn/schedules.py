@@ -32,7 +32,7 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Linear:
-    """A straight line from `lr` to `end` in `steps` steps, then `end`. micrograd's demo is Linear(1.0, 100, 0.1)."""
+    """A straight line from `lr` to `end` in `steps` steps, then `end`; micrograd's demo: (1.0, 100, 0.1)."""
 
     lr: float
     steps: int
