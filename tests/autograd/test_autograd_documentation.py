@@ -11,14 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "autograd.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.fixture(autouse=True)
-def _no_row_survives():
-    before = dict(ops.TABLE)
-    yield
-    ops.TABLE.clear()
-    ops.TABLE.update(before)
-
-
+@pytest.mark.usefixtures("_table_restored")
 def test_every_block_runs(capsys):
     namespace = {}
     shown = ""
@@ -30,3 +23,8 @@ def test_every_block_runs(capsys):
             assert language == "output"
             assert shown == text
     assert sum(language == "python" for language, _ in BLOCKS) > 12
+
+
+def test_every_operation_is_listed():
+    section = PAGE.read_text(encoding="utf-8").split("## The operations")[1].split("\n## ")[0]
+    assert set(re.findall(r"`(\w+)`", section)) >= ops.BUILT_IN

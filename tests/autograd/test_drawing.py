@@ -61,6 +61,12 @@ def test_one_value_constants_and_labels_that_are_long_or_look_like_markup():
     assert r"\<b\>\"&" in draw(v).dot()
 
 
+def test_a_label_of_control_characters_is_still_a_document():
+    v = Value(1.0, label="a\x00b\nc\ud800")
+    _, nodes, _ = read(draw(v + v).svg())
+    assert nodes["n0"].startswith("a·b·c·")
+
+
 def boxes_of(svg):
     root, _, _ = read(svg)
     return [

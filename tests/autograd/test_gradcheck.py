@@ -103,6 +103,15 @@ def test_a_function_that_is_constant_or_raises_leaves_values_alone():
         gradcheck(lambda: 1.0)
 
 
+def test_a_step_too_long_for_a_steep_function_is_no_false_alarm():
+    for scale in (1.0, 1e6, 1e12):
+        assert gradcheck(lambda v: scale * v**3, 0.0)  # noqa: B023
+    assert gradcheck(lambda v: (v * 500).sin(), 0.3)
+    wrong = Op("cube", "cube", 1, lambda x: x**3, lambda out, x: (3.003 * x * x,))
+    with pytest.raises(GradcheckError):
+        gradcheck(wrong, 0.01)
+
+
 def test_large_and_small_numbers():
     for x in (1e-8, 1e8, -1e5):
         assert gradcheck(lambda v: v * v + v, x)

@@ -1,6 +1,7 @@
 """An operation declared by a user, the Legendre polynomial P3, wherever the built-in ones work."""
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -11,13 +12,7 @@ from spellout.autograd.expression import evaluate
 from spellout.errors import GradcheckError, OperationError, ValueTypeError
 from spellout.nn.layers import Neuron
 
-
-@pytest.fixture(autouse=True)
-def _no_row_survives():
-    before = dict(ops.TABLE)
-    yield
-    ops.TABLE.clear()
-    ops.TABLE.update(before)
+pytestmark = pytest.mark.usefixtures("_table_restored")
 
 
 @pytest.fixture
@@ -98,3 +93,16 @@ def test_what_cannot_work_is_said():
 def test_declaring_again_replaces():
     operation("mine", lambda x: x, lambda x: 1.0)
     assert operation("mine", lambda x: 2 * x, lambda x: 2.0)(1.0) == 2.0
+
+
+def test_a_derivative_that_leaves_the_graph_is_noticed_when_differentiated_again():
+    sine = operation("sine", math.sin, lambda x: math.cos(x))
+    x = Value(0.5)
+    sine(x).backward()
+    assert x.grad == math.cos(0.5)
+    with pytest.raises(OperationError, match="the derivative of sine cannot be differentiated again"):
+        grad(sine(x), x, create_graph=True)
+    ramp = operation("ramp", lambda x: max(x, 0.0), lambda x: 1.0 if x > 0 else 0.0)
+    for at in (-1.0, 0.0, 2.0):
+        x = Value(at)
+        assert grad(grad(ramp(x) * x, x, create_graph=True), x).data == (2.0 if at > 0 else 0.0)

@@ -5,9 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spellout import Value, grad, gradcheck
-from spellout.autograd.functions import dot, logsumexp, mean, softmax, sum
+from spellout.autograd.functions import dot, log_softmax, logsumexp, mean, softmax, sum
+from spellout.nn.losses import cross_entropy
+from spellout.nn.normalization import RMSNorm
 
 # (ours, PyTorch's): from numbers of moderate size to such numbers, so that a deep graph stays finite
+rms_norm = RMSNorm(2, eps=0.1)
+
+
+def stack(*xs):
+    return torch.stack([torch.as_tensor(x, dtype=torch.float64) for x in xs])
+
+
 UNARY = [
     (lambda x: x.tanh(), torch.tanh),
     (lambda x: x.sigmoid(), torch.sigmoid),
@@ -41,6 +50,10 @@ BINARY = [
     (lambda a, b: (a * a + 1) ** b.tanh(), lambda a, b: (a * a + 1) ** b.tanh()),
     (lambda a, b: mean([a, b, a]), lambda a, b: torch.stack([a, b, a]).mean()),
     (lambda a, b: logsumexp([a, b, 1.0]), lambda a, b: torch.stack([a, b, torch.ones_like(a)]).logsumexp(0)),
+    (lambda a, b: sum([a, b, a, 0.5]), lambda a, b: 2 * a + b + 0.5),
+    (lambda a, b: log_softmax([a, b, 2.0])[1], lambda a, b: stack(a, b, 2.0).log_softmax(0)[1]),
+    (lambda a, b: cross_entropy([a, b, 0.5], 0), lambda a, b: -stack(a, b, 0.5).log_softmax(0)[0]),
+    (lambda a, b: rms_norm([a, b])[1], lambda a, b: b / ((a * a + b * b) / 2 + 0.1).sqrt()),
     (lambda a, b: softmax([a, b, a])[0], lambda a, b: torch.stack([a, b, a]).softmax(0)[0]),
     (
         lambda a, b: dot([a.tanh(), b.tanh()], [b, 0.5], a),
@@ -48,6 +61,11 @@ BINARY = [
     ),
 ]
 KINKED_BINARY = [
+    (lambda a, b: a.prelu(b.tanh()), lambda a, b: torch.where(a > 0, a, a * b.tanh())),
+    (
+        lambda a, b: a.elu(b.tanh()),
+        lambda a, b: torch.where(a > 0, a, b.tanh() * torch.expm1(a.clamp(max=0))),
+    ),
     (lambda a, b: a.maximum(b), torch.maximum),
     (lambda a, b: a.minimum(b), torch.minimum),
 ]

@@ -10,6 +10,7 @@ import torch
 
 from spellout import MLP, Module, Value
 from spellout.errors import ShapeError, UsageError, ValueTypeError
+from spellout.nn.activation import PReLU
 from spellout.nn.attention import Attention
 from spellout.nn.embedding import Embedding
 from spellout.nn.initialization import GAINS, INITIALIZERS
@@ -69,6 +70,24 @@ def test_own_functions_and_the_lectures_variant():
     lecture = MLP(3, [4, 4, 1], activation="tanh", last="tanh")
     assert lecture([1e3, -1e3, 5.0])._op == "tanh"
     assert lecture.count_parameters() == 41
+
+
+def test_prelu_learns_one_slope_for_all_its_neurons():
+    model = MLP(2, [3, 1], activation=PReLU(), rng=random.Random(0))
+    assert model.count_parameters() == 13 + 1
+    slope = model.layers[0].neurons[0].activation.slope
+    z = Value(-2.0)
+    out = PReLU(0.3)(z)
+    out.backward()
+    assert (out.data, z.grad) == (-0.6, 0.3)
+    model([-1.0, 2.0]).backward()
+    t = torch.tensor(0.25, dtype=torch.float64, requires_grad=True)
+    w = [[v.data for v in n.w] for n in model.layers[0].neurons]
+    h = torch.tensor(w, dtype=torch.float64) @ torch.tensor([-1.0, 2.0], dtype=torch.float64)
+    last = torch.tensor([v.data for v in model.layers[1].neurons[0].w], dtype=torch.float64)
+    (torch.nn.functional.prelu(h, t) @ last).backward()
+    assert slope.grad == pytest.approx(t.grad.item(), rel=1e-12)
+    assert slope.grad != 0.0
 
 
 @pytest.mark.parametrize("init", sorted(set(INITIALIZERS) - {"zeros"}))

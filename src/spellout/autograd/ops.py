@@ -137,10 +137,30 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
                 f"operation {name} has {_plural(len(arguments), 'argument')}, "
                 f"but its derivative gave {_plural(len(partials), 'partial')}."
             )
+        if any(hasattr(argument, "_apply") for argument in arguments):
+            _check_still_differentiable(name, derivative, arguments, partials)
         return partials
 
     TABLE[name] = Op(name, symbol or name, arity, checked_forward, checked_partials)
     return TABLE[name]
+
+
+def _check_still_differentiable(
+    name: str, derivative: Callable[..., Any], arguments: tuple[Any, ...], partials: tuple[Any, ...]
+) -> None:
+    """Refuse a partial that left the graph: a plain number, though it changes when the arguments do.
+
+    A constant is the same a tiny step to at least one side, even at a kink.
+    """
+    numbers = [float(argument) for argument in arguments]
+    sides = [derivative(*[x + step * max(1.0, builtins.abs(x)) for x in numbers]) for step in (-1e-9, 1e-9)]
+    for i, partial in enumerate(partials):
+        nearby = [side[i] if isinstance(side, tuple) else side for side in sides]
+        if not hasattr(partial, "_apply") and partial == partial and partial not in nearby:
+            raise OperationError(
+                f"the derivative of {name} cannot be differentiated again, it turned a Value into a plain "
+                "number; write it with operators and spellout's functions instead of math's."
+            )
 
 
 def _attempt(what: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:

@@ -108,12 +108,12 @@ def _box(i: int, box: Box, corner: Point, size: Point) -> str:
     op, middle = _op_width(box), y + height / 2
     parts = [f'<g class="node {box.kind}" id="n{i}">']
     tip = f"{box.name} = {box.formula}" if box.formula else box.name
-    parts.append(f"<title>{escape(tip)}</title>")
+    parts.append(f"<title>{_safe(tip)}</title>")
     if box.parents:
         top, center = middle - _OP_HEIGHT / 2, x + op / 2
         parts.append(
             f'<rect class="op" x="{x:.1f}" y="{top:.1f}" width="{op:.1f}" height="{_OP_HEIGHT}" rx="12"/>'
-            f'<text x="{center:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{escape(_symbol(box))}</text>'
+            f'<text x="{center:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{_safe(_symbol(box))}</text>'
             f'<path class="edge" d="M{x + op:.1f} {middle:.1f}h{_PAD}"/>'
         )
         x, width = x + op + _PAD, width - op - _PAD
@@ -122,7 +122,7 @@ def _box(i: int, box: Box, corner: Point, size: Point) -> str:
     )
     for line, (kind, text) in enumerate(_lines(box)):
         parts.append(
-            f'<text class="{kind}" x="{x + _PAD:.1f}" y="{y + _LINE * (line + 1):.1f}">{escape(text)}</text>'
+            f'<text class="{kind}" x="{x + _PAD:.1f}" y="{y + _LINE * (line + 1):.1f}">{_safe(text)}</text>'
         )
     return "".join([*parts, "</g>"])
 
@@ -130,6 +130,11 @@ def _box(i: int, box: Box, corner: Point, size: Point) -> str:
 def _beside(corner: Point, size: Point, side: float, below: float) -> Point:
     """Return a point on the left (side 0) or right (side 1) edge of a box, `below` its middle."""
     return corner[0] + side * size[0], corner[1] + size[1] / 2 + below
+
+
+def _safe(text: str) -> str:
+    """Escape markup, and show what no XML document may hold (control characters) as a dot."""
+    return escape("".join([character if character.isprintable() else "·" for character in text]))
 
 
 def _curve(points: list[Point]) -> str:

@@ -122,7 +122,7 @@ class Value:
 
     @data.setter
     def data(self, number: object) -> None:
-        self._data = as_float(number)
+        self._data = number if type(number) is float else as_float(number)
         self._mark_overwritten()
 
     @property

@@ -1,5 +1,6 @@
 """Neural networks on Values: layers, losses, optimizers and schedules, one idea a file."""
 
+from .activation import PReLU
 from .attention import Attention
 from .embedding import Embedding
 from .layers import MLP, Layer, Neuron
@@ -21,6 +22,7 @@ __all__ = [
     "LayerNorm",
     "Module",
     "Neuron",
+    "PReLU",
     "RMSNorm",
     "load_state",
     "save_state",

@@ -25,7 +25,7 @@ class Neuron(Module):
     Args:
         nin: the number of inputs.
         nonlin: False leaves the activation function out.
-        activation: the name of an operation of one number ("relu", "tanh", ...) or any function of a Value.
+        activation: an operation of one number ("relu", "tanh", ...), "linear", or any function of a Value.
         init: a name in `INITIALIZERS`; the bias starts at 0.
         rng: a `random.Random`; Python's own generator if None.
         fan_out: how many neurons share these inputs (Xavier's initialisation asks).
@@ -43,11 +43,11 @@ class Neuron(Module):
     ) -> None:
         if nin < 1:
             raise ShapeError(f"a neuron needs at least one input, got nin={nin}.")
-        self.activation = _activation(activation) if nonlin else None
+        self.activation = None if activation == "linear" or not nonlin else _activation(activation)
         name = getattr(self.activation, "name", "linear")
         self.w = [Value(weight) for weight in weights(init, nin, fan_out, name, rng)]
         self.b = Value(0.0)
-        self.nonlin = nonlin
+        self.nonlin = self.activation is not None
 
     def __call__(self, x: Sequence[Any]) -> Value:
         """Return one Value for `nin` Values or numbers; ShapeError for any other length."""
@@ -109,7 +109,7 @@ class MLP(Module):
         sizes = [nin, *nouts]
         kinds = [activation] * (len(nouts) - 1) + [last]
         self.layers = [
-            Layer(inputs, outputs, nonlin=kind != "linear", activation=kind, init=init, rng=rng)
+            Layer(inputs, outputs, activation=kind, init=init, rng=rng)
             for inputs, outputs, kind in zip(sizes, nouts, kinds, strict=False)
         ]
 
