@@ -9,7 +9,7 @@ import pytest
 
 from spellout import MLP, Value, draw
 from spellout.autograd.layout import arrange
-from spellout.errors import UsageError, ValueTypeError
+from spellout.errors import GraphError, UsageError, ValueTypeError
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -154,6 +154,17 @@ def test_the_page_plays_the_same_gradients_as_backward():
     for i, box in enumerate(drawing.boxes):
         if box.kind != "constant":
             assert last[f"n{i}"] == f"grad {box.grad:.4f}"
+
+
+def test_a_drawing_is_as_the_graph_was_when_it_was_drawn():
+    x = Value(2.0, label="x")
+    y = x * x
+    drawing = draw(y)
+    x.data = 9.0
+    assert "data 2.0000" in drawing.svg()
+    assert steps_of(drawing.html())[2]["say"].endswith("x.grad = 2 + 1 · 2 = 4")
+    with pytest.raises(GraphError, match="compute it again"):
+        draw(y).html()
 
 
 def test_the_page_is_complete_in_itself_and_cannot_be_broken_by_a_label():

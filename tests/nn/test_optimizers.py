@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spellout import Value
-from spellout.errors import ShapeError, UsageError
+from spellout.errors import ShapeError, UsageError, ValueTypeError
 from spellout.nn.optimizers import SGD, Adam, AdamW
 from spellout.nn.schedules import Constant, Cosine, Linear, StepDecay
 
@@ -104,6 +104,8 @@ def test_what_cannot_work_is_said():
         SGD([Value(1.0)], -0.1)
     with pytest.raises(UsageError, match="learning rate"):
         Adam([Value(1.0)], float("nan"))
+    with pytest.raises(ValueTypeError, match="convert text"):
+        Adam([Value(1.0)], "0.1")
     with pytest.raises(ShapeError, match="do not fit Adam of 2 parameters"):
         Adam([Value(1.0), Value(2.0)]).load_state_dict(Adam([Value(1.0)]).state_dict())
     with pytest.raises(ShapeError, match="'velocity'"):

@@ -22,7 +22,7 @@ def render(drawing: Drawing) -> str:
             fields.append(f"grad {number(box.grad)}")
         lines.append(f'  v{i} [shape=record, label="{" | ".join(fields)}"];')
         if box.parents:
-            lines += [f'  op{i} [label="{_escape(box.symbol)}"];', f"  op{i} -> v{i};"]
+            lines += [f'  op{i} [label="{_escape(box.op.symbol)}"];', f"  op{i} -> v{i};"]
         lines += [f"  v{parent} -> op{i};" for parent in box.parents]
     return "\n".join([*lines, "}"]) + "\n"
 

@@ -6,8 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..errors import UsageError, ValueTypeError
-from .graph import nodes
+from .graph import nodes, overwritten
 from .naming import formula, name_all
+from .ops import Op
 from .value import CONSTANT, Value
 
 
@@ -19,7 +20,7 @@ class Box:
         name, formula: what it is called and how it was computed.
         label: its own label, if it has one.
         kind: "leaf", "constant", "result" or "root".
-        symbol: of the operation that made it.
+        op: the operation that made it.
         data, grad: its numbers.
         parents: the places of its parents in the drawing, one per argument.
     """
@@ -28,7 +29,7 @@ class Box:
     formula: str
     label: str
     kind: str
-    symbol: str
+    op: Op
     data: float
     grad: float
     parents: tuple[int, ...]
@@ -40,6 +41,7 @@ class Drawing:
     Attributes:
         boxes: one per node, parents before their results, the root last; none if there are too many to draw.
         summary: the graph in one sentence.
+        stale: whether a value was changed after others had been computed from it.
     """
 
     def __init__(self, root: Value, limit: int) -> None:
@@ -49,8 +51,8 @@ class Drawing:
         if not self.drawable:
             self.summary += f" That is too many to draw (the limit is {limit:,}); draw a part of it."
             order = []
-        self.nodes = order
         self.boxes = _boxes(order)
+        self.stale = any(True for _ in overwritten([node for node in reversed(order) if node.parents]))
 
     def svg(self) -> str:
         """Return the picture as SVG text, for a file or a page."""
@@ -109,7 +111,7 @@ def _boxes(order: list[Value]) -> list[Box]:
                 formula(node, names),
                 node.label,
                 "root" if node is order[-1] and node.parents else kind,
-                node.op.symbol,
+                node.op,
                 node.data,
                 node.grad,
                 tuple([place[parent] for parent in node.parents]),

@@ -140,7 +140,7 @@ def _look_up(name: str, names: dict[str, Value]) -> Value:
 
 
 def _function(name: str) -> ops.Op:
-    known = {**ops.TABLE, **_OTHER_NAMES}
+    known = {**_OTHER_NAMES, **ops.TABLE}
     if name in known:
         return known[name]
     near = get_close_matches(name, known, 1)

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from ..errors import ValueTypeError
-from .graph import interior, refuse_overwritten
-from .value import Value, lift
+from .value import Value, fresh_interior, lift
 
 
 @overload
@@ -31,9 +30,7 @@ def grad(root: Value, wrt: Value | Sequence[Value], create_graph: bool = False) 
     for thing in (root, *targets):
         if not isinstance(thing, Value):
             raise ValueTypeError(f"grad needs Values, got {thing!r} ({type(thing).__name__}).")
-    order = interior(root)
-    refuse_overwritten(order)
-    gradients = _pull_back(root, order, targets, create_graph)
+    gradients = _pull_back(root, fresh_interior(root), targets, create_graph)
     results = [lift(gradients.get(target, 0.0)) for target in targets]
     return results[0] if isinstance(wrt, Value) else results
 

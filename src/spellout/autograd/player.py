@@ -9,7 +9,7 @@ import json
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from .graph import refuse_overwritten
+from ..errors import GraphError
 from .naming import number
 from .svg import show
 
@@ -110,7 +110,10 @@ def _steps(drawing: Drawing) -> list[dict[str, Any]]:
     if not drawing.drawable:
         return []
     boxes = drawing.boxes
-    refuse_overwritten([node for node in drawing.nodes if node.parents][::-1])
+    if drawing.stale:
+        raise GraphError(
+            "a value was changed after the graph was computed; compute it again before it is played."
+        )
     root = len(boxes) - 1
     grads = [0.0] * root + [1.0]
     say = f"{boxes[root].name} moves with itself: d {boxes[root].name} / d {boxes[root].name} = 1"
@@ -119,10 +122,10 @@ def _steps(drawing: Drawing) -> list[dict[str, Any]]:
         {"node": f"n{root}", "say": say, "set": [(f"n{root}", f"grad {show(1.0)}")], "edges": []},
     ]
     for i in range(root, -1, -1):
-        box, node = boxes[i], drawing.nodes[i]
+        box = boxes[i]
         if not box.parents:
             continue
-        partials = node.op.partials(box.data, *[boxes[p].data for p in box.parents])
+        partials = box.op.partials(box.data, *[boxes[p].data for p in box.parents])
         lines, changes = [f"{box.name} = {box.formula} passes its gradient {number(grads[i])} on:"], []
         for p, partial in zip(box.parents, partials, strict=True):
             local = float(partial or 0.0)

@@ -82,8 +82,7 @@ def _lines(box: Box) -> list[tuple[str, str]]:
     """Return (class, text) of every line in a box."""
     if box.kind == "constant" and not box.label:
         return [("data", f"{box.data:g}")]
-    name = box.name if len(box.name) <= _LONGEST else f"{box.name[: _LONGEST - 1]}…"
-    lines = [("label" if box.label else "name", name), ("data", f"data {show(box.data)}")]
+    lines = [("label" if box.label else "name", _cut(box.name)), ("data", f"data {show(box.data)}")]
     return lines if box.kind == "constant" else [*lines, ("grad", f"grad {show(box.grad)}")]
 
 
@@ -92,7 +91,7 @@ def _op_width(box: Box) -> float:
 
 
 def _symbol(box: Box) -> str:
-    return box.symbol if len(box.symbol) <= _LONGEST else f"{box.symbol[: _LONGEST - 1]}…"
+    return _cut(box.op.symbol)
 
 
 def _size(box: Box) -> Point:
@@ -130,6 +129,10 @@ def _box(i: int, box: Box, corner: Point, size: Point) -> str:
 def _beside(corner: Point, size: Point, side: float, below: float) -> Point:
     """Return a point on the left (side 0) or right (side 1) edge of a box, `below` its middle."""
     return corner[0] + side * size[0], corner[1] + size[1] / 2 + below
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _safe(text: str) -> str:

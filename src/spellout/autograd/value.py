@@ -44,6 +44,14 @@ def lift(number: object) -> Value:
     return number if isinstance(number, Value) else _node(CONSTANT, (), as_float(number))
 
 
+def fresh_interior(root: Value) -> list[Value]:
+    """Return `interior(root)`; GraphError if a value in it was changed after others used it."""
+    order = interior(root)
+    if order and order[-1]._serial < _last_change:
+        refuse_overwritten(order)
+    return order
+
+
 def _unary(op: Op) -> Callable[[Value], Value]:
     forward = op.forward
 
@@ -157,12 +165,10 @@ class Value:
         Raises:
             GraphError: a leaf's data was changed after the graph was computed from it.
         """
-        order = interior(self)
+        order = fresh_interior(self)
         if not order:
             self.grad += 1.0
             return
-        if order[-1]._serial < _last_change:
-            refuse_overwritten(order)
         for node in order:
             node.grad = 0.0
         self.grad = 1.0

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from math import sqrt
 from typing import Any
 
+from ..autograd.real import as_float
 from ..autograd.value import Value
 from ..errors import ShapeError, UsageError
 
@@ -22,9 +23,9 @@ class Optimizer:
         self.parameters = list(parameters)
         if not self.parameters:
             raise UsageError("an optimizer needs at least one parameter.")
-        if not callable(lr) and not lr >= 0.0:
-            raise UsageError(f"a learning rate is a number of at least 0, got {lr!r}.")
-        self.rate = lr
+        self.rate = lr if callable(lr) else as_float(lr)
+        if not callable(self.rate) and not self.rate >= 0.0:
+            raise UsageError(f"a learning rate is at least 0, got {lr}.")
         self.steps = 0
         self.memory: dict[str, list[float]] = {}
 
