@@ -125,9 +125,7 @@ def main() -> None:
         ratios = sorted(m / t for m, t in zip(times["micrograd"], times[name], strict=True))
         result[f"{name}_times_faster"] = round(statistics.median(ratios), 1)
         result[f"{name}_times_faster_range"] = [round(ratios[0], 1), round(ratios[-1], 1)]
-        print(
-            f"{name:10} {result[f'{name}_ms']:9.2f} ms a step, micrograd / {result[f'{name}_times_faster']}"
-        )
+        print(f"{name:10} {result[f'{name}_ms']:9.2f} ms a step, micrograd / {result[f'{name}_times_faster']}")
     print(json.dumps(result))
 
 
@@ -135,9 +133,7 @@ def machine() -> str:
     """Return the processor's name."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine()
-    )
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -8,21 +8,314 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
-from .errors import RunError, SpelloutError
+from . import terminal
+from .data.config import DataConfig
+from .errors import GenerationError, RunError, SpelloutError, UsageError
+from .generation.config import SamplingConfig
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .data.lines import Lines
+    from .training.run import Run
+    from .training.train import Prepared, Trained
 
 app = App(
     name="spellout",
-    help="Give it a text file with one thing per line; it makes more like it.",
+    help="Give it a text file with one thing per line; it makes more like it. `-` as FILE reads standard input.",
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
+    suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted
 )
+
+_STDIN = "\0standard input"  # a lone "-" would be taken for an option
+File = Annotated[str, Parameter(converter=lambda _, tokens: "-" if tokens[0].value == _STDIN else tokens[0].value)]
+Count = Annotated[int, Parameter(alias="-n")]
+Out = Annotated[Path, Parameter(alias="-o")]
+Flag = Annotated[bool, Parameter(negative=())]
+Data = Annotated[DataConfig, Parameter(name="*")]
+Sampling = Annotated[SamplingConfig, Parameter(name="*")]
+
+
+@app.command
+def make(
+    file: File | None = None,
+    /,
+    *,
+    count: Count = 10,
+    model: str = "ngram",
+    data: Data = DataConfig(),
+    sampling: Sampling = SamplingConfig(),
+    novel: bool = True,
+    unique: bool = True,
+    nearest: Flag = False,
+    out: Out | None = None,
+    encoding: str | None = None,
+    json: Flag = False,
+) -> None:
+    """Make new lines like those of FILE (default: the bundled names).
+
+    Parameters
+    ----------
+    file
+        A text file with one thing per line.
+    count
+        How many lines.
+    model
+        What to train, such as ngram or ngram:5.
+    novel
+        Only lines that FILE does not hold.
+    unique
+        No line twice.
+    nearest
+        Show the most similar line of FILE and the edit distance.
+    out
+        Also keep the trained model in this run folder.
+    encoding
+        The encoding of FILE, if it is not UTF-8.
+    json
+        One JSON object a line.
+    """
+    from .training.run import check_place, save_run
+
+    _check_count(count)
+    if out is not None:
+        check_place(out)
+    trained = _train(_prepare(file, encoding, data), model)
+    if out is not None:
+        save_run(trained.run, out)
+    known = trained.prepared.split.known if trained.prepared else []
+    _print_samples(trained.run, sampling, count, known if novel else None, unique, known if nearest else None, json)
+
+
+@app.command
+def look(file: File, /, *, encoding: str | None = None, json: Flag = False) -> None:
+    """Say what is in FILE: how much, what is repeated, which letters follow which, and how predictable it is.
+
+    Parameters
+    ----------
+    file
+        A text file with one thing per line.
+    encoding
+        The encoding of FILE, if it is not UTF-8.
+    json
+        One JSON object.
+    """
+    from .data.summary import Summary, bigram_table
+    from .training.comparison import floor
+
+    lines = _read(file, encoding)
+    summary, best = Summary.of(lines), floor(lines)
+    if json:
+        terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
+        return
+    terminal.print_summary(summary, best)
+    letters = sorted(letter for letter, _ in summary.letters[: terminal.LETTERS_SHOWN])
+    terminal.print_bigrams(letters, bigram_table(lines, letters))
+
+
+@app.command
+def train(
+    file: File,
+    /,
+    *,
+    out: Out,
+    model: str = "ngram",
+    order: int | None = None,
+    data: Data = DataConfig(),
+    stream: Flag = False,
+    overwrite: Flag = False,
+    encoding: str | None = None,
+    json: Flag = False,
+) -> None:
+    """Train a model on FILE and keep it in a run folder.
+
+    Parameters
+    ----------
+    file
+        A text file with one thing per line.
+    out
+        The run folder to write.
+    model
+        What to train: ngram, ngram:5, ngram:2:smoothing=add-k:k=1.
+    order
+        The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
+    stream
+        Count n-grams in one pass over all lines, for files larger than memory.
+    overwrite
+        Replace the run that is in the folder.
+    encoding
+        The encoding of FILE, if it is not UTF-8.
+    json
+        The results as one JSON object.
+    """
+    from .training.run import check_place, save_run
+
+    check_place(out, overwrite)
+    model = _with_order(model, order)
+    trained = _stream(file, data, model, encoding) if stream else _train(_prepare(file, encoding, data), model)
+    save_run(trained.run, out, overwrite)
+    if json:
+        terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
+    else:
+        terminal.note(f"kept in {out}; make lines with: spellout sample {out}")
+
+
+@app.command
+def sample(
+    run: Path,
+    /,
+    *,
+    count: Count = 10,
+    sampling: Sampling = SamplingConfig(),
+    novel: Flag = False,
+    unique: Flag = False,
+    nearest: Flag = False,
+    json: Flag = False,
+) -> None:
+    """Make lines with the model of a run folder.
+
+    Parameters
+    ----------
+    run
+        A folder written by `spellout train`.
+    count
+        How many lines.
+    novel
+        Only lines that are not training lines.
+    unique
+        No line twice.
+    nearest
+        Show the most similar training line and the edit distance.
+    json
+        One JSON object a line.
+    """
+    _check_count(count)
+    loaded = _load(run)
+    if loaded.lines is None and (novel or nearest):
+        raise RunError(
+            f"{run} was trained with --stream and keeps no training lines, so --novel and --nearest cannot be "
+            "answered; train without --stream"
+        )
+    _print_samples(
+        loaded, sampling, count, loaded.lines if novel else None, unique, loaded.lines if nearest else None, json
+    )
+
+
+@app.command
+def score(
+    run: Path,
+    file: File,
+    /,
+    *,
+    sort: Literal["file", "surprise", "likely"] = "file",
+    encoding: str | None = None,
+    json: Flag = False,
+) -> None:
+    """Say how surprising each line of FILE is to the model of a run folder, in bits per character.
+
+    Parameters
+    ----------
+    run
+        A folder written by `spellout train`.
+    file
+        A text file with one thing per line.
+    sort
+        The order of FILE, the most surprising lines first (which look wrong?), or the likeliest first.
+    encoding
+        The encoding of FILE, if it is not UTF-8.
+    json
+        One JSON object a line, with the surprise of every character.
+    """
+    from .generation.scoring import score_lines
+
+    loaded = _load(run)
+    scores = list(score_lines(loaded.model, loaded.vocabulary, _read(file, encoding).in_file_order()))
+    if sort != "file":
+        scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
+    if json:
+        for one in scores:
+            terminal.print_json(one.to_json(loaded.vocabulary))
+    else:
+        terminal.print_scores(scores, loaded.vocabulary)
+
+
+@app.command
+def why(run: Path, line: str, /, *, top: int = 5, json: Flag = False) -> None:
+    """Spell a line out: how probable the model of a run folder finds each letter, and what it expected.
+
+    Parameters
+    ----------
+    run
+        A folder written by `spellout train`.
+    line
+        The line, in quotes if it holds spaces.
+    top
+        How many of the likeliest letters to show at each place.
+    json
+        One JSON object a letter.
+    """
+    from .generation.scoring import explain_line
+
+    if top < 0:
+        raise UsageError(f"--top {top}: must be at least 0")
+    loaded = _load(run)
+    steps = explain_line(loaded.model, loaded.vocabulary, line, top)
+    if json:
+        for step in steps:
+            terminal.print_json(step.to_json())
+    else:
+        terminal.print_steps(steps)
+
+
+@app.command
+def compare(
+    file: File | None = None,
+    /,
+    *,
+    models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
+    on: Literal["dev", "test"] = "dev",
+    data: Data = DataConfig(),
+    encoding: str | None = None,
+    json: Flag = False,
+) -> None:
+    """Train several models on the same lines of FILE (default: the bundled names) and put them in one table.
+
+    Parameters
+    ----------
+    file
+        A text file with one thing per line.
+    models
+        Separated by commas.
+    on
+        The lines that judge. Choose models on dev; look at test once.
+    encoding
+        The encoding of FILE, if it is not UTF-8.
+    json
+        One JSON object a model.
+    """
+    from .models.table import parse_specification
+    from .training.comparison import compare as rows_of
+
+    wanted = [name.strip() for name in models.split(",") if name.strip()]
+    if not wanted:
+        raise UsageError("--models: name at least one model, such as ngram:5")
+    for name in wanted:
+        parse_specification(name)  # a typing error in the last one should not cost the first one's training
+    prepared = _prepare(file, encoding, data)
+    rows = terminal.track(rows_of(prepared, wanted, on), len(wanted), "training")
+    if json:
+        for row in rows:
+            terminal.print_json(row.to_json())
+    else:
+        terminal.print_comparison(list(rows))
 
 
 @app.command
@@ -30,7 +323,7 @@ def draw(
     expression: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *numbers: str,
-    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    out: Out | None = None,
 ) -> None:
     """Spell out a formula: every value, every gradient, and the chain rule along every path.
 
@@ -42,7 +335,7 @@ def draw(
         A formula of numbers, names, + - * / ** and functions; steps may be named: "n = a*b + c; tanh(n)".
     numbers
         What the names stand for, as in a=2.
-    output
+    out
         Draw it instead: FILE.svg is a picture, FILE.html plays backpropagation, FILE.dot is for Graphviz.
     """
     from .autograd.drawing import draw as draw_graph
@@ -50,34 +343,137 @@ def draw(
 
     root = evaluate(expression, read_numbers(numbers))
     root.backward()
-    if output is None:
+    if out is None:
         print(report(root))
         return
-    picture = draw_graph(root).render(output.suffix.removeprefix("."))
+    picture = draw_graph(root).render(out.suffix.removeprefix("."))
     try:
-        output.write_text(picture, encoding="utf-8")
+        out.write_text(picture, encoding="utf-8")
     except OSError as error:
-        raise RunError(f"cannot write {output}: {error.strerror}.") from None
-    print(f"wrote {output}", file=sys.stderr)
+        raise RunError(f"cannot write {out}: {error.strerror}") from None
+    terminal.note(f"wrote {out}")
+
+
+def _read(file: str | None, encoding: str | None) -> Lines:
+    """Lines of a file, of standard input, or the bundled names; with what the reader should know about them."""
+    from .data.lines import Lines
+
+    if file is None:
+        return Lines.bundled()
+    with terminal.progress(_size(file), "reading") as advance:
+        lines = Lines.read(file, encoding, advance)
+    return lines
+
+
+def _size(file: str) -> int | None:
+    return os.path.getsize(file) if os.path.isfile(file) else None
+
+
+def _prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepared:
+    from .data.splits import FEW_LINES
+    from .training.train import Prepared
+
+    prepared = Prepared.of(_read(file, encoding), data)
+    if (different := len(prepared.lines.distinct)) < FEW_LINES:
+        terminal.warn(
+            f"{prepared.lines.name} holds only {different} different lines: the same ones train and judge, "
+            "so losses mean little"
+        )
+    return prepared
+
+
+def _train(prepared: Prepared, model: str) -> Trained:
+    from .training.train import train as train_on
+
+    trained = train_on(prepared, model)
+    terminal.print_training(trained)
+    return trained
+
+
+def _stream(file: str, data: DataConfig, model: str, encoding: str | None) -> Trained:
+    from .training.train import check_streaming, train_streaming
+
+    config = check_streaming(data, model)
+    with terminal.progress(_size(file), "counting") as advance:
+        trained = train_streaming(file, config, encoding, advance)
+    terminal.print_training(trained)
+    return trained
+
+
+def _load(run: Path) -> Run:
+    from .training.run import load_run
+
+    return load_run(run)
+
+
+def _with_order(model: str, order: int | None) -> str:
+    """`--model ngram --order 5` is `ngram:5`."""
+    if order is None:
+        return model
+    name, *rest = model.split(":")
+    if name != "ngram" or any("=" not in part or part.startswith("order=") for part in rest):
+        raise UsageError(f"--order {order} does not go with --model {model}; it sets the order of `ngram`")
+    return ":".join([name, str(order), *rest])
+
+
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise UsageError(f"--count {count}: must be at least 1")
+
+
+def _print_samples(
+    run: Run,
+    sampling: SamplingConfig,
+    count: int,
+    unlike: Any,
+    unique: bool,
+    near: Any,
+    json: bool,
+) -> None:
+    """Print lines as they are made. `GenerationError` if the model cannot make so many."""
+    from .generation.novelty import nearest, only
+    from .generation.sampling import sample as lines_of
+
+    if sampling.greedy:
+        count, unlike, unique = 1, None, False
+    if sampling.max_length is None:
+        sampling = replace(sampling, max_length=2 * run.usual_length + 10)
+    made = lines_of(run.model, run.vocabulary, sampling, accept=only(unlike=unlike, unique=unique))
+    printed = 0
+    for one in terminal.track(islice(made, count), count, "making"):
+        row: dict[str, Any] = {"line": one.text, "complete": one.complete}
+        if near is not None:
+            row["nearest"], row["distance"] = nearest(one.text, near)
+        terminal.print_sample(row, json)
+        printed += 1
+    if printed < count:
+        kind = " ".join(["new"] * (unlike is not None) + ["different"] * unique)
+        raise GenerationError(
+            f"stopped after {printed:,} of {count:,} lines: 10,000 tries in a row brought no other {kind} one; "
+            "ask for fewer, raise --temperature, or give more lines to learn from"
+        )
 
 
 def main() -> NoReturn:
     """Run one command line and leave with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
     """Run one command line; every failure a user can cause becomes a sentence on stderr and an exit code."""
+    arguments = [_STDIN if argument == "-" else argument for argument in arguments]
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        app(arguments or ["--help"], exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError as error:
-        print(f"spellout: {error}", file=sys.stderr)
+        terminal.complain(str(error).replace(_STDIN, "-"))
         return 2
     except SpelloutError as error:
-        print(f"spellout: {error}", file=sys.stderr)
+        sys.stdout.flush()
+        terminal.complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("spellout: interrupted", file=sys.stderr)
+        terminal.complain("interrupted")
         return 130
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,12 +5,12 @@ import math
 import pytest
 
 from spellout.autograd.expression import evaluate
-from spellout.cli import run
+from spellout.cli import run_command
 from spellout.errors import ExpressionError
 
 
 def test_values_gradients_and_every_path_on_stdout(capsys):
-    assert run(["draw", "tanh(a*b + 7)", "a=2", "b=-3"]) == 0
+    assert run_command(["draw", "tanh(a*b + 7)", "a=2", "b=-3"]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0].split() == ["value", "formula", "data", "gradient"]
@@ -19,12 +19,10 @@ def test_values_gradients_and_every_path_on_stdout(capsys):
     assert err == ""
 
 
-@pytest.mark.parametrize(
-    ("suffix", "start"), [("svg", "<svg"), ("dot", "digraph"), ("html", "<!doctype html>")]
-)
+@pytest.mark.parametrize(("suffix", "start"), [("svg", "<svg"), ("dot", "digraph"), ("html", "<!doctype html>")])
 def test_a_file_is_written_by_its_ending(tmp_path, capsys, suffix, start):
     file = tmp_path / f"graph.{suffix}"
-    assert run(["draw", "-a*2", "a=3", "-o", str(file)]) == 0
+    assert run_command(["draw", "-a*2", "a=3", "-o", str(file)]) == 0
     assert file.read_text(encoding="utf-8").startswith(start)
     out, err = capsys.readouterr()
     assert (out, err) == ("", f"wrote {file}\n")
@@ -56,7 +54,7 @@ def test_a_file_is_written_by_its_ending(tmp_path, capsys, suffix, start):
     ],
 )
 def test_a_mistake_is_one_sentence_and_an_exit_code(capsys, arguments, code, sentence):
-    assert run(["draw", *arguments]) == code
+    assert run_command(["draw", *arguments]) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert sentence in err

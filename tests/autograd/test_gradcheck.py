@@ -76,9 +76,7 @@ def test_what_is_not_finite_cannot_be_checked():
 
 
 def test_lists_and_values_in_place():
-    assert gradcheck(
-        lambda logits, scale: cross_entropy([x * scale for x in logits], 1), [0.1, 2.0, -1.0], 0.7
-    )
+    assert gradcheck(lambda logits, scale: cross_entropy([x * scale for x in logits], 1), [0.1, 2.0, -1.0], 0.7)
     model = MLP(2, [3, 1], activation="tanh", rng=random.Random(0))
     before = [p.data for p in model.parameters()]
     report = gradcheck(lambda *_: (model([0.5, -1.0]) - 1) ** 2, *model.parameters())

@@ -135,9 +135,7 @@ def test_edges_equal_pytorch(name):
             assert close(ours, theirs), (name, numbers, gradients, expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "numbers"), [("relu", (-1.0,)), ("maximum", (1.0, 2.0)), ("pow", (3.0, 0.0))]
-)
+@pytest.mark.parametrize(("name", "numbers"), [("relu", (-1.0,)), ("maximum", (1.0, 2.0)), ("pow", (3.0, 0.0))])
 def test_an_infinite_gradient_is_masked_and_not_multiplied_by_zero(name, numbers):
     (_, gradients), (_, expected) = both(TABLE[name], numbers, upstream=inf)
     for ours, theirs in zip(gradients, expected, strict=True):

@@ -55,17 +55,13 @@ def test_two_arguments_and_any_number():
     assert gradcheck(hypotenuse, 3.0, 4.0)
     a = Value(3.0)
     assert grad(hypotenuse(a, 4.0), a).data == 0.6
-    power_sum = operation(
-        "power_sum", lambda *xs: sum(x * x for x in xs), lambda *xs: tuple(2 * x for x in xs)
-    )
+    power_sum = operation("power_sum", lambda *xs: sum(x * x for x in xs), lambda *xs: tuple(2 * x for x in xs))
     assert gradcheck(power_sum, 1.0, 2.0, 3.0)
 
 
 def test_a_rule_wrong_by_a_thousandth_is_named():
     wrong = operation("wrong", lambda x: x**3, lambda x: 3.003 * x**2)
-    with pytest.raises(
-        GradcheckError, match=r"argument 1 .*expected 3\.3.* by 0\.0033.*\(0\.1 %\)"
-    ) as caught:
+    with pytest.raises(GradcheckError, match=r"argument 1 .*expected 3\.3.* by 0\.0033.*\(0\.1 %\)") as caught:
         gradcheck(lambda v: wrong(v) + v.exp() - v.exp(), 1.05)
     assert "The rule of operation wrong is wrong" in str(caught.value)
 

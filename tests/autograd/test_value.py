@@ -258,9 +258,7 @@ def deep_graph():
     return x, y
 
 
-@pytest.mark.parametrize(
-    "clone", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "pickle"]
-)
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "pickle"])
 def test_copies_of_a_graph_a_hundred_thousand_deep(clone):
     x, y = deep_graph()
     y.label = "y"
@@ -284,9 +282,7 @@ def test_a_deep_copy_keeps_what_is_shared():
     assert copied.data == 2.0
 
 
-@pytest.mark.parametrize(
-    "clone", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "pickle"]
-)
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda v: pickle.loads(pickle.dumps(v))], ids=["copy", "pickle"])
 def test_a_stale_graph_stays_stale_in_a_copy(clone):
     x = Value(2.0)
     y = x * x + 1.0
@@ -345,9 +341,7 @@ def test_importing_the_engine_imports_neither_numpy_nor_torch():
         "s.gradcheck(lambda x: x * x, 3.0)",
         "print([name for name in ('numpy', 'torch', 'numba', 'safetensors') if name in sys.modules])",
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -83,12 +83,8 @@ def test_attention(heads, causal):
         for p, name in ((reference.in_proj_weight, "w"), (reference.in_proj_bias, "b")):
             rows = [getattr(n, name) for part in parts for n in part.neurons]
             p.copy_(torch.tensor([datas(row) for row in rows], dtype=torch.float64))
-        reference.out_proj.weight.copy_(
-            torch.tensor([datas(n.w) for n in layer.out.neurons], dtype=torch.float64)
-        )
-        reference.out_proj.bias.copy_(
-            torch.tensor([n.b.data for n in layer.out.neurons], dtype=torch.float64)
-        )
+        reference.out_proj.weight.copy_(torch.tensor([datas(n.w) for n in layer.out.neurons], dtype=torch.float64))
+        reference.out_proj.bias.copy_(torch.tensor([n.b.data for n in layer.out.neurons], dtype=torch.float64))
     data, weights = numbers(T, C), numbers(T, C)
     x, t = values(data), tensor(data)
     mask = torch.triu(torch.ones(T, T, dtype=torch.bool), 1) if causal else None
@@ -118,9 +114,7 @@ def test_embedding():
     reference = tensor(datas(table.weight))
     tokens, weights = [1, 4, 1], numbers(3, 3)
     weigh(table.rows(tokens), weights).backward()
-    (
-        F.embedding(torch.tensor(tokens), reference) * torch.tensor(weights, dtype=torch.float64)
-    ).sum().backward()
+    (F.embedding(torch.tensor(tokens), reference) * torch.tensor(weights, dtype=torch.float64)).sum().backward()
     same(grads(table.weight), reference.grad)
 
 
@@ -179,9 +173,7 @@ def test_binary_cross_entropy():
         lambda x: F.binary_cross_entropy_with_logits(x, t),
         [3.0, -0.5, 1000.0, -1000.0],
     )
-    certain = [
-        losses.binary_cross_entropy(Value(p), y).data for p, y in ((0.0, 1), (1.0, 0), (0.0, 0), (1.0, 1))
-    ]
+    certain = [losses.binary_cross_entropy(Value(p), y).data for p, y in ((0.0, 1), (1.0, 0), (0.0, 0), (1.0, 1))]
     assert certain == [100.0, 100.0, 0.0, 0.0]
 
 

@@ -18,9 +18,7 @@ from spellout.nn.layers import Layer, Neuron
 from spellout.nn.regularization import Dropout
 
 
-@pytest.mark.parametrize(
-    "activation", ["relu", "tanh", "sigmoid", "gelu", "silu", "softplus", "leaky_relu", "elu"]
-)
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu", "silu", "softplus", "leaky_relu", "elu"])
 def test_mlp_equals_pytorch(activation):
     model = MLP(3, [5, 4, 2], activation=activation, rng=random.Random(0))
     x = [0.5, -1.5, 2.0]
@@ -28,9 +26,7 @@ def test_mlp_equals_pytorch(activation):
     (out[0] * 2 + out[1]).backward()
     h, parameters = torch.tensor(x, dtype=torch.float64), []
     for i, layer in enumerate(model.layers):
-        w = torch.tensor(
-            [[v.data for v in n.w] for n in layer.neurons], dtype=torch.float64, requires_grad=True
-        )
+        w = torch.tensor([[v.data for v in n.w] for n in layer.neurons], dtype=torch.float64, requires_grad=True)
         b = torch.tensor([n.b.data for n in layer.neurons], dtype=torch.float64, requires_grad=True)
         parameters.append((w, b))
         h = torch.nn.functional.linear(h, w, b)

@@ -82,9 +82,7 @@ def test_schedules_equal_pytorch(schedule, reference):
         assert schedule(step) == pytest.approx(theirs.get_last_lr()[0], rel=1e-12)
         optimizer.step()
         theirs.step()
-    assert schedule(1000) == pytest.approx(
-        schedule(10) if not isinstance(schedule, StepDecay) else 0.0, abs=1e-12
-    )
+    assert schedule(1000) == pytest.approx(schedule(10) if not isinstance(schedule, StepDecay) else 0.0, abs=1e-12)
 
 
 def test_a_schedule_is_a_learning_rate():

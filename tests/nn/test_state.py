@@ -38,9 +38,7 @@ def test_files_that_do_not_fit_change_nothing(tmp_path):
     save_state(MLP(3, [4, 1]), file)
     model = MLP(2, [4, 1], rng=random.Random(0))
     before = [p.data for p in model.parameters()]
-    with pytest.raises(
-        ShapeError, match=r"layers\.0\.neurons\.0\.w has the shape \(2,\), the state's is \(3,\)"
-    ):
+    with pytest.raises(ShapeError, match=r"layers\.0\.neurons\.0\.w has the shape \(2,\), the state's is \(3,\)"):
         load_state(model, file)
     with pytest.raises(ShapeError, match=r"has no 'layers\.2\.neurons\.0\.b' \(2 of 12 names are missing\)"):
         load_state(MLP(3, [4, 1, 1]), file)

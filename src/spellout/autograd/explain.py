@@ -44,9 +44,7 @@ def explain(root: Value, leaf: Value, paths: int = 8) -> str:
         factors = [_partial(node, argument) for node, argument in path]
         shown.append(prod(factors))
         lines += [f"path {i + 1}", *_steps(path, factors, names)]
-        lines.append(
-            f"  {' · '.join(_shorten([_signed(factor) for factor in factors], 12))} = {number(shown[-1])}"
-        )
+        lines.append(f"  {' · '.join(_shorten([_signed(factor) for factor in factors], 12))} = {number(shown[-1])}")
     if ways[root] > len(shown):
         lines.append(f"{ways[root] - len(shown):,} more paths: {number(total - sum(shown))}")
         terms = [*map(_signed, shown), _signed(total - sum(shown))]

@@ -125,9 +125,7 @@ def _check_rule(node: Value, tolerance: float) -> Report:
         def moved(to: float, i: int = i) -> float:
             return node.op.forward(*numbers[:i], to, *numbers[i + 1 :])
 
-        comparisons.append(
-            _compare(f"argument {i + 1}", number, moved, node.data, float(local or 0.0), tolerance)
-        )
+        comparisons.append(_compare(f"argument {i + 1}", number, moved, node.data, float(local or 0.0), tolerance))
     return Report(f"operation {node.op.name}", tuple(comparisons))
 
 

@@ -29,9 +29,7 @@ def interior(root: Value) -> list[Value]:
         found.update(level)
         below = set(chain.from_iterable(map(_parents_of, level))).difference(found)
         level = [node for node in below if node.parents]
-    return sorted(
-        found, key=_serial_of, reverse=True
-    )  # the sets end here: the order no longer depends on them
+    return sorted(found, key=_serial_of, reverse=True)  # the sets end here: the order no longer depends on them
 
 
 def nodes(root: Value) -> list[Value]:

@@ -47,9 +47,7 @@ class Layout:
 def arrange(parents: list[tuple[int, ...]], sizes: list[Point]) -> Layout:
     """Place boxes; box i was made from `parents[i]`, all of them before it, and the last box is the root."""
     layers_of = _layers(parents)
-    items = [
-        _Item(layer, height, i) for i, (layer, (_, height)) in enumerate(zip(layers_of, sizes, strict=True))
-    ]
+    items = [_Item(layer, height, i) for i, (layer, (_, height)) in enumerate(zip(layers_of, sizes, strict=True))]
     bends = sum([max(0, layers_of[i] - layers_of[p] - 1) for i, ps in enumerate(parents) for p in ps])
     chains = {}
     everything = list(items)
@@ -81,9 +79,7 @@ def _layers(parents: list[tuple[int, ...]]) -> list[int]:
 
 
 def _connect(parent: _Item, child: _Item, with_bends: bool) -> list[_Item]:
-    chain = (
-        [_Item(layer, _BEND_HEIGHT) for layer in range(parent.layer + 1, child.layer)] if with_bends else []
-    )
+    chain = [_Item(layer, _BEND_HEIGHT) for layer in range(parent.layer + 1, child.layer)] if with_bends else []
     for left, right in zip([parent, *chain], [*chain, child], strict=True):
         left.right.append(right)
         right.left.append(left)

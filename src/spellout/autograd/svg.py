@@ -116,9 +116,7 @@ def _box(i: int, box: Box, corner: Point, size: Point) -> str:
             f'<path class="edge" d="M{x + op:.1f} {middle:.1f}h{_PAD}"/>'
         )
         x, width = x + op + _PAD, width - op - _PAD
-    parts.append(
-        f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="3"/>'
-    )
+    parts.append(f'<rect class="box" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="3"/>')
     for line, (kind, text) in enumerate(_lines(box)):
         parts.append(
             f'<text class="{kind}" x="{x + _PAD:.1f}" y="{y + _LINE * (line + 1):.1f}">{_safe(text)}</text>'

@@ -37,9 +37,7 @@ INITIALIZERS: dict[str, Initializer] = {  # name -> (randomness, inputs, outputs
     "kaiming": lambda rng, fan_in, fan_out, gain: rng.gauss(0.0, gain / sqrt(fan_in)),
     "kaiming_uniform": lambda rng, fan_in, fan_out, gain: _symmetric(rng, gain * sqrt(3.0 / fan_in)),
     "xavier": lambda rng, fan_in, fan_out, gain: rng.gauss(0.0, gain * sqrt(2.0 / (fan_in + fan_out))),
-    "xavier_uniform": lambda rng, fan_in, fan_out, gain: _symmetric(
-        rng, gain * sqrt(6.0 / (fan_in + fan_out))
-    ),
+    "xavier_uniform": lambda rng, fan_in, fan_out, gain: _symmetric(rng, gain * sqrt(6.0 / (fan_in + fan_out))),
     "zeros": lambda rng, fan_in, fan_out, gain: 0.0,
 }
 

@@ -14,9 +14,7 @@ def save_state(module: Module, path: str | os.PathLike[str]) -> None:
     import numpy
     from safetensors.numpy import save
 
-    arrays = {
-        name: numpy.array(numbers, dtype=numpy.float64) for name, numbers in module.state_dict().items()
-    }
+    arrays = {name: numpy.array(numbers, dtype=numpy.float64) for name, numbers in module.state_dict().items()}
     target = Path(path)
     partial = target.with_name(f"{target.name}.partial")
     try:

@@ -1,0 +1,56 @@
+"""Token ids for a text that is read once: the alphabet grows as characters are met.
+
+Ids are given in order of appearance, so tokens of earlier blocks stay valid; at the end `vocabulary` gives the
+ordinary vocabulary and the new id of every old one. Every character gets a token: a stream cannot know yet which
+ones are rare.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .vocabulary import Characters, smallest_dtype
+
+
+class GrowingAlphabet:
+    """Encodes clean text whose alphabet is not known beforehand."""
+
+    def __init__(self) -> None:
+        self._characters = ["\n"]
+        self._token_of_code = np.full(128, -1, np.int32)
+        self._token_of_code[10] = 0
+
+    @property
+    def size(self) -> int:
+        """Number of tokens so far, the boundary included."""
+        return len(self._characters)
+
+    def encode(self, block: str) -> np.ndarray:
+        """The stream `0 line 0 line 0` of a block of whole lines, in the smallest type for the ids so far."""
+        if block.isascii():
+            codes: np.ndarray = np.frombuffer(("\n" + block).encode("ascii"), np.uint8)
+            used = np.flatnonzero(np.bincount(codes))
+        else:
+            codes = np.frombuffer(("\n" + block).encode("utf-32-le"), np.uint32)
+            used = np.unique(codes)
+        self._learn(used)
+        table = self._token_of_code[: int(used[-1]) + 1].astype(smallest_dtype(self.size))
+        if codes.itemsize == table.itemsize == 1:  # the fastest of all lookups
+            padded = table.tobytes().ljust(256, b"\0")
+            return np.frombuffer(codes.tobytes().translate(padded), np.uint8)
+        return table[codes]
+
+    def _learn(self, codes: np.ndarray) -> None:
+        beyond = int(codes[-1]) + 1 - len(self._token_of_code)
+        if beyond > 0:
+            self._token_of_code = np.pad(self._token_of_code, (0, beyond), constant_values=-1)
+        for code in codes[self._token_of_code[codes] < 0]:
+            self._token_of_code[code] = len(self._characters)
+            self._characters.append(chr(code))
+
+    def vocabulary(self) -> tuple[Characters, np.ndarray]:
+        """The vocabulary with its characters sorted, and the new id of every id given so far."""
+        letters = self._characters[1:]
+        place = {character: i for i, character in enumerate(sorted(letters), 1)}
+        new_ids = np.array([0, *(place[character] for character in letters)])
+        return Characters(sorted(letters)), new_ids.astype(smallest_dtype(self.size))

@@ -1,0 +1,160 @@
+"""From the bytes of a file to clean text, block by block, so that memory does not grow with the file.
+
+Clean means: decoded (a byte order mark is accepted), line ends are "\\n" whatever they were, white space around
+a line is trimmed, blank lines are dropped, and characters are in Unicode's composed form (NFC), so that "é"
+is one character however it was typed. Every block holds whole lines, each ended by "\\n".
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import DataError, UsageError
+
+BLOCK_BYTES = 1 << 23
+LONGEST_LINE = 1 << 24  # characters; a longer "line" is some other format, and would not fit in memory
+
+
+def read_blocks(
+    path: str | Path,
+    encoding: str | None = None,
+    block_bytes: int = BLOCK_BYTES,
+    advance: Callable[[int], None] = lambda read: None,
+) -> Iterator[str]:
+    """Yield the clean text of a file (`-`: standard input) in blocks of whole lines, about `block_bytes` each.
+
+    `advance` is told the number of bytes of each block read.
+
+    Raises `DataError` if the file is missing, binary, wrongly encoded, or has a line over 16 million characters.
+    """
+    encoding = encoding or "utf-8"
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise UsageError(f"--encoding {encoding}: no such encoding; examples: utf-8, cp1252, utf-16") from None
+    name = "standard input" if str(path) == "-" else str(path)
+    if str(path) == "-":
+        yield from _blocks(sys.stdin.buffer, name, encoding, block_bytes, advance)
+        return
+    try:
+        with open(path, "rb") as file:
+            yield from _blocks(file, name, encoding, block_bytes, advance)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file{_nearest_name(Path(path))}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder; name a text file with one thing per line") from None
+    except PermissionError:
+        raise DataError(f"{path} may not be read; check its permissions") from None
+
+
+def _blocks(
+    file: BinaryIO, name: str, encoding: str, block_bytes: int, advance: Callable[[int], None]
+) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    line_number, rest, at_start = 1, "", True
+    while True:
+        raw = file.read(block_bytes)
+        advance(len(raw))
+        decoded = _decode(decoder, raw, name, encoding, line_number, rest)
+        if at_start and decoded:
+            decoded, at_start = decoded.removeprefix("\ufeff"), False
+        if not raw:
+            if rest:
+                yield from _nonempty(_clean(rest))
+            return
+        text = rest + decoded
+        cut = text.rfind("\n") + 1
+        text, rest = text[:cut], text[cut:]
+        line_number += text.count("\n")
+        if len(rest) > LONGEST_LINE:
+            raise DataError(
+                f"{name}, line {line_number}: longer than {LONGEST_LINE:,} characters; "
+                "give a text file with one thing per line"
+            )
+        yield from _nonempty(_clean(text))
+
+
+def _nonempty(text: str) -> Iterator[str]:
+    if text:
+        yield text
+
+
+def _decode(
+    decoder: codecs.IncrementalDecoder, raw: bytes, name: str, encoding: str, line_number: int, rest: str
+) -> str:
+    """Decode one block; a failure tells the line, the byte in it and the likely encoding."""
+    waiting = decoder.getstate()[0]  # the bytes of a character cut by the end of the last block
+    try:
+        text = decoder.decode(raw, final=not raw)
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line = line_number + before.count(b"\n")
+        byte = error.start - before.rfind(b"\n")
+        byte += 0 if b"\n" in before else len(rest.encode(encoding))
+        value = error.object[error.start]
+        guess = _likely_encoding(waiting + raw)
+        hint = f"it looks like {guess}: try --encoding {guess}" if guess else "is it a text file?"
+        label = "UTF-8" if encoding == "utf-8" else encoding
+        raise DataError(f"{name} is not {label}: line {line}, byte {byte} is 0x{value:02X}; {hint}") from None
+    except UnicodeError as error:  # such as a UTF-16 stream without its mark
+        raise DataError(f"{name} is not {encoding}: {error}") from None
+    if "\0" in text:
+        guess = _likely_encoding(waiting + raw)
+        hint = f"it looks like {guess}: try --encoding {guess}" if guess else "give a text file, one thing per line"
+        raise DataError(
+            f"{name}, line {line_number + text[: text.index(chr(0))].count(chr(10))}: "
+            f"a zero byte, so this is a binary file; {hint}"
+        )
+    return text
+
+
+def _likely_encoding(raw: bytes) -> str | None:
+    """The encoding that a block which is not UTF-8 probably has; None if it does not look like text."""
+    head = raw[:4096]
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if len(head) >= 4 and head[1::2].count(0) > 0.4 * len(head):
+        return "utf-16-le"
+    if len(head) >= 4 and head[0::2].count(0) > 0.4 * len(head):
+        return "utf-16-be"
+    control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
+    if control > 0.02 * len(head):
+        return None
+    try:
+        head.decode("cp1252")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "cp1252"
+
+
+def _clean(text: str) -> str:
+    """Trim every line, drop the blank ones, normalise line ends and characters."""
+    if not text:
+        return ""
+    if text.isascii():
+        space = np.frombuffer(text.encode("ascii"), np.uint8) <= 32
+        if not (space[0] or (space[1:] & space[:-1]).any()) and text[-1] == "\n" and "\r" not in text:
+            return text  # no white space meets a line end: already clean
+    else:
+        text = unicodedata.normalize("NFC", text)
+    lines = text.replace("\r", "\n").split("\n")
+    kept = [line for line in map(str.strip, lines) if line]
+    return "\n".join(kept) + "\n" if kept else ""
+
+
+def _nearest_name(path: Path) -> str:
+    """A hint with the file of the most similar name in the same folder, or nothing."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    except OSError:
+        return f"; the folder {path.parent} does not exist either"
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f"; did you mean {path.parent / near[0]}?" if near else ""

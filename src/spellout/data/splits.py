@@ -1,0 +1,62 @@
+"""Training, dev and test lines.
+
+`distinct` (the default) shuffles the distinct lines and cuts 80/10/10, so no line is in two parts. `lecture` is
+the split of "Neural Networks: Zero to Hero": all lines in file order, repeated ones included, shuffled by
+Python's `random` seeded with 42, cut 80/10/10; its numbers compare with the lectures', but a repeated line can
+be in training and in test. `none` trains on every line as it stands, repeated ones too, and holds nothing back.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from ..errors import DataError, UsageError
+from .config import SPLITS, SplitName
+from .lines import Lines
+
+FEW_LINES = 10
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three lists of lines. Tune on `dev`; look at `test` once."""
+
+    train: list[str]
+    dev: list[str]
+    test: list[str]
+    name: str
+
+    @property
+    def known(self) -> list[str]:
+        """All lines of the three parts: what a new line must not be."""
+        return [*self.train, *self.dev, *self.test]
+
+
+def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Split:
+    """Split 80/10/10. Fewer than ten lines are all used for all three parts, and numbers on them mean little.
+
+    Raises `DataError` for a single line, from which nothing can be learned, and `UsageError` for an unknown
+    split or for another seed with `lecture`, whose seed is part of its definition.
+    """
+    if how not in SPLITS:
+        raise UsageError(f"--split {how}: no such split; choose one of {', '.join(SPLITS)}")
+    if how == "lecture" and seed != 42:
+        raise UsageError("--split lecture always uses seed 42; leave out --split-seed, or use --split distinct")
+    if len(lines.distinct) == 1:
+        raise DataError(
+            f"{lines.name} holds only one line ({_short(lines.distinct[0])}); "
+            "give at least two different ones, one thing per line"
+        )
+    texts = list(lines.distinct) if how == "distinct" else lines.in_file_order()
+    if how == "none":
+        return Split(texts, [], [], how)
+    if len(texts) < FEW_LINES:
+        return Split(texts, texts, texts, how)
+    random.Random(seed).shuffle(texts)
+    first, second = int(0.8 * len(texts)), int(0.9 * len(texts))
+    return Split(texts[:first], texts[first:second], texts[second:], how)
+
+
+def _short(text: str, width: int = 40) -> str:
+    return repr(text if len(text) <= width else text[: width - 1] + "…")

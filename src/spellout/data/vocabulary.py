@@ -1,0 +1,252 @@
+"""Between lines of text and token ids.
+
+Token 0 is the boundary: it starts and ends every line. Lines are encoded into one flat stream,
+`0 line 0 line 0 ... 0`, in the smallest unsigned type that holds every id: never one-hot, never padded.
+
+`Characters` has one token a character. A file may hold 10,000 different characters; beyond `MOST_CHARACTERS` the
+rarest are spelled in UTF-8 bytes (byte fallback, Kudo & Richardson 2018, "SentencePiece"), so that the vocabulary
+stays small and encoding still loses nothing. Bytes are the same with no characters at all. `Words` has one token
+for each word, and one for all words rarer than `min_count`, which is never sampled.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import DataError, UsageError
+from .config import UNITS, Unit
+
+MOST_CHARACTERS = 2048
+UNKNOWN_WORD = "<unknown>"
+_LINES_AT_ONCE = 1 << 16
+
+
+class Vocabulary(Protocol):
+    """What every vocabulary does."""
+
+    unit: Unit
+    size: int
+    """Number of tokens, the boundary included."""
+    never_sampled: tuple[int, ...]
+    """Tokens that stand for nothing in particular."""
+
+    def encode(self, lines: Sequence[str]) -> np.ndarray:
+        """The stream `0 line 0 line 0`, shape (1 + tokens + lines,). `DataError` names what is not known."""
+        ...
+
+    def decode(self, tokens: np.ndarray) -> list[str | None]:
+        """The lines of a stream; None for one that reading a file could never give."""
+        ...
+
+    def symbol(self, token: int) -> str:
+        """How a token is shown to people."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything needed to build the vocabulary again, by `vocabulary_from_json`."""
+        ...
+
+
+def smallest_dtype(size: int) -> np.dtype[Any]:
+    """The smallest unsigned integer type that holds the ids 0 to size - 1."""
+    return np.min_scalar_type(max(size - 1, 0))
+
+
+def could_be_read(line: str) -> bool:
+    """Whether reading a file could give this line: not blank, trimmed, one line, composed characters."""
+    return bool(line) and line == line.strip() and unicodedata.is_normalized("NFC", line)
+
+
+class Characters:
+    """Characters, and UTF-8 bytes for those that have no token of their own.
+
+    Ids: 0 the boundary, then the characters in the given order, then the bytes in the given order.
+    """
+
+    never_sampled: tuple[int, ...] = ()
+
+    def __init__(self, characters: Iterable[str], fallback_bytes: Iterable[int] = ()) -> None:
+        self.characters = list(characters)
+        self.bytes = list(fallback_bytes)
+        self.unit: Unit = "char" if self.characters else "byte"
+        self.size = 1 + len(self.characters) + len(self.bytes)
+        self.dtype = smallest_dtype(self.size)
+        highest = max(map(ord, ["\n", *self.characters]))
+        self._token_of_code = np.full(max(highest + 2, 256), -1, np.int32)  # the last is nobody's
+        self._token_of_code[[ord(character) for character in ("\n", *self.characters)]] = np.arange(
+            1 + len(self.characters)
+        )
+        self._token_of_byte = np.full(256, -1, np.int32)
+        self._token_of_byte[[10, *self.bytes]] = [
+            0,
+            *range(1 + len(self.characters), 1 + len(self.characters) + len(self.bytes)),
+        ]
+        self._spelling = [b"\n", *(c.encode() for c in self.characters), *(bytes([b]) for b in self.bytes)]
+
+    @classmethod
+    def of(cls, lines: Iterable[str], most: int = MOST_CHARACTERS) -> Characters:
+        """The characters of some lines, sorted; beyond `most` different ones, the rarest as bytes."""
+        counts: Counter[str] = Counter()
+        for block in _in_blocks(list(lines)):
+            counts.update(block)
+        counts.pop("\n", None)
+        by_count = sorted(counts, key=lambda character: (-counts[character], character))
+        rare = {byte for character in by_count[most:] for byte in character.encode()}
+        return cls(sorted(by_count[:most]), sorted(rare))
+
+    def encode(self, lines: Sequence[str]) -> np.ndarray:
+        """See `Vocabulary.encode`."""
+        parts = [np.zeros(1, self.dtype)]
+        for number, block in enumerate(_in_blocks(lines)):
+            tokens = self._encode_text(block)
+            if tokens is None:
+                raise self._unknown(lines, number * _LINES_AT_ONCE)
+            parts.append(tokens)
+        return np.concatenate(parts)
+
+    def _encode_text(self, text: str) -> np.ndarray | None:
+        """Tokens of a text whose lines end with newlines; None if it holds something unknown."""
+        if not self.characters:
+            tokens = self._token_of_byte[np.frombuffer(text.encode(), np.uint8)]
+            return None if (tokens < 0).any() else tokens.astype(self.dtype)
+        if text.isascii():
+            codes: np.ndarray = np.frombuffer(text.encode("ascii"), np.uint8)
+        else:
+            codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+            codes = np.minimum(codes, len(self._token_of_code) - 1)
+        tokens = self._token_of_code[codes]
+        without = np.flatnonzero(tokens < 0)
+        if not len(without):
+            return tokens.astype(self.dtype)
+        pieces: list[np.ndarray] = []
+        done = 0
+        for place in without:
+            spelled = self._token_of_byte[list(text[place].encode())]
+            pieces += [tokens[done:place], spelled]
+            done = int(place) + 1
+        tokens = np.concatenate([*pieces, tokens[done:]])
+        return None if (tokens < 0).any() else tokens.astype(self.dtype)
+
+    def _unknown(self, lines: Sequence[str], first: int) -> DataError:
+        for number, line in enumerate(lines[first:], first + 1):
+            for character in line:
+                if self._encode_text(character) is None:
+                    where = f"line {number} ({line[:40]!r})" if len(lines) > 1 else repr(line[:40])
+                    return DataError(
+                        f"the character {character!r} in {where} is not in any of the lines the model was "
+                        "trained on, so it has no probability; take it out, or train on lines that have it"
+                    )
+        raise AssertionError("encode failed, but every character is known")
+
+    def decode(self, tokens: np.ndarray) -> list[str | None]:
+        """See `Vocabulary.decode`; the stream may or may not start with a boundary."""
+        raw = b"".join(map(self._spelling.__getitem__, tokens.tolist()))
+        raw = raw.removeprefix(b"\n").removesuffix(b"\n")
+        return [_strict(line) for line in raw.split(b"\n")]
+
+    def symbol(self, token: int) -> str:
+        """The character, `¶` for the boundary, `<0xE9>` for a byte."""
+        if token == 0:
+            return "¶"
+        if token <= len(self.characters):
+            return self.characters[token - 1]
+        return f"<0x{self.bytes[token - 1 - len(self.characters)]:02X}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """See `vocabulary_from_json`."""
+        return {"unit": self.unit, "characters": self.characters, "bytes": self.bytes}
+
+
+class Words:
+    """White-space separated words. Ids: 0 the boundary, 1 the unknown word if there is one, then the words."""
+
+    unit: Unit = "word"
+
+    def __init__(self, words: Iterable[str], unknown: bool) -> None:
+        self.words = list(words)
+        self.unknown = unknown
+        self.never_sampled: tuple[int, ...] = (1,) if unknown else ()
+        self._symbols = ["¶", *([UNKNOWN_WORD] if unknown else []), *self.words]
+        self.size = len(self._symbols)
+        self.dtype = smallest_dtype(self.size)
+        first = 2 if unknown else 1
+        self._token_of_word = {word: first + i for i, word in enumerate(self.words)}
+
+    @classmethod
+    def of(cls, lines: Iterable[str], min_count: int = 1) -> Words:
+        """The words of some lines, sorted; those seen fewer than `min_count` times become one unknown word."""
+        counts = Counter(word for line in lines for word in line.split())
+        words = sorted(word for word, count in counts.items() if count >= min_count)
+        if not words:
+            raise DataError(f"no word stands {min_count} times or more in these lines; use a lower --min-count")
+        return cls(words, unknown=len(words) < len(counts))
+
+    def encode(self, lines: Sequence[str]) -> np.ndarray:
+        """See `Vocabulary.encode`; a new word is the unknown word, if there is one."""
+        tokens = [0]
+        default = 1 if self.unknown else None
+        for number, line in enumerate(lines, 1):
+            for word in line.split():
+                token = self._token_of_word.get(word, default)
+                if token is None:
+                    raise DataError(
+                        f"the word {word[:40]!r} in line {number} is not in any of the lines the model was "
+                        "trained on; take it out, or train with --min-count 2 so that rare words share a token"
+                    )
+                tokens.append(token)
+            tokens.append(0)
+        return np.array(tokens, self.dtype)
+
+    def decode(self, tokens: np.ndarray) -> list[str | None]:
+        """See `Vocabulary.decode`; words are joined by one space."""
+        lines: list[str | None] = []
+        ends = np.flatnonzero(tokens == 0)
+        for start, end in zip([0, *(ends[:-1] + 1)], ends, strict=True):
+            if end > start or start > 0:
+                text = " ".join(self._symbols[token] for token in tokens[start:end])
+                lines.append(text if could_be_read(text) else None)
+        return lines
+
+    def symbol(self, token: int) -> str:
+        """The word, `¶` for the boundary, `<unknown>` for the unknown word."""
+        return self._symbols[token]
+
+    def to_json(self) -> dict[str, Any]:
+        """See `vocabulary_from_json`."""
+        return {"unit": self.unit, "words": self.words, "unknown": self.unknown}
+
+
+def build_vocabulary(lines: Iterable[str], unit: Unit = "char", min_count: int = 1) -> Vocabulary:
+    """The vocabulary of some lines by unit; `min_count` is for words."""
+    if unit not in UNITS:
+        raise UsageError(f"--unit {unit}: no such unit; choose one of {', '.join(UNITS)}")
+    if unit != "word" and min_count != 1:
+        raise UsageError(f"--min-count goes with --unit word; with --unit {unit} no character is dropped")
+    if unit == "word":
+        return Words.of(lines, min_count)
+    return Characters.of(lines, most=0 if unit == "byte" else MOST_CHARACTERS)
+
+
+def vocabulary_from_json(stored: dict[str, Any]) -> Vocabulary:
+    """The inverse of `to_json`. Raises KeyError, TypeError or ValueError if `stored` is not such a thing."""
+    if stored["unit"] == "word":
+        return Words([str(word) for word in stored["words"]], bool(stored["unknown"]))
+    return Characters([str(c) for c in stored["characters"]], [int(b) for b in stored["bytes"]])
+
+
+def _in_blocks(lines: Sequence[str]) -> Iterator[str]:
+    for start in range(0, len(lines), _LINES_AT_ONCE):
+        yield "\n".join(lines[start : start + _LINES_AT_ONCE]) + "\n"
+
+
+def _strict(raw: bytes) -> str | None:
+    try:
+        line = raw.decode()
+    except UnicodeDecodeError:
+        return None
+    return line if could_be_read(line) else None

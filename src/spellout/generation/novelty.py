@@ -1,0 +1,31 @@
+"""Is a line new, and which training line is it nearest to?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import extractOne
+
+
+def nearest(line: str, training: Sequence[str]) -> tuple[str, int]:
+    """The training line with the smallest edit distance (Levenshtein 1966), and that distance.
+
+    Of several equally near ones, the first.
+    """
+    match, distance, _ = extractOne(line, training, scorer=Levenshtein.distance, processor=None)
+    return match, int(distance)
+
+
+def only(*, unlike: Iterable[str] | None = None, unique: bool = False) -> Callable[[str], bool]:
+    """A test for `sample`: True for lines that are not among `unlike` and, if `unique`, were not seen before."""
+    known = set(unlike or ())
+    seen: set[str] = set()
+
+    def accept(line: str) -> bool:
+        if line in known or (unique and line in seen):
+            return False
+        seen.add(line)
+        return True
+
+    return accept

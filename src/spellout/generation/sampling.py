@@ -1,0 +1,172 @@
+"""Sampling lines from any model that obeys the contract.
+
+Candidate i has a random stream of its own: it reads NumPy's Philox generator, keyed by the seed, at counters that
+belong to i alone (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). A character is chosen by
+inverting the cumulative distribution. So the same seed gives the same lines whatever the batch size, and asking
+for more lines gives the same ones first.
+
+A candidate that reading a file could not give back (blank, or broken bytes) is thrown away, and so is one that
+`accept` refuses; the next candidate takes its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data.vocabulary import Vocabulary
+from ..models.contract import LanguageModel
+from .config import SamplingConfig
+
+LARGEST_BATCH = 8192
+_LARGEST_TABLE = 1 << 23  # probabilities of one step: batch times vocabulary
+_PAGE = 32  # uniform numbers drawn for a candidate at a time
+_BLOCK = 4  # 64-bit numbers in one step of Philox's counter
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line made. `complete` is False if it was cut at the maximum length. `candidate` is its number."""
+
+    text: str
+    complete: bool
+    candidate: int
+
+
+def sample(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    config: SamplingConfig,
+    *,
+    accept: Callable[[str], bool] = lambda line: True,
+    patience: int = 10_000,
+    batch: int | None = None,
+) -> Iterator[Sample]:
+    """Yield lines without end, or until `patience` candidates in a row were refused.
+
+    `batch` is the number of candidates worked on at once; it changes speed and memory, never the lines. By
+    default it starts small and doubles, so that the first lines come at once.
+    """
+    prefix = encode_prefix(vocabulary, config.prefix)
+    size, most = (batch, batch) if batch else (64, LARGEST_BATCH)
+    most = max(1, min(most, _LARGEST_TABLE // model.vocabulary_size))
+    first, refused = 0, 0
+    while True:
+        size = min(size, most, max(patience, 1))
+        for sample_ in _candidates(model, vocabulary, config, prefix, first, size):
+            if sample_ is not None and accept(sample_.text):
+                refused = 0
+                yield sample_
+            else:
+                refused += 1
+                if refused >= patience:
+                    return
+        first, size = first + size, size * 2
+        if config.greedy:
+            return
+
+
+def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
+    """Token ids (P,) of the beginning of a line, without boundaries. `DataError` names an unknown character."""
+    return vocabulary.encode([prefix])[1:-1] if prefix else np.zeros(0, np.int64)
+
+
+def _candidates(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    config: SamplingConfig,
+    prefix: np.ndarray,
+    first: int,
+    count: int,
+) -> list[Sample | None]:
+    """Candidates first .. first + count - 1, None for those that are not lines."""
+    count = 1 if config.greedy else count
+    longest = config.max_length or 1 << 30
+    reader = model.reader(count)
+    log_rows = reader.read(np.zeros(count, np.int64))
+    columns = []
+    for token in prefix[:longest]:
+        columns.append(np.full(count, token, np.int64))
+        log_rows = reader.read(columns[-1])
+    rows = np.arange(count)  # the candidates still running
+    uniforms = _Uniforms(config.seed, first, count)
+    forbidden = list(vocabulary.never_sampled)
+    while len(rows) and len(columns) < longest:
+        banned = forbidden if columns else [0, *forbidden]  # no blank lines
+        chosen = _choose(log_rows, banned, config, uniforms.at(len(columns), rows))
+        column = np.zeros(count, np.int64)
+        column[rows] = chosen
+        columns.append(column)
+        running = chosen != 0
+        rows = rows[running]
+        if len(rows):
+            if not running.all():
+                reader.keep(running)
+            log_rows = reader.read(chosen[running])
+    return _texts(vocabulary, np.stack(columns, axis=1), set(rows.tolist()), first)
+
+
+def _texts(vocabulary: Vocabulary, tokens: np.ndarray, cut: set[int], first: int) -> list[Sample | None]:
+    """Decode (B, T) tokens padded with boundaries, whatever their lengths."""
+    lengths = (tokens != 0).sum(axis=1)
+    ended = np.column_stack([tokens, np.zeros(len(tokens), np.int64)])
+    keep = np.arange(ended.shape[1]) <= lengths[:, None]
+    texts = vocabulary.decode(ended[keep])
+    return [None if text is None else Sample(text, row not in cut, first + row) for row, text in enumerate(texts)]
+
+
+class _Uniforms:
+    """The random numbers of candidates first .. first + count - 1, made a page at a time for all of them."""
+
+    def __init__(self, seed: int, first: int, count: int) -> None:
+        self._seed, self._first, self._count = seed, first, count
+        self._number = -1
+        self._page: np.ndarray = np.zeros((0, 0))
+
+    def at(self, step: int, rows: np.ndarray) -> np.ndarray:
+        """Uniform numbers in [0, 1) for the given rows at one step of their lines."""
+        number, column = divmod(step, _PAGE)
+        if number != self._number:
+            start = self._first * (_PAGE // _BLOCK)
+            source = np.random.Philox(key=self._seed, counter=[start, number, 0, 0])
+            raw = source.random_raw(self._count * _PAGE).reshape(self._count, _PAGE)
+            self._number = number
+            self._page = (raw >> np.uint64(11)) * 2.0**-53
+        return self._page[rows, column]
+
+
+def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, uniform: np.ndarray) -> np.ndarray:
+    """One token a row: (B, V) log-probabilities and (B,) uniform numbers to (B,) ids."""
+    if banned:
+        log_rows = log_rows.copy()
+        log_rows[:, banned] = -np.inf
+    if config.greedy:
+        return log_rows.argmax(axis=1)
+    weights = _weights(log_rows, config)
+    cumulative = np.cumsum(weights, axis=1)
+    wanted = uniform * cumulative[:, -1]
+    chosen = (cumulative <= wanted[:, None]).sum(axis=1)
+    # Rounding can put `wanted` on the total itself: then the last token with any weight is meant.
+    last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
+    return np.minimum(chosen, last)
+
+
+def _weights(log_rows: np.ndarray, config: SamplingConfig) -> np.ndarray:
+    """(B, V) unnormalised probabilities after temperature, top-k and top-p. Ties go to the lower id."""
+    if config.temperature != 1.0:
+        log_rows = log_rows / config.temperature
+    weights = np.exp(log_rows - log_rows.max(axis=1, keepdims=True))
+    if config.top_k is None and config.top_p is None:
+        return weights
+    order = np.argsort(-weights, axis=1, kind="stable")
+    ranked = np.take_along_axis(weights, order, axis=1)
+    if config.top_k is not None:
+        ranked[:, config.top_k :] = 0.0
+    if config.top_p is not None:
+        before = np.cumsum(ranked, axis=1) - ranked
+        ranked[before >= config.top_p * ranked.sum(axis=1, keepdims=True)] = 0.0
+    kept = np.zeros_like(weights)
+    np.put_along_axis(kept, order, ranked, axis=1)
+    return kept

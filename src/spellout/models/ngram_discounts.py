@@ -1,0 +1,158 @@
+"""How much the n-gram model takes from what it has seen to give to what it has not.
+
+`closed_form` computes the three discounts of a level from its counts of counts (Chen & Goodman 1998, eq. 26).
+`fit` finds discounts and concentrations together, by maximum likelihood on n-grams of held-out training lines:
+the model's recursion, its derivative by the chain rule, and BFGS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ngram_counts import Counts
+from .ngram_levels import Level, walk
+
+FEW_ROWS = 100_000
+"""More distinct held-out n-grams than this cost time and change no digit; every k-th is taken."""
+_TYPICAL = np.array([0.0, 0.5, 1.0, 1.5])
+_LARGEST = np.array([1.0, 2.0, 3.0])  # a discount cannot exceed the count it applies to
+
+
+@dataclass(frozen=True)
+class Discounts:
+    """`amounts` (order, 4): what is taken from counts of 0 (nothing), 1, 2, and 3 or more, at each level.
+    `concentrations` (order,): pseudo-counts given to the shorter context at each level."""
+
+    amounts: np.ndarray
+    concentrations: np.ndarray
+
+
+def closed_form(levels: list[Level]) -> Discounts:
+    """The textbook's modified Kneser–Ney discounts; typical ones where a level has too little to tell."""
+    amounts = np.tile(_TYPICAL, (len(levels), 1))
+    for row, level in zip(amounts, levels, strict=True):
+        of_count = np.bincount(np.minimum(level.counts, 5), minlength=6).astype(float)
+        if of_count[1:4].all():
+            y = of_count[1] / (of_count[1] + 2 * of_count[2])
+            formula = [j - (j + 1) * y * of_count[j + 1] / of_count[j] for j in (1, 2, 3)]
+            row[1:] = np.clip(formula, 0.0, _LARGEST)
+    return Discounts(amounts, np.zeros(len(levels)))
+
+
+def fit(levels: list[Level], held_out: Counts, start: Discounts | None = None) -> Discounts:
+    """The discounts and concentrations that give `held_out` the highest probability.
+
+    `start` may come from a model of another order. A weak pull towards the start keeps a handful of lines from
+    pushing them to extremes.
+    """
+    start = start or closed_form(levels)
+    objective = _Objective(levels, held_out)
+    first = _to_free(_resized(start, len(levels)))
+    return _from_free(_minimise(lambda free: _with_pull(objective(free), free - first), first))
+
+
+class _Objective:
+    """Negative log-likelihood of held-out n-grams and its gradient, as a function of the free parameters."""
+
+    def __init__(self, levels: list[Level], held_out: Counts) -> None:
+        step = 1 + len(held_out.counts) // FEW_ROWS
+        *contexts, targets = [column[::step] for column in held_out.columns]
+        self.weight = held_out.counts[::step].astype(np.float64)
+        self.base = 1.0 / levels[0].vocabulary_size
+        self.rows = []
+        for level, ids in zip(levels, walk(levels, contexts or [targets]), strict=False):
+            places = np.flatnonzero(ids >= 0)
+            entries = level.find_entries(ids[places], targets[places])
+            counts = level.counts_of(entries)
+            one_hot = np.eye(4)[np.minimum(counts, 3)][:, 1:]
+            here = ids[places]
+            self.rows.append((places, counts, one_hot, level.totals[here], level.kinds[here][:, 1:]))
+
+    def __call__(self, free: np.ndarray) -> tuple[float, np.ndarray]:
+        discounts = _from_free(free)
+        chance = np.full(len(self.weight), self.base)
+        trail = []
+        for depth, (places, counts, one_hot, totals, kinds) in enumerate(self.rows):
+            amounts, concentration = discounts.amounts[depth, 1:], discounts.concentrations[depth]
+            lower = chance[places]
+            share = 1.0 / (totals + concentration)
+            weight = (kinds @ amounts + concentration) * share
+            here = (counts - one_hot @ amounts) * share + weight * lower
+            chance[places] = here
+            trail.append((lower, share, weight, here))
+        gradient = np.zeros((len(self.rows), 4))
+        slope = -self.weight / chance  # of the loss by the chance at the longest context
+        for depth in reversed(range(len(self.rows))):
+            places, _, one_hot, _, kinds = self.rows[depth]
+            lower, share, weight, here = trail[depth]
+            pulled = slope[places] * share
+            gradient[depth, :3] = (pulled * lower) @ kinds - pulled @ one_hot
+            gradient[depth, 3] = pulled @ (lower - here)
+            slope[places] *= weight
+        loss = -float(self.weight @ np.log(chance))
+        return loss, (gradient * _slope_of_free(discounts)).ravel()
+
+
+def _resized(discounts: Discounts, order: int) -> Discounts:
+    """As many levels as wanted: the longest level's discounts repeated, or the longest levels dropped."""
+    missing = max(order - len(discounts.amounts), 0)
+    return Discounts(
+        np.pad(discounts.amounts, ((0, missing), (0, 0)), mode="edge")[:order],
+        np.pad(discounts.concentrations, (0, missing), mode="edge")[:order],
+    )
+
+
+def _to_free(discounts: Discounts) -> np.ndarray:
+    """Unbounded parameters (order * 4,): logits of discounts as fractions of their largest, log concentrations."""
+    fraction = np.clip(discounts.amounts[:, 1:] / _LARGEST, 0.02, 0.98)
+    logits = np.log(fraction / (1 - fraction))
+    return np.column_stack([logits, np.log(np.maximum(discounts.concentrations, 0.05))]).ravel()
+
+
+def _from_free(free: np.ndarray) -> Discounts:
+    table = np.clip(free.reshape(-1, 4), -30, 30)
+    amounts = np.zeros((len(table), 4))
+    amounts[:, 1:] = _LARGEST / (1 + np.exp(-table[:, :3]))
+    return Discounts(amounts, np.exp(table[:, 3]))
+
+
+def _slope_of_free(discounts: Discounts) -> np.ndarray:
+    amounts = discounts.amounts[:, 1:]
+    return np.column_stack([amounts * (1 - amounts / _LARGEST), discounts.concentrations])
+
+
+def _with_pull(value: tuple[float, np.ndarray], distance: np.ndarray) -> tuple[float, np.ndarray]:
+    return value[0] + 0.05 * float(distance @ distance), value[1] + 0.1 * distance
+
+
+def _minimise(
+    function: Callable[[np.ndarray], tuple[float, np.ndarray]], x: np.ndarray, steps: int = 60
+) -> np.ndarray:
+    """BFGS with backtracking (Nocedal & Wright 2006, ch. 6); stops when a step gains under 1e-6 of the value."""
+    value, gradient = function(x)
+    inverse = np.eye(len(x)) / max(1.0, float(np.abs(gradient).max()))
+    for _ in range(steps):
+        direction = -inverse @ gradient
+        direction *= min(1.0, 4.0 / max(float(np.abs(direction).max()), 1e-12))
+        decline = float(direction @ gradient)
+        length = 1.0
+        while length > 1e-6:
+            new_value, new_gradient = function(x + length * direction)
+            if new_value <= value + 1e-4 * length * decline:
+                break
+            length *= 0.5
+        else:
+            return x
+        step, change = length * direction, new_gradient - gradient
+        gain = value - new_value
+        x, value, gradient = x + step, new_value, new_gradient
+        if gain < 1e-6 * abs(value):
+            return x
+        curvature = float(step @ change)
+        if curvature > 1e-12:
+            left = np.eye(len(x)) - np.outer(step, change) / curvature
+            inverse = left @ inverse @ left.T + np.outer(step, step) / curvature
+    return x

@@ -1,0 +1,85 @@
+"""The visible table of models. Command-line choices, the README's list and the tests' parameters come from it.
+
+A model is asked for as `name`, `name:number` or `name:number:field=value`, for example `ngram:5` or
+`ngram:2:smoothing=add-k:k=0.5`: the number is the family's main dial, the fields are those of its config.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from ..errors import UsageError
+from .contract import LanguageModel
+from .ngram import NgramConfig, NgramModel
+from .ngram_training import train_ngram
+
+
+@dataclass(frozen=True)
+class Family:
+    """One row: what the model is, and how to configure, train and restore it."""
+
+    name: str
+    sentence: str
+    paper: str
+    dial: str
+    """The config field that a bare number in a specification sets."""
+    config: type[Any]
+    model: type[LanguageModel]
+    train: Callable[[np.ndarray, int, Any], tuple[LanguageModel, float | None]]
+    """From a stream, the vocabulary's size and a config to a model and its nats per held-out training token."""
+
+
+MODELS = {
+    family.name: family
+    for family in [
+        Family(
+            name="ngram",
+            sentence="counts what followed the last letters, smoothed by what followed fewer of them",
+            paper="Chen & Goodman 1998, modified Kneser–Ney; Teh 2006 for the concentrations",
+            dial="order",
+            config=NgramConfig,
+            model=NgramModel,
+            train=train_ngram,
+        ),
+    ]
+}
+
+
+def parse_specification(text: str) -> tuple[Family, Any]:
+    """The family and config of a specification such as `ngram:5`. `UsageError` says what is not understood."""
+    name, *parts = text.strip().split(":")
+    if name not in MODELS:
+        near = difflib.get_close_matches(name, MODELS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"models: {', '.join(MODELS)}"
+        raise UsageError(f"model {name!r}: no such model; {hint}")
+    family = MODELS[name]
+    hints = get_type_hints(family.config)
+    values: dict[str, Any] = {}
+    for part in parts:
+        field, equals, value = part.partition("=")
+        if not equals:
+            field, value = family.dial, part
+        if field not in hints:
+            known = ", ".join(f.name for f in fields(family.config))
+            raise UsageError(f"model {text!r}: {name} has no setting {field!r}; settings: {known}")
+        values[field] = _convert(hints[field], value, f"model {text!r}: {field}={value}")
+    return family, family.config(**values)
+
+
+def _convert(hint: Any, value: str, where: str) -> Any:
+    if get_origin(hint) is UnionType:
+        (hint,) = (choice for choice in get_args(hint) if choice is not NoneType)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise UsageError(f"{where}: choose one of {', '.join(get_args(hint))}")
+        return value
+    try:
+        return hint(value)
+    except ValueError:
+        raise UsageError(f"{where}: not a number") from None

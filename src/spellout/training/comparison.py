@@ -1,0 +1,73 @@
+"""Several models on one split, one row each: the honest table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..data.config import DataConfig
+from ..data.lines import Lines
+from ..data.splits import FEW_LINES
+from ..errors import UsageError
+from ..generation.evaluation import evaluate, unique_and_novel
+from .train import Prepared, train
+
+SAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of a comparison.
+
+    `split` is dev or test, `split_by` how the lines were divided; `unique` and `novel` are fractions of 1,000
+    lines made; `seconds` is the training time.
+    """
+
+    model: str
+    settings: dict[str, Any]
+    split: str
+    split_by: str
+    parameters: int
+    nats_per_char: float
+    bits_per_char: float
+    perplexity: float
+    unique: float
+    novel: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as one JSON object."""
+        return asdict(self)
+
+
+def compare(prepared: Prepared, specifications: Sequence[str], part: str = "dev", seed: int = 0) -> Iterator[Row]:
+    """Train each model on the training lines and judge it on `dev` or `test`; rows come as they are ready."""
+    lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
+    if not lines:
+        raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
+    for specification in specifications:
+        trained = train(prepared, specification)
+        model, vocabulary = trained.run.model, trained.run.vocabulary
+        result = trained.dev if part == "dev" and trained.dev else evaluate(model, vocabulary, lines)
+        unique, novel = unique_and_novel(model, vocabulary, prepared.split.train, SAMPLES, seed)
+        yield Row(
+            specification,
+            model.settings(),
+            part,
+            prepared.split.name,
+            model.parameters,
+            result.nats_per_char,
+            result.bits_per_char,
+            result.perplexity,
+            unique,
+            novel,
+            trained.seconds,
+        )
+
+
+def floor(lines: Lines) -> Row | None:
+    """What the best n-gram reaches on dev lines: less is no use. None for lists too short to hold any back."""
+    if len(lines.distinct) < FEW_LINES:
+        return None
+    return next(compare(Prepared.of(lines, DataConfig()), ["ngram"]))

@@ -1,0 +1,187 @@
+"""The run folder: a trained model that explains itself.
+
+    config.json        format and versions, model and settings, data fingerprint and split, results
+    vocabulary.json    the tokens
+    best.safetensors   what the model has learned
+    train.txt          the training lines, so that "new" and "nearest" can be answered (not after streaming)
+    log.jsonl          what happened, one event a line
+
+Nothing in it can carry code. A run is written beside its place and renamed into it, so there is either the whole
+run or none of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from ..data.vocabulary import Vocabulary, vocabulary_from_json
+from ..errors import RunError
+from ..models.contract import LanguageModel
+from ..models.table import MODELS
+from ..version import __version__
+
+FORMAT = 1
+_CONFIG, _VOCABULARY, _WEIGHTS, _LINES, _LOG = (
+    "config.json",
+    "vocabulary.json",
+    "best.safetensors",
+    "train.txt",
+    "log.jsonl",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model with everything needed to use it. `facts` is the part of `config.json` that people read:
+    data, split, results. `lines` are the training lines, None if they were not kept."""
+
+    family: str
+    model: LanguageModel
+    vocabulary: Vocabulary
+    lines: Sequence[str] | None
+    facts: dict[str, Any]
+    events: Sequence[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def usual_length(self) -> int:
+        """99 % of the training lines have at most so many tokens; lines made are cut at about twice as many."""
+        return int(self.facts["usual_length"])
+
+
+def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
+    """Write a run folder. `RunError` if something else is in the way; with `overwrite`, only another run is."""
+    path = Path(path)
+    check_place(path, overwrite)
+    config = {
+        "format": FORMAT,
+        "spellout": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": run.family,
+        "settings": run.model.settings(),
+        **run.facts,
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
+    try:
+        temporary.chmod(0o755)
+        _write(temporary / _CONFIG, _json(config, indent=2))
+        _write(temporary / _VOCABULARY, _json(run.vocabulary.to_json(), indent=None))
+        _write(temporary / _WEIGHTS, save(run.model.arrays()))
+        _write(temporary / _LOG, b"".join(_json(event, indent=None) for event in run.events))
+        if run.lines is not None:
+            _write(temporary / _LINES, "".join(line + "\n" for line in run.lines).encode())
+        _put(temporary, path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run folder. `RunError` says what is missing or damaged; nothing in the folder is executed."""
+    path = Path(path)
+    config = _read_json(path, _CONFIG)
+    if not isinstance(config.get("format"), int) or config.get("model") not in MODELS:
+        if isinstance(config.get("format"), int) and config["format"] > FORMAT:
+            raise _newer(path, config)
+        raise RunError(f"{path / _CONFIG} is damaged or not of a run: it names no known model; train again")
+    if config["format"] > FORMAT:
+        raise _newer(path, config)
+    try:
+        vocabulary = vocabulary_from_json(_read_json(path, _VOCABULARY))
+        arrays = load((path / _WEIGHTS).read_bytes())
+        model = MODELS[config["model"]].model.restore(config["settings"], arrays)
+        if model.vocabulary_size != vocabulary.size:
+            raise ValueError("the vocabulary and the weights differ in size")
+        int(config["usual_length"])
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        raise RunError(f"{path} is damaged: its files do not fit together ({error}); train again") from None
+    lines = (path / _LINES).read_text("utf-8").split("\n")[:-1] if (path / _LINES).exists() else None
+    skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
+    facts = {key: value for key, value in config.items() if key not in skip}
+    return Run(config["model"], model, vocabulary, lines, facts)
+
+
+def _newer(path: Path, config: dict[str, Any]) -> RunError:
+    return RunError(
+        f"{path} was written by spellout {config.get('spellout')} in format {config['format']}; "
+        f"this is spellout {__version__}, which reads formats up to {FORMAT}: upgrade spellout"
+    )
+
+
+def check_place(path: Path, overwrite: bool = False) -> None:
+    """`RunError` if a run cannot be written there: to be asked before a training, not after it."""
+    if path.is_file():
+        raise RunError(f"{path} is a file; choose a folder for the run with -o")
+    if not path.exists() or not any(path.iterdir()):
+        return
+    if not (path / _CONFIG).exists():
+        raise RunError(f"{path} holds other files and is not a run; choose another folder with -o")
+    if not overwrite:
+        raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Rename the finished folder into place; an old run is moved aside first and removed after."""
+    if path.exists() and any(path.iterdir()):
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+        os.replace(path, old)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            os.replace(old, path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        os.replace(temporary, path)
+    with suppress(OSError):  # so that the rename survives a power cut; not every system can
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _json(content: Any, indent: int | None) -> bytes:
+    return (json.dumps(content, ensure_ascii=False, indent=indent) + "\n").encode()
+
+
+def _read_json(path: Path, name: str) -> dict[str, Any]:
+    if not path.is_dir():
+        raise RunError(f"{path}: no such run folder; make one with: spellout train FILE -o {path}")
+    try:
+        content = json.loads((path / name).read_text("utf-8"))
+    except FileNotFoundError:
+        what = "is not a run folder: it has no" if name == _CONFIG else "is damaged: it has no"
+        raise RunError(f"{path} {what} {name}; make one with: spellout train FILE -o RUN") from None
+    except ValueError:
+        raise RunError(f"{path / name} is damaged: it is not JSON; train again") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path / name} is damaged: it is not a JSON object; train again")
+    return content

@@ -1,0 +1,43 @@
+"""Fixtures shared by all tests: small lists of lines, and the command line in this process."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `strategies`
+
+from spellout.cli import run_command
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.training.train import Prepared
+
+
+@pytest.fixture(scope="session")
+def names() -> Lines:
+    """Three thousand bundled names."""
+    return Lines.of(Lines.bundled().distinct[:3000], name="names")
+
+
+@pytest.fixture(scope="session")
+def prepared(names: Lines) -> Prepared:
+    return Prepared.of(names, DataConfig())
+
+
+@pytest.fixture
+def names_file(names: Lines, tmp_path: Path) -> str:
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{name}\n" for name in names.distinct[:500]), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]):
+    """Run a command line; gives exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = run_command([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.errors import DataError
+from spellout.generation.evaluation import evaluate, unique_and_novel
+from spellout.generation.scoring import batches, explain_line, score_lines
+from spellout.training.train import Prepared, train
+
+
+@pytest.fixture(scope="module")
+def run(names):
+    return train(Prepared.of(names, DataConfig()), "ngram:4").run
+
+
+@given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=9), min_size=1, max_size=20), st.integers(1, 60))
+def test_batches_hold_every_line_once_and_little_padding(lines, tokens_at_once):
+    stream = np.array([0, *(token for line in lines for token in [*line, 0])], np.uint8)
+    seen = {}
+    for numbers, tokens, targets, lengths in batches(stream, tokens_at_once):
+        assert tokens.size <= tokens_at_once or len(numbers) == 1
+        for number, row, target, length in zip(numbers, tokens, targets, lengths, strict=True):
+            assert row[0] == 0
+            assert row[1:length].tolist() == target[: length - 1].tolist()
+            seen[int(number)] = target[:length].tolist()
+    assert [seen[number] for number in range(len(lines))] == [[*line, 0] for line in lines]
+
+
+def test_scores_come_in_the_order_of_the_lines_and_add_up(run):
+    lines = ["Emma", "Jo", "Maximilian", "Emma"]
+    scores = list(score_lines(run.model, run.vocabulary, lines))
+    assert [score.line for score in scores] == lines
+    for score in scores:
+        stream = run.vocabulary.encode([score.line])
+        logs = run.model.log_probabilities(stream[None, :-1])[0]
+        picked = logs[np.arange(len(stream) - 1), stream[1:].astype(int)]
+        np.testing.assert_allclose(-score.nats, picked, atol=1e-12)
+        assert score.log_probability == pytest.approx(picked.sum())
+        assert score.bits_per_char == pytest.approx(-picked.sum() / np.log(2) / (len(score.line) + 1))
+    stored = scores[0].to_json(run.vocabulary)
+    assert stored["symbols"] == ["E", "m", "m", "a", "¶"]
+    assert len(stored["bits"]) == 5
+    whole = evaluate(run.model, run.vocabulary, lines)
+    assert whole.bits_per_char * whole.characters == pytest.approx(sum(sum(s.bits) for s in scores))
+
+
+def test_a_wrong_looking_line_is_the_most_surprising(run):
+    scores = score_lines(run.model, run.vocabulary, ["Emma", "Anna", "Xqzjk", "Olivia"])
+    assert max(scores, key=lambda score: score.bits_per_char).line == "Xqzjk"
+
+
+def test_an_unknown_character_is_refused_with_its_line(run):
+    with pytest.raises(DataError, match=r"'7' in line 2 \('M4ri7a'\)|'4' in line 2"):
+        list(score_lines(run.model, run.vocabulary, ["Emma", "M4ri7a"]))
+
+
+def test_a_line_is_explained_letter_by_letter(run):
+    steps = explain_line(run.model, run.vocabulary, "Emma", top=3)
+    assert [step.symbol for step in steps] == ["E", "m", "m", "a", "¶"]
+    (score,) = score_lines(run.model, run.vocabulary, ["Emma"])
+    np.testing.assert_allclose([step.bits for step in steps], score.bits, atol=1e-12)
+    for step in steps:
+        chances = [chance for _, chance in step.expected]
+        assert chances == sorted(chances, reverse=True)
+        assert len(chances) == 3
+        if step.rank <= 3:
+            assert step.expected[step.rank - 1] == (step.symbol, step.probability)
+
+
+def test_bytes_and_characters_are_judged_by_the_same_measure():
+    lines = Lines.of(["zoé", "åsa", "éva", "åke", "zoë", "ása", "ev", "oskar", "noé", "noë", "åsne"] * 2)
+    for unit in ("char", "byte"):
+        run = train(Prepared.of(lines, DataConfig(unit=unit, split="none")), "ngram:3").run
+        result = evaluate(run.model, run.vocabulary, ["zoé"])
+        assert result.characters == 4
+        assert result.tokens == (5 if unit == "byte" else 4)
+        assert result.perplexity == pytest.approx(np.exp(result.nats / result.tokens))
+
+
+def test_unique_and_novel_are_fractions_of_the_lines_made(run, names):
+    unique, novel = unique_and_novel(run.model, run.vocabulary, names.distinct, k=500)
+    assert 0.5 < unique < 1
+    assert 0.3 < novel < 1
+    copying = train(Prepared.of(Lines.of(["ab", "cd"]), DataConfig()), "ngram:3:smoothing=add-k:k=1e-9").run
+    unique, novel = unique_and_novel(copying.model, copying.vocabulary, ["ab", "cd"], k=100)
+    assert (unique, novel) == (0.02, 0.0)

@@ -1,0 +1,73 @@
+"""What imports what: heavy libraries only when needed, and rooms only what stands below them."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spellout
+
+SOURCE = Path(spellout.__file__).parent
+ROOMS = ["errors", "autograd", "nn", "data", "models", "generation", "training", "terminal", "cli"]
+"""From the ground up: a room imports only rooms that stand before it."""
+HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
+
+
+def modules_after(statement):
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split("\n")[-2].split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import spellout",
+        "from spellout.cli import run_command; run_command(['--help'])",
+        "from spellout.cli import run_command; run_command(['make', '--help'])",
+        "from spellout.cli import run_command; run_command(['--version'])",
+    ],
+)
+def test_starting_imports_nothing_heavy(statement):
+    assert not modules_after(statement) & set(HEAVY)
+
+
+def test_making_names_imports_neither_torch_nor_numba():
+    loaded = modules_after("from spellout.cli import run_command; run_command(['make', '-n', '1'])")
+    assert "numpy" in loaded
+    assert not loaded & {"torch", "numba", "matplotlib", "optuna"}
+
+
+def imports_of(path):
+    """The rooms of spellout that a file imports, at any depth of its code."""
+    package = path.relative_to(SOURCE.parent).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            target = [*base, *(node.module.split(".") if node.module else [])]
+            names = [*target[1:2]] or [alias.name for alias in node.names]
+            yield from names
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_only_go_down(path):
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    if parts[0] not in ROOMS:
+        assert parts[0] in {"__init__", "__main__", "version"}
+        return
+    place = ROOMS.index(parts[0])
+    for room in imports_of(path):
+        if room != "version":
+            assert room in ROOMS[: place + 1], f"{path} imports {room}"
+
+
+def test_every_public_name_is_where_the_door_says():
+    assert sorted(spellout.__all__) == sorted(set(spellout.__all__))
+    for name in spellout.__all__:
+        value = getattr(spellout, name)
+        assert name == "__version__" or value.__name__ == name
+        assert name in dir(spellout)
+    with pytest.raises(AttributeError, match="no attribute 'Valeu'"):
+        spellout.Valeu  # noqa: B018

@@ -1,0 +1,200 @@
+import json
+import shutil
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.errors import DataError, RunError, UsageError
+from spellout.generation.evaluation import evaluate
+from spellout.models.ngram import NgramConfig
+from spellout.training.comparison import compare, floor
+from spellout.training.run import load_run, save_run
+from spellout.training.train import Prepared, check_streaming, train, train_streaming
+
+
+@pytest.fixture(scope="module")
+def trained(names):
+    return train(Prepared.of(names, DataConfig()), "ngram:4")
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    save_run(trained.run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("unit", ["char", "byte", "word"])
+def test_a_run_comes_back_whole(names, tmp_path, unit):
+    run = train(Prepared.of(names, DataConfig(unit=unit)), "ngram:3").run
+    save_run(run, tmp_path / "new" / "run")
+    again = load_run(tmp_path / "new" / "run")
+    assert list(again.lines) == list(run.lines)
+    assert again.vocabulary.to_json() == run.vocabulary.to_json()
+    assert again.facts == json.loads(json.dumps(run.facts))
+    tokens = run.vocabulary.encode(names.distinct[:3])[None]
+    assert np.array_equal(again.model.log_probabilities(tokens), run.model.log_probabilities(tokens))
+
+
+def test_the_folder_explains_itself_and_holds_no_code(folder, names, trained):
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "vocabulary.json",
+        "best.safetensors",
+        "train.txt",
+        "log.jsonl",
+    }
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    assert config["format"] == 1
+    assert config["model"] == "ngram"
+    assert config["settings"]["order"] == 4
+    assert config["data"]["fingerprint"] == names.fingerprint
+    assert config["split"] == {"name": "distinct", "seed": 42, "train": 2400, "dev": 300, "test": 300}
+    assert config["results"]["dev"]["nats_per_char"] == trained.dev.nats_per_char
+    assert json.loads((folder / "log.jsonl").read_text("utf-8"))["event"] == "trained"
+    assert len((folder / "train.txt").read_text("utf-8").splitlines()) == 2400
+
+
+def test_nothing_is_left_beside_a_run(folder):
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_another_run_is_in_the_way_unless_overwritten(trained, folder):
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(RunError, match=r"already holds a run.*--overwrite"):
+        save_run(trained.run, folder)
+    assert (folder / "config.json").read_bytes() == before
+    save_run(trained.run, folder, overwrite=True)
+    assert load_run(folder).model.parameters == trained.run.model.parameters
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_other_files_are_never_overwritten(trained, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(RunError, match="holds other files"):
+            save_run(trained.run, tmp_path, overwrite)
+        with pytest.raises(RunError, match="is a file"):
+            save_run(trained.run, tmp_path / "thesis.txt", overwrite)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failed_write_leaves_the_old_run(trained, folder, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    before = (folder / "best.safetensors").read_bytes()
+    monkeypatch.setattr("spellout.training.run.os.fsync", full)
+    with pytest.raises(RunError, match="No space left"):
+        save_run(trained.run, folder, overwrite=True)
+    assert (folder / "best.safetensors").read_bytes() == before
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_a_missing_run_says_how_to_make_one(tmp_path):
+    with pytest.raises(RunError, match="spellout train FILE -o"):
+        load_run(tmp_path / "nowhere")
+    with pytest.raises(RunError, match=r"has no config\.json"):
+        load_run(tmp_path)
+
+
+def test_a_run_of_a_newer_version_asks_for_an_upgrade(folder):
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "format": 2, "spellout": "9.0", "model": "oracle"}))
+    with pytest.raises(RunError, match=r"spellout 9\.0 in format 2.*upgrade"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocabulary.json", "best.safetensors"])
+def test_a_truncated_or_missing_file_is_named(folder, name):
+    whole = (folder / name).read_bytes()
+    for size in (0, 1, len(whole) // 2, len(whole) - 2):
+        (folder / name).write_bytes(whole[:size])
+        with pytest.raises(RunError, match="damaged"):
+            load_run(folder)
+    (folder / name).unlink()
+    with pytest.raises(RunError, match=name):
+        load_run(folder)
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(["config.json", "vocabulary.json", "best.safetensors"]),
+    st.floats(0, 1, exclude_max=True),
+    st.binary(min_size=1, max_size=8),
+)
+def test_damage_is_refused_or_harmless_but_never_a_crash(tmp_path_factory, name, place, garbage):
+    small = train(Prepared.of(Lines.of(["anna", "bob", "eve"]), DataConfig()), "ngram:3").run
+    folder = tmp_path_factory.mktemp("damage") / "run"
+    save_run(small, folder)
+    content = bytearray((folder / name).read_bytes())
+    start = int(place * len(content))
+    content[start : start + len(garbage)] = garbage
+    (folder / name).write_bytes(content)
+    with suppress(RunError):
+        load_run(folder).model.log_probabilities(np.zeros((1, 1), int))
+    shutil.rmtree(folder)
+
+
+def test_streaming_counts_the_same_as_training_on_every_line(names, tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{name}\n" for name in names.distinct), encoding="utf-8")
+    for smoothing in ("closed-form", "add-k", "fitted"):
+        config = NgramConfig(order=4, smoothing=smoothing)
+        streamed = train_streaming(path, config).run
+        whole = train(Prepared.of(names, DataConfig(split="none")), f"ngram:4:smoothing={smoothing}").run
+        assert streamed.vocabulary.to_json() == whole.vocabulary.to_json()
+        for name, array in whole.model.arrays().items():
+            np.testing.assert_allclose(streamed.model.arrays()[name], array, rtol=1e-9, err_msg=name)
+        assert streamed.facts["data"]["fingerprint"] == names.fingerprint
+    assert streamed.lines is None
+
+
+def test_streaming_in_many_blocks_counts_the_same(names, tmp_path, monkeypatch):
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{name}\n" for name in names.distinct), encoding="utf-8")
+    config = NgramConfig(order=4, smoothing="closed-form")
+    whole = train_streaming(path, config).run.model.arrays()
+    from spellout.training import train as module
+
+    blocks = module.read_blocks
+    monkeypatch.setattr(
+        module, "read_blocks", lambda path, encoding, advance: blocks(path, encoding, 1000, advance)
+    )
+    for name, array in train_streaming(path, config).run.model.arrays().items():
+        assert np.array_equal(array, whole[name])
+
+
+def test_what_streaming_cannot_do_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="leave out --unit"):
+        check_streaming(DataConfig(unit="word"), "ngram:3")
+    assert check_streaming(DataConfig(), "ngram:3") == NgramConfig(order=3)
+    path = tmp_path / "empty.txt"
+    path.write_text("\n")
+    with pytest.raises(DataError, match="holds no lines"):
+        train_streaming(path, NgramConfig(order=3))
+
+
+def test_a_comparison_judges_every_model_on_the_same_lines(prepared):
+    rows = {row.model: row for row in compare(prepared, ["ngram:2", "ngram:4"])}
+    assert rows["ngram:4"].nats_per_char < rows["ngram:2"].nats_per_char
+    test = next(compare(prepared, ["ngram:4"], "test"))
+    run = train(prepared, "ngram:4").run
+    expected = evaluate(run.model, run.vocabulary, prepared.split.test)
+    assert (test.split, test.nats_per_char) == ("test", expected.nats_per_char)
+    keys = {"model", "parameters", "nats_per_char", "bits_per_char", "perplexity", "seconds", "split"}
+    assert keys <= test.to_json().keys()
+
+
+def test_without_dev_lines_there_is_nothing_to_compare(names):
+    with pytest.raises(UsageError, match="keeps no dev lines"):
+        next(compare(Prepared.of(names, DataConfig(split="none")), ["ngram:2"]))
+
+
+def test_the_floor_is_the_best_n_gram(names, prepared):
+    assert floor(names).nats_per_char == train(prepared, "ngram").dev.nats_per_char
+    assert floor(Lines.of(["a", "b"])) is None
