@@ -76,7 +76,7 @@ class Drawing:
         """Return the text for a kind of file: "svg", "dot" or "html"; UsageError for any other."""
         kinds = {"svg": self.svg, "dot": self.dot, "html": self.html}
         if kind not in kinds:
-            raise UsageError(f"a graph is drawn as svg, dot or html, not as {kind!r}.")
+            raise UsageError(f"a graph is drawn as svg, dot or html, not as {kind!r}")
         return kinds[kind]()
 
     def _repr_svg_(self) -> str:
@@ -95,7 +95,7 @@ def draw(root: Value, limit: int = 1000) -> Drawing:
         ValueTypeError: `root` is not a Value.
     """
     if not isinstance(root, Value):
-        raise ValueTypeError(f"draw needs a Value, got {root!r} ({type(root).__name__}).")
+        raise ValueTypeError(f"draw needs a Value, got {root!r} ({type(root).__name__})")
     return Drawing(root, limit)
 
 

@@ -33,7 +33,7 @@ def explain(root: Value, leaf: Value, paths: int = 8) -> str:
     names = name_all(nodes(root))
     if leaf is root or not ways.get(root):
         raise GraphError(
-            f"{names[root]} was not computed from {leaf.label or leaf!r}, so there is nothing to explain."
+            f"{names[root]} was not computed from {leaf.label or leaf!r}, so there is nothing to explain"
         )
     total = grad(root, leaf).data
     plural = "path" if ways[root] == 1 else "paths"

@@ -45,10 +45,10 @@ def evaluate(text: str, numbers: Mapping[str, float]) -> Value:
         raise ExpressionError(str(error)) from None
     except (RecursionError, MemoryError):
         raise ExpressionError(
-            "the formula is nested too deeply; give parts of it names, as in 'n = a*b; tanh(n)'."
+            "the formula is nested too deeply; give parts of it names, as in 'n = a*b; tanh(n)'"
         ) from None
     if result is None:
-        raise ExpressionError("the formula is empty.")
+        raise ExpressionError("the formula is empty")
     if result.parents and not result.label and "result" not in names:
         result.label = "result"
     return result
@@ -60,13 +60,13 @@ def read_numbers(assignments: Iterable[str]) -> dict[str, float]:
     for assignment in assignments:
         name, _, text = assignment.partition("=")
         if not name.isidentifier() or not text:
-            raise ExpressionError(f"{assignment!r} is not a name and a number, as in a=2.")
+            raise ExpressionError(f"{assignment!r} is not a name and a number, as in a=2")
         if name in numbers:
-            raise ExpressionError(f"{name!r} is given twice.")
+            raise ExpressionError(f"{name!r} is given twice")
         try:
             numbers[name] = float(text)
         except ValueError:
-            raise ExpressionError(f"{name} needs a number, got {text!r}.") from None
+            raise ExpressionError(f"{name} needs a number, got {text!r}") from None
     return numbers
 
 
@@ -91,9 +91,9 @@ def _parse(text: str) -> list[ast.stmt]:
     try:
         return ast.parse(text.strip()).body
     except SyntaxError as error:
-        raise ExpressionError(f"{text!r} is not a formula: {error.msg} (column {error.offset}).") from None
+        raise ExpressionError(f"{text!r} is not a formula: {error.msg} (column {error.offset})") from None
     except ValueError as error:  # a null byte
-        raise ExpressionError(f"{text!r} is not a formula: {error}.") from None
+        raise ExpressionError(f"{text!r} is not a formula: {error}") from None
 
 
 def _run(statement: ast.stmt, names: dict[str, Value]) -> Value:
@@ -103,7 +103,7 @@ def _run(statement: ast.stmt, names: dict[str, Value]) -> Value:
         raise _unreadable(statement)
     name = statement.targets[0].id
     if name in names:
-        raise ExpressionError(f"{name!r} has a value already.")
+        raise ExpressionError(f"{name!r} has a value already")
     names[name] = result = _evaluate(statement.value, names)
     result.label = result.label or name  # in `b = a` they are one node, which keeps its first name
     return result
@@ -135,8 +135,8 @@ def _look_up(name: str, names: dict[str, Value]) -> Value:
     if name in _CONSTANTS:
         return lift(_CONSTANTS[name])
     if name in ops.TABLE:
-        raise ExpressionError(f"{name} is an operation; write it as {name}(...).")
-    raise ExpressionError(f"{name!r} has no value; give it one, as in {name}=2.")
+        raise ExpressionError(f"{name} is an operation; write it as {name}(...)")
+    raise ExpressionError(f"{name!r} has no value; give it one, as in {name}=2")
 
 
 def _function(name: str) -> ops.Op:
@@ -144,11 +144,11 @@ def _function(name: str) -> ops.Op:
     if name in known:
         return known[name]
     near = get_close_matches(name, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known))}."
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known))}"
     raise ExpressionError(f"no operation is called {name!r}{hint}")
 
 
 def _unreadable(tree: ast.AST) -> ExpressionError:
     return ExpressionError(
-        f"{ast.unparse(tree)!r} cannot be part of a formula; use numbers, names, + - * / ** and operations."
+        f"{ast.unparse(tree)!r} cannot be part of a formula; use numbers, names, + - * / ** and operations"
     )

@@ -31,7 +31,7 @@ def dot(weights: Sequence[object], inputs: Sequence[object], bias: object | None
         ShapeError: the two lengths differ.
     """
     if len(weights) != len(inputs):
-        raise ShapeError(f"dot needs two lists of one length, got {len(weights)} and {len(inputs)} numbers.")
+        raise ShapeError(f"dot needs two lists of one length, got {len(weights)} and {len(inputs)} numbers")
     return Value._apply(ops.dot, (*weights, *inputs) if bias is None else (*weights, *inputs, bias))
 
 
@@ -64,5 +64,5 @@ def log_softmax(xs: Iterable[object]) -> list[Value]:
 def _some(xs: Iterable[object], name: str) -> tuple[Value, ...]:
     values = tuple([lift(x) for x in xs])
     if not values:
-        raise ShapeError(f"{name} needs at least one number.")
+        raise ShapeError(f"{name} needs at least one number")
     return values

@@ -86,7 +86,7 @@ def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 
     leaves: list[tuple[str, Value]] = []
     given = [_as_leaves(name, thing, leaves) for name, thing in _named(function, arguments)]
     if not leaves:
-        raise ValueTypeError("gradcheck needs at least one number to move.")
+        raise ValueTypeError("gradcheck needs at least one number to move")
     values = [value for _, value in leaves]
 
     def at(index: int, number: float) -> float:
@@ -161,8 +161,8 @@ def _complaint(report: Report, root: Value) -> str:
     for rule in check_rules(root):
         for row in rule.comparisons:
             if not row.ok:
-                return f"{message} The rule of {rule.name} is wrong: {row}."
-    return f"{message} Every operation's own rule is right, so the graph misses part of the function."
+                return f"{message} The rule of {rule.name} is wrong: {row}"
+    return f"{message} Every operation's own rule is right, so the graph misses part of the function"
 
 
 def _named(function: Callable[..., Any], arguments: Sequence[Any]) -> Iterator[tuple[str, Any]]:

@@ -29,7 +29,7 @@ def grad(root: Value, wrt: Value | Sequence[Value], create_graph: bool = False) 
     targets = [wrt] if isinstance(wrt, Value) else list(wrt)
     for thing in (root, *targets):
         if not isinstance(thing, Value):
-            raise ValueTypeError(f"grad needs Values, got {thing!r} ({type(thing).__name__}).")
+            raise ValueTypeError(f"grad needs Values, got {thing!r} ({type(thing).__name__})")
     gradients = _pull_back(root, fresh_interior(root), targets, create_graph)
     results = [lift(gradients.get(target, 0.0)) for target in targets]
     return results[0] if isinstance(wrt, Value) else results

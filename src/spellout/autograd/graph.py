@@ -56,5 +56,5 @@ def refuse_overwritten(order: list[Value]) -> None:
         raise GraphError(
             f"the data of a Value{name} was changed (to {changed.data:g}) after "
             f"{user._op or 'an operation'!r} had used it, so its gradient would mix old and new numbers; "
-            "compute the result again before backward()."
+            "compute the result again before backward()"
         )

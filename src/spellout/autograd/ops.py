@@ -82,7 +82,7 @@ class Op:
         if 0 < missing <= len(self.defaults):
             return (*arguments, *self.defaults[-missing:])
         wanted = "at least 1 argument" if self.arity is None else _plural(self.arity, "argument")
-        raise OperationError(f"{self.name} needs {wanted}, got {len(arguments)}.")
+        raise OperationError(f"{self.name} needs {wanted}, got {len(arguments)}")
 
 
 TABLE: dict[str, Op] = {}
@@ -94,7 +94,7 @@ def row(name: str) -> Op:
         return TABLE[name]
     except KeyError:
         raise OperationError(
-            f"no operation is called {name!r}; one of your own must be declared before it is loaded."
+            f"no operation is called {name!r}; one of your own must be declared before it is loaded"
         ) from None
 
 
@@ -118,15 +118,15 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
         y = P3(Value(0.5))
     """
     if not name.isidentifier():
-        raise OperationError(f"an operation's name must be an identifier, got {name!r}.")
+        raise OperationError(f"an operation's name must be an identifier, got {name!r}")
     if name in BUILT_IN:
-        raise OperationError(f"{name!r} is a built-in operation; choose another name.")
+        raise OperationError(f"{name!r} is a built-in operation; choose another name")
     arity = _count_arguments(forward)
 
     def checked_forward(*numbers: float) -> float:
         result = _attempt(f"operation {name}", forward, numbers)
         if isinstance(result, complex):
-            raise OperationError(f"operation {name}{numbers} gave the complex number {result}.")
+            raise OperationError(f"operation {name}{numbers} gave the complex number {result}")
         return as_float(result)
 
     def checked_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
@@ -135,7 +135,7 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
         if len(partials) != len(arguments):
             raise OperationError(
                 f"operation {name} has {_plural(len(arguments), 'argument')}, "
-                f"but its derivative gave {_plural(len(partials), 'partial')}."
+                f"but its derivative gave {_plural(len(partials), 'partial')}"
             )
         if any(hasattr(argument, "_apply") for argument in arguments):
             _check_still_differentiable(name, derivative, arguments, partials)
@@ -159,7 +159,7 @@ def _check_still_differentiable(
         if not hasattr(partial, "_apply") and partial == partial and partial not in nearby:
             raise OperationError(
                 f"the derivative of {name} cannot be differentiated again, it turned a Value into a plain "
-                "number; write it with operators and spellout's functions instead of math's."
+                "number; write it with operators and spellout's functions instead of math's"
             )
 
 
@@ -168,7 +168,7 @@ def _attempt(what: str, function: Callable[..., Any], arguments: tuple[Any, ...]
         return function(*arguments)
     except ArithmeticError as error:
         shown = ", ".join([f"{float(argument):g}" for argument in arguments])
-        raise OperationError(f"{what} failed at ({shown}): {error}.") from error
+        raise OperationError(f"{what} failed at ({shown}): {error}") from error
 
 
 def _count_arguments(function: Callable[..., Any]) -> int | None:

@@ -111,7 +111,7 @@ def _steps(drawing: Drawing) -> list[dict[str, Any]]:
         return []
     boxes = drawing.boxes
     if drawing.stale:
-        raise GraphError("a value was changed after the graph was computed; compute it again before it is played.")
+        raise GraphError("a value was changed after the graph was computed; compute it again before it is played")
     root = len(boxes) - 1
     grads = [0.0] * root + [1.0]
     say = f"{boxes[root].name} moves with itself: d {boxes[root].name} / d {boxes[root].name} = 1"

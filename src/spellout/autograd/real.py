@@ -44,4 +44,4 @@ def _remedy(thing: object) -> str:
 def _refusal(thing: object, remedy: str) -> ValueTypeError:
     shown = repr(thing)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return ValueTypeError(f"not one real number: {shown} ({type(thing).__name__}); {remedy}.")
+    return ValueTypeError(f"not one real number: {shown} ({type(thing).__name__}); {remedy}")

@@ -142,7 +142,7 @@ class Value:
     def label(self, text: str) -> None:
         if not isinstance(text, str):
             raise ValueTypeError(
-                f"a label is text, got {text!r}; to make an operation of your own use spellout.operation."
+                f"a label is text, got {text!r}; to make an operation of your own use spellout.operation"
             )
         self._label = text
 

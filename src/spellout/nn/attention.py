@@ -37,7 +37,7 @@ class Attention(Module):
         rng: Randomness | None = None,
     ) -> None:
         if heads < 1 or dim % heads:
-            raise ShapeError(f"attention needs a width that is a multiple of its heads, got {dim} and {heads}.")
+            raise ShapeError(f"attention needs a width that is a multiple of its heads, got {dim} and {heads}")
         self.query, self.key, self.value, self.out = [
             Layer(dim, dim, nonlin=False, init=init, rng=rng) for _ in range(4)
         ]

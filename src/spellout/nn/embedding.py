@@ -20,7 +20,7 @@ class Embedding(Module):
 
     def __init__(self, num: int, dim: int, rng: Randomness | None = None) -> None:
         if num < 1 or dim < 1:
-            raise ShapeError(f"an embedding needs at least one row and one column, got {num} by {dim}.")
+            raise ShapeError(f"an embedding needs at least one row and one column, got {num} by {dim}")
         generator: Randomness = rng or random
         self.weight = [[Value(generator.gauss(0.0, 1.0)) for _ in range(dim)] for _ in range(num)]
 
@@ -29,9 +29,9 @@ class Embedding(Module):
         try:
             row = index(token)
         except TypeError:
-            raise ValueTypeError(f"an embedding is looked up with an integer, got {token!r}.") from None
+            raise ValueTypeError(f"an embedding is looked up with an integer, got {token!r}") from None
         if not 0 <= row < len(self.weight):
-            raise ShapeError(f"token {row} is outside the embedding's rows 0 to {len(self.weight) - 1}.")
+            raise ShapeError(f"token {row} is outside the embedding's rows 0 to {len(self.weight) - 1}")
         return self.weight[row]
 
     def rows(self, tokens: Sequence[int]) -> list[list[Value]]:

@@ -50,7 +50,7 @@ def weights(init: str, fan_in: int, fan_out: int, activation: str, rng: Randomne
     `rng` None is Python's own generator, so that `random.seed(1337)` reproduces micrograd's networks.
     """
     if init not in INITIALIZERS:
-        raise UsageError(f"no initialisation is called {init!r}; there are {', '.join(INITIALIZERS)}.")
+        raise UsageError(f"no initialisation is called {init!r}; there are {', '.join(INITIALIZERS)}")
     draw = INITIALIZERS[init]
     return [draw(rng or random, fan_in, fan_out, GAINS.get(activation, 1.0)) for _ in range(fan_in)]
 

@@ -42,7 +42,7 @@ class Neuron(Module):
         fan_out: int = 1,
     ) -> None:
         if nin < 1:
-            raise ShapeError(f"a neuron needs at least one input, got nin={nin}.")
+            raise ShapeError(f"a neuron needs at least one input, got nin={nin}")
         self.activation = None if activation == "linear" or not nonlin else _activation(activation)
         name = getattr(self.activation, "name", "linear")
         self.w = [Value(weight) for weight in weights(init, nin, fan_out, name, rng)]
@@ -52,7 +52,7 @@ class Neuron(Module):
     def __call__(self, x: Sequence[Any]) -> Value:
         """Return one Value for `nin` Values or numbers; ShapeError for any other length."""
         if len(x) != len(self.w):
-            raise ShapeError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}.")
+            raise ShapeError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
         total = dot(self.w, x, self.b)
         return total if self.activation is None else self.activation(total)
 
@@ -66,7 +66,7 @@ class Layer(Module):
 
     def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
         if nout < 1:
-            raise ShapeError(f"a layer needs at least one neuron, got nout={nout}.")
+            raise ShapeError(f"a layer needs at least one neuron, got nout={nout}")
         self.neurons = [Neuron(nin, fan_out=nout, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
@@ -105,7 +105,7 @@ class MLP(Module):
         rng: Randomness | None = None,
     ) -> None:
         if not nouts:
-            raise ShapeError("an MLP needs at least one layer, got nouts=[].")
+            raise ShapeError("an MLP needs at least one layer, got nouts=[]")
         sizes = [nin, *nouts]
         kinds = [activation] * (len(nouts) - 1) + [last]
         self.layers = [
@@ -133,5 +133,5 @@ def _activation(activation: Activation) -> Callable[[Value], Value]:
         op = None
     if op is None or op.arity is None or op.arity - len(op.defaults) != 1:
         known = [op.name for op in ops.TABLE.values() if op.arity and op.arity - len(op.defaults) == 1]
-        raise UsageError(f"no activation is called {activation!r}; there are linear, {', '.join(known)}.")
+        raise UsageError(f"no activation is called {activation!r}; there are linear, {', '.join(known)}")
     return op

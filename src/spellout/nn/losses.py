@@ -61,12 +61,12 @@ def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
     if isinstance(predictions, Value) or not hasattr(predictions, "__len__"):
         predictions, targets = [predictions], [targets]
     if not hasattr(targets, "__len__") or len(predictions) != len(targets) or not len(predictions):
-        raise ShapeError(f"a loss needs as many targets as predictions, got {predictions!r} and {targets!r}.")
+        raise ShapeError(f"a loss needs as many targets as predictions, got {predictions!r} and {targets!r}")
     return [(lift(p), lift(t)) for p, t in zip(predictions, targets, strict=True)]
 
 
 def _class(target: int, classes: Sequence[Any]) -> int:
     place = index(target)
     if not 0 <= place < len(classes):
-        raise ShapeError(f"class {place} is outside 0 to {len(classes) - 1}.")
+        raise ShapeError(f"class {place} is outside 0 to {len(classes) - 1}")
     return place

@@ -74,12 +74,12 @@ class Module:
         """
         own = dict(self.named_parameters())
         if missing := sorted(own.keys() - state.keys()):
-            raise ShapeError(f"the state has no {missing[0]!r} ({len(missing)} of {len(own)} names are missing).")
+            raise ShapeError(f"the state has no {missing[0]!r} ({len(missing)} of {len(own)} names are missing)")
         if unknown := sorted(state.keys() - own.keys()):
-            raise ShapeError(f"the state has {unknown[0]!r}, which this {type(self).__name__} has not.")
+            raise ShapeError(f"the state has {unknown[0]!r}, which this {type(self).__name__} has not")
         for name, tree in own.items():
             if _shape(tree) != _shape(state[name]):
-                raise ShapeError(f"{name} has the shape {_shape(tree)}, the state's is {_shape(state[name])}.")
+                raise ShapeError(f"{name} has the shape {_shape(tree)}, the state's is {_shape(state[name])}")
         for name, tree in own.items():
             for parameter, number in zip(_leaves(tree), _leaves(state[name]), strict=True):
                 parameter.data = number

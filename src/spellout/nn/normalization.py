@@ -53,4 +53,4 @@ class RMSNorm(Module):
 
 def _check(x: Sequence[Value], weight: list[Value], module: Module) -> None:
     if len(x) != len(weight):
-        raise ShapeError(f"{module!r} takes {len(weight)} numbers, got {len(x)}.")
+        raise ShapeError(f"{module!r} takes {len(weight)} numbers, got {len(x)}")

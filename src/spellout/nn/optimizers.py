@@ -22,10 +22,10 @@ class Optimizer:
     def __init__(self, parameters: Iterable[Value], lr: Rate) -> None:
         self.parameters = list(parameters)
         if not self.parameters:
-            raise UsageError("an optimizer needs at least one parameter.")
+            raise UsageError("an optimizer needs at least one parameter")
         self.rate = lr if callable(lr) else as_float(lr)
         if not callable(self.rate) and not self.rate >= 0.0:
-            raise UsageError(f"a learning rate is at least 0, got {lr}.")
+            raise UsageError(f"a learning rate is at least 0, got {lr}")
         self.steps = 0
         self.memory: dict[str, list[float]] = {}
 
@@ -56,7 +56,7 @@ class Optimizer:
             if name not in self.memory or len(numbers) != len(self.parameters):
                 raise ShapeError(
                     f"{len(numbers)} numbers of {name!r} do not fit {type(self).__name__} "
-                    f"of {len(self.parameters)} parameters."
+                    f"of {len(self.parameters)} parameters"
                 )
         self.steps = state["steps"]
         self.memory.update(memory)

@@ -19,7 +19,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, rng: Randomness | None = None) -> None:
         if not 0.0 <= p < 1.0:
-            raise UsageError(f"dropout needs a probability of at least 0 and below 1, got {p}.")
+            raise UsageError(f"dropout needs a probability of at least 0 and below 1, got {p}")
         self.p = p
         self._rng: Randomness = rng or random.Random()
 

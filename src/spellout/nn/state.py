@@ -24,7 +24,7 @@ def save_state(module: Module, path: str | os.PathLike[str]) -> None:
             os.fsync(file.fileno())
         os.replace(partial, target)
     except OSError as error:
-        raise RunError(f"cannot write {target}: {error.strerror}.") from None
+        raise RunError(f"cannot write {target}: {error.strerror}") from None
 
 
 def load_state(module: Module, path: str | os.PathLike[str]) -> None:
@@ -40,7 +40,7 @@ def load_state(module: Module, path: str | os.PathLike[str]) -> None:
     try:
         arrays = load(Path(path).read_bytes())
     except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}.") from None
+        raise RunError(f"cannot read {path}: {error.strerror}") from None
     except SafetensorError as error:
-        raise RunError(f"{path} is not a safetensors file, or damaged: {error}.") from None
+        raise RunError(f"{path} is not a safetensors file, or damaged: {error}") from None
     module.load_state_dict({name: array.tolist() for name, array in arrays.items()})
