@@ -125,7 +125,9 @@ def main() -> None:
         ratios = sorted(m / t for m, t in zip(times["micrograd"], times[name], strict=True))
         result[f"{name}_times_faster"] = round(statistics.median(ratios), 1)
         result[f"{name}_times_faster_range"] = [round(ratios[0], 1), round(ratios[-1], 1)]
-        print(f"{name:10} {result[f'{name}_ms']:9.2f} ms a step, micrograd / {result[f'{name}_times_faster']}")
+        print(
+            f"{name:10} {result[f'{name}_ms']:9.2f} ms a step, {result[f'{name}_times_faster']:6.1f} times as fast"
+        )
     print(json.dumps(result))
 
 

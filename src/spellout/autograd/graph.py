@@ -8,7 +8,6 @@ every run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -17,19 +16,19 @@ from ..errors import GraphError
 if TYPE_CHECKING:
     from .value import Value
 
-_parents_of = attrgetter("parents")
 _serial_of = attrgetter("_serial")
 
 
 def interior(root: Value) -> list[Value]:
     """Return every node below `root`, itself included, that an operation made: newest (the root) first."""
-    found: set[Value] = set()
-    level = [root] if root.parents else []
-    while level:
-        found.update(level)
-        below = set(chain.from_iterable(map(_parents_of, level))).difference(found)
-        level = [node for node in below if node.parents]
-    return sorted(found, key=_serial_of, reverse=True)  # the sets end here: the order no longer depends on them
+    found = {root} if root.parents else set()
+    stack = list(found)
+    while stack:
+        for parent in stack.pop().parents:
+            if parent.parents and parent not in found:
+                found.add(parent)
+                stack.append(parent)
+    return sorted(found, key=_serial_of, reverse=True)  # the set ends here: its order has no influence
 
 
 def nodes(root: Value) -> list[Value]:

@@ -172,8 +172,16 @@ class Value:
         for node in order:
             node.grad = 0.0
         self.grad = 1.0
-        for node in order:  # `_backward` of every node, written out: a call per node would cost a tenth
+        for node in order:  # `_backward` of every node, without the calls
             grad, parents = node.grad, node.parents
+            if len(parents) == 2:  # most nodes; written out, they take half the time
+                a, b = parents
+                by_a, by_b = node.op.partials(node._data, a._data, b._data)
+                if by_a is not None:
+                    a.grad += grad * by_a
+                if by_b is not None:
+                    b.grad += grad * by_b
+                continue
             partials = node.op.partials(node._data, *[parent._data for parent in parents])
             for parent, partial in zip(parents, partials, strict=False):
                 if partial is not None:
