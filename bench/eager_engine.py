@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import platform
 import random
 import statistics
 import time
@@ -24,12 +23,12 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 from micrograd import nn as micrograd_nn
 from micrograd.engine import Value as MicrogradValue
 
+from machine import machine
 from spellout import MLP, Value
 
 ENGINES = ("micrograd", "plain", "spellout")
@@ -113,8 +112,8 @@ def main() -> None:
     if max(losses.values()) - min(losses.values()) > 1e-9:
         raise SystemExit(f"the engines disagree after {WARM_UP + ROUNDS} steps: {losses}")
     result = {
+        "bench": "eager_engine",
         "machine": machine(),
-        "python": platform.python_version(),
         "micrograd_version": version("micrograd"),
         "rounds": ROUNDS,
         "loss": losses["spellout"],
@@ -129,13 +128,6 @@ def main() -> None:
             f"{name:10} {result[f'{name}_ms']:9.2f} ms a step, {result[f'{name}_times_faster']:6.1f} times as fast"
         )
     print(json.dumps(result))
-
-
-def machine() -> str:
-    """Return the processor's name."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Fixtures shared by all tests: small lists of lines, and the command line in this process."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `strategies`
+from hypothesis import settings
 
 from spellout.cli import run_command
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.training.train import Prepared
+
+settings.register_profile("spellout", deadline=None)  # a busy machine is no failure
+settings.load_profile("spellout")
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ class NgramModel:
         *columns, targets = counts.columns
         contexts = self.contexts_of(columns or [targets])
         chances = self._chances(contexts, self._entries(contexts, targets))
-        return -float(counts.counts @ np.log(chances) / counts.counts.sum())
+        return -float((counts.counts * np.log(chances)).sum() / counts.counts.sum())
 
     def reader(self, lines: int) -> NgramReader:
         """A reader that remembers the last `context` tokens of every line."""
@@ -225,7 +225,7 @@ class NgramModel:
         level, amounts = self.levels[depth], self.discounts.amounts[depth]
         concentration = self.discounts.concentrations[depth]
         total = level.totals[contexts] + concentration
-        mass = level.kinds[contexts] @ amounts + concentration
+        mass = np.einsum("ij,j->i", level.kinds[contexts], amounts) + concentration
         if counts is not None and gone is not None:
             change = amounts[np.clip(counts - 1, 0, 3)] - amounts[np.minimum(counts, 3)]
             total, mass = total - gone, mass + np.where(gone, change, 0.0)

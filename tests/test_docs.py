@@ -1,0 +1,80 @@
+"""The documentation runs: README's commands and Python, its list of models and its map of files."""
+
+import re
+import shlex
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from spellout.models.table import MODELS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with the files that README's commands name."""
+    names = (resources.files("spellout.data") / "names.txt").read_text("utf-8")
+    (tmp_path / "names.txt").write_text(names, encoding="utf-8")
+    (tmp_path / "suspects.txt").write_text("Olivia\nXzvjk\nJaxtyn\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_readme_commands_run_in_their_order(workplace, command):
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("spellout ")]
+    assert len(lines) >= 9
+    for line in lines:
+        code, out, err = command(*shlex.split(line, comments=True)[1:])
+        assert code == 0, f"{line}: {err}"
+        assert out or " train " in line
+
+
+def test_the_samples_in_the_readme_are_what_the_command_makes(command):
+    assert command("make")[1] in README
+
+
+def test_the_letters_in_the_readme_are_what_the_command_says(workplace, command):
+    command("train", "names.txt", "-o", "runs/names")
+    said = [line.split("\t") for line in command("why", "runs/names", "Sophia")[1].splitlines()]
+    shown = next(block for block in blocks("text") if block.startswith("letter"))
+    assert [line.split() for line in shown.splitlines()] == [" ".join(cells).split() for cells in said]
+
+
+def test_the_python_in_the_readme_runs(capsys):
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
+    assert "bits per character" in capsys.readouterr().out
+
+
+def test_the_list_of_models_is_the_table():
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
+    assert rows == [(family.name, family.sentence, family.paper) for family in MODELS.values()]
+
+
+def test_the_map_of_files_is_complete():
+    shown = next(block for block in blocks("text") if block.startswith("src/spellout/"))
+    named = set(re.findall(r"^  ([\w.]+)/?  ", shown, re.MULTILINE))
+    source = ROOT / "src" / "spellout"
+    there = {path.name for path in source.iterdir() if path.is_dir() or path.suffix == ".py"}
+    quiet = {"__init__.py", "__main__.py", "version.py", "__pycache__"}
+    assert named == there - quiet
+
+
+def test_constraints_pin_everything_the_project_names():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
+    pinned = {
+        line.split("==")[0].lower()
+        for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+        if "==" in line
+    }
+    for requirement in named:
+        name = re.split(r"[^\w-]", requirement)[0].lower()
+        assert name in pinned, f"{name} is not pinned in constraints.txt"
