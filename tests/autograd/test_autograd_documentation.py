@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from spellout import draw
 from spellout.autograd import ops
 
 PAGE = Path(__file__).parents[2] / "docs" / "autograd.md"
@@ -22,6 +23,7 @@ def test_every_block_runs(capsys):
         else:
             assert language == "output"
             assert shown == text
+    assert draw(namespace["o"]).svg() == (PAGE.parent / "neuron.svg").read_text(encoding="utf-8")
     assert sum(language == "python" for language, _ in BLOCKS) > 12
 
 

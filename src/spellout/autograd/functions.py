@@ -43,22 +43,25 @@ def logsumexp(xs: Iterable[object]) -> Value:
 def softmax(xs: Iterable[object]) -> list[Value]:
     """Return n numbers that are positive, sum to 1, and keep the order: exp(x) / sum(exp(x)).
 
-    The maximum is subtracted first, as a plain number: nothing depends on it, so no gradient is lost.
+    Made of small operations and not one row of the table: n results of n arguments would have n² edges.
     """
-    logits = _some(xs, "softmax")
-    shift = largest(tuple([logit.data for logit in logits]))
-    exponentials = [(logit - shift).exp() for logit in logits]
+    exponentials = [logit.exp() for logit in _shifted(xs, "softmax")]
     total = sum(exponentials)
     return [exponential / total for exponential in exponentials]
 
 
 def log_softmax(xs: Iterable[object]) -> list[Value]:
     """Return the logarithms of `softmax(xs)`, exact where the softmax itself would underflow to 0."""
-    logits = _some(xs, "log_softmax")
-    shift = largest(tuple([logit.data for logit in logits]))
-    shifted = [logit - shift for logit in logits]
+    shifted = _shifted(xs, "log_softmax")
     log_total = sum([logit.exp() for logit in shifted]).log()
     return [logit - log_total for logit in shifted]
+
+
+def _shifted(xs: Iterable[object], name: str) -> list[Value]:
+    """Subtract the maximum, as a plain number: a softmax does not depend on it, so no gradient is lost."""
+    logits = _some(xs, name)
+    shift = lift(largest(tuple([logit.data for logit in logits])))
+    return [logit - shift for logit in logits]
 
 
 def _some(xs: Iterable[object], name: str) -> tuple[Value, ...]:
