@@ -13,6 +13,7 @@ estimates. `add-k` adds k to every count of the longest context, as the first le
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -172,21 +173,25 @@ class NgramModel:
 
     def _distributions(self, contexts: list[np.ndarray], leave_out: list[np.ndarray] | None = None) -> np.ndarray:
         """(N, V) probabilities. `leave_out`: the entry of each row's own token at each level, counted once less."""
-        rows = np.full((len(contexts[0]), self.vocabulary_size), 1.0 / self.vocabulary_size)
+        size = self.vocabulary_size
+        rows = np.full((len(contexts[0]), size), 1.0 / size)
         gone = self._gone(leave_out) if leave_out else None
         for depth, level in enumerate(self.levels):
             places = np.flatnonzero(contexts[depth] >= 0)
             here = contexts[depth][places]
             owners, entries = level.entries_of(here)
-            counts = level.counts[entries]
+            shares, lower = self._shares[depth]
+            share, weight = shares[entries], lower[here]
             if leave_out and gone:
                 own, without = leave_out[depth][places], gone[depth][places]
-                counts = counts - (without[owners] & (entries == own[owners]))
-                total, lower = self._weights(depth, here, level.counts_of(own), without)
+                total, weight = self._weights(depth, here, level.counts_of(own), without)
+                counts = level.counts[entries] - (without[owners] & (entries == own[owners]))
+                share = self._discounted(depth, counts) / total[owners]
+            if len(places) == len(rows):
+                rows *= weight[:, None]
             else:
-                total, lower = self._weights(depth, here)
-            rows[places] *= lower[:, None]
-            rows[places[owners], level.tokens[entries]] += self._discounted(depth, counts) / total[owners]
+                rows[places] *= weight[:, None]
+            rows.reshape(-1)[places[owners] * size + level.tokens[entries]] += share
         return rows
 
     def _chances(
@@ -197,16 +202,24 @@ class NgramModel:
         gone = self._gone(entries) if leave_out else None
         for depth, level in enumerate(self.levels):
             places = np.flatnonzero(contexts[depth] >= 0)
-            here, own = contexts[depth][places], entries[depth][places]
-            counts = level.counts_of(own)
+            here, counts = contexts[depth][places], level.counts_of(entries[depth][places])
             if gone:
-                without = gone[depth][places]
-                total, lower = self._weights(depth, here, counts, without)
-                counts = counts - without
+                total, weight = self._weights(depth, here, counts, gone[depth][places])
+                counts = counts - gone[depth][places]
             else:
-                total, lower = self._weights(depth, here)
-            chances[places] = self._discounted(depth, counts) / total + lower * chances[places]
+                total, weight = self._weights(depth, here)
+            chances[places] = self._discounted(depth, counts) / total + weight * chances[places]
         return chances
+
+    @cached_property
+    def _shares(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each level: what every entry adds to its token, (E,), and the weight of the shorter context, (C,)."""
+        shares = []
+        for depth, level in enumerate(self.levels):
+            total, lower = self._weights(depth, np.arange(len(level.keys)))
+            owners, _ = level.entries_of(np.arange(len(level.keys)))
+            shares.append((self._discounted(depth, level.counts) / total[owners], lower))
+        return shares
 
     def _discounted(self, depth: int, counts: np.ndarray) -> np.ndarray:
         return counts - self.discounts.amounts[depth][np.minimum(counts, 3)]
