@@ -318,6 +318,42 @@ def compare(
         terminal.print_comparison(list(rows))
 
 
+@app.command
+def draw(
+    expression: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    *numbers: str,
+    out: Out | None = None,
+) -> None:
+    """Spell out a formula: every value, every gradient, and the chain rule along every path.
+
+    spellout draw "tanh(a*b + c)" a=2 b=-3 c=10
+
+    Parameters
+    ----------
+    expression
+        A formula of numbers, names, + - * / ** and functions; steps may be named: "n = a*b + c; tanh(n)".
+    numbers
+        What the names stand for, as in a=2.
+    out
+        Draw it instead: FILE.svg is a picture, FILE.html plays backpropagation, FILE.dot is for Graphviz.
+    """
+    from .autograd.drawing import draw as draw_graph
+    from .autograd.expression import evaluate, read_numbers, report
+
+    root = evaluate(expression, read_numbers(numbers))
+    root.backward()
+    if out is None:
+        print(report(root))
+        return
+    picture = draw_graph(root).render(out.suffix.removeprefix("."))
+    try:
+        out.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror}") from None
+    terminal.note(f"wrote {out}")
+
+
 def _read(file: str | None, encoding: str | None) -> Lines:
     """Lines of a file, of standard input, or the bundled names; with what the reader should know about them."""
     from .data.lines import Lines

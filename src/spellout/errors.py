@@ -4,7 +4,13 @@
     ├── DataError            a file, a line, a character
     ├── RunError             a run folder that cannot be read or written
     ├── GenerationError      fewer lines than asked for
+    ├── GraphError           a graph that cannot be differentiated, drawn or explained
+    ├── ValueTypeError       something that is not a real number (also a TypeError)
+    ├── ShapeError           two lengths or shapes that do not fit (also a ValueError)
+    ├── OperationError       an operation declared or called in a way that cannot work (also a ValueError)
+    ├── GradcheckError       a gradient that is not the derivative (also an AssertionError)
     └── UsageError           exit code 2: an option or a value that cannot work
+        └── ExpressionError  a formula that cannot be read
 
 A message is one sentence or two: what was found, where, and what to do about it. Bugs of our own are not in
 this tree: they stay ordinary exceptions with a traceback.
@@ -31,7 +37,31 @@ class GenerationError(SpelloutError):
     """The model could not make as many lines as were asked for; the lines made are not lost."""
 
 
+class GraphError(SpelloutError):
+    """A graph cannot be differentiated, drawn or explained as asked."""
+
+
+class ValueTypeError(SpelloutError, TypeError):
+    """Something that is not one real number was given where one is needed."""
+
+
+class ShapeError(SpelloutError, ValueError):
+    """Two lengths or shapes do not fit together."""
+
+
+class OperationError(SpelloutError, ValueError):
+    """An operation was declared, or called, in a way that cannot work."""
+
+
+class GradcheckError(SpelloutError, AssertionError):
+    """An analytic gradient disagrees with central differences."""
+
+
 class UsageError(SpelloutError):
     """An option, or two options together, that cannot work."""
 
     exit_code = 2
+
+
+class ExpressionError(UsageError):
+    """A formula on the command line cannot be read."""

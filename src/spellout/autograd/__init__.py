@@ -1,0 +1,1 @@
+"""Scalar automatic differentiation: a table of operations, and graphs of Values that are plain data."""

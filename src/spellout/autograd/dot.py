@@ -1,0 +1,32 @@
+"""A drawing in DOT, the language of Graphviz, for whoever has its programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .naming import number
+
+if TYPE_CHECKING:
+    from .drawing import Drawing
+
+
+def render(drawing: Drawing) -> str:
+    """Return DOT text: a record per value and, as in the lecture, a small node per operation."""
+    lines = ["digraph spellout {", "  rankdir=LR;"]
+    if not drawing.drawable:
+        lines.append(f'  summary [shape=plaintext, label="{_escape(drawing.summary)}"];')
+    for i, box in enumerate(drawing.boxes):
+        fields = [_escape(box.label)] if box.label else []
+        fields.append(f"data {number(box.data)}")
+        if box.kind != "constant":
+            fields.append(f"grad {number(box.grad)}")
+        lines.append(f'  v{i} [shape=record, label="{" | ".join(fields)}"];')
+        if box.parents:
+            lines += [f'  op{i} [label="{_escape(box.op.symbol)}"];', f"  op{i} -> v{i};"]
+        lines += [f"  v{parent} -> op{i};" for parent in box.parents]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _escape(text: str) -> str:
+    """Escape what means something in a quoted record label."""
+    return "".join(["\\" + c if c in '\\"{}|<>' else "\\n" if c == "\n" else c for c in text])

@@ -1,0 +1,71 @@
+"""Functions of many Values: sums, means, products of lists, and the softmax family.
+
+Each accepts Values and plain numbers, mixed, and returns Values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..errors import ShapeError
+from . import ops
+from .ieee import largest
+from .value import Value, lift
+
+
+def sum(xs: Iterable[object]) -> Value:
+    """Return x1 + ... + xn as one node (Python's own `sum` makes n of them); 0 for no arguments."""
+    terms = tuple(xs)
+    return Value._apply(ops.sum, terms) if terms else lift(0.0)
+
+
+def mean(xs: Iterable[object]) -> Value:
+    """Return the mean of one or more numbers."""
+    return Value._apply(ops.mean, _some(xs, "mean"))
+
+
+def dot(weights: Sequence[object], inputs: Sequence[object], bias: object | None = None) -> Value:
+    """Return w1·x1 + ... + wn·xn (+ bias) as one node: what a neuron computes before its activation function.
+
+    Raises:
+        ShapeError: the two lengths differ.
+    """
+    if len(weights) != len(inputs):
+        raise ShapeError(f"dot needs two lists of one length, got {len(weights)} and {len(inputs)} numbers")
+    return Value._apply(ops.dot, (*weights, *inputs) if bias is None else (*weights, *inputs, bias))
+
+
+def logsumexp(xs: Iterable[object]) -> Value:
+    """Return log(exp(x1) + ... + exp(xn)), shifted by the maximum so that nothing overflows."""
+    return Value._apply(ops.logsumexp, _some(xs, "logsumexp"))
+
+
+def softmax(xs: Iterable[object]) -> list[Value]:
+    """Return n numbers that are positive, sum to 1, and keep the order: exp(x) / sum(exp(x)).
+
+    Made of small operations and not one row of the table: n results of n arguments would have n² edges.
+    """
+    exponentials = [logit.exp() for logit in _shifted(xs, "softmax")]
+    total = sum(exponentials)
+    return [exponential / total for exponential in exponentials]
+
+
+def log_softmax(xs: Iterable[object]) -> list[Value]:
+    """Return the logarithms of `softmax(xs)`, exact where the softmax itself would underflow to 0."""
+    shifted = _shifted(xs, "log_softmax")
+    log_total = sum([logit.exp() for logit in shifted]).log()
+    return [logit - log_total for logit in shifted]
+
+
+def _shifted(xs: Iterable[object], name: str) -> list[Value]:
+    """Subtract the maximum, as a plain number: a softmax does not depend on it, so no gradient is lost."""
+    logits = _some(xs, name)
+    shift = lift(largest(tuple([logit.data for logit in logits])))
+    return [logit - shift for logit in logits]
+
+
+def _some(xs: Iterable[object], name: str) -> tuple[Value, ...]:
+    values = tuple([lift(x) for x in xs])
+    if not values:
+        raise ShapeError(f"{name} needs at least one number")
+    return values

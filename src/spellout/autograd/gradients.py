@@ -1,0 +1,62 @@
+"""Gradients as Values: the chain rule of `backward`, with a result that can be differentiated again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+from ..errors import ValueTypeError
+from .value import Value, fresh_interior, lift
+
+
+@overload
+def grad(root: Value, wrt: Value, create_graph: bool = ...) -> Value: ...
+@overload
+def grad(root: Value, wrt: Sequence[Value], create_graph: bool = ...) -> list[Value]: ...
+
+
+def grad(root: Value, wrt: Value | Sequence[Value], create_graph: bool = False) -> Value | list[Value]:
+    """Return d(root)/d(w) for `wrt`, a Value or several, without touching anybody's `grad`.
+
+    With `create_graph=True` the results remember how they were computed, so that second, third, ...
+    derivatives are `grad` of `grad`; otherwise they are leaves. What `root` does not depend on has the
+    gradient 0.
+
+    Raises:
+        GraphError: a leaf's data was changed after the graph was computed from it.
+        ValueTypeError: `root` or something in `wrt` is not a Value.
+    """
+    targets = [wrt] if isinstance(wrt, Value) else list(wrt)
+    for thing in (root, *targets):
+        if not isinstance(thing, Value):
+            raise ValueTypeError(f"grad needs Values, got {thing!r} ({type(thing).__name__})")
+    gradients = _pull_back(root, fresh_interior(root), targets, create_graph)
+    results = [lift(gradients.get(target, 0.0)) for target in targets]
+    return results[0] if isinstance(wrt, Value) else results
+
+
+def hessian(root: Value, wrt: Sequence[Value], create_graph: bool = False) -> list[list[Value]]:
+    """Return the matrix of second derivatives: row i, column j is d²(root) / d(wrt[i]) d(wrt[j])."""
+    return [grad(first, wrt, create_graph) for first in grad(root, wrt, create_graph=True)]
+
+
+def _pull_back(root: Value, order: list[Value], targets: list[Value], symbolic: bool) -> dict[Value, Any]:
+    """Return d(root)/d(node) by node: Values where `symbolic`, else floats."""
+    leads_to = set(targets)
+    for node in reversed(order):
+        if not leads_to.isdisjoint(node.parents):
+            leads_to.add(node)
+    gradients: dict[Value, Any] = {root: 1.0}
+    for node in order:
+        if node not in leads_to or node not in gradients or not node.parents:
+            continue
+        gradient = gradients[node]
+        if symbolic:
+            partials = node.op.partials(node, *node.parents)
+        else:
+            partials = node.op.partials(node.data, *[parent.data for parent in node.parents])
+        for parent, partial in zip(node.parents, partials, strict=False):
+            if partial is not None and parent in leads_to:
+                contribution = partial if node is root else gradient * partial
+                gradients[parent] = gradients[parent] + contribution if parent in gradients else contribution
+    return gradients

@@ -1,0 +1,173 @@
+"""Where to put the boxes of a graph: layers from left to right, few crossings, short edges.
+
+Sugiyama, Tagawa & Toda 1981, "Methods for visual understanding of hierarchical system structures": give
+every node a layer, let long edges pass through a bend in each layer between, order each layer by the mean
+place of its neighbours, then move everything as close to its neighbours as the order allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Point = tuple[float, float]
+
+_GAP_X, _GAP_Y = 56.0, 18.0
+_BEND_HEIGHT = 6.0
+_MOST_BENDS = 6000  # beyond that long edges go straight, and the layout stays fast
+_SWEEPS = 6
+
+
+@dataclass(eq=False, slots=True)
+class _Item:
+    """A box, or the bend of a long edge in one layer."""
+
+    layer: int
+    height: float
+    box: int = -1
+    y: float = 0.0
+    left: list[_Item] = field(default_factory=list)
+    right: list[_Item] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything is.
+
+    Attributes:
+        corners: the upper left corner of every box.
+        edges: for every (box, argument) the points that its edge passes, from the parent to the box.
+        size: width and height of the whole.
+    """
+
+    corners: list[Point]
+    edges: dict[tuple[int, int], list[Point]]
+    size: Point
+
+
+def arrange(parents: list[tuple[int, ...]], sizes: list[Point]) -> Layout:
+    """Place boxes; box i was made from `parents[i]`, all of them before it, and the last box is the root."""
+    layers_of = _layers(parents)
+    items = [_Item(layer, height, i) for i, (layer, (_, height)) in enumerate(zip(layers_of, sizes, strict=True))]
+    bends = sum([max(0, layers_of[i] - layers_of[p] - 1) for i, ps in enumerate(parents) for p in ps])
+    chains = {}
+    everything = list(items)
+    for i, places in enumerate(parents):
+        for argument, place in enumerate(places):
+            chain = _connect(items[place], items[i], bends <= _MOST_BENDS)
+            chains[i, argument] = chain
+            everything += chain
+    layers = _order(everything, items[-1], 1 + max(layers_of))
+    for sweep in range(_SWEEPS):
+        _sort_by_neighbours(layers, from_left=sweep % 2 == 1)
+    _straighten(layers)
+    return _measure(items, chains, layers, sizes)
+
+
+def _layers(parents: list[tuple[int, ...]]) -> list[int]:
+    """Longest distance from the leaves; then leaves move right, next to whoever uses them first."""
+    layer = [0] * len(parents)
+    for i, places in enumerate(parents):
+        layer[i] = 1 + max([layer[p] for p in places]) if places else 0
+    nearest: dict[int, int] = {}
+    for i, places in enumerate(parents):
+        for p in places:
+            if not parents[p]:
+                nearest[p] = min(nearest.get(p, layer[i]), layer[i])
+    for p, user in nearest.items():
+        layer[p] = user - 1
+    return layer
+
+
+def _connect(parent: _Item, child: _Item, with_bends: bool) -> list[_Item]:
+    chain = [_Item(layer, _BEND_HEIGHT) for layer in range(parent.layer + 1, child.layer)] if with_bends else []
+    for left, right in zip([parent, *chain], [*chain, child], strict=True):
+        left.right.append(right)
+        right.left.append(left)
+    return chain
+
+
+def _order(everything: list[_Item], root: _Item, count: int) -> list[list[_Item]]:
+    """Put items into layers in the order of a walk from the root: a tree then has no crossings at all."""
+    layers: list[list[_Item]] = [[] for _ in range(count)]
+    seen: set[_Item] = set()
+    for start in [root, *everything]:
+        stack = [start]
+        while stack:
+            item = stack.pop()
+            if item not in seen:
+                seen.add(item)
+                layers[item.layer].append(item)
+                stack += reversed(item.left)
+    for layer in layers:
+        _stack(layer)
+    return layers
+
+
+def _stack(layer: list[_Item]) -> None:
+    y = 0.0
+    for item in layer:
+        item.y = y + item.height / 2
+        y += item.height + _GAP_Y
+
+
+def _wish(item: _Item, neighbours: list[_Item]) -> float:
+    return sum([other.y for other in neighbours]) / len(neighbours) if neighbours else item.y
+
+
+def _sort_by_neighbours(layers: list[list[_Item]], from_left: bool) -> None:
+    for layer in layers if from_left else reversed(layers):
+        layer.sort(key=lambda item: _wish(item, item.left if from_left else item.right))
+        _stack(layer)
+
+
+def _straighten(layers: list[list[_Item]]) -> None:
+    for sweep in range(2 * _SWEEPS):
+        for layer in reversed(layers) if sweep % 2 == 0 else layers:
+            _spread(layer, [_wish(item, item.right if sweep % 2 == 0 else item.left) for item in layer])
+
+
+def _spread(layer: list[_Item], wishes: list[float]) -> None:
+    """Move a layer's items as close to their wishes as order and distances allow (isotonic regression)."""
+    offsets, offset = [], 0.0
+    for above, item in zip([None, *layer], layer, strict=False):
+        offset += (above.height + item.height) / 2 + _GAP_Y if above else 0.0
+        offsets.append(offset)
+    blocks: list[tuple[float, int]] = []  # (sum of wishes less offsets, count): neighbours that touch
+    for wish, shift in zip(wishes, offsets, strict=True):
+        total, count = wish - shift, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
+            before, many = blocks.pop()
+            total, count = total + before, count + many
+        blocks.append((total, count))
+    starts = [total / count for total, count in blocks for _ in range(count)]
+    for item, start, shift in zip(layer, starts, offsets, strict=True):
+        item.y = start + shift
+
+
+def _measure(
+    items: list[_Item],
+    chains: dict[tuple[int, int], list[_Item]],
+    layers: list[list[_Item]],
+    sizes: list[Point],
+) -> Layout:
+    """Turn layers and heights into corners and the points of every edge."""
+    widths = [max([sizes[item.box][0] for item in layer if item.box >= 0], default=0.0) for layer in layers]
+    starts = [_GAP_Y]
+    for width in widths:
+        starts.append(starts[-1] + width + _GAP_X)
+    top = min([item.y - item.height / 2 for layer in layers for item in layer]) - _GAP_Y
+    bottom = max([item.y + item.height / 2 for layer in layers for item in layer]) + _GAP_Y
+
+    # every box ends where its layer ends, so that no edge has to pass behind a wider neighbour
+    corners = [
+        (starts[item.layer] + widths[item.layer] - sizes[item.box][0], item.y - item.height / 2 - top)
+        for item in items
+    ]
+    edges = {}
+    for place, chain in chains.items():
+        edges[place] = [
+            (x, bend.y - top)
+            for bend in chain
+            for x in (starts[bend.layer], starts[bend.layer] + widths[bend.layer])
+        ]
+    return Layout(corners, edges, (starts[-1] - _GAP_X + _GAP_Y, bottom - top))

@@ -1,0 +1,316 @@
+"""The table of operations: one row an operation, and everything else is derived from it.
+
+A row says how to compute a number from numbers (`forward`) and how much the result moves when each argument
+moves (`partials`). Methods of `Value`, `backward`, gradients of gradients, the gradient check, the drawings
+and the formulas of the command line all read these rows. A row is also a function: `exp(0.5)` is a float
+and `exp(Value(0.5))` is a Value.
+
+Partials are written once, with operators and with other rows, so they work on floats (fast: `backward`) and
+on Values (differentiable again: `grad(..., create_graph=True)`). `None` says "no influence here": the
+gradient that arrives is dropped, even an infinite one, as PyTorch masks it. Values and derivatives at the
+edges (0**0, log 0, relu(nan), ties of a maximum) are those of PyTorch's float64.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import Any
+
+from ..errors import OperationError
+from . import ieee
+from .real import as_float
+
+
+class Op:
+    """One row.
+
+    Attributes:
+        name: how the table, messages and files call it.
+        symbol: how a drawing shows it (`+`, `tanh`).
+        arity: the number of arguments; None for any number.
+        forward: floats to a float.
+        partials: (result, *arguments) to one partial derivative per argument; each a number, a Value or None.
+        defaults: numbers that stand for trailing arguments that are left out.
+    """
+
+    __slots__ = ("arity", "defaults", "forward", "name", "partials", "symbol")
+
+    def __init__(
+        self,
+        name: str,
+        symbol: str,
+        arity: int | None,
+        forward: Callable[..., float],
+        partials: Callable[..., tuple[Any, ...]],
+        defaults: tuple[float, ...] = (),
+    ) -> None:
+        self.name = name
+        self.symbol = symbol
+        self.arity = arity
+        self.forward = forward
+        self.partials = partials
+        self.defaults = defaults
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Return a Value if any argument is one, else a float."""
+        if len(arguments) != self.arity:
+            arguments = self._complete(arguments)
+        for argument in arguments:
+            if type(argument) is not float:
+                break
+        else:
+            return self.forward(*arguments)
+        for argument in arguments:
+            if hasattr(argument, "_apply"):
+                return argument._apply(self, arguments)
+        return self.forward(*map(as_float, arguments))
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return row, (self.name,)
+
+    def _complete(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self.arity is None and arguments:
+            return arguments
+        missing = (self.arity or 1) - len(arguments)
+        if 0 < missing <= len(self.defaults):
+            return (*arguments, *self.defaults[-missing:])
+        wanted = "at least 1 argument" if self.arity is None else _plural(self.arity, "argument")
+        raise OperationError(f"{self.name} needs {wanted}, got {len(arguments)}")
+
+
+TABLE: dict[str, Op] = {}
+
+
+def row(name: str) -> Op:
+    """Return the operation called `name`; OperationError if nobody declared it."""
+    try:
+        return TABLE[name]
+    except KeyError:
+        raise OperationError(
+            f"no operation is called {name!r}; one of your own must be declared before it is loaded"
+        ) from None
+
+
+def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., Any], symbol: str = "") -> Op:
+    """Declare an operation of your own; it then works wherever the built-in ones do.
+
+    Args:
+        name: an identifier that no built-in operation has. Declaring your own again replaces it.
+        forward: a function of floats that returns a float; its arguments set the number of arguments.
+        derivative: a function of the same arguments; the derivative, or a tuple with one per argument. Write
+            it with operators and with spellout's own functions (`exp`, `cos`, ...), not `math`'s, and it can
+            be differentiated again.
+        symbol: what drawings show; the name if not given.
+
+    Raises:
+        OperationError: the name is taken or no identifier, or (when called) a function does not fit.
+
+    Example: the Legendre polynomial P3 as a building block.
+
+        P3 = operation("P3", lambda x: (5 * x**3 - 3 * x) / 2, lambda x: (15 * x**2 - 3) / 2)
+        y = P3(Value(0.5))
+    """
+    if not name.isidentifier():
+        raise OperationError(f"an operation's name must be an identifier, got {name!r}")
+    if name in BUILT_IN:
+        raise OperationError(f"{name!r} is a built-in operation; choose another name")
+    arity = _count_arguments(forward)
+
+    def checked_forward(*numbers: float) -> float:
+        result = _attempt(f"operation {name}", forward, numbers)
+        if isinstance(result, complex):
+            raise OperationError(f"operation {name}{numbers} gave the complex number {result}")
+        return as_float(result)
+
+    def checked_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
+        result = _attempt(f"the derivative of {name}", derivative, arguments)
+        partials = result if isinstance(result, tuple) else (result,)
+        if len(partials) != len(arguments):
+            raise OperationError(
+                f"operation {name} has {_plural(len(arguments), 'argument')}, "
+                f"but its derivative gave {_plural(len(partials), 'partial')}"
+            )
+        if any(hasattr(argument, "_apply") for argument in arguments):
+            _check_still_differentiable(name, derivative, arguments, partials)
+        return partials
+
+    TABLE[name] = Op(name, symbol or name, arity, checked_forward, checked_partials)
+    return TABLE[name]
+
+
+def _check_still_differentiable(
+    name: str, derivative: Callable[..., Any], arguments: tuple[Any, ...], partials: tuple[Any, ...]
+) -> None:
+    """Refuse a partial that left the graph: a plain number, though it changes when the arguments do.
+
+    A constant is the same a tiny step to at least one side, even at a kink.
+    """
+    numbers = [float(argument) for argument in arguments]
+    sides = [derivative(*[x + step * max(1.0, builtins.abs(x)) for x in numbers]) for step in (-1e-9, 1e-9)]
+    for i, partial in enumerate(partials):
+        nearby = [side[i] if isinstance(side, tuple) else side for side in sides]
+        if not hasattr(partial, "_apply") and partial == partial and partial not in nearby:
+            raise OperationError(
+                f"the derivative of {name} cannot be differentiated again, it turned a Value into a plain "
+                "number; write it with operators and spellout's functions instead of math's"
+            )
+
+
+def _attempt(what: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    except ArithmeticError as error:
+        shown = ", ".join([f"{float(argument):g}" for argument in arguments])
+        raise OperationError(f"{what} failed at ({shown}): {error}") from error
+
+
+def _count_arguments(function: Callable[..., Any]) -> int | None:
+    kinds = [parameter.kind for parameter in signature(function).parameters.values()]
+    return None if Parameter.VAR_POSITIONAL in kinds else len(kinds)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def _row(
+    name: str,
+    arity: int | None,
+    forward: Callable[..., float],
+    partials: Callable[..., tuple[Any, ...]],
+    symbol: str = "",
+    defaults: tuple[float, ...] = (),
+) -> Op:
+    TABLE[name] = Op(name, symbol or name, arity, forward, partials, defaults)
+    return TABLE[name]
+
+
+# Arithmetic -----------------------------------------------------------------------------------------------
+
+
+def _pow_partials(out: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    by_base = None if y == 0.0 else y * pow(x, y - 1.0)
+    by_exponent = None if x == 0.0 and y >= 0.0 else out * log(x)
+    return by_base, by_exponent
+
+
+def _max_partials(_: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    if a == b:
+        return 0.5, 0.5
+    return None if a < b else 1.0, None if b < a else 1.0
+
+
+def _min_partials(_: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    if a == b:
+        return 0.5, 0.5
+    return None if a > b else 1.0, None if b > a else 1.0
+
+
+add = _row("add", 2, operator.add, lambda out, a, b: (1.0, 1.0), "+")
+sub = _row("sub", 2, operator.sub, lambda out, a, b: (1.0, -1.0), "-")
+mul = _row("mul", 2, operator.mul, lambda out, a, b: (b, a), "*")
+div: Op = _row("div", 2, ieee.divide, lambda out, a, b: (div(1.0, b), -div(out, b)), "/")
+neg = _row("neg", 1, operator.neg, lambda out, x: (-1.0,), "neg")
+pow = _row("pow", 2, ieee.power, _pow_partials, "**")
+maximum = _row("maximum", 2, ieee.maximum, _max_partials, "max")
+minimum = _row("minimum", 2, ieee.minimum, _min_partials, "min")
+abs = _row("abs", 1, operator.abs, lambda out, x: (1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0,))
+
+# Elementary functions -------------------------------------------------------------------------------------
+
+exp = _row("exp", 1, ieee.exp, lambda out, x: (out,))
+expm1 = _row("expm1", 1, ieee.expm1, lambda out, x: (out + 1.0,))
+log = _row("log", 1, ieee.log, lambda out, x: (div(1.0, x),))
+log1p = _row("log1p", 1, ieee.log1p, lambda out, x: (div(1.0, 1.0 + x),))
+sqrt = _row("sqrt", 1, ieee.sqrt, lambda out, x: (div(0.5, out),))
+sin = _row("sin", 1, ieee.sin, lambda out, x: (cos(x),))
+cos: Op = _row("cos", 1, ieee.cos, lambda out, x: (-sin(x),))
+tan = _row("tan", 1, ieee.tan, lambda out, x: (1.0 + out * out,))
+erf = _row("erf", 1, math.erf, lambda out, x: (2.0 / math.sqrt(math.pi) * exp(-(x * x)),))
+
+# Activation functions -------------------------------------------------------------------------------------
+
+
+def _sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + ieee.exp(-x))
+
+
+def _softplus(x: float) -> float:
+    return x + math.log1p(math.exp(-x)) if x > 0.0 else math.log1p(math.exp(x))
+
+
+def _gelu_partials(_: Any, x: Any) -> tuple[Any]:
+    density = exp(-0.5 * (x * x)) / math.sqrt(2.0 * math.pi)
+    return (0.5 * (1.0 + erf(x / math.sqrt(2.0))) + x * density,)
+
+
+def _silu_partials(_: Any, x: Any) -> tuple[Any]:
+    gate = sigmoid(x)
+    return (gate * (1.0 + x * (1.0 - gate)),)
+
+
+def _leaky_relu_partials(_: Any, x: Any, slope: Any) -> tuple[Any, Any]:
+    return (1.0, None) if x > 0.0 else (slope, x)
+
+
+def _elu_partials(_: Any, x: Any, alpha: Any) -> tuple[Any, Any]:
+    return (alpha * exp(x), expm1(x)) if x <= 0.0 else (1.0, None)
+
+
+sigmoid = _row("sigmoid", 1, _sigmoid, lambda out, x: (out * (1.0 - out),))
+tanh = _row("tanh", 1, math.tanh, lambda out, x: (1.0 - out * out,))
+# `x <= 0` and not `x > 0`: nan must go through, in the value and in the gradient
+relu = _row("relu", 1, lambda x: 0.0 if x <= 0.0 else x, lambda out, x: (None if x <= 0.0 else 1.0,), "ReLU")
+# with a Value as the slope this is PReLU
+leaky_relu = _row(
+    "leaky_relu", 2, lambda x, slope: x if x > 0.0 else slope * x, _leaky_relu_partials, "leaky", (0.01,)
+)
+elu = _row("elu", 2, lambda x, alpha: alpha * ieee.expm1(x) if x <= 0.0 else x, _elu_partials, "ELU", (1.0,))
+silu = _row("silu", 1, lambda x: ieee.divide(x, 1.0 + ieee.exp(-x)), _silu_partials, "SiLU")
+gelu = _row("gelu", 1, lambda x: 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0))), _gelu_partials, "GELU")
+softplus = _row("softplus", 1, _softplus, lambda out, x: (sigmoid(x),))
+
+# Any number of arguments ----------------------------------------------------------------------------------
+
+
+def _dot(*numbers: float) -> float:
+    half = len(numbers) // 2
+    products: float = builtins.sum(map(operator.mul, numbers[:half], numbers[half:]))
+    return products + numbers[-1] if len(numbers) % 2 else products + 0.0
+
+
+def _dot_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
+    half = len(arguments) // 2
+    if len(arguments) % 2:
+        return (*arguments[half:-1], *arguments[:half], 1.0)
+    return arguments[half:] + arguments[:half]
+
+
+def _log_softmax(chosen: float, *numbers: float) -> float:
+    shift = ieee.largest(numbers)
+    return chosen - shift - math.log(builtins.sum([ieee.exp(x - shift) for x in numbers]))
+
+
+def _log_softmax_partials(_: Any, chosen: Any, *arguments: Any) -> tuple[Any, ...]:
+    total = logsumexp(*arguments)
+    return (1.0, *[-exp(x - total) for x in arguments])
+
+
+sum = _row("sum", None, lambda *xs: builtins.sum(xs), lambda out, *xs: (1.0,) * len(xs), "Σ")
+mean = _row("mean", None, lambda *xs: builtins.sum(xs) / len(xs), lambda out, *xs: (1.0 / len(xs),) * len(xs))
+# (w1..wn, x1..xn) or (w1..wn, x1..xn, b): the second half times the first, an odd last argument is added
+dot = _row("dot", None, _dot, _dot_partials, "w·x")
+logsumexp = _row(
+    "logsumexp", None, lambda *xs: ieee.logsumexp(xs), lambda out, *xs: tuple([exp(x - out) for x in xs])
+)
+# the first argument is the chosen one, the others are all of them (the chosen one among them)
+log_softmax = _row("log_softmax", None, _log_softmax, _log_softmax_partials, "log softmax")
+
+BUILT_IN = frozenset(TABLE)

@@ -1,0 +1,282 @@
+"""Value: one number that remembers how it was made, and can say how everything it was made from moves it.
+
+The engine of Andrej Karpathy's micrograd (https://github.com/karpathy/micrograd), finished. A node is data:
+an op (a row of the table), a tuple of parents, a number and a gradient. There are no closures, so there are
+no reference cycles and the garbage collector finds nothing to do, which is where micrograd spends nine
+tenths of its time.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from itertools import count
+from numbers import Real
+from typing import Any
+
+from ..errors import ValueTypeError
+from . import ops
+from .copying import deepcopy, flatten
+from .graph import interior, nodes, refuse_overwritten
+from .ops import Op
+from .real import as_float
+
+_new = object.__new__
+_next_serial = count(1).__next__
+_last_change = 0.0  # the serial of the newest assignment to any Value's data: older graphs must be looked at
+
+LEAF = Op("leaf", "", 0, lambda: 0.0, lambda out: ())
+CONSTANT = Op("constant", "", 0, lambda: 0.0, lambda out: ())  # a leaf that was a plain number in a formula
+
+
+def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
+    node = _new(Value)
+    node._data = data
+    node.grad = 0.0
+    node.op = op
+    node.parents = parents
+    node._serial = _next_serial()
+    return node
+
+
+def lift(number: object) -> Value:
+    """Return `number` itself if it is a Value, else a constant leaf; ValueTypeError if it is neither."""
+    return number if isinstance(number, Value) else _node(CONSTANT, (), as_float(number))
+
+
+def fresh_interior(root: Value) -> list[Value]:
+    """Return `interior(root)`; GraphError if a value in it was changed after others used it."""
+    order = interior(root)
+    if order and order[-1]._serial < _last_change:
+        refuse_overwritten(order)
+    return order
+
+
+def _unary(op: Op) -> Callable[[Value], Value]:
+    forward = op.forward
+
+    def method(self: Value) -> Value:
+        return _node(op, (self,), forward(self._data))
+
+    return method
+
+
+def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, object], Value]]:
+    forward = op.forward
+
+    def method(self: Value, other: object) -> Value:
+        if type(other) is not Value:
+            other = lift(other)
+        return _node(op, (self, other), forward(self._data, other._data))
+
+    def reflected(self: Value, other: object) -> Value:
+        constant = lift(other)
+        return _node(op, (constant, self), forward(constant._data, self._data))
+
+    return method, reflected
+
+
+def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Value, object], bool]:
+    def method(self: Value, other: object) -> Any:
+        if isinstance(other, Value):
+            other = other._data
+        elif not isinstance(other, Real):
+            return NotImplemented
+        return bool(compare(self._data, other))
+
+    return method
+
+
+class Value:
+    """A number in a graph.
+
+    Args:
+        data: any real scalar; text, None, complex numbers, arrays and Values are refused with ValueTypeError.
+        label: a name for drawings, explanations and messages.
+
+    Attributes:
+        data: the number, a float. Assigning it is how a leaf learns; graphs made before know they are stale.
+        grad: d(root)/d(self) after `root.backward()`: summed over calls in leaves, else of the last.
+        op: the row of the table that made it; `LEAF` or `CONSTANT` for a leaf.
+        parents: what it was made from.
+
+    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch.
+    """
+
+    __slots__ = ("_data", "_label", "_serial", "grad", "op", "parents")
+
+    _data: float
+    _label: str
+    _serial: float
+    grad: float
+    op: Op
+    parents: tuple[Value, ...]
+
+    __array_ufunc__ = None  # NumPy scalars hand `scalar * value` to us instead of looking inside
+
+    def __init__(self, data: object, label: str = "") -> None:
+        self._data = data if type(data) is float else as_float(data)
+        self.grad = 0.0
+        self.op = LEAF
+        self.parents = ()
+        self._serial = _next_serial()
+        if label != "":
+            self.label = label
+
+    @property
+    def data(self) -> float:
+        """The number."""
+        return self._data
+
+    @data.setter
+    def data(self, number: object) -> None:
+        self._data = number if type(number) is float else as_float(number)
+        self._mark_overwritten()
+
+    @property
+    def label(self) -> str:
+        """The name in drawings and messages; empty if none was given."""
+        return getattr(self, "_label", "")
+
+    @label.setter
+    def label(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise ValueTypeError(
+                f"a label is text, got {text!r}; to make an operation of your own use spellout.operation"
+            )
+        self._label = text
+
+    @property
+    def _prev(self) -> set[Value]:
+        return set(self.parents)
+
+    @property
+    def _op(self) -> str:
+        if self.op is ops.pow and self.parents[1].op is CONSTANT:
+            return f"**{self.parents[1]._data:g}"
+        return self.op.symbol
+
+    def backward(self) -> None:
+        """Add d(self)/d(leaf) to the `grad` of every leaf below, and set the `grad` of every node between.
+
+        Shared nodes get the sum over all paths (the multivariate chain rule). A second call adds the same
+        again to the leaves, and only to them, as PyTorch does; `zero_grad` starts over.
+
+        Raises:
+            GraphError: a leaf's data was changed after the graph was computed from it.
+        """
+        order = fresh_interior(self)
+        if not order:
+            self.grad += 1.0
+            return
+        for node in order:
+            node.grad = 0.0
+        self.grad = 1.0
+        for node in order:  # `_backward` of every node, without the calls
+            grad, parents = node.grad, node.parents
+            if len(parents) == 2:  # most nodes; written out, they take half the time
+                a, b = parents
+                by_a, by_b = node.op.partials(node._data, a._data, b._data)
+                if by_a is not None:
+                    a.grad += grad * by_a
+                if by_b is not None:
+                    b.grad += grad * by_b
+                continue
+            partials = node.op.partials(node._data, *[parent._data for parent in parents])
+            for parent, partial in zip(parents, partials, strict=False):
+                if partial is not None:
+                    parent.grad += grad * partial
+
+    def _backward(self) -> None:
+        """Pass this node's gradient on to its parents, and no further: one step of the chain rule by hand."""
+        partials = self.op.partials(self._data, *[parent._data for parent in self.parents])
+        for parent, partial in zip(self.parents, partials, strict=False):
+            if partial is not None:
+                parent.grad += self.grad * partial
+
+    def zero_grad(self) -> None:
+        """Set the gradient of this and of every node below to zero."""
+        for node in nodes(self):
+            node.grad = 0.0
+
+    def item(self) -> float:
+        """Return the number, without its history."""
+        return self._data
+
+    __add__, __radd__ = _binary(ops.add)
+    __sub__, __rsub__ = _binary(ops.sub)
+    __mul__, __rmul__ = _binary(ops.mul)
+    __truediv__, __rtruediv__ = _binary(ops.div)
+    __pow__, __rpow__ = _binary(ops.pow)
+    __neg__ = _unary(ops.neg)
+    __abs__ = _unary(ops.abs)
+
+    abs = _unary(ops.abs)
+    exp = _unary(ops.exp)
+    expm1 = _unary(ops.expm1)
+    log = _unary(ops.log)
+    log1p = _unary(ops.log1p)
+    sqrt = _unary(ops.sqrt)
+    sin = _unary(ops.sin)
+    cos = _unary(ops.cos)
+    tan = _unary(ops.tan)
+    erf = _unary(ops.erf)
+    sigmoid = _unary(ops.sigmoid)
+    tanh = _unary(ops.tanh)
+    relu = _unary(ops.relu)
+    silu = _unary(ops.silu)
+    gelu = _unary(ops.gelu)
+    softplus = _unary(ops.softplus)
+    maximum = _binary(ops.maximum)[0]
+    minimum = _binary(ops.minimum)[0]
+    prelu = _binary(ops.leaky_relu)[0]
+
+    def leaky_relu(self, slope: object = 0.01) -> Value:
+        """Return x for x > 0, else slope · x."""
+        return self.prelu(slope)
+
+    def elu(self, alpha: object = 1.0) -> Value:
+        """Return x for x > 0, else alpha · (e**x - 1)."""
+        return self._apply(ops.elu, (self, alpha))
+
+    __lt__ = _comparison(operator.lt)
+    __le__ = _comparison(operator.le)
+    __gt__ = _comparison(operator.gt)
+    __ge__ = _comparison(operator.ge)
+    __eq__ = _comparison(operator.eq)
+    __ne__ = _comparison(operator.ne)
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    def __float__(self) -> float:
+        return self._data
+
+    def __repr__(self) -> str:
+        name = f", label={self.label!r}" if self.label else ""
+        return f"Value(data={self._data!r}, grad={self.grad!r}{name})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec) if spec else repr(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return flatten(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        return deepcopy(self, memo)
+
+    def _mark_overwritten(self) -> None:
+        global _last_change
+        _last_change = _next_serial()
+        # a leaf becomes newer than its users; a computed node keeps its place in the order and gets a half
+        self._serial = int(self._serial) + 0.5 if self.parents else _last_change
+
+    @staticmethod
+    def _apply(op: Op, arguments: tuple[Any, ...]) -> Value:
+        try:
+            data = [argument._data for argument in arguments]
+        except AttributeError:  # a plain number among them
+            arguments = tuple([lift(argument) for argument in arguments])
+            data = [argument._data for argument in arguments]
+        return _node(op, arguments, op.forward(*data))

@@ -1,0 +1,72 @@
+"""Losses: one number that says how wrong a prediction is, in nats where it is a probability.
+
+The first four take one prediction, or a sequence of them with as many targets and then return the mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import index
+from typing import Any
+
+from ..autograd import ops
+from ..autograd.functions import mean, sum
+from ..autograd.value import Value, lift
+from ..errors import ShapeError
+
+
+def squared_error(prediction: Any, target: Any) -> Value:
+    """Return (prediction - target)², or its mean."""
+    return mean([(p - t) ** 2 for p, t in _pairs(prediction, target)])
+
+
+def hinge(score: Any, label: Any) -> Value:
+    """Return max(0, 1 - label · score) for labels -1 and 1, or its mean: a support vector machine's loss."""
+    return mean([(1.0 - s * y).relu() for s, y in _pairs(score, label)])
+
+
+def binary_cross_entropy(probability: Any, target: Any) -> Value:
+    """Return -t·log p - (1 - t)·log(1 - p), or its mean; each log is at least -100, as in PyTorch."""
+    return mean(
+        [
+            -(t * p.log().maximum(-100.0) + (1.0 - t) * (1.0 - p).log().maximum(-100.0))
+            for p, t in _pairs(probability, target)
+        ]
+    )
+
+
+def binary_cross_entropy_with_logits(logit: Any, target: Any) -> Value:
+    """Return the same from the number before the sigmoid, exact for any size of it: softplus(x) - t·x."""
+    return mean([x.softplus() - x * t for x, t in _pairs(logit, target)])
+
+
+def negative_log_likelihood(log_probabilities: Sequence[Any], target: int) -> Value:
+    """Return -log p of the class `target`."""
+    return -lift(log_probabilities[_class(target, log_probabilities)])
+
+
+def cross_entropy(logits: Sequence[Any], target: int) -> Value:
+    """Return -log softmax(logits)[target] for one example, in two nodes whatever the number of classes."""
+    chosen = logits[_class(target, logits)]
+    result: Value = -lift(ops.log_softmax(chosen, *logits))
+    return result
+
+
+def l2_penalty(parameters: Iterable[Value], strength: float = 1e-4) -> Value:
+    """Return strength · (sum of squares): pulls every parameter towards 0."""
+    return sum([parameter * parameter for parameter in parameters]) * strength
+
+
+def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
+    if isinstance(predictions, Value) or not hasattr(predictions, "__len__"):
+        predictions, targets = [predictions], [targets]
+    if not hasattr(targets, "__len__") or len(predictions) != len(targets) or not len(predictions):
+        raise ShapeError(f"a loss needs as many targets as predictions, got {predictions!r} and {targets!r}")
+    return [(lift(p), lift(t)) for p, t in zip(predictions, targets, strict=True)]
+
+
+def _class(target: int, classes: Sequence[Any]) -> int:
+    place = index(target)
+    if not 0 <= place < len(classes):
+        raise ShapeError(f"class {place} is outside 0 to {len(classes) - 1}")
+    return place

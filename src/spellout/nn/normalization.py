@@ -1,0 +1,56 @@
+"""LayerNorm and RMSNorm: bring one vector to a standard size, then let the network choose scale and offset.
+
+Ba et al. 2016 ("Layer Normalization"); Zhang & Sennrich 2019 ("Root Mean Square Layer Normalization").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from sys import float_info
+
+from ..autograd.functions import mean
+from ..autograd.value import Value
+from ..errors import ShapeError
+from .module import Module
+
+
+class LayerNorm(Module):
+    """(x - mean) / sqrt(variance + eps) · weight + bias, over one vector of `dim` numbers."""
+
+    def __init__(self, dim: int, eps: float = 1e-5) -> None:
+        self.weight = [Value(1.0) for _ in range(dim)]
+        self.bias = [Value(0.0) for _ in range(dim)]
+        self.eps = eps
+
+    def __call__(self, x: Sequence[Value]) -> list[Value]:
+        """Return `dim` Values."""
+        _check(x, self.weight, self)
+        center = mean(x)
+        centered = [value - center for value in x]
+        size = (mean([value * value for value in centered]) + self.eps).sqrt()
+        return [value / size * w + b for value, w, b in zip(centered, self.weight, self.bias, strict=True)]
+
+    def __repr__(self) -> str:
+        return f"LayerNorm({len(self.weight)})"
+
+
+class RMSNorm(Module):
+    """x / sqrt(mean(x²) + eps) · weight, over one vector of `dim` numbers."""
+
+    def __init__(self, dim: int, eps: float = float_info.epsilon) -> None:
+        self.weight = [Value(1.0) for _ in range(dim)]
+        self.eps = eps
+
+    def __call__(self, x: Sequence[Value]) -> list[Value]:
+        """Return `dim` Values."""
+        _check(x, self.weight, self)
+        size = (mean([value * value for value in x]) + self.eps).sqrt()
+        return [value / size * w for value, w in zip(x, self.weight, strict=True)]
+
+    def __repr__(self) -> str:
+        return f"RMSNorm({len(self.weight)})"
+
+
+def _check(x: Sequence[Value], weight: list[Value], module: Module) -> None:
+    if len(x) != len(weight):
+        raise ShapeError(f"{module!r} takes {len(weight)} numbers, got {len(x)}")

@@ -1,0 +1,56 @@
+"""Learning-rate schedules: functions of the step, counted from 0. Give one to an optimizer as its `lr`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same rate at every step."""
+
+    lr: float
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of `step`."""
+        return self.lr
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """Multiply the rate by `factor` after every `every` steps."""
+
+    lr: float
+    factor: float
+    every: int
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of `step`."""
+        return self.lr * self.factor ** (step // self.every)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A straight line from `lr` to `end` in `steps` steps, then `end`; micrograd's demo: (1.0, 100, 0.1)."""
+
+    lr: float
+    steps: int
+    end: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of `step`."""
+        return self.lr + (self.end - self.lr) * min(1.0, step / self.steps)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from `lr` to `end` in `steps` steps, then `end` (Loshchilov & Hutter 2017, "SGDR")."""
+
+    lr: float
+    steps: int
+    end: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        """Return the rate of `step`."""
+        return self.end + (self.lr - self.end) * 0.5 * (1.0 + cos(pi * min(1.0, step / self.steps)))
