@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token
 
-from . import terminal
+from . import steps, terminal
 from .data.config import DataConfig
-from .errors import GenerationError, RunError, SpelloutError, UsageError
+from .errors import RunError, SpelloutError, UsageError
 from .generation.config import SamplingConfig
 from .version import __version__
 
-if TYPE_CHECKING:
-    from .data.lines import Lines
-    from .training.run import Run
-    from .training.train import Prepared, Trained
-
 app = App(
     name="spellout",
-    help="Give it a text file with one thing per line; it makes more like it. `-` as FILE reads standard input.",
+    help="See every gradient of a formula spelled out; make more of a text file with one thing per line.",
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
@@ -36,10 +30,19 @@ app = App(
 )
 
 _STDIN = "\0standard input"  # a lone "-" would be taken for an option
-File = Annotated[str, Parameter(converter=lambda _, tokens: "-" if tokens[0].value == _STDIN else tokens[0].value)]
-Count = Annotated[int, Parameter(alias="-n")]
+
+
+def _file(_: object, tokens: Sequence[Token]) -> str:
+    return "-" if tokens[0].value == _STDIN else tokens[0].value
+
+
+File = Annotated[str, Parameter(converter=_file, help="A text file with one thing per line; - is standard input.")]
+RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
+Count = Annotated[int, Parameter(alias="-n", help="How many lines.")]
 Out = Annotated[Path, Parameter(alias="-o")]
+Encoding = Annotated[str | None, Parameter(help="The encoding of FILE, if it is not UTF-8.")]
 Flag = Annotated[bool, Parameter(negative=())]
+Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
 Data = Annotated[DataConfig, Parameter(name="*")]
 Sampling = Annotated[SamplingConfig, Parameter(name="*")]
 
@@ -57,17 +60,13 @@ def make(
     unique: bool = True,
     nearest: Flag = False,
     out: Out | None = None,
-    encoding: str | None = None,
-    json: Flag = False,
+    encoding: Encoding = None,
+    json: Json = False,
 ) -> None:
     """Make new lines like those of FILE (default: the bundled names).
 
     Parameters
     ----------
-    file
-        A text file with one thing per line.
-    count
-        How many lines.
     model
         What to train, such as ngram or ngram:5.
     novel
@@ -78,40 +77,34 @@ def make(
         Show the most similar line of FILE and the edit distance.
     out
         Also keep the trained model in this run folder.
-    encoding
-        The encoding of FILE, if it is not UTF-8.
-    json
-        One JSON object a line.
     """
     from .training.run import check_place, save_run
 
     _check_count(count)
     if out is not None:
         check_place(out)
-    trained = _train(_prepare(file, encoding, data), model)
+    trained = steps.train(steps.prepare(file, encoding, data), model)
     if out is not None:
         save_run(trained.run, out)
     known = trained.prepared.split.known if trained.prepared else []
-    _print_samples(trained.run, sampling, count, known if novel else None, unique, known if nearest else None, json)
+    steps.print_samples(
+        trained.run, sampling, count, known if novel else None, unique, known if nearest else None, json
+    )
 
 
 @app.command
-def look(file: File, /, *, encoding: str | None = None, json: Flag = False) -> None:
+def look(file: File, /, *, encoding: Encoding = None, json: Json = False) -> None:
     """Say what is in FILE: how much, what is repeated, which letters follow which, and how predictable it is.
 
     Parameters
     ----------
-    file
-        A text file with one thing per line.
-    encoding
-        The encoding of FILE, if it is not UTF-8.
     json
         One JSON object.
     """
     from .data.summary import Summary, bigram_table
     from .training.comparison import floor
 
-    lines = _read(file, encoding)
+    lines = steps.read(file, encoding)
     summary, best = Summary.of(lines), floor(lines)
     if json:
         terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
@@ -132,15 +125,13 @@ def train(
     data: Data = DataConfig(),
     stream: Flag = False,
     overwrite: Flag = False,
-    encoding: str | None = None,
-    json: Flag = False,
+    encoding: Encoding = None,
+    json: Json = False,
 ) -> None:
     """Train a model on FILE and keep it in a run folder.
 
     Parameters
     ----------
-    file
-        A text file with one thing per line.
     out
         The run folder to write.
     model
@@ -151,8 +142,6 @@ def train(
         Count n-grams in one pass over all lines, for files larger than memory.
     overwrite
         Replace the run that is in the folder.
-    encoding
-        The encoding of FILE, if it is not UTF-8.
     json
         The results as one JSON object.
     """
@@ -160,7 +149,11 @@ def train(
 
     check_place(out, overwrite)
     model = _with_order(model, order)
-    trained = _stream(file, data, model, encoding) if stream else _train(_prepare(file, encoding, data), model)
+    trained = (
+        steps.train_streaming(file, data, model, encoding)
+        if stream
+        else steps.train(steps.prepare(file, encoding, data), model)
+    )
     save_run(trained.run, out, overwrite)
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
@@ -170,7 +163,7 @@ def train(
 
 @app.command
 def sample(
-    run: Path,
+    run: RunFolder,
     /,
     *,
     count: Count = 10,
@@ -178,66 +171,57 @@ def sample(
     novel: Flag = False,
     unique: Flag = False,
     nearest: Flag = False,
-    json: Flag = False,
+    json: Json = False,
 ) -> None:
     """Make lines with the model of a run folder.
 
     Parameters
     ----------
-    run
-        A folder written by `spellout train`.
-    count
-        How many lines.
     novel
         Only lines that are not training lines.
     unique
         No line twice.
     nearest
         Show the most similar training line and the edit distance.
-    json
-        One JSON object a line.
     """
+    from .training.run import load_run
+
     _check_count(count)
-    loaded = _load(run)
+    loaded = load_run(run)
     if loaded.lines is None and (novel or nearest):
         raise RunError(
             f"{run} was trained with --stream and keeps no training lines, so --novel and --nearest cannot be "
             "answered; train without --stream"
         )
-    _print_samples(
+    steps.print_samples(
         loaded, sampling, count, loaded.lines if novel else None, unique, loaded.lines if nearest else None, json
     )
 
 
 @app.command
 def score(
-    run: Path,
+    run: RunFolder,
     file: File,
     /,
     *,
     sort: Literal["file", "surprise", "likely"] = "file",
-    encoding: str | None = None,
-    json: Flag = False,
+    encoding: Encoding = None,
+    json: Json = False,
 ) -> None:
     """Say how surprising each line of FILE is to the model of a run folder, in bits per character.
 
     Parameters
     ----------
-    run
-        A folder written by `spellout train`.
-    file
-        A text file with one thing per line.
     sort
         The order of FILE, the most surprising lines first (which look wrong?), or the likeliest first.
-    encoding
-        The encoding of FILE, if it is not UTF-8.
     json
         One JSON object a line, with the surprise of every character.
     """
     from .generation.scoring import score_lines
+    from .training.run import load_run
 
-    loaded = _load(run)
-    scores = list(score_lines(loaded.model, loaded.vocabulary, _read(file, encoding).in_file_order()))
+    loaded = load_run(run)
+    scores = list(score_lines(loaded.model, loaded.vocabulary, steps.read(file, encoding).in_file_order()))
     if sort != "file":
         scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
     if json:
@@ -248,13 +232,11 @@ def score(
 
 
 @app.command
-def why(run: Path, line: str, /, *, top: int = 5, json: Flag = False) -> None:
+def why(run: RunFolder, line: str, /, *, top: int = 5, json: Json = False) -> None:
     """Spell a line out: how probable the model of a run folder finds each letter, and what it expected.
 
     Parameters
     ----------
-    run
-        A folder written by `spellout train`.
     line
         The line, in quotes if it holds spaces.
     top
@@ -263,10 +245,11 @@ def why(run: Path, line: str, /, *, top: int = 5, json: Flag = False) -> None:
         One JSON object a letter.
     """
     from .generation.scoring import explain_line
+    from .training.run import load_run
 
     if top < 0:
         raise UsageError(f"--top {top}: must be at least 0")
-    loaded = _load(run)
+    loaded = load_run(run)
     steps = explain_line(loaded.model, loaded.vocabulary, line, top)
     if json:
         for step in steps:
@@ -283,21 +266,17 @@ def compare(
     models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
     on: Literal["dev", "test"] = "dev",
     data: Data = DataConfig(),
-    encoding: str | None = None,
-    json: Flag = False,
+    encoding: Encoding = None,
+    json: Json = False,
 ) -> None:
     """Train several models on the same lines of FILE (default: the bundled names) and put them in one table.
 
     Parameters
     ----------
-    file
-        A text file with one thing per line.
     models
         Separated by commas.
     on
         The lines that judge. Choose models on dev; look at test once.
-    encoding
-        The encoding of FILE, if it is not UTF-8.
     json
         One JSON object a model.
     """
@@ -309,7 +288,7 @@ def compare(
         raise UsageError("--models: name at least one model, such as ngram:5")
     for name in wanted:
         parse_specification(name)  # a typing error in the last one should not cost the first one's training
-    prepared = _prepare(file, encoding, data)
+    prepared = steps.prepare(file, encoding, data)
     rows = terminal.track(rows_of(prepared, wanted, on), len(wanted), "training", printing=json)
     if json:
         for row in rows:
@@ -354,61 +333,6 @@ def draw(
     terminal.note(f"wrote {out}")
 
 
-def _read(file: str | None, encoding: str | None) -> Lines:
-    """Lines of a file, of standard input, or the bundled names; with what the reader should know about them."""
-    from .data.lines import Lines
-
-    if file is None:
-        return Lines.bundled()
-    with terminal.progress(_size(file), "reading") as advance:
-        lines = Lines.read(file, encoding, advance)
-    return lines
-
-
-def _size(file: str) -> int | None:
-    return os.path.getsize(file) if os.path.isfile(file) else None
-
-
-def _prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepared:
-    from .data.splits import FEW_LINES
-    from .training.train import Prepared
-
-    lines = _read(file, encoding)
-    with terminal.progress(None, "splitting and encoding"):
-        prepared = Prepared.of(lines, data)
-    if (different := len(prepared.lines.distinct)) < FEW_LINES:
-        terminal.warn(
-            f"{prepared.lines.name} holds only {different} different lines: the same ones train and judge, "
-            "so losses mean little"
-        )
-    return prepared
-
-
-def _train(prepared: Prepared, model: str) -> Trained:
-    from .training.train import train as train_on
-
-    with terminal.progress(None, "training") as advance:
-        trained = train_on(prepared, model, tell=lambda event: advance(1, terminal.sentence(event)))
-    terminal.print_training(trained)
-    return trained
-
-
-def _stream(file: str, data: DataConfig, model: str, encoding: str | None) -> Trained:
-    from .training.train import check_streaming, train_streaming
-
-    config = check_streaming(data, model)
-    with terminal.progress(_size(file), "counting") as advance:
-        trained = train_streaming(file, config, encoding, advance)
-    terminal.print_training(trained)
-    return trained
-
-
-def _load(run: Path) -> Run:
-    from .training.run import load_run
-
-    return load_run(run)
-
-
 def _with_order(model: str, order: int | None) -> str:
     """`--model ngram --order 5` is `ngram:5`."""
     if order is None:
@@ -422,39 +346,6 @@ def _with_order(model: str, order: int | None) -> str:
 def _check_count(count: int) -> None:
     if count < 1:
         raise UsageError(f"--count {count}: must be at least 1")
-
-
-def _print_samples(
-    run: Run,
-    sampling: SamplingConfig,
-    count: int,
-    unlike: Any,
-    unique: bool,
-    near: Any,
-    json: bool,
-) -> None:
-    """Print lines as they are made. `GenerationError` if the model cannot make so many."""
-    from .generation.novelty import nearest, only
-    from .generation.sampling import sample as lines_of
-
-    if sampling.greedy:
-        count, unlike, unique = 1, None, False
-    if sampling.max_length is None:
-        sampling = replace(sampling, max_length=2 * run.usual_length + 10)
-    made = lines_of(run.model, run.vocabulary, sampling, accept=only(unlike=unlike, unique=unique))
-    printed = 0
-    for one in terminal.track(islice(made, count), count, "making", printing=True):
-        row: dict[str, Any] = {"line": one.text, "complete": one.complete}
-        if near is not None:
-            row["nearest"], row["distance"] = nearest(one.text, near)
-        terminal.print_sample(row, json)
-        printed += 1
-    if printed < count:
-        kind = " ".join(["new"] * (unlike is not None) + ["different"] * unique)
-        raise GenerationError(
-            f"stopped after {printed:,} of {count:,} lines: 10,000 tries in a row brought no other {kind} one; "
-            "ask for fewer, raise --temperature, or give more lines to learn from"
-        )
 
 
 def main() -> NoReturn:

@@ -5,6 +5,7 @@ Kingma & Ba 2015 ("Adam"), Loshchilov & Hutter 2019 ("Decoupled Weight Decay Reg
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from math import sqrt
 from typing import Any
@@ -16,7 +17,7 @@ from ..errors import ShapeError, UsageError
 Rate = float | Callable[[int], float]
 
 
-class Optimizer:
+class Optimizer(ABC):
     """What all share: parameters, learning rate (a number, or a schedule: step -> number), step count."""
 
     def __init__(self, parameters: Iterable[Value], lr: Rate) -> None:
@@ -61,8 +62,9 @@ class Optimizer:
         self.steps = state["steps"]
         self.memory.update(memory)
 
+    @abstractmethod
     def _move(self, lr: float) -> None:
-        raise NotImplementedError
+        """Change every parameter's data by the optimizer's rule at this learning rate."""
 
     def _remember(self, *names: str) -> None:
         self.memory = {name: [0.0] * len(self.parameters) for name in names}
