@@ -11,6 +11,7 @@ from spellout.data.lines import Lines
 from spellout.training.train import Prepared
 
 settings.register_profile("spellout", deadline=None)  # a busy machine is no failure
+settings.register_profile("thorough", deadline=None, max_examples=2000)  # --hypothesis-profile=thorough
 settings.load_profile("spellout")
 
 

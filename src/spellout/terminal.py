@@ -150,7 +150,8 @@ def progress(total: int | None, label: str, printing: bool = False) -> Iterator[
     finally:
         patience.cancel()
         patience.join()
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 def surprise_bar(bits: float, width: int = 12, full: float = 12.0) -> Text:

@@ -3,7 +3,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spellout.data.config import DataConfig
@@ -141,7 +141,6 @@ def test_sampling_stops_when_nothing_new_comes():
     assert {one.text for one in made} <= {"a", "b", "ab", "ba", "aa", "bb"}
 
 
-@settings(max_examples=20)
 @given(st.lists(st.sampled_from(["é", "文", "a ", "ß"]), min_size=2, max_size=20))
 def test_lines_spelled_in_bytes_or_spaces_are_lines(pieces):
     lines = [("".join(pieces[i:])).strip() for i in range(len(pieces))]
@@ -185,3 +184,8 @@ def test_the_nearest_line_has_the_smallest_edit_distance(line, training):
     match, found = nearest(line, training)
     assert found == min(distances)
     assert match == training[distances.index(found)]
+
+
+def test_a_prefix_typed_with_a_combining_accent_is_the_same_prefix():
+    run = train(Prepared.of(Lines.of(["zoé", "zoélie", "éva", "évan", "noé"]), DataConfig()), "ngram:2").run
+    assert all(line.startswith("é") for line in lines_of(run, 5, prefix="e\u0301"))

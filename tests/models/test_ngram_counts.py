@@ -109,3 +109,9 @@ def test_the_fit_ends_where_no_discount_can_be_changed_for_the_better(prepared, 
     for step in np.eye(len(best)) * 0.5:
         assert objective(best + step)[0] > value - 1.0
         assert objective(best - step)[0] > value - 1.0
+
+
+def test_where_the_closed_form_would_discount_nothing_typical_discounts_stand_in():
+    counts = np.array([1] * 5 + [2] * 2 + [3] * 60)  # 2 - 3 y n3 / n2 is far below zero
+    levels = build_levels(Counts([np.arange(1, len(counts) + 1, dtype=np.uint8)], counts, 70))
+    assert closed_form(levels).amounts[0].tolist() == [0.0, 0.5, 1.0, 1.5]

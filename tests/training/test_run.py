@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spellout.data.config import DataConfig
@@ -122,7 +122,6 @@ def test_a_truncated_or_missing_file_is_named(folder, name):
         load_run(folder)
 
 
-@settings(max_examples=60)
 @given(
     st.sampled_from(["config.json", "vocabulary.json", "best.safetensors"]),
     st.floats(0, 1, exclude_max=True),

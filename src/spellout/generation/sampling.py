@@ -11,6 +11,7 @@ A candidate that reading a file could not give back (blank, or broken bytes) is 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -70,7 +71,8 @@ def sample(
 
 def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
     """Token ids (P,) of the beginning of a line, without boundaries. `DataError` names an unknown character."""
-    return vocabulary.encode([prefix])[1:-1] if prefix else np.zeros(0, np.int64)
+    composed = unicodedata.normalize("NFC", prefix)  # as the lines were when they were read
+    return vocabulary.encode([composed])[1:-1] if prefix else np.zeros(0, np.int64)
 
 
 def _candidates(

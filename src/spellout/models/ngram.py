@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .ngram_counts import Columns, Counts, context_columns
-from .ngram_discounts import Discounts, closed_form
+from .ngram_discounts import Discounts, checked_discounts, closed_form
 from .ngram_levels import Level, build_levels, checked_level, walk
 
 _POSITIONS_AT_ONCE = 1 << 18
@@ -132,13 +132,9 @@ class NgramModel:
         levels = [
             checked_level([arrays[f"level{depth}.{name}"] for name in _STORED], size) for depth in range(order)
         ]
-        discounts = Discounts(arrays["discounts"], arrays["concentrations"])
+        discounts = checked_discounts(arrays["discounts"], arrays["concentrations"], order)
         if not levels or len(levels[0].keys) != 1:
             raise ValueError("there are no counts of single tokens")
-        if discounts.amounts.shape != (order, 4) or discounts.concentrations.shape != (order,):
-            raise ValueError("the discounts do not fit the order")
-        if not (np.isfinite(discounts.amounts).all() and np.isfinite(discounts.concentrations).all()):
-            raise ValueError("the discounts are not finite")
         return cls(levels, discounts, interpolated=bool(settings["interpolated"]))
 
     # The recursion over levels, for whole distributions and for single tokens.

@@ -30,15 +30,34 @@ class Discounts:
     concentrations: np.ndarray
 
 
+def checked_discounts(amounts: np.ndarray, concentrations: np.ndarray, order: int) -> Discounts:
+    """Discounts that someone else wrote. Raises ValueError if they could make a probability zero or negative."""
+    sound = (
+        amounts.shape == (order, 4)
+        and concentrations.shape == (order,)
+        and bool((amounts >= 0).all() and (amounts <= [0, *_LARGEST]).all())
+        and bool((concentrations >= 0).all() and np.isfinite(concentrations).all())
+        and bool((amounts[:, 1:].min(axis=1) + concentrations > 0).all())
+    )
+    if not sound:
+        raise ValueError("the discounts are not discounts of counts")
+    return Discounts(amounts, concentrations)
+
+
 def closed_form(levels: list[Level]) -> Discounts:
-    """The textbook's modified Kneser–Ney discounts; typical ones where a level has too little to tell."""
+    """The textbook's modified Kneser–Ney discounts.
+
+    Where the counts of a level are too few or too odd for the formula (it gives nothing, or more than the count),
+    typical discounts stand in, so that something is always left for what was not seen.
+    """
     amounts = np.tile(_TYPICAL, (len(levels), 1))
     for row, level in zip(amounts, levels, strict=True):
         of_count = np.bincount(np.minimum(level.counts, 5), minlength=6).astype(float)
         if of_count[1:4].all():
             y = of_count[1] / (of_count[1] + 2 * of_count[2])
-            formula = [j - (j + 1) * y * of_count[j + 1] / of_count[j] for j in (1, 2, 3)]
-            row[1:] = np.clip(formula, 0.0, _LARGEST)
+            formula = np.array([j - (j + 1) * y * of_count[j + 1] / of_count[j] for j in (1, 2, 3)])
+            if (formula > 0).all():  # it is never above j
+                row[1:] = formula
     return Discounts(amounts, np.zeros(len(levels)))
 
 
