@@ -26,6 +26,7 @@ app = App(
     version=__version__,
     version_flags=["--version"],
     help_flags=["--help", "-h"],
+    help_format="plaintext",  # markdown would cost 50 ms at every --help
     suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted
 )
 
