@@ -61,8 +61,8 @@ def train(prepared: Prepared, model: str) -> Trained:
 
 def train_streaming(file: str, data: DataConfig, model: str, encoding: str | None) -> Trained:
     """Train an n-gram in one pass over a file."""
-    from .training.train import check_streaming
-    from .training.train import train_streaming as stream_on
+    from .training.streaming import check_streaming
+    from .training.streaming import train_streaming as stream_on
 
     config = check_streaming(data, model)
     with terminal.progress(_size(file), "counting") as advance:

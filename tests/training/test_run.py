@@ -14,7 +14,8 @@ from spellout.generation.evaluation import evaluate
 from spellout.models.ngram import NgramConfig
 from spellout.training.comparison import compare, floor
 from spellout.training.run import load_run, save_run
-from spellout.training.train import Prepared, check_streaming, train, train_streaming
+from spellout.training.streaming import check_streaming, train_streaming
+from spellout.training.train import Prepared, train
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def test_streaming_in_many_blocks_counts_the_same(names, tmp_path, monkeypatch):
     path.write_text("".join(f"{name}\n" for name in names.distinct), encoding="utf-8")
     config = NgramConfig(order=4, smoothing="closed-form")
     whole = train_streaming(path, config).run.model.arrays()
-    from spellout.training import train as module
+    from spellout.training import streaming as module
 
     blocks = module.read_blocks
     monkeypatch.setattr(

@@ -1,0 +1,70 @@
+"""Training an n-gram on a file larger than memory: one pass, and memory bounded by the distinct n-grams."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ..data.alphabet import GrowingAlphabet
+from ..data.config import DataConfig
+from ..data.reading import read_blocks
+from ..errors import DataError, UsageError
+from ..models.ngram import NgramConfig
+from ..models.ngram_training import NgramCounter, fit_counts, model_of_counts
+from ..models.table import parse_specification
+from .run import Run
+from .train import Trained, usual_length
+
+ORDER_OF_STREAMS = 6
+"""The order where none is asked for: trying several would take several passes."""
+
+
+def train_streaming(
+    path: str | Path,
+    config: NgramConfig,
+    encoding: str | None = None,
+    advance: Callable[[int], None] = lambda read: None,
+) -> Trained:
+    """Train an n-gram on every line of a file in one pass, with memory bounded by its distinct n-grams.
+
+    Repeated lines count as often as they stand there, nothing is held back for dev, and the lines are not kept.
+    """
+    start = perf_counter()
+    order = config.order or ORDER_OF_STREAMS
+    alphabet, digest = GrowingAlphabet(), hashlib.sha256()
+    counter = NgramCounter(order, hold_out=config.smoothing == "fitted")
+    lines = usual = 0
+    for block in read_blocks(path, encoding, advance=advance):
+        digest.update(block.encode())
+        stream = alphabet.encode(block)
+        counter.add(stream, alphabet.size)
+        lines, usual = lines + block.count("\n"), max(usual, usual_length(stream))
+    if not lines:
+        raise DataError(f"{path} holds no lines; give a text file with one thing per line")
+    vocabulary, new_ids = alphabet.vocabulary()
+    counter.renumber(new_ids)
+    discounts, held_out = fit_counts(counter, config)
+    model = model_of_counts(counter, config, discounts)
+    seconds = perf_counter() - start
+    facts: dict[str, Any] = {
+        "specification": f"ngram:{order}:smoothing={config.smoothing}",
+        "data": {"name": Path(path).name, "lines": lines, "fingerprint": digest.hexdigest()},
+        "split": {"name": "none", "train": lines, "dev": 0, "test": 0},
+        "usual_length": usual,
+        "results": {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": None},
+    }
+    events = [{"event": "trained", "model": "ngram", **model.settings(), **facts["results"]}]
+    return Trained(Run("ngram", model, vocabulary, None, facts, events), seconds, None, None)
+
+
+def check_streaming(config: DataConfig, specification: str) -> NgramConfig:
+    """The n-gram config of a streamed training; `UsageError` for what streaming cannot do."""
+    family, model_config = parse_specification(specification)
+    if not isinstance(model_config, NgramConfig):
+        raise UsageError(f"--stream counts n-grams in one pass; {family.name} needs the lines in memory")
+    if config != DataConfig():
+        raise UsageError("--stream reads characters and trains on every line; leave out --unit and --split")
+    return model_config
