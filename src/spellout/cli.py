@@ -106,7 +106,8 @@ def look(file: File, /, *, encoding: Encoding = None, json: Json = False) -> Non
     from .training.comparison import floor
 
     lines = steps.read(file, encoding)
-    summary, best = Summary.of(lines), floor(lines)
+    with terminal.progress(None, "looking, and training the floor"):
+        summary, best = Summary.of(lines), floor(lines)
     if json:
         terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
         return
@@ -222,7 +223,9 @@ def score(
     from .training.run import load_run
 
     loaded = load_run(run)
-    scores = list(score_lines(loaded.model, loaded.vocabulary, steps.read(file, encoding).in_file_order()))
+    lines = steps.read(file, encoding).in_file_order()
+    with terminal.progress(None, "scoring"):
+        scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
     if sort != "file":
         scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
     if json:
