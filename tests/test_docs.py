@@ -42,9 +42,14 @@ def test_the_samples_in_the_readme_are_what_the_command_makes(command):
 
 def test_the_letters_in_the_readme_are_what_the_command_says(workplace, command):
     command("train", "names.txt", "-o", "runs/names")
-    said = [line.split("\t") for line in command("why", "runs/names", "Sophia")[1].splitlines()]
-    shown = next(block for block in blocks("text") if block.startswith("letter"))
-    assert [line.split() for line in shown.splitlines()] == [" ".join(cells).split() for cells in said]
+    said = " ".join(command("why", "runs/names", "Sophia")[1].split()).split()
+    shown = next(block for block in blocks("text") if block.startswith("letter")).split()
+    assert len(said) == len(shown)
+    for cell, printed in zip(said, shown, strict=True):
+        if "." in printed:  # a fit on another processor may end a little elsewhere
+            assert float(cell) == pytest.approx(float(printed), abs=0.0101)
+        else:
+            assert cell == printed
 
 
 def test_the_python_in_the_readme_runs(capsys):

@@ -153,7 +153,7 @@ def _with_pull(value: tuple[float, np.ndarray], distance: np.ndarray) -> tuple[f
 def _minimise(
     function: Callable[[np.ndarray], tuple[float, np.ndarray]], x: np.ndarray, steps: int = 60
 ) -> np.ndarray:
-    """BFGS with backtracking (Nocedal & Wright 2006, ch. 6); stops when a step gains under 1e-6 of the value."""
+    """BFGS with backtracking (Nocedal & Wright 2006, ch. 6); stops when a step gains under 1e-8 of the value."""
     value, gradient = function(x)
     inverse = np.eye(len(x)) / max(1.0, float(np.abs(gradient).max()))
     for _ in range(steps):
@@ -171,7 +171,7 @@ def _minimise(
         step, change = length * direction, new_gradient - gradient
         gain = value - new_value
         x, value, gradient = x + step, new_value, new_gradient
-        if gain < 1e-6 * abs(value):
+        if gain < 1e-8 * abs(value):
             return x
         curvature = float(step @ change)
         if curvature > 1e-12:
