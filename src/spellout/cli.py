@@ -84,13 +84,12 @@ def make(
     _check_count(count)
     if out is not None:
         check_place(out)
-    trained = steps.train(steps.prepare(file, encoding, data), model)
+    prepared = steps.prepare(file, encoding, data)
+    run = steps.train(prepared, model).run
     if out is not None:
-        save_run(trained.run, out)
-    known = trained.prepared.split.known if trained.prepared else []
-    steps.print_samples(
-        trained.run, sampling, count, known if novel else None, unique, known if nearest else None, json
-    )
+        save_run(run, out)
+    known = prepared.split.known
+    steps.print_samples(run, sampling, count, known if novel else None, unique, known if nearest else None, json)
 
 
 @app.command
@@ -254,12 +253,12 @@ def why(run: RunFolder, line: str, /, *, top: int = 5, json: Json = False) -> No
     if top < 0:
         raise UsageError(f"--top {top}: must be at least 0")
     loaded = load_run(run)
-    steps = explain_line(loaded.model, loaded.vocabulary, line, top)
+    explained = explain_line(loaded.model, loaded.vocabulary, line, top)
     if json:
-        for step in steps:
+        for step in explained:
             terminal.print_json(step.to_json())
     else:
-        terminal.print_steps(steps)
+        terminal.print_steps(explained)
 
 
 @app.command
@@ -327,7 +326,7 @@ def draw(
     root = evaluate(expression, read_numbers(numbers))
     root.backward()
     if out is None:
-        print(report(root))
+        terminal.print_line(report(root))
         return
     picture = draw_graph(root).render(out.suffix.removeprefix("."))
     try:

@@ -44,9 +44,15 @@ def test_every_model_of_the_table_is_tried():
         for data in UNITS
     ],
 )
-def trained(request) -> Trained:
+def asked(request) -> tuple[Prepared, str]:
+    """What a model is trained on, and which one."""
     specification, data = request.param
-    return train(Prepared.of(Lines.of(LINES), data), specification)
+    return Prepared.of(Lines.of(LINES), data), specification
+
+
+@pytest.fixture(scope="module")
+def trained(asked: tuple[Prepared, str]) -> Trained:
+    return train(*asked)
 
 
 @pytest.fixture
@@ -129,8 +135,8 @@ def test_settings_without_their_arrays_are_refused(model):
             type(model).restore(model.settings(), arrays)
 
 
-def test_training_is_deterministic(trained, tokens):
-    again = train(trained.prepared, trained.run.facts["specification"]).run.model
+def test_training_is_deterministic(asked, trained, tokens):
+    again = train(*asked).run.model
     assert np.array_equal(again.log_probabilities(tokens), trained.run.model.log_probabilities(tokens))
 
 

@@ -124,7 +124,7 @@ def test_a_truncated_or_missing_file_is_named(folder, name):
 
 
 @given(
-    st.sampled_from(["config.json", "vocabulary.json", "best.safetensors"]),
+    st.sampled_from(["config.json", "vocabulary.json", "best.safetensors", "train.txt"]),
     st.floats(0, 1, exclude_max=True),
     st.binary(min_size=1, max_size=8),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .vocabulary import Characters, smallest_dtype
+from .vocabulary import Characters, code_points, smallest_dtype
 
 
 class GrowingAlphabet:
@@ -27,12 +27,8 @@ class GrowingAlphabet:
 
     def encode(self, block: str) -> np.ndarray:
         """The stream `0 line 0 line 0` of a block of whole lines, in the smallest type for the ids so far."""
-        if block.isascii():
-            codes: np.ndarray = np.frombuffer(("\n" + block).encode("ascii"), np.uint8)
-            used = np.flatnonzero(np.bincount(codes))
-        else:
-            codes = np.frombuffer(("\n" + block).encode("utf-32-le"), np.uint32)
-            used = np.unique(codes)
+        codes = code_points("\n" + block)
+        used = np.flatnonzero(np.bincount(codes))
         self._learn(used)
         table = self._token_of_code[: int(used[-1]) + 1].astype(smallest_dtype(self.size))
         if codes.itemsize == table.itemsize == 1:  # the fastest of all lookups
@@ -50,7 +46,7 @@ class GrowingAlphabet:
 
     def vocabulary(self) -> tuple[Characters, np.ndarray]:
         """The vocabulary with its characters sorted, and the new id of every id given so far."""
-        letters = self._characters[1:]
-        place = {character: i for i, character in enumerate(sorted(letters), 1)}
-        new_ids = np.array([0, *(place[character] for character in letters)])
-        return Characters(sorted(letters)), new_ids.astype(smallest_dtype(self.size))
+        letters = sorted(self._characters[1:])
+        place = {character: i for i, character in enumerate(["\n", *letters])}
+        new_ids = np.array([place[character] for character in self._characters])
+        return Characters(letters), new_ids.astype(smallest_dtype(self.size))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from .reading import read_blocks
+from .reading import read_blocks, source_name
 
 BUNDLED = "the bundled names"
 
@@ -46,8 +46,7 @@ class Lines:
 
         `advance` is told the number of bytes of each block read.
         """
-        name = "standard input" if str(path) == "-" else str(path)
-        return cls._collect(read_blocks(path, encoding, advance=advance), name)
+        return cls._collect(read_blocks(path, encoding, advance=advance), source_name(path))
 
     @classmethod
     def bundled(cls) -> Lines:

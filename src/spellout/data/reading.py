@@ -40,7 +40,7 @@ def read_blocks(
         codecs.lookup(encoding)
     except LookupError:
         raise UsageError(f"--encoding {encoding}: no such encoding; examples: utf-8, cp1252, utf-16") from None
-    name = "standard input" if str(path) == "-" else str(path)
+    name = source_name(path)
     if str(path) == "-":
         yield from _blocks(sys.stdin.buffer, name, encoding, block_bytes, advance)
         return
@@ -55,6 +55,11 @@ def read_blocks(
         raise DataError(f"{path} may not be read; check its permissions") from None
 
 
+def source_name(path: str | Path) -> str:
+    """How messages call a file, or `-`."""
+    return "standard input" if str(path) == "-" else str(path)
+
+
 def _blocks(
     file: BinaryIO, name: str, encoding: str, block_bytes: int, advance: Callable[[int], None]
 ) -> Iterator[str]:
@@ -67,8 +72,8 @@ def _blocks(
         if at_start and decoded:
             decoded, at_start = decoded.removeprefix("\ufeff"), False
         if not raw:
-            if rest:
-                yield from _nonempty(_clean(rest))
+            if clean := _clean(rest):
+                yield clean
             return
         text = rest + decoded
         cut = text.rfind("\n") + 1
@@ -79,12 +84,8 @@ def _blocks(
                 f"{name}, line {line_number}: longer than {LONGEST_LINE:,} characters; "
                 "give a text file with one thing per line"
             )
-        yield from _nonempty(_clean(text))
-
-
-def _nonempty(text: str) -> Iterator[str]:
-    if text:
-        yield text
+        if clean := _clean(text):
+            yield clean
 
 
 def _decode(
@@ -100,20 +101,23 @@ def _decode(
         byte = error.start - before.rfind(b"\n")
         byte += 0 if b"\n" in before else len(rest.encode(encoding))
         value = error.object[error.start]
-        guess = _likely_encoding(waiting + raw)
-        hint = f"it looks like {guess}: try --encoding {guess}" if guess else "is it a text file?"
+        hint = _hint(waiting + raw, otherwise="is it a text file?")
         label = "UTF-8" if encoding == "utf-8" else encoding
         raise DataError(f"{name} is not {label}: line {line}, byte {byte} is 0x{value:02X}; {hint}") from None
     except UnicodeError as error:  # such as a UTF-16 stream without its mark
         raise DataError(f"{name} is not {encoding}: {error}") from None
     if "\0" in text:
-        guess = _likely_encoding(waiting + raw)
-        hint = f"it looks like {guess}: try --encoding {guess}" if guess else "give a text file, one thing per line"
+        hint = _hint(waiting + raw, otherwise="give a text file, one thing per line")
         raise DataError(
             f"{name}, line {line_number + text[: text.index(chr(0))].count(chr(10))}: "
             f"a zero byte, so this is a binary file; {hint}"
         )
     return text
+
+
+def _hint(raw: bytes, otherwise: str) -> str:
+    guess = _likely_encoding(raw)
+    return f"it looks like {guess}: try --encoding {guess}" if guess else otherwise
 
 
 def _likely_encoding(raw: bytes) -> str | None:

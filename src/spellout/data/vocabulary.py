@@ -57,6 +57,13 @@ def smallest_dtype(size: int) -> np.dtype[Any]:
     return np.min_scalar_type(max(size - 1, 0))
 
 
+def code_points(text: str) -> np.ndarray:
+    """The code of every character, uint8 for ASCII text, else uint32."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+
+
 def could_be_read(line: str) -> bool:
     """Whether reading a file could give this line: not blank, trimmed, one line, composed characters."""
     return bool(line) and line == line.strip() and unicodedata.is_normalized("NFC", line)
@@ -114,10 +121,8 @@ class Characters:
         if not self.characters:
             tokens = self._token_of_byte[np.frombuffer(text.encode(), np.uint8)]
             return None if (tokens < 0).any() else tokens.astype(self.dtype)
-        if text.isascii():
-            codes: np.ndarray = np.frombuffer(text.encode("ascii"), np.uint8)
-        else:
-            codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+        codes = code_points(text)
+        if codes.itemsize > 1:
             codes = np.minimum(codes, len(self._token_of_code) - 1)
         tokens = self._token_of_code[codes]
         without = np.flatnonzero(tokens < 0)

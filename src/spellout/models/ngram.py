@@ -176,13 +176,14 @@ class NgramModel:
             places = np.flatnonzero(contexts[depth] >= 0)
             here = contexts[depth][places]
             owners, entries = level.entries_of(here)
-            shares, lower = self._shares[depth]
-            share, weight = shares[entries], lower[here]
             if leave_out and gone:
                 own, without = leave_out[depth][places], gone[depth][places]
                 total, weight = self._weights(depth, here, level.counts_of(own), without)
                 counts = level.counts[entries] - (without[owners] & (entries == own[owners]))
                 share = self._discounted(depth, counts) / total[owners]
+            else:
+                shares, lower = self._shares[depth]
+                share, weight = shares[entries], lower[here]
             if len(places) == len(rows):
                 rows *= weight[:, None]
             else:

@@ -91,24 +91,28 @@ def count_rows(
     if space > 2**64:  # rows too wide for one integer: large vocabularies
         order = np.lexsort(columns[::-1])
         columns = [column[order] for column in columns]
-        starts = _starts(np.logical_or.reduce([column[1:] != column[:-1] for column in columns]))
+        starts = starts_of_runs(columns)
         weights = np.ones(len(order), np.int64) if weights is None else weights[order]
         return [column[starts] for column in columns], np.add.reduceat(weights, starts)
     keys = _pack(columns, vocabulary_size, np.uint32 if space <= 2**32 else np.uint64)
     if weights is None:
         keys.sort()
-        starts = _starts(keys[1:] != keys[:-1])
+        starts = starts_of_runs([keys])
         counts = np.diff(starts, append=len(keys))
     else:
         order = np.argsort(keys)
         keys = keys[order]
-        starts = _starts(keys[1:] != keys[:-1])
+        starts = starts_of_runs([keys])
         counts = np.add.reduceat(weights[order], starts)
     return _unpack(keys[starts], len(columns), vocabulary_size, columns[0].dtype), counts
 
 
-def _starts(changes: np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.flatnonzero(changes) + 1])
+def starts_of_runs(columns: Columns) -> np.ndarray:
+    """The rows that differ from the row before them, and the first one: where runs of equal rows begin."""
+    changes = columns[0][1:] != columns[0][:-1]
+    for column in columns[1:]:
+        changes |= column[1:] != column[:-1]
+    return np.concatenate([[0], np.flatnonzero(changes) + 1])[: len(columns[0])]
 
 
 def _pack(columns: Columns, base: int, dtype: type[np.unsignedinteger]) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .ngram_counts import Columns, Counts
+from .ngram_counts import Columns, Counts, starts_of_runs
 
 
 @dataclass
@@ -123,13 +123,10 @@ def _level(table: Counts, shorter: list[Level]) -> Level:
     if length > 1:  # rows with a shorter history than this level's belong below
         reaches = columns[length - 2] != 0
         columns, counts = [column[reaches] for column in columns], counts[reaches]
-    changes = np.zeros(max(len(counts) - 1, 0), bool)
-    for column in columns[:length]:
-        changes |= column[1:] != column[:-1]
-    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])[: len(counts)]
-    if length == 0:
-        keys = np.zeros(1, np.uint64)
+    if length == 0:  # one context, the empty one
+        starts, keys = np.zeros(1, np.int64), np.zeros(1, np.uint64)
     else:
+        starts = starts_of_runs(columns[:length])
         contexts = [column[starts] for column in columns[:length]]
         suffixes = walk(shorter, contexts)[length - 1]
         keys = suffixes.astype(np.uint64) * np.uint64(table.vocabulary_size) + contexts[-1]

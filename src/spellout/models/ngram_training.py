@@ -62,9 +62,11 @@ class NgramCounter:
         return max(1e-4, 1.0 / max(1, sum(int(table.counts.sum()) for table in self._held)))
 
     def parts(self) -> tuple[Counts, Counts | None]:
-        """The counts, and the held-out counts if there are any."""
-        kept = Counts.merged(self._kept)
-        return kept, Counts.merged(self._held) if self._held else None
+        """The counts, and the held-out counts if there are any. The tables are merged the first time only."""
+        for tables in (self._kept, self._held):
+            if len(tables) > 1:
+                tables[:] = [Counts.merged(tables)]
+        return self._kept[0], self._held[0] if self._held else None
 
 
 def fit_counts(

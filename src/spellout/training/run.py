@@ -100,12 +100,14 @@ def load_run(path: str | Path) -> Run:
     """Read a run folder. `RunError` says what is missing or damaged; nothing in the folder is executed."""
     path = Path(path)
     config = _read_json(path, _CONFIG)
-    if not isinstance(config.get("format"), int) or config.get("model") not in MODELS:
-        if isinstance(config.get("format"), int) and config["format"] > FORMAT:
-            raise _newer(path, config)
+    written = config.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise RunError(
+            f"{path} was written by spellout {config.get('spellout')} in format {written}; "
+            f"this is spellout {__version__}, which reads formats up to {FORMAT}: upgrade spellout"
+        )
+    if not isinstance(written, int) or config.get("model") not in MODELS:
         raise RunError(f"{path / _CONFIG} is damaged or not of a run: it names no known model; train again")
-    if config["format"] > FORMAT:
-        raise _newer(path, config)
     try:
         vocabulary = vocabulary_from_json(_read_json(path, _VOCABULARY))
         arrays = load((path / _WEIGHTS).read_bytes())
@@ -113,21 +115,14 @@ def load_run(path: str | Path) -> Run:
         if model.vocabulary_size != vocabulary.size:
             raise ValueError("the vocabulary and the weights differ in size")
         int(config["usual_length"])
+        lines = (path / _LINES).read_text("utf-8").split("\n")[:-1] if (path / _LINES).exists() else None
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise RunError(f"{path} is damaged: its files do not fit together ({error}); train again") from None
-    lines = (path / _LINES).read_text("utf-8").split("\n")[:-1] if (path / _LINES).exists() else None
     skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
     facts = {key: value for key, value in config.items() if key not in skip}
     return Run(config["model"], model, vocabulary, lines, facts)
-
-
-def _newer(path: Path, config: dict[str, Any]) -> RunError:
-    return RunError(
-        f"{path} was written by spellout {config.get('spellout')} in format {config['format']}; "
-        f"this is spellout {__version__}, which reads formats up to {FORMAT}: upgrade spellout"
-    )
 
 
 def check_place(path: Path, overwrite: bool = False) -> None:

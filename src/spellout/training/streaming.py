@@ -10,7 +10,7 @@ from typing import Any
 
 from ..data.alphabet import GrowingAlphabet
 from ..data.config import DataConfig
-from ..data.reading import read_blocks
+from ..data.reading import read_blocks, source_name
 from ..errors import DataError, UsageError
 from ..models.ngram import NgramConfig
 from ..models.ngram_training import NgramCounter, fit_counts, model_of_counts
@@ -43,7 +43,7 @@ def train_streaming(
         counter.add(stream, alphabet.size)
         lines, usual = lines + block.count("\n"), max(usual, usual_length(stream))
     if not lines:
-        raise DataError(f"{path} holds no lines; give a text file with one thing per line")
+        raise DataError(f"{source_name(path)} holds no lines; give a text file with one thing per line")
     vocabulary, new_ids = alphabet.vocabulary()
     counter.renumber(new_ids)
     discounts, held_out = fit_counts(counter, config)
@@ -51,13 +51,13 @@ def train_streaming(
     seconds = perf_counter() - start
     facts: dict[str, Any] = {
         "specification": f"ngram:{order}:smoothing={config.smoothing}",
-        "data": {"name": Path(path).name, "lines": lines, "fingerprint": digest.hexdigest()},
+        "data": {"name": Path(source_name(path)).name, "lines": lines, "fingerprint": digest.hexdigest()},
         "split": {"name": "none", "train": lines, "dev": 0, "test": 0},
         "usual_length": usual,
         "results": {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": None},
     }
     events = [{"event": "trained", "model": "ngram", **model.settings(), **facts["results"]}]
-    return Trained(Run("ngram", model, vocabulary, None, facts, events), seconds, None, None)
+    return Trained(Run("ngram", model, vocabulary, None, facts, events), seconds, None)
 
 
 def check_streaming(config: DataConfig, specification: str) -> NgramConfig:

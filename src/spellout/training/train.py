@@ -46,8 +46,6 @@ class Trained:
     run: Run
     seconds: float
     dev: Evaluation | None
-    prepared: Prepared | None
-    """What it was trained on; None after streaming."""
 
 
 def train(prepared: Prepared, specification: str, tell: Listener = lambda event: None) -> Trained:
@@ -86,7 +84,7 @@ def train(prepared: Prepared, specification: str, tell: Listener = lambda event:
     }
     publish({"event": "trained", "model": family.name, **model.settings(), **facts["results"]})
     run = Run(family.name, model, prepared.vocabulary, prepared.split.train, facts, events)
-    return Trained(run, seconds, dev, prepared)
+    return Trained(run, seconds, dev)
 
 
 def usual_length(stream: np.ndarray) -> int:
