@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .contract import LanguageModel, Listener
+from .learner import Learner
 from .ngram import NgramConfig, NgramModel
 from .ngram_training import train_ngram
 
@@ -31,9 +32,12 @@ class Family:
     """The config field that a bare number in a specification sets."""
     config: type[Any]
     model: type[LanguageModel]
-    train: Callable[[np.ndarray, int, Any, Listener], tuple[LanguageModel, float | None]]
-    """From a stream, the vocabulary's size, a config and a listener to a model and its nats per held-out
-    training token (None if none was held out)."""
+    train: Callable[[np.ndarray, int, Any, Listener], tuple[LanguageModel, float | None]] | None = None
+    """For models that learn in one go: from a stream, the vocabulary's size, a config and a listener to a model
+    and its nats per held-out training token (None if none was held out)."""
+    learner: Callable[[np.ndarray, int, Any, NgramModel | None, int], Learner] | None = None
+    """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
+    from (or None) and a seed to a learner. A family has one of the two."""
 
 
 MODELS = {

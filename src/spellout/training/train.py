@@ -60,6 +60,7 @@ def train(prepared: Prepared, specification: str, tell: Listener = lambda event:
         tell(event)
 
     family, config = parse_specification(specification)
+    assert family.train is not None, "models that learn in steps come with the loop"
     start = perf_counter()
     model, held_out = family.train(prepared.stream, prepared.vocabulary.size, config, publish)
     seconds = perf_counter() - start
