@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import ShapeError
 from . import ops
-from .ieee import largest
 from .value import Value, lift
 
 
@@ -45,23 +44,14 @@ def softmax(xs: Iterable[object]) -> list[Value]:
 
     Made of small operations and not one row of the table: n results of n arguments would have n² edges.
     """
-    exponentials = [logit.exp() for logit in _shifted(xs, "softmax")]
-    total = sum(exponentials)
-    return [exponential / total for exponential in exponentials]
+    return [logarithm.exp() for logarithm in log_softmax(xs)]
 
 
 def log_softmax(xs: Iterable[object]) -> list[Value]:
     """Return the logarithms of `softmax(xs)`, exact where the softmax itself would underflow to 0."""
-    shifted = _shifted(xs, "log_softmax")
-    log_total = sum([logit.exp() for logit in shifted]).log()
-    return [logit - log_total for logit in shifted]
-
-
-def _shifted(xs: Iterable[object], name: str) -> list[Value]:
-    """Subtract the maximum, as a plain number: a softmax does not depend on it, so no gradient is lost."""
-    logits = _some(xs, name)
-    shift = lift(largest(tuple([logit.data for logit in logits])))
-    return [logit - shift for logit in logits]
+    logits = _some(xs, "log_softmax")
+    log_total = logsumexp(logits)
+    return [logit - log_total for logit in logits]
 
 
 def _some(xs: Iterable[object], name: str) -> tuple[Value, ...]:

@@ -260,6 +260,10 @@ def _leaky_relu_partials(_: Any, x: Any, slope: Any) -> tuple[Any, Any]:
     return (1.0, None) if x > 0.0 else (slope, x)
 
 
+def _where_partials(_: Any, x: Any, a: Any, b: Any) -> tuple[None, Any, Any]:
+    return (None, 1.0, None) if x > 0.0 else (None, None, 1.0)
+
+
 def _elu_partials(_: Any, x: Any, alpha: Any) -> tuple[Any, Any]:
     return (alpha * exp(x), expm1(x)) if x <= 0.0 else (1.0, None)
 
@@ -276,6 +280,9 @@ elu = _row("elu", 2, lambda x, alpha: alpha * ieee.expm1(x) if x <= 0.0 else x, 
 silu = _row("silu", 1, lambda x: ieee.divide(x, 1.0 + ieee.exp(-x)), _silu_partials, "SiLU")
 gelu = _row("gelu", 1, lambda x: 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0))), _gelu_partials, "GELU")
 softplus = _row("softplus", 1, _softplus, lambda out, x: (sigmoid(x),))
+
+# a choice that a recorded program makes for every example anew, unlike Python's `if`
+where = _row("where", 3, lambda x, a, b: a if x > 0.0 else b, _where_partials)
 
 # Any number of arguments ----------------------------------------------------------------------------------
 

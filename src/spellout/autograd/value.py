@@ -9,10 +9,11 @@ tenths of its time.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import ValueTypeError
 from . import ops
@@ -29,6 +30,37 @@ LEAF = Op("leaf", "", 0, lambda: 0.0, lambda out: ())
 CONSTANT = Op("constant", "", 0, lambda: 0.0, lambda out: ())  # a leaf that was a plain number in a formula
 
 
+class Tape(Protocol):
+    """What hears of everything while a function is recorded (see `programs/recording.py`)."""
+
+    def made(self, node: Value) -> None:
+        """A node was made."""
+        ...
+
+    def looked(self, how: str) -> None:
+        """The number inside a Value was looked at, which no recording can repeat. Raises RecordingError."""
+        ...
+
+
+_tape: Tape | None = None
+
+
+@contextmanager
+def taped(tape: Tape | None) -> Iterator[None]:
+    """Let `tape` hear of every node made inside the `with`; None: nobody hears."""
+    global _tape
+    before, _tape = _tape, tape
+    try:
+        yield
+    finally:
+        _tape = before
+
+
+def tape() -> Tape | None:
+    """Return the tape of the recording that is going on, if there is one."""
+    return _tape
+
+
 def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
     node = _new(Value)
     node._data = data
@@ -36,6 +68,8 @@ def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
     node.op = op
     node.parents = parents
     node._serial = _next_serial()
+    if _tape is not None:
+        _tape.made(node)
     return node
 
 
@@ -76,8 +110,10 @@ def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, 
     return method, reflected
 
 
-def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Value, object], bool]:
+def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Value, object], bool]:
     def method(self: Value, other: object) -> Any:
+        if _tape is not None:
+            _tape.looked(f"`{symbol}`")
         if isinstance(other, Value):
             other = other._data
         elif not isinstance(other, Real):
@@ -126,6 +162,8 @@ class Value:
     @property
     def data(self) -> float:
         """The number."""
+        if _tape is not None:
+            _tape.looked("`.data`")
         return self._data
 
     @data.setter
@@ -201,7 +239,7 @@ class Value:
 
     def item(self) -> float:
         """Return the number, without its history."""
-        return self._data
+        return self.data
 
     __add__, __radd__ = _binary(ops.add)
     __sub__, __rsub__ = _binary(ops.sub)
@@ -239,18 +277,22 @@ class Value:
         """Return x for x > 0, else alpha · (e**x - 1)."""
         return self._apply(ops.elu, (self, alpha))
 
-    __lt__ = _comparison(operator.lt)
-    __le__ = _comparison(operator.le)
-    __gt__ = _comparison(operator.gt)
-    __ge__ = _comparison(operator.ge)
-    __eq__ = _comparison(operator.eq)
-    __ne__ = _comparison(operator.ne)
+    __lt__ = _comparison("<", operator.lt)
+    __le__ = _comparison("<=", operator.le)
+    __gt__ = _comparison(">", operator.gt)
+    __ge__ = _comparison(">=", operator.ge)
+    __eq__ = _comparison("==", operator.eq)
+    __ne__ = _comparison("!=", operator.ne)
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
+        if _tape is not None:
+            _tape.looked("a truth test")
         return self._data != 0.0
 
     def __float__(self) -> float:
+        if _tape is not None:
+            _tape.looked("`float(...)`")
         return self._data
 
     def __repr__(self) -> str:
