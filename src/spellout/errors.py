@@ -8,6 +8,8 @@
     ├── ValueTypeError       something that is not a real number (also a TypeError)
     ├── ShapeError           two lengths or shapes that do not fit (also a ValueError)
     ├── OperationError       an operation declared or called in a way that cannot work (also a ValueError)
+    ├── RecordingError       a function that cannot be recorded as a program (also a TypeError)
+    ├── NotFiniteError       a program that made a nan or an infinity (also an ArithmeticError)
     ├── GradcheckError       a gradient that is not the derivative (also an AssertionError)
     └── UsageError           exit code 2: an option or a value that cannot work
         └── ExpressionError  a formula that cannot be read
@@ -51,6 +53,14 @@ class ShapeError(SpelloutError, ValueError):
 
 class OperationError(SpelloutError, ValueError):
     """An operation was declared, or called, in a way that cannot work."""
+
+
+class RecordingError(SpelloutError, TypeError):
+    """A function does something that a recorded program cannot repeat for other examples."""
+
+
+class NotFiniteError(SpelloutError, ArithmeticError):
+    """A program made a nan or an infinity; the message names the first instruction and its line."""
 
 
 class GradcheckError(SpelloutError, AssertionError):

@@ -5,10 +5,13 @@ Each accepts Values and plain numbers, mixed, and returns Values.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..errors import ShapeError
 from . import ops
+from .index import Index
 from .value import Value, lift
 
 
@@ -52,6 +55,32 @@ def log_softmax(xs: Iterable[object]) -> list[Value]:
     logits = _some(xs, "log_softmax")
     log_total = logsumexp(logits)
     return [logit - log_total for logit in logits]
+
+
+def pick(rows: Sequence[Any], index: object) -> Any:
+    """Return `rows[index]`. In a recorded program the index may be an integer input: every example picks its own.
+
+    Args:
+        rows: Values, or lists of Values of one length.
+        index: an integer from 0, or an `Index`.
+
+    Raises:
+        ShapeError: no such row.
+    """
+    if isinstance(index, Index):
+        return index.of(rows)
+    place = operator.index(index)  # type: ignore[call-overload]
+    if not 0 <= place < len(rows):
+        raise ShapeError(f"row {place} is outside 0 to {len(rows) - 1}")
+    return rows[place]
+
+
+def freeze(value: object) -> float:
+    """Return the number inside a Value, also while a function is recorded: the program will keep today's number.
+
+    This declares that a branch on it is meant: `if freeze(v) > 0` is decided once, when the function is recorded.
+    """
+    return lift(value)._data
 
 
 def _some(xs: Iterable[object], name: str) -> tuple[Value, ...]:

@@ -37,7 +37,10 @@ class Op:
         defaults: numbers that stand for trailing arguments that are left out.
     """
 
-    __slots__ = ("arity", "defaults", "forward", "name", "partials", "symbol")
+    __slots__ = ("arity", "defaults", "forward", "name", "partials", "symbol", "written")
+
+    written: tuple[Callable[..., Any], Callable[..., Any]] | None
+    """The two functions of an operation of the user's, as they were given; a recording runs them on Values."""
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Op:
         self.forward = forward
         self.partials = partials
         self.defaults = defaults
+        self.written = None
 
     def __call__(self, *arguments: Any) -> Any:
         """Return a Value if any argument is one, else a float."""
@@ -141,8 +145,9 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
             _check_still_differentiable(name, derivative, arguments, partials)
         return partials
 
-    TABLE[name] = Op(name, symbol or name, arity, checked_forward, checked_partials)
-    return TABLE[name]
+    op = TABLE[name] = Op(name, symbol or name, arity, checked_forward, checked_partials)
+    op.written = forward, derivative
+    return op
 
 
 def _check_still_differentiable(

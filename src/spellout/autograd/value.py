@@ -9,7 +9,7 @@ tenths of its time.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from numbers import Real
@@ -39,6 +39,10 @@ class Tape(Protocol):
 
     def looked(self, how: str) -> None:
         """The number inside a Value was looked at, which no recording can repeat. Raises RecordingError."""
+        ...
+
+    def picked(self, node: Value, rows: Sequence[Any], column: int | None, index: int) -> None:
+        """`node`, just made, is what the integer input `index` picks from a column of `rows`."""
         ...
 
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from operator import index
 
+from ..autograd.index import Index
 from ..autograd.value import Value
 from ..errors import ShapeError, ValueTypeError
 from .initialization import Randomness
@@ -24,8 +25,10 @@ class Embedding(Module):
         generator: Randomness = rng or random
         self.weight = [[Value(generator.gauss(0.0, 1.0)) for _ in range(dim)] for _ in range(num)]
 
-    def __call__(self, token: int) -> list[Value]:
-        """Return the row of `token`, an integer from 0 to num - 1."""
+    def __call__(self, token: int | Index) -> list[Value]:
+        """Return the row of `token`, an integer from 0 to num - 1 (or an integer input of a recorded program)."""
+        if isinstance(token, Index):
+            return token.of(self.weight)
         try:
             row = index(token)
         except TypeError:
@@ -34,7 +37,7 @@ class Embedding(Module):
             raise ShapeError(f"token {row} is outside the embedding's rows 0 to {len(self.weight) - 1}")
         return self.weight[row]
 
-    def rows(self, tokens: Sequence[int]) -> list[list[Value]]:
+    def rows(self, tokens: Sequence[int | Index]) -> list[list[Value]]:
         """Return one row per token."""
         return [self(token) for token in tokens]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..autograd import ops
 from ..autograd.functions import mean, sum
+from ..autograd.index import Index
 from ..autograd.value import Value, lift
 from ..errors import ShapeError
 
@@ -40,15 +41,14 @@ def binary_cross_entropy_with_logits(logit: Any, target: Any) -> Value:
     return mean([x.softplus() - x * t for x, t in _pairs(logit, target)])
 
 
-def negative_log_likelihood(log_probabilities: Sequence[Any], target: int) -> Value:
+def negative_log_likelihood(log_probabilities: Sequence[Any], target: int | Index) -> Value:
     """Return -log p of the class `target`."""
-    return -lift(log_probabilities[_class(target, log_probabilities)])
+    return -lift(_chosen(log_probabilities, target))
 
 
-def cross_entropy(logits: Sequence[Any], target: int) -> Value:
+def cross_entropy(logits: Sequence[Any], target: int | Index) -> Value:
     """Return -log softmax(logits)[target] for one example, in two nodes whatever the number of classes."""
-    chosen = logits[_class(target, logits)]
-    result: Value = -lift(ops.log_softmax(chosen, *logits))
+    result: Value = -lift(ops.log_softmax(_chosen(logits, target), *logits))
     return result
 
 
@@ -65,8 +65,10 @@ def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
     return [(lift(p), lift(t)) for p, t in zip(predictions, targets, strict=True)]
 
 
-def _class(target: int, classes: Sequence[Any]) -> int:
+def _chosen(classes: Sequence[Any], target: int | Index) -> Any:
+    if isinstance(target, Index):
+        return target.of(classes)
     place = index(target)
     if not 0 <= place < len(classes):
         raise ShapeError(f"class {place} is outside 0 to {len(classes) - 1}")
-    return place
+    return classes[place]

@@ -1,0 +1,57 @@
+"""Index: an integer input of a recorded program. Each example has its own, so it can only pick.
+
+As plain Python numbers would be frozen into the recording without a word, everything but picking is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ..errors import RecordingError, ShapeError
+from .ops import Op
+from .value import Value, lift, tape
+
+PICK = Op("pick", "pick", 1, lambda x: x, lambda out, x: (1.0,))
+
+
+class Index:
+    """Stands for one integer of every example.
+
+    Attributes:
+        example: the integer of the example that is recorded.
+        number: which of the program's integers it is.
+    """
+
+    __slots__ = ("example", "number")
+
+    def __init__(self, example: int, number: int) -> None:
+        self.example = example
+        self.number = number
+
+    def of(self, rows: Sequence[Any]) -> Any:
+        """Return the row of each example: a Value, or a list of them if the rows are lists."""
+        if not 0 <= self.example < len(rows):
+            raise ShapeError(f"the integer {self.example} of the example is outside 0 to {len(rows) - 1}")
+        if not isinstance(rows[0], Sequence):
+            return self._one(rows, None)
+        return [self._one(rows, column) for column in range(len(rows[0]))]
+
+    def _one(self, rows: Sequence[Any], column: int | None) -> Value:
+        row = rows[self.example]
+        node = Value._apply(PICK, (lift(row if column is None else row[column]),))
+        listener = tape()
+        if listener is not None:
+            listener.picked(node, rows, column, self.number)
+        return node
+
+    def _refuse(self, *_: object) -> NoReturn:
+        listener = tape()
+        if listener is not None:
+            listener.looked("an integer input as a plain number")
+        raise RecordingError("an integer input of a recording was used after it; it can only pick while recorded")
+
+    __index__ = __int__ = __float__ = __bool__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __floordiv__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse  # type: ignore[assignment]
+    __hash__ = object.__hash__

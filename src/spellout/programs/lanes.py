@@ -1,0 +1,227 @@
+"""Lanes: a program bound to memory, so that it runs over many examples.
+
+Lanes are cut into chunks, chunks into blocks. A block is small enough for its registers to stay in the cache. Every
+chunk adds to a gradient of its own, and these are added up in their order: the cuts depend on the program and the
+number of examples only, so results are the same for any number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import NotFiniteError, ShapeError
+from .kernels import FINISH, PREPARE, RUN, execute
+from .layers import PAD
+from .lowering import Lowered, lower
+from .program import Program
+
+_CACHE = 1 << 19
+"""Bytes that a block's registers and gradients should fit in: half of a usual second-level cache."""
+_WORTH_A_CHUNK = 1 << 21
+"""Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
+_MOST_CHUNKS = 8
+_MOST_LANES = 256
+
+
+def threads_available() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Lanes:
+    """A program, its memory, and its shared numbers.
+
+    Args:
+        program: what to run.
+        dtype: float64 or float32.
+        threads: how many to use at most; all that this process may use if None. Results do not depend on it.
+    """
+
+    def __init__(self, program: Program, dtype: Any = np.float64, threads: int | None = None) -> None:
+        self.program = program
+        self.dtype = np.dtype(dtype)
+        self.threads = threads or threads_available()
+        self.lowered: Lowered = lower(program)
+        lowered = self.lowered
+        self.shared = np.zeros(lowered.slots + len(lowered.pack), self.dtype)
+        for slot, number in lowered.constants:
+            self.shared[slot] = number
+        self._floats = sum([a.size for a in program.arguments if a.kind == "float"])
+        self._integers = sum([a.size for a in program.arguments if a.kind == "integer"])
+        self._bounds = self._index_bounds()
+        room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
+        self.block = max(PAD, min(_MOST_LANES, room // PAD * PAD))
+        self._memory: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._tapes = (
+            lowered.shared.code,
+            lowered.shared.pool,
+            lowered.lanes.code,
+            lowered.lanes.pool,
+            lowered.pack,
+            lowered.maps,
+        )
+        self._gradients = np.zeros((1, len(self.shared)), self.dtype)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The parameters' numbers, (P,): a view, to be changed in place."""
+        return self.shared[: len(self.program.parameters)]
+
+    def read_values(self) -> None:
+        """Take the parameters' numbers from the Values."""
+        self.weights[:] = [value._data for value in self.program.parameters]
+
+    def write_values(self) -> None:
+        """Give the parameters' numbers back to the Values, for drawing and explaining."""
+        for value, number in zip(self.program.parameters, self.weights.tolist(), strict=True):
+            value.data = number
+
+    # Whole calls, as Program offers them.
+
+    def run(self, *examples: Any) -> np.ndarray:
+        """Results (N, *shape) with the Values' numbers of now."""
+        self.read_values()
+        floats, integers = self.arrange(*examples)
+        results = self.forward(floats, integers)
+        if not np.isfinite(results).all():
+            self._explain(floats, integers, results)
+        return results.T.astype(np.float64).reshape(-1, *self.program.shape)
+
+    def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
+        """The mean result and its gradient (P,) with the Values' numbers of now."""
+        if self.program.shape:
+            raise ShapeError(f"a gradient is of one number; this program returns an array of {self.program.shape}")
+        self.read_values()
+        floats, integers = self.arrange(*examples)
+        lanes = floats.shape[1] or integers.shape[1]
+        results, gradient = self.backward(floats, integers, 1.0 / lanes)
+        mean = float(results.mean(dtype=np.float64))
+        if not math.isfinite(mean) or not np.isfinite(gradient).all():
+            self._explain(floats, integers, results, gradient)
+        return mean, gradient.astype(np.float64)
+
+    # The parts, for training: arrays in, views of memory out.
+
+    def arrange(self, *examples: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Floats (inputs, N) and integers (inputs, N) from one array per argument.
+
+        Raises:
+            ShapeError: a shape differs from what was recorded, or an integer is outside the rows it picks from.
+        """
+        arguments = self.program.arguments
+        if len(examples) != len(arguments):
+            raise ShapeError(f"this program takes {len(arguments)} arguments, got {len(examples)}")
+        parts: dict[str, list[np.ndarray]] = {"float": [], "integer": []}
+        lanes = -1
+        for i, (argument, example) in enumerate(zip(arguments, examples, strict=True)):
+            array = np.asarray(example)
+            if array.ndim == 0 or array.shape[1:] != argument.shape:
+                wanted = ", ".join(["N", *map(str, argument.shape)])
+                raise ShapeError(f"argument {i + 1} is an array of shape ({wanted}), got {array.shape}")
+            if lanes not in (-1, len(array)):
+                raise ShapeError(f"argument {i + 1} holds {len(array)} examples, those before hold {lanes}")
+            lanes = len(array)
+            if argument.kind == "integer" and array.dtype.kind not in "iu":
+                raise ShapeError(f"argument {i + 1} holds integers that pick rows, got {array.dtype}")
+            parts[argument.kind].append(array.reshape(lanes, -1).T)
+        if lanes == 0:
+            raise ShapeError("a program needs at least one example, got none")
+        floats = np.concatenate(parts["float"]) if parts["float"] else np.zeros((0, lanes))
+        integers = np.concatenate(parts["integer"]) if parts["integer"] else np.zeros((0, lanes), np.int64)
+        integers = np.ascontiguousarray(integers, np.int64)
+        for number, (row, bound) in enumerate(zip(integers, self._bounds, strict=True)):
+            if row.min() < 0 or row.max() >= bound:
+                raise ShapeError(f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}")
+        return np.ascontiguousarray(floats, self.dtype), integers
+
+    def forward(self, floats: np.ndarray, integers: np.ndarray) -> np.ndarray:
+        """Results (outputs, N) with `weights` as they are."""
+        return self._go(floats, integers, 0.0, self._gradients)
+
+    def backward(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> tuple[np.ndarray, np.ndarray]:
+        """Results (outputs, N), and the gradient (P,) of their sum times `seed`: a view, until the next call."""
+        chunks = self._chunks(max(floats.shape[1], integers.shape[1]))
+        if len(self._gradients) != chunks:
+            self._gradients = np.zeros((chunks, len(self.shared)), self.dtype)
+        else:
+            self._gradients[:] = 0
+        results = self._go(floats, integers, seed, self._gradients)
+        return results, self._gradients[0, : len(self.program.parameters)]
+
+    def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float, gradients: np.ndarray) -> np.ndarray:
+        lanes = max(floats.shape[1], integers.shape[1])
+        chunks = self._chunks(lanes)
+        size = -(-lanes // chunks) if chunks == 1 else -(-lanes // chunks // self.block) * self.block
+        while len(self._memory) < chunks:
+            self._memory.append(self._allocate())
+        results = np.empty((len(self.program.outputs), lanes), self.dtype)
+
+        def work(phases: int, chunk: int) -> None:
+            first, last = chunk * size, min((chunk + 1) * size, lanes)
+            R, G, scratch = self._memory[chunk]
+            execute(
+                phases,
+                self._tapes,
+                self.lowered.slots,
+                self.shared,
+                gradients,
+                R,
+                G,
+                floats,
+                integers,
+                results,
+                first,
+                last,
+                chunk,
+                scratch,
+                seed,
+            )
+
+        finish = FINISH if seed else 0
+        if chunks == 1:
+            work(PREPARE | RUN | finish, 0)
+            return results
+        work(PREPARE, 0)
+        if self.threads == 1:
+            for chunk in range(chunks):
+                work(RUN, chunk)
+        else:
+            list(self._pool.map(work, [RUN] * chunks, range(chunks)))
+        work(finish, 0)
+        return results
+
+    def _chunks(self, lanes: int) -> int:
+        worth = self.lowered.registers * lanes // _WORTH_A_CHUNK
+        return max(1, min(_MOST_CHUNKS, worth, -(-lanes // self.block)))
+
+    def _allocate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        shape = (max(1, self.lowered.registers), self.block)
+        columns = [-(-groups * self.block // PAD) * PAD * rows for rows, groups in self.lowered.scratch]
+        return (
+            np.zeros(shape, self.dtype),
+            np.zeros(shape, self.dtype),
+            np.zeros((2, max([self.block, *columns])), self.dtype),
+        )
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.threads)
+
+    def _index_bounds(self) -> list[int]:
+        """For each integer of an example, from how many rows it picks at most."""
+        bounds = [np.iinfo(np.int64).max] * self._integers
+        for op, args, data, _ in self.program.instructions:
+            if op == "pick":
+                bounds[data[2]] = min(bounds[data[2]], len(self.program.tables[data[0]]))
+            elif op == "select":
+                bounds[data] = min(bounds[data], len(args))
+        return bounds
+
+    def _explain(self, *_: Any) -> None:
+        raise NotFiniteError("not finite")

@@ -1,0 +1,202 @@
+"""Program: a function of one example, written down. Immutable data with a printer and a verifier.
+
+A program is a list of instructions, each one number of one example: an operation of the table and the places of
+its arguments, which stand before it. Parameters are shared by all examples, inputs differ. `record` makes it,
+`passes` rewrite it, `lowering` turns it into what the kernels read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ..autograd.ops import TABLE
+from ..autograd.value import Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .lanes import Lanes
+
+PARAMETER, CONSTANT, INPUT, PICK, SELECT, OWN = "parameter", "constant", "input", "pick", "select", "own"
+SOURCES = frozenset([PARAMETER, CONSTANT, INPUT])
+_SHOWN = 4
+"""So many terms of a long sum are printed."""
+
+
+class Instruction(NamedTuple):
+    """One number. `data` is what the operation needs besides its arguments:
+
+        parameter   which of the program's parameters
+        constant    the number
+        input       which of the example's floats
+        pick        (table, column, index): the entry of a table of parameters in the row of an integer input
+        select      index: the argument that an integer input chooses
+        own         the name of an operation of the user's; the arguments are the result, what it was computed
+                    from, and the partial derivative by each of these
+
+    `line` is the line of the user's that made it, as `file:number`.
+    """
+
+    op: str
+    args: tuple[int, ...] = ()
+    data: Any = None
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of the recorded function: floats or integers, in a shape; the first is the `start`-th."""
+
+    kind: Literal["float", "integer"]
+    shape: tuple[int, ...]
+    start: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """A recorded function. Call it with arrays that have one example per row.
+
+    Attributes:
+        instructions: see `Instruction`; the arguments of each stand before it.
+        outputs: the places of the results.
+        shape: of the results of one example; () for a single number.
+        arguments: what the function takes.
+        parameters: the Values that are shared by all examples; gradients come in this order.
+        tables: each a tuple of rows, each a tuple of numbers of parameters.
+    """
+
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[int, ...]
+    shape: tuple[int, ...]
+    arguments: tuple[Argument, ...]
+    parameters: tuple[Value, ...]
+    tables: tuple[tuple[tuple[int, ...], ...], ...]
+
+    def __call__(self, *examples: Any) -> np.ndarray:
+        """Results (N, *shape), float64, of N examples.
+
+        Args:
+            examples: one array per argument of the function, each with N rows.
+
+        Raises:
+            ShapeError: an array does not fit what was recorded.
+            NotFiniteError: a result is nan or infinite; the message names the first instruction that made it so.
+        """
+        return self._lanes.run(*examples)
+
+    def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
+        """The mean result of N examples, and its gradient for every parameter, (P,) float64.
+
+        Raises:
+            ShapeError: the program has several results, or an array does not fit.
+            NotFiniteError: the result or a derivative is nan or infinite.
+        """
+        return self._lanes.gradient(*examples)
+
+    @cached_property
+    def _lanes(self) -> Lanes:
+        from .lanes import Lanes
+
+        return Lanes(self)
+
+    @property
+    def computed(self) -> int:
+        """How many instructions compute something: all but parameters, constants and inputs."""
+        return sum([instruction.op not in SOURCES for instruction in self.instructions])
+
+    def __str__(self) -> str:
+        floats = sum([a.size for a in self.arguments if a.kind == "float"])
+        integers = sum([a.size for a in self.arguments if a.kind == "integer"])
+        ops = Counter([i.op for i in self.instructions if i.op not in SOURCES])
+        title = (
+            f"program: {floats} floats and {integers} integers per example, {len(self.parameters)} parameters, "
+            f"{self.computed} instructions ({', '.join([f'{count} {op}' for op, count in ops.most_common()])})"
+        )
+        names = self._names()
+        lines = [
+            f"{names[place]:>6} = {self._formula(instruction, names)}"
+            for place, instruction in enumerate(self.instructions)
+            if instruction.op not in SOURCES
+        ]
+        return "\n".join([title, *lines, f"return {', '.join([names[place] for place in self.outputs])}"])
+
+    def _names(self) -> list[str]:
+        names, registers = [], 0
+        for op, _, data, _ in self.instructions:
+            if op == PARAMETER:
+                names.append(self.parameters[data].label or f"p{data}")
+            elif op == CONSTANT:
+                names.append(f"{data:g}")
+            elif op == INPUT:
+                names.append(f"x{data}")
+            else:
+                names.append(f"r{registers}")
+                registers += 1
+        return names
+
+    @staticmethod
+    def _formula(instruction: Instruction, names: list[str]) -> str:
+        op, args, data, _ = instruction
+        if op == PICK:
+            table, column, index = data
+            return f"table{table}[i{index}][{column}]"
+        shown = [names[place] for place in args]
+        if op == SELECT:
+            return f"[{_cut(shown, ', ')}][i{data}]"
+        if op == "dot":
+            half = len(shown) // 2
+            terms = [f"{a}·{b}" for a, b in zip(shown[:half], shown[half : 2 * half], strict=True)]
+            return _cut(terms + shown[2 * half :], " + ")
+        if op == OWN:
+            return f"{data}({', '.join(shown[1 : 1 + len(shown) // 2])})"
+        symbol = TABLE[op].symbol
+        if len(shown) == 2 and not symbol.isalnum():
+            return f"{shown[0]} {symbol} {shown[1]}"
+        return f"{op}({_cut(shown, ', ')})"
+
+
+def _cut(terms: list[str], between: str) -> str:
+    if len(terms) <= _SHOWN + 2:
+        return between.join(terms)
+    return between.join([*terms[:_SHOWN], f"… {len(terms) - _SHOWN} more"])
+
+
+def verify(program: Program) -> Program:
+    """Return the program if it keeps every promise of its kind; AssertionError names the first that is broken."""
+    floats = sum([a.size for a in program.arguments if a.kind == "float"])
+    integers = sum([a.size for a in program.arguments if a.kind == "integer"])
+    for place, instruction in enumerate(program.instructions):
+        op, args, data, _ = instruction
+        for arg in args:
+            if not 0 <= arg < place:
+                raise AssertionError(f"{place}: {op} uses {arg}, which does not stand before it")
+        if op == PARAMETER:
+            good = not args and 0 <= data < len(program.parameters)
+        elif op == CONSTANT:
+            good = not args and type(data) is float
+        elif op == INPUT:
+            good = not args and 0 <= data < floats
+        elif op == PICK:
+            table, column, index = data
+            good = not args and 0 <= column < len(program.tables[table][0]) and 0 <= index < integers
+        elif op == SELECT:
+            good = len(args) > 0 and 0 <= data < integers
+        elif op == OWN:
+            good = len(args) % 2 == 1 and type(data) is str
+        else:
+            arity = TABLE[op].arity if op in TABLE else -1
+            good = data is None and (len(args) > 0 if arity is None else len(args) == arity)
+        if not good:
+            raise AssertionError(f"{place}: {instruction} is no instruction")
+    for output in program.outputs:
+        if not 0 <= output < len(program.instructions):
+            raise AssertionError(f"the output {output} is no instruction's place")
+    for table in program.tables:
+        for row in table:
+            if len(row) != len(table[0]) or not all(0 <= p < len(program.parameters) for p in row):
+                raise AssertionError("a table's row is not made of parameters, or of another length")
+    return program

@@ -1,0 +1,249 @@
+"""record: run a function of one example once, on Values, and write down what it does.
+
+What depends on the example's numbers other than through Values would be frozen into the program. So while a
+function is recorded, looking at the number inside a Value (a branch, `float`, `.data`) is an error that names the
+line and the remedy. What Python itself decides (lengths of lists, random numbers) is frozen: see the tests in
+`tests/programs/test_footguns.py`, which are the list.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NoReturn
+
+from ..autograd.index import PICK as PICKED
+from ..autograd.index import Index
+from ..autograd.ops import BUILT_IN
+from ..autograd.value import CONSTANT as CONSTANT_LEAF
+from ..autograd.value import Value, lift, taped
+from ..errors import RecordingError, ShapeError
+from .passes import PASSES, Pass
+from .program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Argument, Instruction, Program, verify
+
+_PACKAGE = Path(__file__).parent.parent
+_OURS = tuple([str(_PACKAGE / room) for room in ("autograd", "nn", "programs")])
+
+
+def record(
+    function: Callable[..., Any],
+    *example: Any,
+    parameters: Iterable[Value] | None = None,
+    passes: Sequence[Pass] = PASSES,
+) -> Program:
+    """Record a function of one example as a program that runs over many.
+
+    Args:
+        function: takes what `example` holds and returns a Value, or lists of Values in a rectangle.
+        example: numbers, or lists of numbers of any depth. Floats become inputs; integers become inputs that
+            pick rows (`pick`, `Embedding`, `cross_entropy`). Their numbers only matter in that the function must
+            be able to run on them.
+        parameters: the Values to differentiate by, in this order; other Values are frozen at their numbers of
+            now. Without it, all Values that were made before the recording, in order of use.
+        passes: rewrites, each a function from Program to Program; every result is verified.
+
+    Raises:
+        RecordingError: the function looks at the number inside a Value, uses an integer other than to pick, or
+            returns something that is not made of Values.
+
+    Example: the loss of micrograd's demo, for one point and then for all of them.
+
+        program = record(lambda x, y: (1 - y * model(x)).relu(), [0.0, 0.0], 0.0)
+        loss, gradients = program.gradient(X, y)
+    """
+    recorder = _Recorder(None if parameters is None else list(parameters))
+    arguments = [recorder.argument(argument) for argument in example]
+    recorder.first = Value(0.0)._serial
+    with taped(recorder):
+        result = function(*arguments)
+    results, shape = _flatten(result)
+    outputs = tuple([recorder.place(value) for value in results])
+    program = verify(recorder.program(outputs, shape))
+    for rewrite in passes:
+        program = verify(rewrite(program))
+    return program
+
+
+class _Recorder:
+    """Hears of every node that is made, and writes it down as an instruction."""
+
+    def __init__(self, parameters: list[Value] | None) -> None:
+        self.open = parameters is None
+        self.parameters: dict[Value, int] = {value: i for i, value in enumerate(parameters or [])}
+        self.instructions: list[Instruction] = []
+        self.places: dict[Value, int] = {}
+        self.arguments: list[Argument] = []
+        self.counts = {"float": 0, "integer": 0}
+        self.tables: dict[int, int | None] = {}
+        self.rows: list[tuple[tuple[int, ...], ...]] = []
+        self.alive: list[Any] = []  # tables are known by identity, so none may be freed meanwhile
+        self.first = 0.0
+        self.internal: dict[CodeType, bool] = {}
+
+    # Before the recording: what the function is given.
+
+    def argument(self, example: Any) -> Any:
+        """What stands for one argument of the function while it is recorded."""
+        if hasattr(example, "tolist"):
+            example = example.tolist()
+        leaves: list[Any] = []
+        shape = _shape(example, leaves)
+        if not leaves or any(isinstance(leaf, bool) for leaf in leaves):
+            raise RecordingError(f"an example is made of floats or integers, got {example!r}")
+        kind = "integer" if all(isinstance(leaf, Integral) for leaf in leaves) else "float"
+        start = self.counts[kind]
+        self.counts[kind] += len(leaves)
+        self.arguments.append(Argument(kind, shape, start, len(leaves)))  # type: ignore[arg-type]
+        numbers = iter(range(start, start + len(leaves)))
+        return self._symbols(example, kind, numbers)
+
+    def _symbols(self, example: Any, kind: str, numbers: Any) -> Any:
+        if isinstance(example, list | tuple):
+            return [self._symbols(item, kind, numbers) for item in example]
+        if kind == "integer":
+            return Index(example, next(numbers))
+        value = Value(example)
+        self.places[value] = self._write(INPUT, (), next(numbers))
+        return value
+
+    # During the recording.
+
+    def made(self, node: Value) -> None:
+        """Write down a node that an operation made; constants are written when they are used."""
+        if node.op is CONSTANT_LEAF:
+            return
+        args = tuple([self.place(parent) for parent in node.parents])
+        if node.op is PICKED:  # `picked` follows and says from what
+            self.places[node] = args[0]
+        elif node.op.name in BUILT_IN:
+            self.places[node] = self._write(node.op.name, args, None, self.line())
+        else:
+            self.places[node] = self._own(node, args)
+
+    def picked(self, node: Value, rows: Sequence[Any], column: int | None, index: int) -> None:
+        """See `Tape`. A table of parameters stays a table; anything else becomes a choice among values."""
+        if id(rows) not in self.tables:
+            self.tables[id(rows)] = self._table(rows)
+            self.alive.append(rows)
+        table = self.tables[id(rows)]
+        if table is not None:
+            self.places[node] = self._write(PICK, (), (table, column or 0, index), self.line())
+            return
+        candidates = [row if column is None else row[column] for row in rows]
+        args = tuple([self.place(lift(candidate)) for candidate in candidates])
+        self.places[node] = self._write(SELECT, args, index, self.line())
+
+    def looked(self, how: str) -> NoReturn:
+        """See `Tape`."""
+        raise RecordingError(
+            f"{self.line() or 'the recorded function'} uses {how}, which the recording would freeze at what it is "
+            "for this one example; choose with where(x, a, b), maximum, minimum or pick instead, or declare with "
+            "freeze(value) that it is meant to be decided once"
+        )
+
+    def place(self, value: Value) -> int:
+        """Where a Value stands in the program; a leaf is written down when it is first used."""
+        if value not in self.places:
+            self.places[value] = self._leaf(value)
+        return self.places[value]
+
+    def _leaf(self, value: Value) -> int:
+        if value.parents:
+            raise RecordingError(
+                f"{self.line() or 'the recorded function'} uses a Value that was computed before the recording "
+                f"({value.op.symbol!r}, {value._data:g}); compute it inside the function"
+            )
+        made_inside = value.op is CONSTANT_LEAF or value._serial > self.first
+        if value not in self.parameters and self.open and not made_inside:
+            self.parameters[value] = len(self.parameters)
+        if value in self.parameters:
+            return self._write(PARAMETER, (), self.parameters[value])
+        return self._write(CONSTANT, (), value._data)
+
+    def _own(self, node: Value, args: tuple[int, ...]) -> int:
+        """An operation of the user's: its function and its derivative are recorded as they are."""
+        with taped(None):
+            inside = [lift(0.0) for _ in node.parents]
+        for stand_in, parent, place in zip(inside, node.parents, args, strict=True):
+            stand_in._data = parent._data
+            self.places[stand_in] = place
+        line = self.line()
+        try:
+            forward, derivative = node.op.written or (node.op.forward, node.op.partials)
+            result, partials = forward(*inside), derivative(*inside)
+        except (TypeError, AttributeError) as error:
+            if isinstance(error, RecordingError):
+                raise
+            raise RecordingError(
+                f"operation {node.op.name} cannot be recorded, its functions do not take Values ({error}); write "
+                "them with operators and spellout's functions instead of math's"
+            ) from None
+        partials = partials if isinstance(partials, tuple) else (partials,)
+        places = [self.place(lift(0.0 if partial is None else partial)) for partial in partials]
+        return self._write(OWN, (self.place(lift(result)), *args, *places), node.op.name, line)
+
+    def _table(self, rows: Sequence[Any]) -> int | None:
+        """The number of a table whose entries are all parameters; None if it is not one."""
+        entries = [[row] if isinstance(row, Value) else row for row in rows]
+        for row in entries:
+            for value in row:
+                if not isinstance(value, Value) or value.parents or self.place(value) is None:
+                    return None
+                if self.instructions[self.places[value]].op != PARAMETER:
+                    return None
+        self.rows.append(tuple([tuple([self.parameters[value] for value in row]) for row in entries]))
+        return len(self.rows) - 1
+
+    def line(self) -> str:
+        """The innermost line that is not of the engine: `file:number`."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            code = frame.f_code
+            if code not in self.internal:
+                self.internal[code] = code.co_filename.startswith(_OURS)
+            if not self.internal[code]:
+                return f"{code.co_filename}:{frame.f_lineno}"
+            frame = frame.f_back
+        return ""
+
+    def _write(self, op: str, args: tuple[int, ...], data: Any = None, line: str = "") -> int:
+        self.instructions.append(Instruction(op, args, data, line))
+        return len(self.instructions) - 1
+
+    # After the recording.
+
+    def program(self, outputs: tuple[int, ...], shape: tuple[int, ...]) -> Program:
+        """What was written down."""
+        return Program(
+            tuple(self.instructions),
+            outputs,
+            shape,
+            tuple(self.arguments),
+            tuple(self.parameters),
+            tuple(self.rows),
+        )
+
+
+def _shape(example: Any, leaves: list[Any]) -> tuple[int, ...]:
+    """The shape of nested lists; their numbers are appended to `leaves`."""
+    if not isinstance(example, list | tuple):
+        leaves.append(example)
+        return ()
+    shapes = {_shape(item, leaves) for item in example}
+    if len(shapes) > 1:
+        raise ShapeError(f"the lists of an example must be of one length at each depth, got {sorted(shapes)}")
+    return (len(example), *shapes.pop()) if shapes else (0,)
+
+
+def _flatten(result: Any) -> tuple[list[Value], tuple[int, ...]]:
+    leaves: list[Any] = []
+    shape = _shape(result, leaves)
+    for leaf in leaves:
+        if not isinstance(leaf, Value):
+            raise RecordingError(
+                f"a recorded function returns a Value or lists of Values, got {leaf!r} ({type(leaf).__name__})"
+            )
+    return leaves, shape
