@@ -18,6 +18,7 @@ from . import steps, terminal
 from .data.config import DataConfig
 from .errors import RunError, SpelloutError, UsageError
 from .generation.config import SamplingConfig
+from .training.config import TrainingConfig
 from .version import __version__
 
 app = App(
@@ -45,6 +46,7 @@ Encoding = Annotated[str | None, Parameter(help="The encoding of FILE, if it is 
 Flag = Annotated[bool, Parameter(negative=())]
 Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
 Data = Annotated[DataConfig, Parameter(name="*")]
+Training = Annotated[TrainingConfig, Parameter(name="*")]
 Sampling = Annotated[SamplingConfig, Parameter(name="*")]
 
 
@@ -121,9 +123,11 @@ def train(
     /,
     *,
     out: Out,
-    model: str = "ngram",
+    model: str | None = None,
     order: int | None = None,
     data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
+    resume: Flag = False,
     stream: Flag = False,
     overwrite: Flag = False,
     encoding: Encoding = None,
@@ -136,9 +140,11 @@ def train(
     out
         The run folder to write.
     model
-        What to train: ngram, ngram:5, ngram:2:smoothing=add-k:k=1.
+        What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1.
     order
         The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
+    resume
+        Go on with the training in the run folder, with the settings it began with.
     stream
         Count n-grams in one pass over all lines, for files larger than memory.
     overwrite
@@ -146,18 +152,18 @@ def train(
     json
         The results as one JSON object.
     """
-    from .training.run import check_place, save_run
-
-    check_place(out, overwrite)
-    model = _with_order(model, order)
-    trained = (
-        steps.train_streaming(file, data, model, encoding)
-        if stream
-        else steps.train(steps.prepare(file, encoding, data), model)
-    )
-    save_run(trained.run, out, overwrite)
+    if resume and (stream or overwrite or order is not None):
+        raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
+    if resume:
+        run = steps.resume(file, out, model, data, training, encoding).run
+    elif stream:
+        run = steps.train_streaming(file, out, overwrite, data, _with_order(model or "ngram", order), encoding).run
+    else:
+        run = steps.train_into(
+            file, out, overwrite, data, _with_order(model or "ngram", order), training, encoding
+        ).run
     if json:
-        terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
+        terminal.print_json({"run": str(out), "parameters": run.model.parameters, **run.facts})
     else:
         terminal.note(f"kept in {out}; make lines with: spellout sample {out}")
 
@@ -269,6 +275,7 @@ def compare(
     models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
     on: Literal["dev", "test"] = "dev",
     data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
     encoding: Encoding = None,
     json: Json = False,
 ) -> None:
@@ -277,22 +284,21 @@ def compare(
     Parameters
     ----------
     models
-        Separated by commas.
+        Separated by commas; MODEL+ngram is a network that starts from an n-gram.
     on
         The lines that judge. Choose models on dev; look at test once.
     json
         One JSON object a model.
     """
-    from .models.table import parse_specification
-    from .training.comparison import compare as rows_of
+    from .training.prior import parse
 
     wanted = [name.strip() for name in models.split(",") if name.strip()]
     if not wanted:
         raise UsageError("--models: name at least one model, such as ngram:5")
     for name in wanted:
-        parse_specification(name)  # a typing error in the last one should not cost the first one's training
+        parse(name, training.prior)  # a typing error in the last one should not cost the first one's training
     prepared = steps.prepare(file, encoding, data)
-    rows = terminal.track(rows_of(prepared, wanted, on), len(wanted), "training", printing=json)
+    rows = steps.compare(prepared, wanted, on, training, json)
     if json:
         for row in rows:
             terminal.print_json(row.to_json())

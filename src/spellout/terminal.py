@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from .generation.scoring import Score, Step
     from .models.contract import Event
     from .training.comparison import Row
-    from .training.train import Trained
+    from .training.run import Trained
 
 T = TypeVar("T")
 PATIENCE = 1.0
 """Seconds before a progress bar appears."""
 LETTERS_SHOWN = 40
+WHOLE = 100.0
+"""The length of the progress bar of one training."""
 _SHADES = "·░▒▓█"
 
 
@@ -105,7 +107,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], le
 class Advance(Protocol):
     """Says that so much more is done, and what is being done now."""
 
-    def __call__(self, amount: int, label: str | None = None) -> None:
+    def __call__(self, amount: float, label: str | None = None) -> None:
         """Move on."""
         ...
 
@@ -119,7 +121,7 @@ def track(items: Iterable[T], total: int | None, label: str, printing: bool = Fa
 
 
 @contextmanager
-def progress(total: int | None, label: str, printing: bool = False) -> Iterator[Advance]:
+def progress(total: float | None, label: str, printing: bool = False) -> Iterator[Advance]:
     """Give a function to report progress to.
 
     On a terminal, what takes over a second shows a bar and the time left, or the time taken where the total is
@@ -195,11 +197,33 @@ def print_sample(row: dict[str, Any], as_json: bool) -> None:
         print_line(row["line"])
 
 
-def sentence(event: Event) -> str:
-    """What happens, in a few words for the progress line."""
-    if event["event"] == "order" and event["held_out_nats_per_token"]:
-        return f"training: order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
-    return "training"
+class Watch:
+    """Listens to trainings, one after the other, and moves a progress display on: each is `WHOLE` of it."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance, self._done, self._best = advance, 0.0, ""
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event of a training."""
+        label = "training"
+        if event["event"] == "order" and event["held_out_nats_per_token"]:
+            label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
+        elif event["event"] == "evaluation":
+            if event["best"]:
+                self._best = f", best dev {event['nats_per_char']:.4f}"
+            return
+        elif event["event"] == "step":
+            label += (
+                f": step {event['step']:,}, loss {event['nats_per_token']:.3f}{self._best}, lr {event['lr']:.2g}"
+            )
+        part = WHOLE * float(event.get("progress", self._done / WHOLE))
+        self._advance(max(0.0, part - self._done), label)
+        self._done = max(self._done, part)
+
+    def finish(self) -> None:
+        """One training is over, and another may begin."""
+        self._advance(WHOLE - self._done, "training")
+        self._done, self._best = 0.0, ""
 
 
 def print_training(trained: Trained) -> None:
@@ -211,7 +235,8 @@ def print_training(trained: Trained) -> None:
     note(f"{data['name']}: {data['lines']:,} lines{different}; split {split['name']}{parts}")
     order = f", order {model.settings()['order']}" if "order" in model.settings() else ""
     result = f"; dev: {_losses(trained.dev)}" if trained.dev else ""
-    note(f"{trained.run.family}{order}: {model.parameters:,} parameters in {trained.seconds:.2f} s{result}")
+    steps = f" and {trained.run.last.state.step:,} steps" if trained.run.last else ""
+    note(f"{trained.run.family}{order}: {model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}")
 
 
 def _losses(result: Evaluation | Row) -> str:
