@@ -6,6 +6,7 @@ Colour and progress appear only on a terminal; `NO_COLOR` turns colour off.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .generation.scoring import Score, Step
     from .models.contract import Event
     from .training.comparison import Row
+    from .training.lr_finder import LrCurve
     from .training.run import Trained
 
 T = TypeVar("T")
@@ -334,3 +336,44 @@ def print_comparison(rows: Sequence[Row]) -> None:
         ),
         left=["model", "split"],
     )
+
+
+def print_lr_curve(curve: LrCurve) -> None:
+    """The loss at rising learning rates, on stdout, and the suggestion.
+
+    On a terminal: a bar for each quarter of a decade, its length the smoothed loss above the lowest, cut where it is
+    too long. Piped: every step, tab-separated.
+    """
+    if not sys.stdout.isatty():
+        print_table(
+            ["lr", "loss", "smoothed"],
+            (
+                [f"{a:.4g}", f"{b:.4f}", f"{c:.4f}"]
+                for a, b, c in zip(curve.rates, curve.losses, curve.smoothed, strict=True)
+            ),
+        )
+    else:
+        _draw_lr_curve(curve)
+    if curve.suggestion is None:
+        note("no rate lowered the loss: try more --steps, another --batch or another model")
+    else:
+        note(f"try --lr {curve.suggestion:.2g}: a tenth of {10 * curve.suggestion:.2g}, where the loss was lowest")
+
+
+def _draw_lr_curve(curve: LrCurve) -> None:
+    console = stdout()
+    quarters = {round(4 * math.log10(rate)): loss for rate, loss in zip(curve.rates, curve.smoothed, strict=True)}
+    first, lowest = next(iter(quarters.values()), 0.0), min(quarters.values(), default=0.0)
+    highest = min(max(quarters.values(), default=0.0), first + (first - lowest) or math.inf)  # the fall fills half
+    room = max(1, console.width - 18)
+    here = round(4 * math.log10(curve.suggestion)) if curve.suggestion else None
+    for quarter, loss in quarters.items():
+        length = round(min(1.0, (loss - lowest) / (highest - lowest or 1.0)) * room)
+        style = "bold green" if quarter == here else "cyan"
+        console.print(
+            Text(f"{10 ** (quarter / 4):<8.2g}{loss:<7.4g}", style="bold" if quarter == here else "")
+            + Text("→ " if quarter == here else "  ", style=style)
+            + Text("█" * length, style=style)
+        )
+    if curve.diverged:
+        console.print(Text("then it exploded", style="dim"))

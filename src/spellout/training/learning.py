@@ -15,7 +15,7 @@ from .config import TrainingConfig
 from .log import Log
 from .loop import Loop
 from .prepared import Prepared, facts_of, losses
-from .prior import Asked, train_prior
+from .prior import Asked, learner_of
 from .resume import Unfinished
 from .run import Run, Trained
 
@@ -41,12 +41,8 @@ class Learning:
         self._prepared, self._specification, self._training = prepared, specification, training
         self._family, self._log, self._keep = asked.family, log, keep
         self._judged: dict[float, Evaluation] = {}
-        assert asked.family.learner is not None
-        prior = train_prior(
-            asked, prepared.stream, prepared.vocabulary.size, (lambda event: None) if going_on else log
-        )
-        size, seed = prepared.vocabulary.size, training.train_seed
-        self._learner = asked.family.learner(prepared.stream, size, asked.config, prior, seed)
+        tell = (lambda event: None) if going_on else log
+        self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training.train_seed, tell)
         best = self._restore(going_on) if going_on else None
         self._loop = Loop(
             self._learner,

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import UsageError
 from ..models.contract import Listener
-from ..models.ngram import NgramConfig, NgramModel
+from ..models.learner import Learner
+from ..models.ngram import NgramConfig
 from ..models.ngram_training import train_ngram
 from ..models.table import Family, parse_specification
 
@@ -47,6 +48,10 @@ def parse(specification: str, prior: str | None = None) -> Asked:
     return Asked(family, config, ngram)
 
 
-def train_prior(asked: Asked, stream: np.ndarray, vocabulary_size: int, tell: Listener) -> NgramModel | None:
-    """The n-gram to start from, trained on the same lines; None if none was asked for."""
-    return None if asked.prior is None else train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
+def learner_of(
+    asked: Asked, stream: np.ndarray, vocabulary_size: int, seed: int, tell: Listener = lambda event: None
+) -> Learner:
+    """A fresh learner, and first the n-gram it starts from, trained on the same lines."""
+    assert asked.family.learner is not None
+    prior = None if asked.prior is None else train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
+    return asked.family.learner(stream, vocabulary_size, asked.config, prior, seed)
