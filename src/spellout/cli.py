@@ -156,9 +156,8 @@ def train(
         trained = steps.train_streaming(file, out, overwrite, data, wanted, encoding)
     else:
         trained = steps.train_into(file, out, overwrite, data, wanted, training, encoding)
-    run = trained.run
     if json:
-        terminal.print_json({"run": str(out), "parameters": run.model.parameters, **run.facts})
+        terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
         terminal.note(f"kept in {out}; make lines with: spellout sample {out}")
 
@@ -282,8 +281,6 @@ def compare(
         Separated by commas; MODEL+ngram is a network that starts from an n-gram.
     on
         The lines that judge. Choose models on dev; look at test once.
-    json
-        One JSON object a model.
     """
     from .training.prior import parse
 

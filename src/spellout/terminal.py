@@ -341,8 +341,8 @@ def print_comparison(rows: Sequence[Row]) -> None:
 def print_lr_curve(curve: LrCurve) -> None:
     """The loss at rising learning rates, on stdout, and the suggestion.
 
-    On a terminal: a bar for each quarter of a decade, its length the smoothed loss above the lowest, cut where it is
-    too long. Piped: every step, tab-separated.
+    On a terminal: a bar for each quarter of a decade, as long as the smoothed loss is above the lowest, and cut
+    where that is too much. Piped: every step, tab-separated.
     """
     if not sys.stdout.isatty():
         print_table(
