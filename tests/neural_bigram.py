@@ -135,7 +135,9 @@ def install() -> None:
     MODELS["neural"] = NEURAL
     from spellout.training import loop
 
-    loop.SECONDS_BETWEEN_CHECKPOINTS = float(os.environ.get("CHECKPOINTS", "10"))
+    if "CHECKPOINTS" in os.environ:
+        loop.SECONDS_BETWEEN_CHECKPOINTS = float(os.environ["CHECKPOINTS"])
+        loop.CHECKPOINT_SHARE = np.inf
 
 
 if __name__ == "__main__":

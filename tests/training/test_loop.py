@@ -175,6 +175,22 @@ def test_a_loss_that_is_not_finite_stops_at_once(clock, bad):
     assert (loop.state.stopped, loop.state.step, loop.best) == ("diverged", 10, 5)
 
 
+def test_checkpoints_come_every_ten_seconds_and_seldom_if_they_are_slow(clock):
+    def kept(seconds):
+        times = []
+
+        def checkpoint():
+            times.append(clock.now)
+            clock.now += seconds
+
+        Loop(Scripted(clock, 0.1), TrainingConfig(steps=1000), checkpoint=checkpoint).run()
+        return np.diff(times)
+
+    assert kept(0.0) == pytest.approx(10.0, abs=0.11)
+    assert len(kept(0.0)) >= 8
+    assert kept(1.0) == pytest.approx(20.0, abs=0.11)
+
+
 def test_the_training_loss_told_is_an_average_of_the_last_ones(clock):
     losses = [3.0, 1.0, 2.0, 5.0] * 50
     _, events = run(Scripted(clock, 0.2, losses), steps=200)
@@ -262,7 +278,7 @@ def test_a_training_that_explodes_is_one_sentence_and_loses_nothing(few, neural)
     with pytest.raises(TrainingError) as error:
         train(few, "neural:explode=30", training=TrainingConfig(steps=100, evaluate_every=10), keep=kept.append)
     said = str(error.value)
-    assert "the loss is not finite after 30 steps: the learning rate 0.1 is too high" in said
+    assert "the loss is not finite after 30 steps, most likely because the learning rate 0.1 is too high" in said
     assert "smaller --lr" in said
     (run,) = kept
     assert run.facts["results"]["stopped"] == "diverged"

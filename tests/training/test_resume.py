@@ -1,6 +1,7 @@
 """A training that was interrupted anywhere and resumed ends exactly like one that was not."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from spellout.errors import RunError, UsageError
 from spellout.models.table import MODELS
 from spellout.training import loop as loop_module
 from spellout.training import run as run_module
+from spellout.training.checkpoint import Checkpoint
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.resume import Unfinished
@@ -82,6 +84,9 @@ def assert_same_end(folder, whole):
         for key, array in arrays.items():
             assert np.array_equal(array, expected[key]), f"{name}: {key}"
     assert evaluations(folder) == evaluations(whole)
+    state, expected = (asdict(Checkpoint.read(path / "last.safetensors").state) for path in (folder, whole))
+    for name in state.keys() - {"seconds", "evaluated_at"}:  # all but what the clock says
+        assert state[name] == expected[name], name
     results, expected = (json.loads((path / "config.json").read_text())["results"] for path in (folder, whole))
     for name in ("dev", "steps", "best_step", "stopped"):
         assert results[name] == expected[name]
@@ -125,11 +130,12 @@ class Killed(BaseException):
     """As kill -9: nothing that comes after runs."""
 
 
-@pytest.mark.parametrize("crash", range(0, 26, 2))
+@pytest.mark.parametrize("crash", [*range(10), 130, 131, 132, 133])
 def test_killed_between_any_two_files_it_goes_on_from_a_consistent_moment(
     lines, whole, tmp_path, monkeypatch, crash
 ):
     monkeypatch.setattr(loop_module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(loop_module, "CHECKPOINT_SHARE", np.inf)  # after every step
     replace, calls = run_module.os.replace, iter(range(1000))
 
     def replace_or_die(*paths):
@@ -232,6 +238,15 @@ def test_another_learners_state_is_refused(lines, tmp_path):
     begin(lines, tmp_path / "two", after(20))
     with pytest.raises(RunError, match="files do not fit together"):
         go_on(other, tmp_path / "two")
+
+
+def test_a_training_of_a_newer_version_asks_for_an_upgrade(lines, tmp_path):
+    folder = tmp_path / "run"
+    begin(lines, folder, after(20))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"format": 2, "spellout": "9.0"}))
+    with pytest.raises(RunError, match=r"spellout 9\.0 in format 2.*upgrade"):
+        Unfinished.read(folder)
 
 
 def test_asking_for_something_else_is_refused(lines, tmp_path):

@@ -140,7 +140,7 @@ def test_a_loss_that_explodes_is_exit_code_1_and_keeps_the_best(command, names_f
     code, out, err = command("train", names_file, "-o", tmp_path / "run", *flags)
     assert (code, out) == (1, "")
     assert "kept in" in err
-    assert err.splitlines()[-1].startswith("spellout: the loss is not finite after 20 steps: the learning rate 0.1")
+    assert err.splitlines()[-1].startswith("spellout: the loss is not finite after 20 steps, most likely")
     assert command("sample", tmp_path / "run", "-n", 2)[0] == 0
     code, _, err = command("train", names_file, "-o", tmp_path / "run", "--resume")
     assert code == 1

@@ -75,7 +75,7 @@ class Learning:
         self._keep(run)
         if stopped == "diverged":
             raise TrainingError(
-                f"the loss is not finite after {state.step:,} steps: the learning rate "
+                f"the loss is not finite after {state.step:,} steps, most likely because the learning rate "
                 f"{self._training.lr or self._learner.lr:g} is too high; train again with a smaller --lr, or ask "
                 "`spellout lr-find` for one"
             )

@@ -27,6 +27,8 @@ SMOOTHING = 0.98
 """The weight of the past in the training loss that is shown."""
 SECONDS_BETWEEN_EVENTS = 0.1
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+CHECKPOINT_SHARE = 0.05
+"""The part of the time that checkpoints may take, if they take long."""
 
 
 @dataclass
@@ -82,7 +84,8 @@ class Loop:
         # The first evaluation and the first step of a process may compile something: the clock starts after them.
         self._clock: float | None = None
         self._cost: float | None = None
-        self._told = self._kept = perf_counter()
+        self._told = perf_counter()
+        self._keep_at = self._told + SECONDS_BETWEEN_CHECKPOINTS
 
     @property
     def best(self) -> LanguageModel:
@@ -99,9 +102,8 @@ class Loop:
             state.stopped = state.stopped or self._reason()
             if state.stopped:
                 break
-            if perf_counter() - self._kept >= SECONDS_BETWEEN_CHECKPOINTS:
-                self._checkpoint()
-                self._kept = perf_counter()
+            if perf_counter() >= self._keep_at:
+                self._keep()
             self._step()
         self._publish("stopped", reason=state.stopped, best_step=state.best_step, nats_per_char=state.best_loss)
         return state.stopped
@@ -137,6 +139,12 @@ class Loop:
         if gain:
             self._best, state.best_loss, state.best_step = model, loss, state.step
         self._publish("evaluation", nats_per_char=loss, best=gain)
+
+    def _keep(self) -> None:
+        start = perf_counter()
+        self._checkpoint()
+        took = perf_counter() - start
+        self._keep_at = start + max(SECONDS_BETWEEN_CHECKPOINTS, took / CHECKPOINT_SHARE)
 
     def _evaluation_is_due(self) -> bool:
         state = self.state

@@ -13,7 +13,7 @@ from ..errors import RunError, UsageError
 from ..models.contract import Event
 from .checkpoint import Checkpoint
 from .config import TrainingConfig
-from .run import CONFIG, LAST, LOG, read_json
+from .run import LAST, LOG, read_config
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Unfinished:
     def read(cls, path: str | Path) -> Unfinished:
         """Read it from a run folder. `RunError` if there is nothing to go on with."""
         path = Path(path)
-        config = read_json(path, CONFIG)
+        config = read_config(path)
         if not (path / LAST).exists():
             raise RunError(f"{path} holds no unfinished training: it has no {LAST}; choose another -o")
         checkpoint = Checkpoint.read(path / LAST)

@@ -40,7 +40,7 @@ from .checkpoint import Checkpoint
 from .loop import Reason
 
 FORMAT = 1
-CONFIG, VOCABULARY, WEIGHTS, LAST, LINES, LOG = (
+CONFIG, _VOCABULARY, _WEIGHTS, LAST, _LINES, LOG = (
     "config.json",
     "vocabulary.json",
     "best.safetensors",
@@ -91,9 +91,9 @@ def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
         raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
     try:
         temporary.chmod(0o755)
-        _write(temporary / VOCABULARY, _json(run.vocabulary.to_json(), indent=None))
+        _write(temporary / _VOCABULARY, _json(run.vocabulary.to_json(), indent=None))
         if run.lines is not None:
-            _write(temporary / LINES, "".join(line + "\n" for line in run.lines).encode())
+            _write(temporary / _LINES, "".join(line + "\n" for line in run.lines).encode())
         for name, content in _changing(run):
             _write(temporary / name, content)
         _put(temporary, path)
@@ -140,7 +140,7 @@ def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
         **run.facts,
     }
     yield LOG, b"".join(_json(event, indent=None) for event in run.events)
-    yield WEIGHTS, save(run.model.arrays())
+    yield _WEIGHTS, save(run.model.arrays())
     yield CONFIG, _json(config, indent=2)
     if run.last is not None:
         yield LAST, run.last.to_bytes()
@@ -149,7 +149,27 @@ def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
 def load_run(path: str | Path) -> Run:
     """Read a run folder. `RunError` says what is missing or damaged; nothing in the folder is executed."""
     path = Path(path)
-    config = read_json(path, CONFIG)
+    config = read_config(path)
+    try:
+        vocabulary = vocabulary_from_json(_read_json(path, _VOCABULARY))
+        arrays = load((path / _WEIGHTS).read_bytes())
+        model = MODELS[config["model"]].model.restore(config["settings"], arrays)
+        if model.vocabulary_size != vocabulary.size:
+            raise ValueError("the vocabulary and the weights differ in size")
+        int(config["usual_length"])
+        lines = (path / _LINES).read_text("utf-8").split("\n")[:-1] if (path / _LINES).exists() else None
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+        raise RunError(f"{path} is damaged: its files do not fit together ({error}); train again") from None
+    skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
+    facts = {key: value for key, value in config.items() if key not in skip}
+    return Run(config["model"], model, vocabulary, lines, facts)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read `config.json`. `RunError` if it is not there, damaged, or of a newer version."""
+    config = _read_json(path, CONFIG)
     written = config.get("format")
     if isinstance(written, int) and written > FORMAT:
         raise RunError(
@@ -158,21 +178,7 @@ def load_run(path: str | Path) -> Run:
         )
     if not isinstance(written, int) or config.get("model") not in MODELS:
         raise RunError(f"{path / CONFIG} is damaged or not of a run: it names no known model; train again")
-    try:
-        vocabulary = vocabulary_from_json(read_json(path, VOCABULARY))
-        arrays = load((path / WEIGHTS).read_bytes())
-        model = MODELS[config["model"]].model.restore(config["settings"], arrays)
-        if model.vocabulary_size != vocabulary.size:
-            raise ValueError("the vocabulary and the weights differ in size")
-        int(config["usual_length"])
-        lines = (path / LINES).read_text("utf-8").split("\n")[:-1] if (path / LINES).exists() else None
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
-        raise RunError(f"{path} is damaged: its files do not fit together ({error}); train again") from None
-    skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
-    facts = {key: value for key, value in config.items() if key not in skip}
-    return Run(config["model"], model, vocabulary, lines, facts)
+    return config
 
 
 def check_place(path: Path, overwrite: bool = False) -> None:
@@ -217,8 +223,7 @@ def _json(content: Any, indent: int | None) -> bytes:
     return (json.dumps(content, ensure_ascii=False, indent=indent) + "\n").encode()
 
 
-def read_json(path: Path, name: str) -> dict[str, Any]:
-    """Read one of the folder's JSON files. `RunError` if it is not there, or not one."""
+def _read_json(path: Path, name: str) -> dict[str, Any]:
     if not path.is_dir():
         raise RunError(f"{path}: no such run folder; make one with: spellout train FILE -o {path}")
     try:
