@@ -118,7 +118,14 @@ def test_a_budget_of_seconds_is_kept_and_evaluations_take_a_tenth_of_it(clock):
     assert evaluations(events)[-1]["step"] == learner.steps
 
 
-def test_the_first_step_of_a_process_may_compile_and_is_not_counted(clock):
+def test_the_first_step_and_evaluation_of_a_process_may_compile_and_are_not_counted(clock):
+    times = []
+
+    def judge(steps):
+        clock.now += 0.01 if times else 20.0
+        times.append(clock.now)
+        return -steps
+
     class Compiling(Scripted):
         def step(self, chosen, lr):
             if self.steps == 0:
@@ -126,9 +133,10 @@ def test_the_first_step_of_a_process_may_compile_and_is_not_counted(clock):
             return super().step(chosen, lr)
 
     learner = Compiling(clock, 0.01)
-    loop, _ = run(learner, seconds=5.0)
-    assert learner.steps == pytest.approx(501, abs=1)
-    assert loop.state.seconds == pytest.approx(5.0, abs=0.02)
+    loop, _ = run(learner, judge, seconds=5.0)
+    assert learner.steps == pytest.approx(480, abs=3)
+    assert loop.state.seconds == pytest.approx(5.0, abs=0.03)
+    assert len(times) == pytest.approx(21, abs=1)
 
 
 def test_with_both_budgets_the_first_to_end_ends_it(clock):
