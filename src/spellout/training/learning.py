@@ -24,7 +24,7 @@ LINES_JUDGING = 5000
 
 
 class Learning:
-    """Parts as `train` gives them."""
+    """One training; its arguments are those of `train`, understood."""
 
     def __init__(
         self,
