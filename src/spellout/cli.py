@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter, Token
+from cyclopts import App, CycloptsError, Parameter
 
 from . import steps, terminal
 from .data.config import DataConfig
 from .errors import RunError, SpelloutError, UsageError
 from .generation.config import SamplingConfig
+from .options import (
+    STDIN,
+    Count,
+    Data,
+    Encoding,
+    File,
+    Flag,
+    Json,
+    Out,
+    RunFolder,
+    Sampling,
+    Training,
+    check_count,
+    with_order,
+)
+from .training.config import TrainingConfig
 from .version import __version__
 
 app = App(
@@ -29,23 +43,6 @@ app = App(
     help_format="plaintext",  # markdown would cost 50 ms at every --help
     suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted
 )
-
-_STDIN = "\0standard input"  # a lone "-" would be taken for an option
-
-
-def _file(_: object, tokens: Sequence[Token]) -> str:
-    return "-" if tokens[0].value == _STDIN else tokens[0].value
-
-
-File = Annotated[str, Parameter(converter=_file, help="A text file with one thing per line; - is standard input.")]
-RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
-Count = Annotated[int, Parameter(alias="-n", help="How many lines.")]
-Out = Annotated[Path, Parameter(alias="-o")]
-Encoding = Annotated[str | None, Parameter(help="The encoding of FILE, if it is not UTF-8.")]
-Flag = Annotated[bool, Parameter(negative=())]
-Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
-Data = Annotated[DataConfig, Parameter(name="*")]
-Sampling = Annotated[SamplingConfig, Parameter(name="*")]
 
 
 @app.command
@@ -81,7 +78,7 @@ def make(
     """
     from .training.run import check_place, save_run
 
-    _check_count(count)
+    check_count(count)
     if out is not None:
         check_place(out)
     prepared = steps.prepare(file, encoding, data)
@@ -121,9 +118,11 @@ def train(
     /,
     *,
     out: Out,
-    model: str = "ngram",
+    model: str | None = None,
     order: int | None = None,
     data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
+    resume: Flag = False,
     stream: Flag = False,
     overwrite: Flag = False,
     encoding: Encoding = None,
@@ -136,9 +135,11 @@ def train(
     out
         The run folder to write.
     model
-        What to train: ngram, ngram:5, ngram:2:smoothing=add-k:k=1.
+        What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1.
     order
         The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
+    resume
+        Go on with the training in the run folder, with the settings it began with.
     stream
         Count n-grams in one pass over all lines, for files larger than memory.
     overwrite
@@ -146,16 +147,15 @@ def train(
     json
         The results as one JSON object.
     """
-    from .training.run import check_place, save_run
-
-    check_place(out, overwrite)
-    model = _with_order(model, order)
-    trained = (
-        steps.train_streaming(file, data, model, encoding)
-        if stream
-        else steps.train(steps.prepare(file, encoding, data), model)
-    )
-    save_run(trained.run, out, overwrite)
+    if resume and (stream or overwrite or order is not None):
+        raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
+    wanted = with_order(model or "ngram", order)
+    if resume:
+        trained = steps.resume(file, out, model, data, training, encoding)
+    elif stream:
+        trained = steps.train_streaming(file, out, overwrite, data, wanted, encoding)
+    else:
+        trained = steps.train_into(file, out, overwrite, data, wanted, training, encoding)
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
@@ -187,7 +187,7 @@ def sample(
     """
     from .training.run import load_run
 
-    _check_count(count)
+    check_count(count)
     loaded = load_run(run)
     if loaded.lines is None and (novel or nearest):
         raise RunError(
@@ -269,6 +269,7 @@ def compare(
     models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
     on: Literal["dev", "test"] = "dev",
     data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
     encoding: Encoding = None,
     json: Json = False,
 ) -> None:
@@ -277,27 +278,64 @@ def compare(
     Parameters
     ----------
     models
-        Separated by commas.
+        Separated by commas; MODEL+ngram is a network that starts from an n-gram.
     on
         The lines that judge. Choose models on dev; look at test once.
-    json
-        One JSON object a model.
     """
-    from .models.table import parse_specification
-    from .training.comparison import compare as rows_of
+    from .training.prior import parse
 
     wanted = [name.strip() for name in models.split(",") if name.strip()]
     if not wanted:
         raise UsageError("--models: name at least one model, such as ngram:5")
     for name in wanted:
-        parse_specification(name)  # a typing error in the last one should not cost the first one's training
+        parse(name, training.prior)  # a typing error in the last one should not cost the first one's training
     prepared = steps.prepare(file, encoding, data)
-    rows = terminal.track(rows_of(prepared, wanted, on), len(wanted), "training", printing=json)
+    rows = steps.compare(prepared, wanted, on, training, json)
     if json:
         for row in rows:
             terminal.print_json(row.to_json())
     else:
         terminal.print_comparison(list(rows))
+
+
+@app.command(name="lr-find")
+def lr_find(
+    file: File,
+    /,
+    *,
+    model: str,
+    prior: str | None = None,
+    tries: Annotated[int, Parameter(name="--steps")] = 200,
+    batch: int | None = None,
+    train_seed: int = 0,
+    data: Data = DataConfig(),
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Suggest a learning rate: try rising ones on a fresh model, and show how the loss on FILE answers.
+
+    Parameters
+    ----------
+    model
+        A model that learns in steps.
+    prior
+        Start from this n-gram, such as ngram or ngram:5.
+    tries
+        How many rates to try, from 0.00001 to 10.
+    batch
+        How many examples a step learns from; by default the model's own number.
+    train_seed
+        Other first weights, and another order of the examples.
+    """
+    from .training.lr_finder import find_lr_for
+
+    prepared = steps.prepare(file, encoding, data)
+    with terminal.progress(tries, "trying rates") as advance:
+        curve = find_lr_for(prepared, model, prior, tries, batch, train_seed, advance)
+    if json:
+        terminal.print_json(curve.to_json())
+    else:
+        terminal.print_lr_curve(curve)
 
 
 @app.command
@@ -336,21 +374,6 @@ def draw(
     terminal.note(f"wrote {out}")
 
 
-def _with_order(model: str, order: int | None) -> str:
-    """`--model ngram --order 5` is `ngram:5`."""
-    if order is None:
-        return model
-    name, *rest = model.split(":")
-    if name != "ngram" or any("=" not in part or part.startswith("order=") for part in rest):
-        raise UsageError(f"--order {order} does not go with --model {model}; it sets the order of `ngram`")
-    return ":".join([name, str(order), *rest])
-
-
-def _check_count(count: int) -> None:
-    if count < 1:
-        raise UsageError(f"--count {count}: must be at least 1")
-
-
 def main() -> NoReturn:
     """Run one command line and leave with its exit code."""
     sys.exit(run_command(sys.argv[1:]))
@@ -358,12 +381,12 @@ def main() -> NoReturn:
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; every failure a user can cause becomes a sentence on stderr and an exit code."""
-    arguments = [_STDIN if argument == "-" else argument for argument in arguments]
+    arguments = [STDIN if argument == "-" else argument for argument in arguments]
     try:
         app(arguments or ["--help"], exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
-        terminal.complain(str(error).replace(_STDIN, "-"))
+        terminal.complain(str(error).replace(STDIN, "-"))
         return 2
     except SpelloutError as error:
         sys.stdout.flush()

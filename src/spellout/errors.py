@@ -3,6 +3,8 @@
     SpelloutError            exit code 1: the data or the run is wrong
     ├── DataError            a file, a line, a character
     ├── RunError             a run folder that cannot be read or written
+    ├── TrainingError        a loss that stops being finite
+    ├── TrainingInterrupted  exit code 130: stopped by Ctrl-C, and can go on
     ├── GenerationError      fewer lines than asked for
     ├── GraphError           a graph that cannot be differentiated, drawn or explained
     ├── ValueTypeError       something that is not a real number (also a TypeError)
@@ -33,6 +35,16 @@ class DataError(SpelloutError):
 
 class RunError(SpelloutError):
     """A run folder is missing, damaged, newer than this version, or in the way."""
+
+
+class TrainingError(SpelloutError):
+    """The loss of a training stopped being finite; the best weights before that are kept."""
+
+
+class TrainingInterrupted(SpelloutError):
+    """A training was stopped by Ctrl-C; the message says how to go on."""
+
+    exit_code = 130
 
 
 class GenerationError(SpelloutError):

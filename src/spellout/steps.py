@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shlex
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import terminal
-from .errors import GenerationError
+from .errors import GenerationError, TrainingError, TrainingInterrupted
+from .training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from .data.config import DataConfig
     from .data.lines import Lines
     from .generation.config import SamplingConfig
-    from .training.run import Run
-    from .training.train import Prepared, Trained
+    from .training.comparison import Row
+    from .training.prepared import Prepared
+    from .training.resume import Unfinished
+    from .training.run import Keeper, Run, Trained
 
 
 def read(file: str | None, encoding: str | None) -> Lines:
@@ -36,7 +44,7 @@ def _size(file: str) -> int | None:
 def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepared:
     """Lines split and encoded, ready for training; with a warning if there are few."""
     from .data.splits import FEW_LINES
-    from .training.train import Prepared
+    from .training.prepared import Prepared
 
     lines = read(file, encoding)
     with terminal.progress(None, "splitting and encoding"):
@@ -49,26 +57,142 @@ def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepare
     return prepared
 
 
-def train(prepared: Prepared, model: str) -> Trained:
+def train(
+    prepared: Prepared,
+    model: str,
+    training: TrainingConfig = TrainingConfig(),
+    keep: Callable[[Run], None] = lambda run: None,
+    interrupted: Callable[[], bool] = lambda: False,
+    going_on: Unfinished | None = None,
+) -> Trained:
     """Train one model on prepared lines, and say how good it is."""
+    from .training.prior import parse
     from .training.train import train as train_on
 
-    with terminal.progress(None, "training") as advance:
-        trained = train_on(prepared, model, tell=lambda event: advance(1, terminal.sentence(event)))
+    in_steps = parse(model, training.prior).family.learner is not None
+    with terminal.progress(terminal.WHOLE if in_steps else None, "training") as advance:
+        watch = terminal.Watch(advance)
+        trained = train_on(
+            prepared, model, watch, training=training, keep=keep, interrupted=interrupted, going_on=going_on
+        )
     terminal.print_training(trained)
     return trained
 
 
-def train_streaming(file: str, data: DataConfig, model: str, encoding: str | None) -> Trained:
-    """Train an n-gram in one pass over a file."""
+def train_into(
+    file: str,
+    out: Path,
+    overwrite: bool,
+    data: DataConfig,
+    model: str,
+    training: TrainingConfig,
+    encoding: str | None,
+) -> Trained:
+    """Train on a file, into a run folder."""
+    from .training.prior import parse
+    from .training.run import Keeper, check_place
+
+    check_place(out, overwrite)
+    parse(model, training.prior)  # a typing error should not cost the reading
+    keep = Keeper(out, overwrite)
+    return _keep_training(file, out, encoding, keep, prepare(file, encoding, data), model, training)
+
+
+def resume(
+    file: str,
+    out: Path,
+    model: str | None,
+    data: DataConfig,
+    training: TrainingConfig,
+    encoding: str | None,
+) -> Trained:
+    """Go on with the training that a run folder holds, as it began."""
+    from .training.resume import Unfinished
+    from .training.run import Keeper
+
+    going_on = Unfinished.read(out)
+    going_on.check(model, data, training)
+    prepared = prepare(file, encoding, going_on.data)
+    going_on.check_lines(prepared.lines)
+    keep = Keeper(out, there=True)
+    return _keep_training(file, out, encoding, keep, prepared, going_on.specification, going_on.training, going_on)
+
+
+def _keep_training(
+    file: str,
+    out: Path,
+    encoding: str | None,
+    keep: Keeper,
+    prepared: Prepared,
+    model: str,
+    training: TrainingConfig,
+    going_on: Unfinished | None = None,
+) -> Trained:
+    """Train into a folder. Ctrl-C keeps what was learned, and `TrainingInterrupted` says how to go on."""
+    from .training.prior import parse
+
+    if parse(model, training.prior).family.learner is None:
+        return train(prepared, model, keep=keep)
+    try:
+        with interruptible() as interrupted:
+            trained = train(prepared, model, training, keep, interrupted, going_on)
+    except TrainingError:
+        terminal.note(f"the best weights before that are kept in {out}")
+        raise
+    if trained.stopped == "interrupted":
+        options = ["--encoding", encoding] if encoding else []
+        again = shlex.join(["spellout", "train", file, "-o", str(out), *options, "--resume"])
+        raise TrainingInterrupted(f"interrupted, and kept in {out}; go on with: {again}")
+    return trained
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Give a function that says whether Ctrl-C was pressed; pressed again, it interrupts at once."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed.is_set
+        return
+
+    def press(number: int, frame: object) -> None:
+        pressed.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def train_streaming(
+    file: str, out: Path, overwrite: bool, data: DataConfig, model: str, encoding: str | None
+) -> Trained:
+    """Train an n-gram in one pass over a file, into a run folder."""
+    from .training.run import check_place, save_run
     from .training.streaming import check_streaming
     from .training.streaming import train_streaming as stream_on
 
+    check_place(out, overwrite)
     config = check_streaming(data, model)
     with terminal.progress(_size(file), "counting") as advance:
         trained = stream_on(file, config, encoding, advance)
     terminal.print_training(trained)
+    save_run(trained.run, out, overwrite)
     return trained
+
+
+def compare(
+    prepared: Prepared, models: Sequence[str], part: str, training: TrainingConfig, printing: bool
+) -> Iterator[Row]:
+    """Rows of a comparison, as they are ready; with `printing`, they go to stdout."""
+    from .training.comparison import compare as rows_of
+
+    with terminal.progress(terminal.WHOLE * len(models), "training", printing) as advance:
+        watch = terminal.Watch(advance)
+        for row in rows_of(prepared, models, part, training=training, tell=watch):
+            watch.finish()
+            yield row
 
 
 def print_samples(

@@ -6,6 +6,7 @@ Colour and progress appear only on a terminal; `NO_COLOR` turns colour off.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from .generation.scoring import Score, Step
     from .models.contract import Event
     from .training.comparison import Row
-    from .training.train import Trained
+    from .training.lr_finder import LrCurve
+    from .training.run import Trained
 
 T = TypeVar("T")
 PATIENCE = 1.0
 """Seconds before a progress bar appears."""
 LETTERS_SHOWN = 40
+WHOLE = 100.0
+"""The length of the progress bar of one training."""
 _SHADES = "·░▒▓█"
 
 
@@ -105,7 +109,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], le
 class Advance(Protocol):
     """Says that so much more is done, and what is being done now."""
 
-    def __call__(self, amount: int, label: str | None = None) -> None:
+    def __call__(self, amount: float, label: str | None = None) -> None:
         """Move on."""
         ...
 
@@ -119,7 +123,7 @@ def track(items: Iterable[T], total: int | None, label: str, printing: bool = Fa
 
 
 @contextmanager
-def progress(total: int | None, label: str, printing: bool = False) -> Iterator[Advance]:
+def progress(total: float | None, label: str, printing: bool = False) -> Iterator[Advance]:
     """Give a function to report progress to.
 
     On a terminal, what takes over a second shows a bar and the time left, or the time taken where the total is
@@ -195,11 +199,33 @@ def print_sample(row: dict[str, Any], as_json: bool) -> None:
         print_line(row["line"])
 
 
-def sentence(event: Event) -> str:
-    """What happens, in a few words for the progress line."""
-    if event["event"] == "order" and event["held_out_nats_per_token"]:
-        return f"training: order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
-    return "training"
+class Watch:
+    """Listens to trainings, one after the other, and moves a progress display on: each is `WHOLE` of it."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance, self._done, self._best = advance, 0.0, ""
+
+    def __call__(self, event: Event) -> None:
+        """Hear one event of a training."""
+        label = "training"
+        if event["event"] == "order" and event["held_out_nats_per_token"]:
+            label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
+        elif event["event"] == "evaluation":
+            if event["best"]:
+                self._best = f", best dev {event['nats_per_char']:.4f}"
+            return
+        elif event["event"] == "step":
+            label += (
+                f": step {event['step']:,}, loss {event['nats_per_token']:.3f}{self._best}, lr {event['lr']:.2g}"
+            )
+        part = WHOLE * float(event.get("progress", self._done / WHOLE))
+        self._advance(max(0.0, part - self._done), label)
+        self._done = max(self._done, part)
+
+    def finish(self) -> None:
+        """One training is over, and another may begin."""
+        self._advance(WHOLE - self._done, "training")
+        self._done, self._best = 0.0, ""
 
 
 def print_training(trained: Trained) -> None:
@@ -211,7 +237,8 @@ def print_training(trained: Trained) -> None:
     note(f"{data['name']}: {data['lines']:,} lines{different}; split {split['name']}{parts}")
     order = f", order {model.settings()['order']}" if "order" in model.settings() else ""
     result = f"; dev: {_losses(trained.dev)}" if trained.dev else ""
-    note(f"{trained.run.family}{order}: {model.parameters:,} parameters in {trained.seconds:.2f} s{result}")
+    steps = f" and {trained.run.last.state.step:,} steps" if trained.run.last else ""
+    note(f"{trained.run.family}{order}: {model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}")
 
 
 def _losses(result: Evaluation | Row) -> str:
@@ -309,3 +336,44 @@ def print_comparison(rows: Sequence[Row]) -> None:
         ),
         left=["model", "split"],
     )
+
+
+def print_lr_curve(curve: LrCurve) -> None:
+    """The loss at rising learning rates, on stdout, and the suggestion.
+
+    On a terminal: a bar for each quarter of a decade, as long as the smoothed loss is above the lowest, and cut
+    where that is too much. Piped: every step, tab-separated.
+    """
+    if not sys.stdout.isatty():
+        print_table(
+            ["lr", "loss", "smoothed"],
+            (
+                [f"{a:.4g}", f"{b:.4f}", f"{c:.4f}"]
+                for a, b, c in zip(curve.rates, curve.losses, curve.smoothed, strict=True)
+            ),
+        )
+    else:
+        _draw_lr_curve(curve)
+    if curve.suggestion is None:
+        note("no rate lowered the loss: try more --steps, another --batch or another model")
+    else:
+        note(f"try --lr {curve.suggestion:.2g}: a tenth of {10 * curve.suggestion:.2g}, where the loss was lowest")
+
+
+def _draw_lr_curve(curve: LrCurve) -> None:
+    console = stdout()
+    quarters = {round(4 * math.log10(rate)): loss for rate, loss in zip(curve.rates, curve.smoothed, strict=True)}
+    first, lowest = next(iter(quarters.values()), 0.0), min(quarters.values(), default=0.0)
+    highest = min(max(quarters.values(), default=0.0), first + (first - lowest) or math.inf)  # the fall fills half
+    room = max(1, console.width - 18)
+    here = round(4 * math.log10(curve.suggestion)) if curve.suggestion else None
+    for quarter, loss in quarters.items():
+        length = round(min(1.0, (loss - lowest) / (highest - lowest or 1.0)) * room)
+        style = "bold green" if quarter == here else "cyan"
+        console.print(
+            Text(f"{10 ** (quarter / 4):<8.2g}{loss:<7.4g}", style="bold" if quarter == here else "")
+            + Text("→ " if quarter == here else "  ", style=style)
+            + Text("█" * length, style=style)
+        )
+    if curve.diverged:
+        console.print(Text("then it exploded", style="dim"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from ..errors import ShapeError
 from . import ops
@@ -57,7 +57,7 @@ def log_softmax(xs: Iterable[object]) -> list[Value]:
     return [logit - log_total for logit in logits]
 
 
-def pick(rows: Sequence[Any], index: object) -> Any:
+def pick(rows: Sequence[Any], index: SupportsIndex | Index) -> Any:
     """Return `rows[index]`. In a recorded program the index may be an integer input: every example picks its own.
 
     Args:
@@ -69,7 +69,7 @@ def pick(rows: Sequence[Any], index: object) -> Any:
     """
     if isinstance(index, Index):
         return index.of(rows)
-    place = operator.index(index)  # type: ignore[call-overload]
+    place = operator.index(index)
     if not 0 <= place < len(rows):
         raise ShapeError(f"row {place} is outside 0 to {len(rows) - 1}")
     return rows[place]

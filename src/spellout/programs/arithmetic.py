@@ -1,9 +1,10 @@
 """exp and its relatives for the kernels, without branches, so that the compiler runs many at once (SIMD).
 
-exp(x) = 2**k · (1 + p) with k = round(x / ln 2), r = x - k · ln 2 and p = r + r²/2! + ... , the series of exp(r) - 1 on
-|r| <= 0.35. Keeping p apart from 1 makes expm1, and tanh made of it, exact near 0. Adding a large constant rounds, and
-leaves k in the low bits of the sum, from where it is shifted into the exponent (an old trick; see Schraudolph 1999, "A
-Fast, Compact Approximation of the Exponential Function"). float64 and float32 have their own constants.
+exp(x) = 2**k · (1 + p) with k = round(x / ln 2), r = x - k · ln 2 and p = r + r²/2! + ... , the series of exp(r) -
+1 on |r| <= 0.35. Keeping p apart from 1 makes expm1, and tanh made of it, exact near 0. Adding a large constant
+rounds, and leaves k in the low bits of the sum, from where it is shifted into the exponent (an old trick; see
+Schraudolph 1999, "A Fast, Compact Approximation of the Exponential Function"). float64 and float32 have their own
+constants.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LN2_HIGH = {64: 6.93147180369123816490e-01, 32: 0.693359375}  # few bits, so th
 
 
 @intrinsic
-def select(typing_context: Any, condition: Any, a: Any, b: Any) -> Any:
+def _select(typing_context: Any, condition: Any, a: Any, b: Any) -> Any:
     """`a if condition else b` in the type of b, both computed: an `if` would keep the compiler from SIMD."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -33,8 +34,11 @@ def select(typing_context: Any, condition: Any, a: Any, b: Any) -> Any:
     return b(types.boolean, b, b), generate
 
 
+select: Any = _select  # called with three arguments in compiled code; the first above is Numba's own
+
+
 @intrinsic
-def _power_of_two(typing_context: Any, shifted: Any) -> Any:
+def _power(typing_context: Any, shifted: Any) -> Any:
     """2**k, where `shifted` is k + 1.5 · 2**52 (or 2**23): k is in its low bits."""
     bits, mantissa, bias = (64, 52, 1023) if shifted == types.float64 else (32, 23, 127)
 
@@ -46,6 +50,9 @@ def _power_of_two(typing_context: Any, shifted: Any) -> Any:
         return builder.bitcast(scaled, arguments[0].type)
 
     return shifted(shifted), generate
+
+
+_power_of_two: Any = _power
 
 
 def _parts(x: Any) -> Any:

@@ -2,10 +2,11 @@
 
 The table's rows are Python functions of one number; these are for the compiler: no branches between lanes (`select`
 instead of `if`), so that it runs many lanes at once, and float32 stays float32. Where a row's partial is None, the
-gradient that arrives is masked. `tests/programs/test_kernels.py` compares every line with its row, at the edges too.
+gradient that arrives is masked. `tests/programs/test_kernels.py` compares every line with its row, at the edges
+too.
 
-A tape's instruction does the same operation for `count` registers; `pool[at:]` holds the registers of the results, then
-those of the first arguments, and so on.
+A tape's instruction does the same operation for `count` registers; `pool[at:]` holds the registers of the results,
+then those of the first arguments, and so on.
 """
 
 from __future__ import annotations
@@ -13,18 +14,68 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 from .arithmetic import HALF, ONE, ZERO, exp, expm1, select, sigmoid, softplus, tanh
 
 ELEMENTWISE = (
-    "add", "sub", "mul", "div", "neg", "pow", "maximum", "minimum", "abs",
-    "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "erf",
-    "sigmoid", "tanh", "relu", "leaky_relu", "elu", "silu", "gelu", "softplus", "where",
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "neg",
+    "pow",
+    "maximum",
+    "minimum",
+    "abs",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "erf",
+    "sigmoid",
+    "tanh",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "silu",
+    "gelu",
+    "softplus",
+    "where",
 )
-(ADD, SUB, MUL, DIV, NEG, POW, MAXIMUM, MINIMUM, ABS, EXP, EXPM1, LOG, LOG1P, SQRT, SIN, COS, TAN, ERF,
-    SIGMOID, TANH, RELU, LEAKY_RELU, ELU, SILU, GELU, SOFTPLUS, WHERE,) = range(len(ELEMENTWISE))
+(
+    ADD,
+    SUB,
+    MUL,
+    DIV,
+    NEG,
+    POW,
+    MAXIMUM,
+    MINIMUM,
+    ABS,
+    EXP,
+    EXPM1,
+    LOG,
+    LOG1P,
+    SQRT,
+    SIN,
+    COS,
+    TAN,
+    ERF,
+    SIGMOID,
+    TANH,
+    RELU,
+    LEAKY_RELU,
+    ELU,
+    SILU,
+    GELU,
+    SOFTPLUS,
+    WHERE,
+) = range(len(ELEMENTWISE))
 _ROOT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 _ERF_SLOPE = 2.0 / math.sqrt(math.pi)
@@ -121,17 +172,16 @@ def elementwise_forward(op: int, R: Any, pool: Any, at: int, count: int, arity: 
 
 
 @njit(nogil=True, error_model="numpy")
-def elementwise_backward(op: int, which: int, R: Any, G: Any, pool: Any, at: int, count: int, arity: int, lanes: int) -> None:
+def elementwise_backward(
+    op: int, which: int, R: Any, G: Any, pool: Any, at: int, count: int, arity: int, lanes: int
+) -> None:
     """Add to the gradient of argument `which` (0, 1, 2) what the results' gradients give."""
     for r in range(count):
         y, g, a = R[pool[at + r]], G[pool[at + r]], R[pool[at + count + r]]
         b = R[pool[at + min(2, arity) * count + r]]
         d = G[pool[at + (1 + which) * count + r]]
         code = op + which * len(ELEMENTWISE)
-        if code == ADD:
-            for l in range(lanes):
-                d[l] += g[l]
-        elif code == SUB:
+        if code in (ADD, SUB):
             for l in range(lanes):
                 d[l] += g[l]
         elif code == MUL:
@@ -202,7 +252,9 @@ def elementwise_backward(op: int, which: int, R: Any, G: Any, pool: Any, at: int
                 d[l] += g[l] * (sigmoid(a[l]) * (ONE + a[l] * (ONE - sigmoid(a[l]))))
         elif code == GELU:
             for l in range(lanes):
-                d[l] += g[l] * (HALF * (ONE + math.erf(a[l] * _ROOT_HALF)) + a[l] * (_DENSITY * exp(-HALF * (a[l] * a[l]))))
+                d[l] += g[l] * (
+                    HALF * (ONE + math.erf(a[l] * _ROOT_HALF)) + a[l] * (_DENSITY * exp(-HALF * (a[l] * a[l])))
+                )
         elif code == SOFTPLUS:
             for l in range(lanes):
                 d[l] += g[l] * sigmoid(a[l])

@@ -1,11 +1,11 @@
 """The compiled interpreter: runs a tape over blocks of lanes, forwards and backwards.
 
-A register is a row of lanes, one lane an example; every instruction is a loop over lanes, which the compiler turns into
-SIMD. It is compiled by Numba at first use and kept on disk; nothing here knows a particular program.
+A register is a row of lanes, one lane an example; every instruction is a loop over lanes, which the compiler turns
+into SIMD. It is compiled by Numba at first use and kept on disk; nothing here knows a particular program.
 
-Letters: R registers, G their gradients, both (registers, lanes); S what all lanes share (parameters, constants, what
-depends only on them, and copies of weights packed as matrices); D its gradient. `code` and `pool` are the tape, as
-`lowering.py` describes it.
+Letters: R registers, G their gradients, both (registers, lanes); S what all lanes share (parameters, constants,
+what depends only on them, and copies of weights packed as matrices); D its gradient. `code` and `pool` are the
+tape, as `lowering.py` describes it.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, integers: Any, scr
             layer_forward(line, pool, S, R, lanes, scratch)
         elif op == DOT:
             dots_forward(R, pool, at, count, lanes)
-        elif op == SUM or op == MEAN:
+        elif op in (SUM, MEAN):
             sums_forward(R, pool, at, count, lanes, op == MEAN)
         elif op == LOGSUMEXP:
             logsumexps_forward(R, pool, at, count, lanes, scratch[0])
@@ -257,7 +257,7 @@ def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, i
             continue  # nothing below learns
         elif op == DOT:
             dots_backward(R, G, pool, at, count, lanes)
-        elif op == SUM or op == MEAN:
+        elif op in (SUM, MEAN):
             sums_backward(G, pool, at, count, lanes, op == MEAN)
         elif op == LOGSUMEXP:
             logsumexps_backward(R, G, pool, at, count, lanes)

@@ -137,7 +137,9 @@ class Lanes:
         integers = np.ascontiguousarray(integers, np.int64)
         for number, (row, bound) in enumerate(zip(integers, self._bounds, strict=True)):
             if row.min() < 0 or row.max() >= bound:
-                raise ShapeError(f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}")
+                raise ShapeError(
+                    f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}"
+                )
         return np.ascontiguousarray(floats, self.dtype), integers
 
     def forward(self, floats: np.ndarray, integers: np.ndarray) -> np.ndarray:

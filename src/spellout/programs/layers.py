@@ -1,8 +1,8 @@
 """Layers: dots that share their inputs, as products of matrices in tiles of four by four.
 
-Most of a network's work is here. Four rows of results times four of inputs stay in SIMD registers while the lanes go by,
-so that a tile makes sixteen products of every eight numbers it reads. Weights come packed, as matrices padded with
-zeros to multiples of four. Letters as in `kernels.py`.
+Most of a network's work is here. Four rows of results times four of inputs stay in SIMD registers while the lanes
+go by, so that a tile makes sixteen products of every eight numbers it reads. Weights come packed, as matrices
+padded with zeros to multiples of four. Letters as in `kernels.py`.
 """
 
 from __future__ import annotations

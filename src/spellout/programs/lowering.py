@@ -1,9 +1,9 @@
 """From a program to tapes: arrays of integers that the kernels read.
 
-Three things happen. What does not depend on the example moves to a tape of its own, which runs once instead of once per
-lane. Instructions of the same kind that do not depend on each other become one wide instruction. And dots that share
-their inputs become a layer, a product of matrices; layers with the same weights on different inputs (the positions of a
-line) become one product with more columns.
+Three things happen. What does not depend on the example moves to a tape of its own, which runs once instead of once
+per lane. Instructions of the same kind that do not depend on each other become one wide instruction. And dots that
+share their inputs become a layer, a product of matrices; layers with the same weights on different inputs (the
+positions of a line) become one product with more columns.
 
 A tape is `code` (instructions, 6) and `pool`, where code holds
 
@@ -114,8 +114,8 @@ class _Lowering:
         """Which instructions differ between lanes, which learn, and where the shared ones are kept."""
         slots = len(self.program.parameters)
         for place, (op, args, data, _) in enumerate(self.instructions):
-            self.varies.append(op in (INPUT, "pick", "select") or any([self.varies[arg] for arg in args]))
-            self.learns.append(op in (PARAMETER, "pick") or any([self.learns[arg] for arg in args]))
+            self.varies.append(op in (INPUT, "pick", "select") or any(self.varies[arg] for arg in args))
+            self.learns.append(op in (PARAMETER, "pick") or any(self.learns[arg] for arg in args))
             if op == PARAMETER:
                 self.slot_of[place] = data
             elif not self.varies[place]:
@@ -129,7 +129,9 @@ class _Lowering:
 
     def done(self) -> Lowered:
         shared, lanes = _Writer(), _Writer()
-        computed = [place for place, (op, *_) in enumerate(self.instructions) if op not in (PARAMETER, CONSTANT, INPUT)]
+        computed = [
+            place for place, (op, *_) in enumerate(self.instructions) if op not in (PARAMETER, CONSTANT, INPUT)
+        ]
         self._write(shared, [place for place in computed if not self.varies[place]], self.slot_of)
         floats = self._input_registers()
         for place in computed:
@@ -268,7 +270,7 @@ class _Lowering:
             else:
                 content.append(count)
             content += operands
-        learns = any([self.learns[place] for place in members])
+        learns = any(self.learns[place] for place in members)
         writer.write(_CODES[op], len(members), content, int(learns))
 
     def _write_layers(self, writer: _Writer, members: list[int], affine: dict[int, Affine]) -> None:
@@ -301,7 +303,7 @@ class _Lowering:
         offset = self.packed[weights]
         inputs = [place for group in inputs_of_groups for place in group]
         results = [place for group in inputs_of_groups for place in by_inputs[group]]
-        learn = any([self.learns[place] for place in inputs])
+        learn = any(self.learns[place] for place in inputs)
         content = [offset + m4 * n4, int(learn)]
         content += self._operands(inputs, self.register_of) + [self.register_of[place] for place in results]
         writer.write(LAYER, m, content, offset, n, groups)

@@ -11,7 +11,10 @@ from ..data.lines import Lines
 from ..data.splits import FEW_LINES
 from ..errors import UsageError
 from ..generation.evaluation import evaluate, unique_and_novel
-from .train import Prepared, train
+from ..models.contract import Listener
+from .config import TrainingConfig
+from .prepared import Prepared
+from .train import train
 
 SAMPLES = 1000
 
@@ -41,13 +44,24 @@ class Row:
         return asdict(self)
 
 
-def compare(prepared: Prepared, specifications: Sequence[str], part: str = "dev", seed: int = 0) -> Iterator[Row]:
-    """Train each model on the training lines and judge it on `dev` or `test`; rows come as they are ready."""
+def compare(
+    prepared: Prepared,
+    specifications: Sequence[str],
+    part: str = "dev",
+    seed: int = 0,
+    *,
+    training: TrainingConfig = TrainingConfig(),
+    tell: Listener = lambda event: None,
+) -> Iterator[Row]:
+    """Train each model on the training lines and judge it on `dev` or `test`; rows come as they are ready.
+
+    `training` is for the models that learn in steps: each has the whole budget.
+    """
     lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
     if not lines:
         raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
     for specification in specifications:
-        trained = train(prepared, specification)
+        trained = train(prepared, specification, tell, training=training)
         model, vocabulary = trained.run.model, trained.run.vocabulary
         result = trained.dev if part == "dev" and trained.dev else evaluate(model, vocabulary, lines)
         unique, novel = unique_and_novel(model, vocabulary, prepared.split.train, SAMPLES, seed)

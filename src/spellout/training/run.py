@@ -2,12 +2,14 @@
 
     config.json        format and versions, model and settings, data fingerprint and split, results
     vocabulary.json    the tokens
-    best.safetensors   what the model has learned
+    best.safetensors   what the model has learned: the best weights
+    last.safetensors   where the training is, and all that going on needs (only of models that learn in steps)
     train.txt          the training lines, so that "new" and "nearest" can be answered (not after streaming)
     log.jsonl          what happened, one event a line
 
 Nothing in it can carry code. A run is written beside its place and renamed into it, so there is either the whole
-run or none of it.
+run or none of it. Later checkpoints replace single files, each whole and by rename: a run that is used needs only
+the best weights, one that goes on only the last, so they need not be of the same moment.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,15 +32,19 @@ from safetensors.numpy import load, save
 
 from ..data.vocabulary import Vocabulary, vocabulary_from_json
 from ..errors import RunError
+from ..generation.evaluation import Evaluation
 from ..models.contract import LanguageModel
 from ..models.table import MODELS
 from ..version import __version__
+from .checkpoint import Checkpoint
+from .loop import Reason
 
 FORMAT = 1
-_CONFIG, _VOCABULARY, _WEIGHTS, _LINES, _LOG = (
+CONFIG, _VOCABULARY, _WEIGHTS, LAST, _LINES, LOG = (
     "config.json",
     "vocabulary.json",
     "best.safetensors",
+    "last.safetensors",
     "train.txt",
     "log.jsonl",
 )
@@ -47,7 +53,8 @@ _CONFIG, _VOCABULARY, _WEIGHTS, _LINES, _LOG = (
 @dataclass(frozen=True)
 class Run:
     """A model with everything needed to use it. `facts` is the part of `config.json` that people read:
-    data, split, results. `lines` are the training lines, None if they were not kept."""
+    data, split, results. `lines` are the training lines, None if they were not kept. `last` is where a training
+    in steps is, None of other models and of a run that was read only to be used."""
 
     family: str
     model: LanguageModel
@@ -55,6 +62,7 @@ class Run:
     lines: Sequence[str] | None
     facts: dict[str, Any]
     events: Sequence[dict[str, Any]] = field(default_factory=list)
+    last: Checkpoint | None = None
 
     @property
     def usual_length(self) -> int:
@@ -62,10 +70,65 @@ class Run:
         return int(self.facts["usual_length"])
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A run, and what it took. `stopped` says what ended a training in steps, None for models that count."""
+
+    run: Run
+    seconds: float
+    dev: Evaluation | None
+    stopped: Reason | None = None
+
+
 def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
     """Write a run folder. `RunError` if something else is in the way; with `overwrite`, only another run is."""
     path = Path(path)
     check_place(path, overwrite)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
+    try:
+        temporary.chmod(0o755)
+        _write(temporary / _VOCABULARY, _json(run.vocabulary.to_json(), indent=None))
+        if run.lines is not None:
+            _write(temporary / _LINES, "".join(line + "\n" for line in run.lines).encode())
+        for name, content in _changing(run):
+            _write(temporary / name, content)
+        _put(temporary, path)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class Keeper:
+    """Keeps a run in a folder while it is trained: written whole the first time, brought up to date after that.
+
+    `there`: the folder already holds an earlier state of the same training.
+    """
+
+    def __init__(self, path: str | Path, overwrite: bool = False, there: bool = False) -> None:
+        self._path, self._overwrite, self._there = Path(path), overwrite, there
+
+    def __call__(self, run: Run) -> None:
+        """Write what has changed. `RunError` if that is not possible."""
+        if not self._there:
+            save_run(run, self._path, self._overwrite)
+            self._there = True
+            return
+        try:
+            for name, content in _changing(run):
+                temporary = self._path / f".{name}"
+                _write(temporary, content)
+                os.replace(temporary, self._path / name)
+        except OSError as error:
+            raise RunError(f"{self._path} cannot be written: {error.strerror}") from None
+
+
+def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
+    """The files that a training changes, `last` last: what others hold of later moments, going on replaces."""
     config = {
         "format": FORMAT,
         "spellout": __version__,
@@ -76,38 +139,17 @@ def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
         "settings": run.model.settings(),
         **run.facts,
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
-    try:
-        temporary.chmod(0o755)
-        _write(temporary / _CONFIG, _json(config, indent=2))
-        _write(temporary / _VOCABULARY, _json(run.vocabulary.to_json(), indent=None))
-        _write(temporary / _WEIGHTS, save(run.model.arrays()))
-        _write(temporary / _LOG, b"".join(_json(event, indent=None) for event in run.events))
-        if run.lines is not None:
-            _write(temporary / _LINES, "".join(line + "\n" for line in run.lines).encode())
-        _put(temporary, path)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    yield LOG, b"".join(_json(event, indent=None) for event in run.events)
+    yield _WEIGHTS, save(run.model.arrays())
+    yield CONFIG, _json(config, indent=2)
+    if run.last is not None:
+        yield LAST, run.last.to_bytes()
 
 
 def load_run(path: str | Path) -> Run:
     """Read a run folder. `RunError` says what is missing or damaged; nothing in the folder is executed."""
     path = Path(path)
-    config = _read_json(path, _CONFIG)
-    written = config.get("format")
-    if isinstance(written, int) and written > FORMAT:
-        raise RunError(
-            f"{path} was written by spellout {config.get('spellout')} in format {written}; "
-            f"this is spellout {__version__}, which reads formats up to {FORMAT}: upgrade spellout"
-        )
-    if not isinstance(written, int) or config.get("model") not in MODELS:
-        raise RunError(f"{path / _CONFIG} is damaged or not of a run: it names no known model; train again")
+    config = read_config(path)
     try:
         vocabulary = vocabulary_from_json(_read_json(path, _VOCABULARY))
         arrays = load((path / _WEIGHTS).read_bytes())
@@ -125,13 +167,27 @@ def load_run(path: str | Path) -> Run:
     return Run(config["model"], model, vocabulary, lines, facts)
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """Read `config.json`. `RunError` if it is not there, damaged, or of a newer version."""
+    config = _read_json(path, CONFIG)
+    written = config.get("format")
+    if isinstance(written, int) and written > FORMAT:
+        raise RunError(
+            f"{path} was written by spellout {config.get('spellout')} in format {written}; "
+            f"this is spellout {__version__}, which reads formats up to {FORMAT}: upgrade spellout"
+        )
+    if not isinstance(written, int) or config.get("model") not in MODELS:
+        raise RunError(f"{path / CONFIG} is damaged or not of a run: it names no known model; train again")
+    return config
+
+
 def check_place(path: Path, overwrite: bool = False) -> None:
     """`RunError` if a run cannot be written there: to be asked before a training, not after it."""
     if path.is_file():
         raise RunError(f"{path} is a file; choose a folder for the run with -o")
     if not path.exists() or not any(path.iterdir()):
         return
-    if not (path / _CONFIG).exists():
+    if not (path / CONFIG).exists():
         raise RunError(f"{path} holds other files and is not a run; choose another folder with -o")
     if not overwrite:
         raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
@@ -173,7 +229,7 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
     try:
         content = json.loads((path / name).read_text("utf-8"))
     except FileNotFoundError:
-        what = "is not a run folder: it has no" if name == _CONFIG else "is damaged: it has no"
+        what = "is not a run folder: it has no" if name == CONFIG else "is damaged: it has no"
         raise RunError(f"{path} {what} {name}; make one with: spellout train FILE -o RUN") from None
     except ValueError:
         raise RunError(f"{path / name} is damaged: it is not JSON; train again") from None

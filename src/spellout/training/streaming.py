@@ -15,8 +15,8 @@ from ..errors import DataError, UsageError
 from ..models.ngram import NgramConfig
 from ..models.ngram_training import NgramCounter, fit_counts, model_of_counts
 from ..models.table import parse_specification
-from .run import Run
-from .train import Trained, usual_length
+from .prepared import usual_length
+from .run import Run, Trained
 
 ORDER_OF_STREAMS = 6
 """The order where none is asked for: trying several would take several passes."""

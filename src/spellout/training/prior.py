@@ -1,0 +1,57 @@
+"""What a network starts from: an n-gram, to whose log-probabilities the network's are added.
+
+A specification may name it: `mlp:128+ngram:5` is an mlp that starts from a 5-gram, whatever `--prior` says.
+See Neubig & Dyer 2016, "Generalizing and Hybridizing Count-based and Neural Language Models".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError
+from ..models.contract import Listener
+from ..models.learner import Learner
+from ..models.ngram import NgramConfig
+from ..models.ngram_training import train_ngram
+from ..models.table import Family, parse_specification
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A specification that was understood. `prior` is None for models that start from nothing."""
+
+    family: Family
+    config: Any
+    prior: NgramConfig | None
+
+
+def parse(specification: str, prior: str | None = None) -> Asked:
+    """Understand MODEL or MODEL+NGRAM; `prior` is the n-gram of networks that name none. Or `UsageError`."""
+    name, plus, start = specification.partition("+")
+    family, config = parse_specification(name)
+    if family.learner is None:
+        if plus:
+            raise UsageError(
+                f"model {specification!r}: {family.name} counts and starts from nothing; leave out +{start}"
+            )
+        return Asked(family, config, None)
+    wanted = start if plus else prior
+    if wanted is None:
+        return Asked(family, config, None)
+    where = f"model {specification!r}" if plus else f"--prior {prior}"
+    other, ngram = parse_specification(wanted)
+    if not isinstance(ngram, NgramConfig):
+        raise UsageError(f"{where}: a network starts from an n-gram, not from {other.name}; use ngram or ngram:5")
+    return Asked(family, config, ngram)
+
+
+def learner_of(
+    asked: Asked, stream: np.ndarray, vocabulary_size: int, seed: int, tell: Listener = lambda event: None
+) -> Learner:
+    """A fresh learner, and first the n-gram it starts from, trained on the same lines."""
+    assert asked.family.learner is not None
+    prior = None if asked.prior is None else train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
+    return asked.family.learner(stream, vocabulary_size, asked.config, prior, seed)

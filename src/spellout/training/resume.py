@@ -1,0 +1,94 @@
+"""What a training that was interrupted left in its folder, and whether a command line asks for the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..data.config import DataConfig
+from ..data.lines import Lines
+from ..errors import RunError, UsageError
+from ..models.contract import Event
+from .checkpoint import Checkpoint
+from .config import TrainingConfig
+from .run import LAST, LOG, read_config
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An unfinished training: what was asked for, and where it is."""
+
+    path: Path
+    specification: str
+    data: DataConfig
+    training: TrainingConfig
+    fingerprint: str
+    checkpoint: Checkpoint
+    events: list[Event]
+
+    @classmethod
+    def read(cls, path: str | Path) -> Unfinished:
+        """Read it from a run folder. `RunError` if there is nothing to go on with."""
+        path = Path(path)
+        config = read_config(path)
+        if not (path / LAST).exists():
+            raise RunError(f"{path} holds no unfinished training: it has no {LAST}; choose another -o")
+        checkpoint = Checkpoint.read(path / LAST)
+        state = checkpoint.state
+        if state.stopped not in (None, "interrupted"):
+            raise RunError(
+                f"{path} has finished after {state.step:,} steps ({ENDS[state.stopped]}); "
+                "train anew, into another -o, with other settings"
+            )
+        try:
+            data, split = config["data"], config["split"]
+            lines = (path / LOG).read_text("utf-8").splitlines()
+            events = [event for event in map(json.loads, lines) if event.get("step", 0) <= state.step]
+            return cls(
+                path,
+                config["specification"],
+                DataConfig(
+                    unit=data["unit"], min_count=data["min_count"], split=split["name"], split_seed=split["seed"]
+                ),
+                TrainingConfig(**config["training"]),
+                data["fingerprint"],
+                checkpoint,
+                [*events, {"event": "resumed", "step": state.step, "seconds": state.seconds}],
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunError(f"{path} is damaged: its files do not fit together ({error}); train again") from None
+
+    def check(self, model: str | None, data: DataConfig, training: TrainingConfig) -> None:
+        """`UsageError` if something else is asked for than the training does. Defaults ask for nothing."""
+        if model is not None and model != self.specification:
+            raise self._refusal("--model", model, self.specification)
+        for field in [*fields(data), *fields(training)]:
+            asked, kept = (data, self.data) if hasattr(data, field.name) else (training, self.training)
+            value, there = getattr(asked, field.name), getattr(kept, field.name)
+            if value not in (field.default, there):
+                raise self._refusal("--" + field.name.replace("_", "-"), value, there)
+
+    def _refusal(self, flag: str, asked: Any, there: Any) -> UsageError:
+        now = "has none" if there is None else f"has {there}"
+        return UsageError(
+            f"{flag} {asked}: {self.path} {now} and goes on as it began; leave the flag out, or train anew"
+        )
+
+    def check_lines(self, lines: Lines) -> None:
+        """`RunError` if these are not the lines that the training began with."""
+        if lines.fingerprint != self.fingerprint:
+            raise RunError(
+                f"{lines.name} is not what {self.path} was trained on: its lines differ; give the same file"
+            )
+
+
+ENDS = {
+    "steps": "its steps are done",
+    "seconds": "its time is up",
+    "patience": "the dev loss stopped falling",
+    "interrupted": "interrupted",
+    "diverged": "the loss stopped being finite",
+}
+"""What ends a training, in words."""
