@@ -32,7 +32,7 @@ def parse(specification: str, prior: str | None = None) -> Asked:
     """Understand MODEL or MODEL+NGRAM; `prior` is the n-gram of networks that name none. Or `UsageError`."""
     name, plus, start = specification.partition("+")
     family, config = parse_specification(name)
-    if family.learner is None:
+    if not family.in_steps:
         if plus:
             raise UsageError(
                 f"model {specification!r}: {family.name} counts and starts from nothing; leave out +{start}"
@@ -52,6 +52,9 @@ def learner_of(
     asked: Asked, stream: np.ndarray, vocabulary_size: int, seed: int, tell: Listener = lambda event: None
 ) -> Learner:
     """A fresh learner, and first the n-gram it starts from, trained on the same lines."""
-    assert asked.family.learner is not None
+    family = asked.family
     prior = None if asked.prior is None else train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
-    return asked.family.learner(stream, vocabulary_size, asked.config, prior, seed)
+    if family.learner is not None:
+        return family.learner(stream, vocabulary_size, asked.config, prior, seed)
+    assert family.torch_learner is not None
+    return family.torch_learner(stream, vocabulary_size, asked.config, prior, seed, "auto", tell)

@@ -1,0 +1,170 @@
+"""A network in PyTorch in training: the learner that the loop drives.
+
+All tokens are one tensor on the device and batches are made by index. Matrices decay and, with Muon, move by
+orthogonal updates; everything else moves as AdamW does. With a prior, the logits start from the n-gram's
+log-probabilities of every training position without itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .contract import Listener
+from .ngram import NgramModel
+from .torch_batches import PriorRows, WholeLines, Windows
+from .torch_device import chosen_device, fast_matrices
+from .torch_model import PRIOR_SCALE, TorchModel, WindowModel
+from .torch_optimizers import optimizers_of
+
+CLIP = 1.0
+"""The longest gradient that is taken as it is."""
+POSITIONS_JUDGED = 4096
+"""From so many training positions the first loss is estimated."""
+_STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
+
+
+class TorchLearner:
+    """A network in training (see `learner.Learner`)."""
+
+    def __init__(
+        self,
+        model: type[TorchModel],
+        stream: np.ndarray,
+        vocabulary_size: int,
+        config: Any,
+        prior: NgramModel | None,
+        seed: int,
+        device: str = "auto",
+        tell: Listener = lambda event: None,
+    ) -> None:
+        self.device = chosen_device(device, tell)
+        self.batch, self.lr = config.batch, config.lr
+        self._model, self._vocabulary_size, self._prior, self._seed, self._steps = (
+            model,
+            vocabulary_size,
+            prior,
+            seed,
+            0,
+        )
+        lines = WholeLines(stream, self.device)
+        self._corpus = Windows(stream, config.context, self.device) if issubclass(model, WindowModel) else lines
+        self.examples = self._corpus.examples
+        if getattr(config, "places", 0) is None:
+            config = replace(config, places=lines.longest)
+        self._config = config
+        self._targets = torch.as_tensor(stream[1:].astype(np.int64), device=self.device)
+        self._rows = None if prior is None else PriorRows(prior, stream, self.device)
+        with self._random(0):
+            self.network = model.build(config, vocabulary_size).to(self.device)
+        if prior is not None:
+            self.network.register_parameter(PRIOR_SCALE, nn.Parameter(torch.ones(1, device=self.device)))
+        self._parameters = dict(self.network.named_parameters())
+        self._optimizers = optimizers_of(self._parameters, config)
+        self._tell_first_loss(tell)
+
+    def loss(self, chosen: np.ndarray) -> Tensor:
+        """Mean nats per token of some examples, with a gradient."""
+        inputs, positions = self._corpus.at(chosen)
+        logits = self.network(*inputs)
+        if self._rows is not None:
+            logits = logits + self._parameters[PRIOR_SCALE] * self._rows.at(positions)
+        targets = self._targets[torch.as_tensor(positions, device=self.device)]
+        return nn.functional.cross_entropy(logits, targets)
+
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """See `learner.Learner`."""
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        with self._random(self._steps + 1), fast_matrices():
+            loss = self.loss(chosen)
+            for optimizer in self._optimizers:
+                optimizer.zero_grad()
+            loss.backward()
+        length = nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
+        value = float(loss.detach())
+        if not math.isfinite(value) or not math.isfinite(float(length)):
+            for name, buffer in self.network.named_buffers():
+                buffer.copy_(buffers[name])
+            return math.nan
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr * group["part"]
+            optimizer.step()
+        self._steps += 1
+        return value
+
+    def model(self) -> TorchModel:
+        """See `learner.Learner`."""
+        weights = _arrays(self.network.state_dict())
+        return self._model(self._config, self._vocabulary_size, weights, self._prior)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """See `learner.Learner`."""
+        state = {_STEPS: np.array([self._steps])}
+        state |= {_NETWORK + name: array for name, array in _arrays(self.network.state_dict()).items()}
+        for name, kept in self._memories():
+            state |= {f"{_OPTIMIZER}{name}/{key}": array for key, array in _arrays(kept).items()}
+        return state
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """See `learner.Learner`."""
+        weights = {name.removeprefix(_NETWORK): a for name, a in state.items() if name.startswith(_NETWORK)}
+        try:
+            self.network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the network: {error}") from None
+        self._steps = int(state[_STEPS][0])
+        for optimizer in self._optimizers:
+            optimizer.state.clear()
+        for key, array in state.items():
+            if key.startswith(_OPTIMIZER):
+                name, _, memory = key.removeprefix(_OPTIMIZER).rpartition("/")
+                self._remember(name, memory, array)
+
+    def _remember(self, name: str, memory: str, array: np.ndarray) -> None:
+        parameter = self._parameters[name]
+        if memory != "step" and array.shape != tuple(parameter.shape):
+            raise ValueError(f"the optimizer's memory of {name} has another shape")
+        for optimizer in self._optimizers:
+            if any(parameter is one for group in optimizer.param_groups for one in group["params"]):
+                optimizer.state[parameter][memory] = torch.tensor(array, device=self.device)
+
+    def _memories(self) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        for name, parameter in self._parameters.items():
+            for optimizer in self._optimizers:
+                if parameter in optimizer.state:
+                    yield name, optimizer.state[parameter]
+
+    @contextmanager
+    def _random(self, number: int) -> Iterator[None]:
+        """What is random in one step depends on the seed and the step alone, and the rest of the world on neither."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices, device_type="cuda"):
+            torch.manual_seed(int(np.random.Philox(key=self._seed, counter=[0, number, 0, 0]).random_raw() >> 1))
+            yield
+
+    def _tell_first_loss(self, tell: Listener) -> None:
+        """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
+        chosen = np.arange(min(self.examples, POSITIONS_JUDGED))
+        with torch.no_grad(), self._random(0):
+            self.network.eval()
+            first = float(self.loss(chosen))
+            self.network.train()
+            expected = math.log(self._vocabulary_size)
+            if self._rows is not None:
+                _, positions = self._corpus.at(chosen)
+                targets = self._targets[torch.as_tensor(positions, device=self.device)]
+                expected = float(nn.functional.nll_loss(self._rows.at(positions), targets))
+        tell({"event": "first_loss", "nats_per_token": first, "expected": expected})
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Copies."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
