@@ -69,7 +69,7 @@ def train(
     from .training.prior import parse
     from .training.train import train as train_on
 
-    in_steps = parse(model, training.prior).family.learner is not None
+    in_steps = parse(model, training.prior).family.in_steps
     with terminal.progress(terminal.WHOLE if in_steps else None, "training") as advance:
         watch = terminal.Watch(advance)
         trained = train_on(
@@ -131,7 +131,7 @@ def _keep_training(
     """Train into a folder. Ctrl-C keeps what was learned, and `TrainingInterrupted` says how to go on."""
     from .training.prior import parse
 
-    if parse(model, training.prior).family.learner is None:
+    if not parse(model, training.prior).family.in_steps:
         return train(prepared, model, keep=keep)
     try:
         with interruptible() as interrupted:

@@ -14,6 +14,7 @@ from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
 from spellout.models.contract import LanguageModel
 from spellout.models.table import MODELS, parse_specification
+from spellout.training.config import TrainingConfig
 from spellout.training.train import Prepared, Trained, train
 
 SPECIFICATIONS = {
@@ -26,7 +27,16 @@ SPECIFICATIONS = {
         "ngram:3:smoothing=add-k:k=0.1",
         "ngram:40",
     ],
+    "mlp-bn": ["mlp-bn:8:context=3:embedding=4", "mlp-bn:8:context=1:statistics=calibrated+ngram:3"],
+    "wavenet": ["wavenet:8:levels=2:embedding=4", "wavenet:8:levels=1:statistics=calibrated+ngram:4"],
+    "rnn": ["rnn:8", "rnn:8:dropout=0.5+ngram:3"],
+    "gru": ["gru:8:optimizer=muon", "gru:8:dropout=0.5+ngram:3"],
+    "lstm": ["lstm:8", "lstm:8:optimizer=muon+ngram:3"],
+    "bow": ["bow:8", "bow:8:dropout=0.5+ngram:3"],
+    "transformer": ["transformer:8:layers=2:places=5", "transformer:8:tied=yes:optimizer=muon+ngram:3"],
 }
+STEPS = TrainingConfig(steps=3, batch=4, patience=0, evaluate_every=3)
+"""For the models that learn in steps: few, so that everything here is quick."""
 UNITS = [DataConfig(), DataConfig(unit="byte"), DataConfig(unit="word", min_count=2)]
 LINES = ["new york", "new delhi", "york", "old york", "zoé", "zoë new", "delhi", "old delhi", "n", "new zoé"]
 
@@ -52,7 +62,7 @@ def asked(request) -> tuple[Prepared, str]:
 
 @pytest.fixture(scope="module")
 def trained(asked: tuple[Prepared, str]) -> Trained:
-    return train(*asked)
+    return train(*asked, training=STEPS)
 
 
 @pytest.fixture
@@ -136,7 +146,7 @@ def test_settings_without_their_arrays_are_refused(model):
 
 
 def test_training_is_deterministic(asked, trained, tokens):
-    again = train(*asked).run.model
+    again = train(*asked, training=STEPS).run.model
     assert np.array_equal(again.log_probabilities(tokens), trained.run.model.log_probabilities(tokens))
 
 

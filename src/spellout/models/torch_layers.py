@@ -6,7 +6,8 @@ deviation gain / sqrt(inputs), with gain 5/3 for tanh and sqrt(2) for relu.
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 TANH_GAIN = 5 / 3
 SMALL = 0.1
@@ -24,3 +25,10 @@ def linear(inputs: int, outputs: int, gain: float = 1.0, bias: bool = True) -> n
 def small_linear(inputs: int, outputs: int) -> nn.Linear:
     """A last layer: its logits are small, so that at first all tokens are about equally likely."""
     return linear(inputs, outputs, SMALL)
+
+
+def places_of(sizes: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The step and the line, (N,) each, of tokens side by side, of which `sizes` (T,) go on at each step."""
+    left = torch.arange(int(sizes[0])) < sizes[:, None]  # (T, B)
+    steps, lines = left.nonzero(as_tuple=True)
+    return steps.to(device), lines.to(device)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,8 @@ CLIP = 1.0
 """The longest gradient that is taken as it is."""
 POSITIONS_JUDGED = 4096
 """From so many training positions the first loss is estimated."""
+EXAMPLES_CALIBRATED = 1 << 14
+"""So many examples are measured together when a network is calibrated."""
 _STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
 
 
@@ -47,13 +50,8 @@ class TorchLearner:
     ) -> None:
         self.device = chosen_device(device, tell)
         self.batch, self.lr = config.batch, config.lr
-        self._model, self._vocabulary_size, self._prior, self._seed, self._steps = (
-            model,
-            vocabulary_size,
-            prior,
-            seed,
-            0,
-        )
+        self._model, self._vocabulary_size, self._prior = model, vocabulary_size, prior
+        self._seed, self._steps = seed, 0
         lines = WholeLines(stream, self.device)
         self._corpus = Windows(stream, config.context, self.device) if issubclass(model, WindowModel) else lines
         self.examples = self._corpus.examples
@@ -102,7 +100,8 @@ class TorchLearner:
 
     def model(self) -> TorchModel:
         """See `learner.Learner`."""
-        weights = _arrays(self.network.state_dict())
+        network = self._calibrated() if getattr(self._config, "statistics", "") == "calibrated" else self.network
+        weights = _arrays(network.state_dict())
         return self._model(self._config, self._vocabulary_size, weights, self._prior)
 
     def state(self) -> dict[str, np.ndarray]:
@@ -127,6 +126,18 @@ class TorchLearner:
             if key.startswith(_OPTIMIZER):
                 name, _, memory = key.removeprefix(_OPTIMIZER).rpartition("/")
                 self._remember(name, memory, array)
+
+    def _calibrated(self) -> nn.Module:
+        """A copy whose means and deviations are those of the whole training set, measured with the weights of now."""
+        network = deepcopy(self.network).eval()
+        for norm in network.modules():
+            if isinstance(norm, nn.BatchNorm1d):
+                norm.train().reset_running_stats()
+                norm.momentum = None  # every batch counts the same
+        with torch.no_grad(), fast_matrices():
+            for part in np.array_split(np.arange(self.examples), math.ceil(self.examples / EXAMPLES_CALIBRATED)):
+                network(*self._corpus.at(part)[0])
+        return network
 
     def _remember(self, name: str, memory: str, array: np.ndarray) -> None:
         parameter = self._parameters[name]
@@ -166,5 +177,6 @@ class TorchLearner:
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
-    """Copies."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}
+    """Copies, without BatchNorm's count of batches, which nothing depends on."""
+    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in kept.items()}

@@ -102,8 +102,8 @@ def find_lr_for(
 ) -> LrCurve:
     """The curve of a fresh model of the table. `UsageError` for one that counts."""
     asked = parse(specification, prior)
-    if asked.family.learner is None:
-        others = ", ".join(family.name for family in MODELS.values() if family.learner) or "none"
+    if not asked.family.in_steps:
+        others = ", ".join(family.name for family in MODELS.values() if family.in_steps) or "none"
         raise UsageError(
             f"--model {specification}: {asked.family.name} counts and has no rate; models that have: {others}"
         )
