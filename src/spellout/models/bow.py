@@ -43,7 +43,9 @@ class Bow(nn.Module):
         return self._logits(x, total / (steps + 1)[:, None]), (total[None], (steps + 1)[None])
 
     def _vectors(self, tokens: Tensor, steps: Tensor) -> Tensor:
-        return self.embedding(tokens) + self.place_embedding(steps.clamp(max=self.place_embedding.num_embeddings - 1))
+        return self.embedding(tokens) + self.place_embedding(
+            steps.clamp(max=self.place_embedding.num_embeddings - 1)
+        )
 
     def _logits(self, x: Tensor, average: Tensor) -> Tensor:
         x = x + average

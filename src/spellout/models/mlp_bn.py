@@ -1,7 +1,7 @@
 """mlp-bn: the mlp of Bengio 2003 with its hidden units normalised over the batch.
 
-Ioffe & Szegedy 2015, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate Shift".
-The hidden layer has no bias: the normalisation would take it away again.
+Ioffe & Szegedy 2015, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
+Shift". The hidden layer has no bias: the normalisation would take it away again.
 
     N windows · C context · E embedding · H hidden · V vocabulary
 """

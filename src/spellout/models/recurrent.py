@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
@@ -22,7 +21,7 @@ from .torch_layers import small_linear
 class _Recurrent(nn.Module):
     """Embedding, one recurrent layer, and logits from what it remembers."""
 
-    cell: ClassVar[type[nn.RNNBase]]
+    cell: ClassVar[type[nn.RNN | nn.GRU | nn.LSTM]]
     gates: ClassVar[int]
 
     def __init__(self, config: RecurrentConfig, vocabulary_size: int) -> None:

@@ -56,7 +56,7 @@ class WholeLines:
 
 
 class PriorRows:
-    """The log-probabilities of an n-gram at the positions of its training stream, each without its own occurrence."""
+    """The log-probabilities of an n-gram at positions of its training stream, each without its own occurrence."""
 
     def __init__(self, prior: NgramModel, stream: np.ndarray, device: torch.device) -> None:
         self._prior, self._device = prior, device

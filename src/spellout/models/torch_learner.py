@@ -46,9 +46,10 @@ class TorchLearner:
         prior: NgramModel | None,
         seed: int,
         device: str = "auto",
+        threads: int | None = None,
         tell: Listener = lambda event: None,
     ) -> None:
-        self.device = chosen_device(device, tell)
+        self.device = chosen_device(device, threads, tell)
         self.batch, self.lr = config.batch, config.lr
         self._model, self._vocabulary_size, self._prior = model, vocabulary_size, prior
         self._seed, self._steps = seed, 0
@@ -84,7 +85,7 @@ class TorchLearner:
             loss = self.loss(chosen)
             for optimizer in self._optimizers:
                 optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
         length = nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
         value = float(loss.detach())
         if not math.isfinite(value) or not math.isfinite(float(length)):
@@ -128,7 +129,7 @@ class TorchLearner:
                 self._remember(name, memory, array)
 
     def _calibrated(self) -> nn.Module:
-        """A copy whose means and deviations are those of the whole training set, measured with the weights of now."""
+        """A copy whose means and deviations are those of the training set with the weights of now."""
         network = deepcopy(self.network).eval()
         for norm in network.modules():
             if isinstance(norm, nn.BatchNorm1d):
@@ -155,7 +156,7 @@ class TorchLearner:
 
     @contextmanager
     def _random(self, number: int) -> Iterator[None]:
-        """What is random in one step depends on the seed and the step alone, and the rest of the world on neither."""
+        """What is random here depends on the seed and a number alone, and nothing else depends on it."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices, device_type="cuda"):
             torch.manual_seed(int(np.random.Philox(key=self._seed, counter=[0, number, 0, 0]).random_raw() >> 1))

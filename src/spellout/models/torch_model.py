@@ -59,13 +59,14 @@ class TorchModel(NeuralModel):
         prior: NgramModel | None,
         seed: int,
         device: str = "auto",
+        threads: int | None = None,
         tell: Listener = lambda event: None,
     ) -> TorchLearner:
         """A network in training. See `table.Family`."""
         require_torch(f"the model {cls.network.split('.')[1].lower()}")
         from .torch_learner import TorchLearner
 
-        return TorchLearner(cls, stream, vocabulary_size, config, prior, seed, device, tell)
+        return TorchLearner(cls, stream, vocabulary_size, config, prior, seed, device, threads, tell)
 
     @cached_property
     def module(self) -> Any:
@@ -135,7 +136,7 @@ class WindowModel(TorchModel):
 class LineModel(TorchModel):
     """A network that reads whole lines and remembers them by a state."""
 
-    context = None
+    context: int | None = None
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""

@@ -1,12 +1,13 @@
 """Which optimizer moves which parameter.
 
-Matrices decay; biases, gains and embeddings do not. With Muon (Jordan 2024, "Muon: An optimizer for hidden layers in
-neural networks"), the hidden matrices move by orthogonal updates and the rest as in AdamW (Loshchilov & Hutter 2019,
-"Decoupled Weight Decay Regularization").
+Matrices decay; biases, gains and embeddings do not (Loshchilov & Hutter 2019, "Decoupled Weight Decay
+Regularization"). With Muon, the hidden matrices move by orthogonal updates and the rest as in AdamW (Jordan 2024,
+"Muon: An optimizer for hidden layers in neural networks").
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 BETAS = (0.9, 0.99)
 
 
-def optimizers_of(parameters: dict[str, Tensor], config: NetworkConfig) -> list[torch.optim.Optimizer]:
+def optimizers_of(parameters: Mapping[str, Tensor], config: NetworkConfig) -> list[torch.optim.Optimizer]:
     """Optimizers whose groups hold a `part`: the learning rate of a group is so much of the schedule's."""
     table = {name: p for name, p in parameters.items() if p.ndim == 2 and "embedding" not in name}
     hidden = {name: p for name, p in table.items() if config.optimizer == "muon" and "head" not in name}

@@ -85,7 +85,7 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.head = None if config.tied == "yes" else small_linear(config.width, vocabulary_size)
+        self.head: nn.Linear | None = None if config.tied == "yes" else small_linear(config.width, vocabulary_size)
 
     def forward(self, tokens: Tensor, sizes: Tensor) -> Tensor:
         """Tokens (N,) of lines side by side, of which `sizes` (T,) go on at each step, to logits (N, V)."""
@@ -102,6 +102,7 @@ class Transformer(nn.Module):
         caches = []
         x = self._vectors(tokens, torch.full_like(tokens, step))
         for number, block in enumerate(self.blocks):
+            assert isinstance(block, Block)
             x, cache = block.read(x, None if state is None else state[number])
             caches.append(cache)
         return self._logits(x), tuple(caches)

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import UsageError
 from ..models.learner import Learner
 from ..models.table import MODELS
+from .config import TrainingConfig
 from .prepared import Prepared
 from .prior import learner_of, parse
 from .schedule import Order
@@ -111,5 +112,6 @@ def find_lr_for(
         raise UsageError(f"--steps {steps}: a curve needs at least 10")
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: must be at least 1")
-    learner, control = (learner_of(asked, prepared.stream, prepared.vocabulary.size, seed) for _ in range(2))
+    training = TrainingConfig(train_seed=seed)
+    learner, control = (learner_of(asked, prepared.stream, prepared.vocabulary.size, training) for _ in range(2))
     return find_lr(learner, control, steps, batch, seed, advance)

@@ -17,6 +17,7 @@ from ..models.learner import Learner
 from ..models.ngram import NgramConfig
 from ..models.ngram_training import train_ngram
 from ..models.table import Family, parse_specification
+from .config import Engine, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,25 @@ def parse(specification: str, prior: str | None = None) -> Asked:
 
 
 def learner_of(
-    asked: Asked, stream: np.ndarray, vocabulary_size: int, seed: int, tell: Listener = lambda event: None
+    asked: Asked,
+    stream: np.ndarray,
+    vocabulary_size: int,
+    training: TrainingConfig,
+    tell: Listener = lambda event: None,
 ) -> Learner:
     """A fresh learner, and first the n-gram it starts from, trained on the same lines."""
-    family = asked.family
+    family, seed = asked.family, training.train_seed
+    check_engine(family, training.engine)
     prior = None if asked.prior is None else train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
-    if family.learner is not None:
+    if family.learner is not None and training.engine != "torch":
         return family.learner(stream, vocabulary_size, asked.config, prior, seed)
     assert family.torch_learner is not None
-    return family.torch_learner(stream, vocabulary_size, asked.config, prior, seed, "auto", tell)
+    device, threads = training.device, training.threads
+    return family.torch_learner(stream, vocabulary_size, asked.config, prior, seed, device, threads, tell)
+
+
+def check_engine(family: Family, engine: Engine) -> None:
+    """`UsageError` if a network is not there for an engine. Models that count need none."""
+    there = [name for name, one in [("program", family.learner), ("torch", family.torch_learner)] if one]
+    if family.in_steps and engine != "auto" and engine not in there:
+        raise UsageError(f"--engine {engine}: {family.name} runs on {' and '.join(there)} only; leave it out")
