@@ -22,6 +22,8 @@ class Bow(nn.Module):
         assert config.places is not None, "the learner counts the places"
         self.embedding = nn.Embedding(vocabulary_size, config.embedding)
         self.place_embedding = nn.Embedding(config.places, config.embedding)
+        for table in (self.embedding, self.place_embedding):
+            nn.init.normal_(table.weight, std=0.5)
         self.hidden = linear(config.embedding, config.hidden, TANH_GAIN)
         self.back = linear(config.hidden, config.embedding, 0.5**0.5)
         self.dropout = nn.Dropout(config.dropout)

@@ -123,6 +123,7 @@ class RecurrentConfig(NetworkConfig):
 
     batch: ClassVar[int] = 128
     lr: ClassVar[float] = 1e-2
+    slow: ClassVar[float] = 0.2
 
     hidden: int = 128
     """How many numbers it remembers a line by."""
@@ -179,6 +180,7 @@ class TransformerConfig(NetworkConfig):
 
     batch: ClassVar[int] = 128
     lr: ClassVar[float] = 5e-3
+    slow: ClassVar[float] = 0.2
 
     width: int = 64
     """How many numbers stand for a token in every block."""
