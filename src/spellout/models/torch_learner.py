@@ -157,10 +157,18 @@ class TorchLearner:
     @contextmanager
     def _random(self, number: int) -> Iterator[None]:
         """What is random here depends on the seed and a number alone, and nothing else depends on it."""
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices, device_type="cuda"):
-            torch.manual_seed(int(np.random.Philox(key=self._seed, counter=[0, number, 0, 0]).random_raw() >> 1))
+        seed = int(np.random.Philox(key=self._seed, counter=[0, number, 0, 0]).random_raw()) >> 1
+        generators = [torch.default_generator]  # not `torch.manual_seed`, which costs as much as a small step
+        if self.device.type == "cuda":
+            generators.append(torch.cuda.default_generators[self.device.index or torch.cuda.current_device()])
+        before = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
             yield
+        finally:
+            for generator, state in zip(generators, before, strict=True):
+                generator.set_state(state)
 
     def _tell_first_loss(self, tell: Listener) -> None:
         """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
