@@ -81,7 +81,7 @@ _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 _ERF_SLOPE = 2.0 / math.sqrt(math.pi)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def elementwise_forward(op: int, R: Any, pool: Any, at: int, count: int, arity: int, lanes: int) -> None:
     """Results from arguments."""
     for r in range(count):
@@ -171,7 +171,7 @@ def elementwise_forward(op: int, R: Any, pool: Any, at: int, count: int, arity: 
                 y[l] = select(a[l] > ZERO, b[l], c[l])
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def elementwise_backward(
     op: int, which: int, R: Any, G: Any, pool: Any, at: int, count: int, arity: int, lanes: int
 ) -> None:

@@ -22,13 +22,15 @@ from .layers import layer_backward, layer_forward, total
 DOT, SUM, MEAN, LOGSUMEXP, LOG_SOFTMAX, SELECT, PICK, OWN, LAYER = range(len(ELEMENTWISE), len(ELEMENTWISE) + 9)
 OP, COUNT, POOL, A, B, C = range(6)
 
-_part = njit(nogil=True, error_model="numpy")
+# Every function is optimised again with all it calls; pasted into its only caller it is optimised less often.
+_pasted = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")
+_part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 # Operations of any number of arguments --------------------------------------------------------------------
 
 
-@_part
+@_pasted
 def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Sums of products: for each dot its result, n, whether there is a bias, n + n arguments, the bias."""
     for _ in range(count):
@@ -44,7 +46,7 @@ def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
         at += 2 * n + biased
 
 
-@_part
+@_pasted
 def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Gradients of `dots_forward`."""
     for _ in range(count):
@@ -65,7 +67,7 @@ def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) ->
         at += 2 * n + biased
 
 
-@_part
+@_pasted
 def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
     """Sums or means: for each its result, n, and n arguments."""
     for _ in range(count):
@@ -82,7 +84,7 @@ def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool)
         at += 2 + n
 
 
-@_part
+@_pasted
 def sums_backward(G: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
     """Gradients of `sums_forward`."""
     for _ in range(count):
@@ -95,7 +97,7 @@ def sums_backward(G: Any, pool: Any, at: int, count: int, lanes: int, mean: bool
         at += 2 + n
 
 
-@_part
+@_pasted
 def logsumexps_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """log(Σ exp x), shifted by the largest: for each its result, n, and n arguments."""
     for _ in range(count):
@@ -121,7 +123,7 @@ def logsumexp(R: Any, pool: Any, at: int, n: int, lanes: int, y: Any, work: Any)
         y[l] = top[l] + math.log(y[l]) if top[l] - top[l] == 0 else top[l]
 
 
-@_part
+@_pasted
 def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Gradients of `logsumexps_forward`: the softmax."""
     for _ in range(count):
@@ -133,7 +135,7 @@ def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: i
         at += 2 + n
 
 
-@_part
+@_pasted
 def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """x - log(Σ exp x): for each its result, n, the chosen x, and n arguments."""
     for _ in range(count):
@@ -144,7 +146,7 @@ def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, wo
         at += 3 + n
 
 
-@_part
+@_pasted
 def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """Gradients of `log_softmaxes_forward`."""
     for _ in range(count):
@@ -190,7 +192,7 @@ def picks(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, inte
                 R[result, l] = S[column + chosen[l] * width]
 
 
-@_part
+@_pasted
 def owns_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """A user's operation, computed by instructions before: its result, n, the computed one, n + n arguments."""
     for _ in range(count):
@@ -200,7 +202,7 @@ def owns_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
         at += 3 + 2 * pool[at + 1]
 
 
-@_part
+@_pasted
 def owns_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Its arguments' gradients, by the partials that the user's derivative gave."""
     for _ in range(count):
@@ -278,7 +280,7 @@ def fill(row: Any, number: float, lanes: int) -> None:
         row[l] = number
 
 
-@_part
+@_pasted
 def prepare(code: Any, pool: Any, pack: Any, S: Any, slots: int, integers: Any, scratch: Any) -> None:
     """Compute what depends on parameters and constants only, in S itself, and copy weights into matrices."""
     one = min(slots, 1)  # not 1: a literal's own type would be compiled again
@@ -287,7 +289,7 @@ def prepare(code: Any, pool: Any, pack: Any, S: Any, slots: int, integers: Any, 
         S[slots + i] = S[pack[i]]
 
 
-@_part
+@_pasted
 def finish(code: Any, pool: Any, pack: Any, S: Any, Ds: Any, slots: int, integers: Any, scratch: Any) -> None:
     """Add up the gradients of all chunks in their order, into the first, and go back to the parameters."""
     D = Ds[0]
@@ -300,7 +302,7 @@ def finish(code: Any, pool: Any, pack: Any, S: Any, Ds: Any, slots: int, integer
     backward(code, pool, S, D, R, G, min(slots, 1), integers, scratch)
 
 
-@_part
+@_pasted
 def run_blocks(
     code: Any,
     pool: Any,

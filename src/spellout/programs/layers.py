@@ -17,8 +17,9 @@ PAD = 16
 """Columns of the matrices come in multiples of this, the widest SIMD register of float32."""
 
 _SUMS = {"reassoc", "contract", "nsz"}  # may add in another order, though the same on every run
-_plain = njit(nogil=True, error_model="numpy")
-_fast = njit(nogil=True, error_model="numpy", fastmath=_SUMS)
+_pasted = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")
+_plain = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_fast = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath=_SUMS)
 
 
 @_fast
@@ -100,7 +101,7 @@ def gather(M: Any, rows: int, columns: int, R: Any, pool: Any, at: int, lanes: i
                 row[l] = 0
 
 
-@_plain
+@_pasted
 def layer_forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, scratch: Any) -> None:
     """Dots of the same inputs, for one or more groups of inputs with the same weights."""
     m, at, offset, n, groups = code[COUNT], code[POOL], code[A], code[B], code[C]
@@ -124,7 +125,7 @@ def layer_forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, scratch: Any
                 y[l] = Y[j, t * lanes + l]
 
 
-@_plain
+@_pasted
 def layer_backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, scratch: Any) -> None:
     """Gradients of a layer's weights, biases and (if anything below learns) inputs."""
     m, at, offset, n, groups = code[COUNT], code[POOL], code[A], code[B], code[C]
