@@ -14,9 +14,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from .arithmetic import HALF, ONE, ZERO, exp, expm1, select, sigmoid, softplus, tanh
+from .compiling import part
 
 ELEMENTWISE = (
     "add",
@@ -81,7 +80,7 @@ _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 _ERF_SLOPE = 2.0 / math.sqrt(math.pi)
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@part
 def elementwise_forward(op: int, R: Any, pool: Any, at: int, count: int, arity: int, lanes: int) -> None:
     """Results from arguments."""
     for r in range(count):
@@ -171,7 +170,7 @@ def elementwise_forward(op: int, R: Any, pool: Any, at: int, count: int, arity: 
                 y[l] = select(a[l] > ZERO, b[l], c[l])
 
 
-@njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@part
 def elementwise_backward(
     op: int, which: int, R: Any, G: Any, pool: Any, at: int, count: int, arity: int, lanes: int
 ) -> None:

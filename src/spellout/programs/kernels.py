@@ -13,24 +13,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from .arithmetic import exp
+from .compiling import entry, part, pasted, sources_of
 from .elementwise import ELEMENTWISE, elementwise_backward, elementwise_forward
 from .layers import layer_backward, layer_forward, total
 
 DOT, SUM, MEAN, LOGSUMEXP, LOG_SOFTMAX, SELECT, PICK, OWN, LAYER = range(len(ELEMENTWISE), len(ELEMENTWISE) + 9)
 OP, COUNT, POOL, A, B, C = range(6)
 
-# Every function is optimised again with all it calls; pasted into its only caller it is optimised less often.
-_pasted = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")
-_part = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
 
 # Operations of any number of arguments --------------------------------------------------------------------
 
 
-@_pasted
+@pasted
 def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Sums of products: for each dot its result, n, whether there is a bias, n + n arguments, the bias."""
     for _ in range(count):
@@ -46,7 +41,7 @@ def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
         at += 2 * n + biased
 
 
-@_pasted
+@pasted
 def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Gradients of `dots_forward`."""
     for _ in range(count):
@@ -67,7 +62,7 @@ def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) ->
         at += 2 * n + biased
 
 
-@_pasted
+@pasted
 def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
     """Sums or means: for each its result, n, and n arguments."""
     for _ in range(count):
@@ -84,7 +79,7 @@ def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool)
         at += 2 + n
 
 
-@_pasted
+@pasted
 def sums_backward(G: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
     """Gradients of `sums_forward`."""
     for _ in range(count):
@@ -97,7 +92,7 @@ def sums_backward(G: Any, pool: Any, at: int, count: int, lanes: int, mean: bool
         at += 2 + n
 
 
-@_pasted
+@pasted
 def logsumexps_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """log(Σ exp x), shifted by the largest: for each its result, n, and n arguments."""
     for _ in range(count):
@@ -105,7 +100,7 @@ def logsumexps_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work:
         at += 2 + pool[at + 1]
 
 
-@_part
+@part
 def logsumexp(R: Any, pool: Any, at: int, n: int, lanes: int, y: Any, work: Any) -> None:
     """One of them, into y; an infinite or nan largest is the answer itself, as the table's row says."""
     top, x = work, R[pool[at]]
@@ -123,7 +118,7 @@ def logsumexp(R: Any, pool: Any, at: int, n: int, lanes: int, y: Any, work: Any)
         y[l] = top[l] + math.log(y[l]) if top[l] - top[l] == 0 else top[l]
 
 
-@_pasted
+@pasted
 def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Gradients of `logsumexps_forward`: the softmax."""
     for _ in range(count):
@@ -135,7 +130,7 @@ def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: i
         at += 2 + n
 
 
-@_pasted
+@pasted
 def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """x - log(Σ exp x): for each its result, n, the chosen x, and n arguments."""
     for _ in range(count):
@@ -146,7 +141,7 @@ def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, wo
         at += 3 + n
 
 
-@_pasted
+@pasted
 def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """Gradients of `log_softmaxes_forward`."""
     for _ in range(count):
@@ -165,7 +160,7 @@ def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes
 # What integer inputs choose, and operations of the user's --------------------------------------------------------
 
 
-@_part
+@part
 def selects(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, integers: Any, backward: bool) -> None:
     """The value that an integer chooses: for each its result, which integer, n, and n candidates."""
     for _ in range(count):
@@ -179,7 +174,7 @@ def selects(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, integers
         at += 3 + n
 
 
-@_part
+@part
 def picks(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, integers: Any, backward: bool) -> None:
     """Columns of one row of a table: for each its result and the column."""
     count, at, offset, width, chosen = code[COUNT], code[POOL], code[A], code[B], integers[code[C]]
@@ -192,7 +187,7 @@ def picks(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, inte
                 R[result, l] = S[column + chosen[l] * width]
 
 
-@_pasted
+@pasted
 def owns_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """A user's operation, computed by instructions before: its result, n, the computed one, n + n arguments."""
     for _ in range(count):
@@ -202,7 +197,7 @@ def owns_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
         at += 3 + 2 * pool[at + 1]
 
 
-@_pasted
+@pasted
 def owns_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Its arguments' gradients, by the partials that the user's derivative gave."""
     for _ in range(count):
@@ -217,7 +212,7 @@ def owns_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) ->
 # The tape ------------------------------------------------------------------------------------------------------
 
 
-@_part
+@part
 def forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, integers: Any, scratch: Any) -> None:
     """Run every instruction on the first `lanes` lanes of the registers."""
     for k in range(code.shape[0]):
@@ -243,7 +238,7 @@ def forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, integers: Any, scr
             owns_forward(R, pool, at, count, lanes)
 
 
-@_part
+@part
 def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, integers: Any, scratch: Any) -> None:
     """Add the gradients of everything below to G and D, in reverse."""
     for k in range(code.shape[0] - 1, -1, -1):
@@ -273,14 +268,14 @@ def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, i
             owns_backward(R, G, pool, at, count, lanes)
 
 
-@_part
+@part
 def fill(row: Any, number: float, lanes: int) -> None:
     """The same number in every lane."""
     for l in range(lanes):
         row[l] = number
 
 
-@_pasted
+@pasted
 def prepare(code: Any, pool: Any, pack: Any, S: Any, slots: int, integers: Any, scratch: Any) -> None:
     """Compute what depends on parameters and constants only, in S itself, and copy weights into matrices."""
     one = min(slots, 1)  # not 1: a literal's own type would be compiled again
@@ -289,7 +284,7 @@ def prepare(code: Any, pool: Any, pack: Any, S: Any, slots: int, integers: Any, 
         S[slots + i] = S[pack[i]]
 
 
-@_pasted
+@pasted
 def finish(code: Any, pool: Any, pack: Any, S: Any, Ds: Any, slots: int, integers: Any, scratch: Any) -> None:
     """Add up the gradients of all chunks in their order, into the first, and go back to the parameters."""
     D = Ds[0]
@@ -302,7 +297,7 @@ def finish(code: Any, pool: Any, pack: Any, S: Any, Ds: Any, slots: int, integer
     backward(code, pool, S, D, R, G, min(slots, 1), integers, scratch)
 
 
-@_pasted
+@pasted
 def run_blocks(
     code: Any,
     pool: Any,
@@ -352,45 +347,54 @@ def run_blocks(
 PREPARE, RUN, FINISH = 1, 2, 4
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def execute(
-    phases: int,
-    tapes: Any,
-    slots: int,
-    S: Any,
-    Ds: Any,
-    R: Any,
-    G: Any,
-    floats: Any,
-    integers: Any,
-    results: Any,
-    first: int,
-    last: int,
-    chunk: int,
-    scratch: Any,
-    seed: float,
-) -> None:
-    """The one entry: what is shared is prepared, a range of lanes is run, gradients are finished.
+def _entry_of(sources: str) -> Any:
+    """The one entry. Numba compiles again when this file changes; `sources` stands for the files it is made of."""
 
-    One entry, as every entry is compiled with all of the above inside.
+    @entry
+    def execute(
+        phases: int,
+        tapes: Any,
+        slots: int,
+        S: Any,
+        Ds: Any,
+        R: Any,
+        G: Any,
+        floats: Any,
+        integers: Any,
+        results: Any,
+        first: int,
+        last: int,
+        chunk: int,
+        scratch: Any,
+        seed: float,
+    ) -> None:
+        """The one entry: what is shared is prepared, a range of lanes is run, gradients are finished.
 
-    Args:
-        phases: which of the three, as bits.
-        tapes: (shared code, shared pool, lanes' code, lanes' pool, pack, maps); maps (4, n) holds the registers of
-            the floats, of what is copied from S, from where there, and of the results, each ended by -1.
-        slots: how many of S are not packed copies.
-        S, Ds: shared numbers (n,), and the gradient of each chunk (chunks, n).
-        R, G: (registers, block).
-        floats, integers, results: (inputs, lanes), (inputs, lanes), (outputs, lanes); results are written.
-        first, last, chunk: the range of lanes, and whose gradient it adds to.
-        scratch: (2, n), for the matrices of layers.
-        seed: the gradient of each result; 0 for forwards only.
-    """
-    shared_code, shared_pool, code, pool, pack, maps = tapes
-    none = integers[:, :0]  # as a slice, like those of a block: another type would be compiled again
-    if phases & 1:
-        prepare(shared_code, shared_pool, pack, S, slots, none, scratch)
-    if phases & 2:
-        run_blocks(code, pool, maps, S, Ds[chunk], R, G, floats, integers, results, first, last, scratch, seed)
-    if phases & 4:
-        finish(shared_code, shared_pool, pack, S, Ds, slots, none, scratch)
+        One entry, as every entry is compiled with all of the above inside.
+
+        Args:
+            phases: which of the three, as bits.
+            tapes: (shared code, shared pool, lanes' code, lanes' pool, pack, maps); maps (4, n) holds registers of
+                the floats, of what is copied from S, from where there, and of the results, each ended by -1.
+            slots: how many of S are not packed copies.
+            S, Ds: shared numbers (n,), and the gradient of each chunk (chunks, n).
+            R, G: (registers, block).
+            floats, integers, results: (inputs, lanes), (inputs, lanes), (outputs, lanes); results are written.
+            first, last, chunk: the range of lanes, and whose gradient it adds to.
+            scratch: (2, n), for the matrices of layers.
+            seed: the gradient of each result; 0 for forwards only.
+        """
+        sources  # noqa: B018
+        shared_code, shared_pool, code, pool, pack, maps = tapes
+        none = integers[:, :0]  # as a slice, like those of a block: another type would be compiled again
+        if phases & 1:
+            prepare(shared_code, shared_pool, pack, S, slots, none, scratch)
+        if phases & 2:
+            run_blocks(code, pool, maps, S, Ds[chunk], R, G, floats, integers, results, first, last, scratch, seed)
+        if phases & 4:
+            finish(shared_code, shared_pool, pack, S, Ds, slots, none, scratch)
+
+    return execute
+
+
+execute = _entry_of(sources_of("arithmetic", "compiling", "elementwise", "kernels", "layers"))

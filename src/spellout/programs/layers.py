@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from .compiling import part, pasted, summing
 
 COUNT, POOL, A, B, C = 1, 2, 3, 4, 5
 """Columns of a tape's code (see `lowering.py`): outputs m, place in the pool, weights, inputs n, groups."""
 PAD = 16
 """Columns of the matrices come in multiples of this, the widest SIMD register of float32."""
 
-_SUMS = {"reassoc", "contract", "nsz"}  # may add in another order, though the same on every run
-_pasted = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, inline="always")
-_plain = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-_fast = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath=_SUMS)
 
-
-@_fast
+@summing
 def add_product(Y: Any, W: Any, X: Any) -> None:
     """Y += W X for Y (m, C), W (m, n), X (n, C); m and n are multiples of 4."""
     m, n = W.shape
@@ -42,7 +37,7 @@ def add_product(Y: Any, W: Any, X: Any) -> None:
                 y3[l] += d0 * u0 + d1 * u1 + d2 * u2 + d3 * u3
 
 
-@_fast
+@summing
 def add_outer(W: Any, Y: Any, X: Any) -> None:
     """W += Y Xᵀ for W (m, n), Y (m, C), X (n, C); m and n are multiples of 4."""
     m, n = W.shape
@@ -72,7 +67,7 @@ def add_outer(W: Any, Y: Any, X: Any) -> None:
                 w[i + 3] += s3
 
 
-@_fast
+@summing
 def total(row: Any, lanes: int) -> Any:
     """The sum of a row's first lanes."""
     result = row.dtype.type(0)
@@ -81,7 +76,7 @@ def total(row: Any, lanes: int) -> Any:
     return result
 
 
-@_plain
+@part
 def gather(M: Any, rows: int, columns: int, R: Any, pool: Any, at: int, lanes: int) -> None:
     """Copy registers into the matrix M, group by group of lanes; the padding is zero.
 
@@ -101,7 +96,7 @@ def gather(M: Any, rows: int, columns: int, R: Any, pool: Any, at: int, lanes: i
                 row[l] = 0
 
 
-@_pasted
+@pasted
 def layer_forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, scratch: Any) -> None:
     """Dots of the same inputs, for one or more groups of inputs with the same weights."""
     m, at, offset, n, groups = code[COUNT], code[POOL], code[A], code[B], code[C]
@@ -125,7 +120,7 @@ def layer_forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, scratch: Any
                 y[l] = Y[j, t * lanes + l]
 
 
-@_pasted
+@pasted
 def layer_backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, scratch: Any) -> None:
     """Gradients of a layer's weights, biases and (if anything below learns) inputs."""
     m, at, offset, n, groups = code[COUNT], code[POOL], code[A], code[B], code[C]
