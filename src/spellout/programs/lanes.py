@@ -24,7 +24,7 @@ from .program import Program
 
 _CACHE = 1 << 19
 """Bytes that a block's registers and gradients should fit in: half of a usual second-level cache."""
-_WORTH_A_CHUNK = 1 << 21
+_WORTH_A_CHUNK = 1 << 17
 """Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
 _MOST_CHUNKS = 8
 _MOST_LANES = 240
@@ -159,7 +159,8 @@ class Lanes:
     def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> np.ndarray:
         lanes = floats.shape[1] if floats.shape[0] else integers.shape[1]
         chunks = self._chunks(lanes)
-        while len(self._memory) < chunks:
+        threads = min(self.threads, chunks)
+        while len(self._memory) < threads:
             self._memory.append(self._allocate())
         if len(self._gradients) != chunks:
             self._gradients = np.zeros((chunks, len(self.shared)), self.dtype)
@@ -167,24 +168,23 @@ class Lanes:
             self._gradients.fill(0.0)
         results = np.empty((len(self.program.outputs), lanes), self.dtype)
         finish = FINISH if seed else 0
-        common = (floats, integers, results, seed)
+        size = lanes if chunks == 1 else -(-lanes // chunks // self.block) * self.block
+
+        def work(thread: int) -> None:
+            for chunk in range(thread, chunks, threads):
+                part = chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes)
+                self._execute(RUN, *part, self._memory[thread], floats, integers, results, seed)
+
         if chunks == 1:
-            self._execute(PREPARE | RUN | finish, 0, 0, lanes, *common)
+            part = 0, 0, lanes
+            self._execute(PREPARE | RUN | finish, *part, self._memory[0], floats, integers, results, seed)
             return results
-        self._execute(PREPARE, 0, 0, 0, *common)
-        size = -(-lanes // chunks // self.block) * self.block
-        starts = range(0, lanes, size)
-        if self.threads == 1:
-            for chunk, start in enumerate(starts):
-                self._execute(RUN, chunk, start, min(start + size, lanes), *common)
-        else:
-            tasks = [
-                self._pool.submit(self._execute, RUN, chunk, start, min(start + size, lanes), *common)
-                for chunk, start in enumerate(starts)
-            ]
-            for task in tasks:
-                task.result()
-        self._execute(finish, 0, 0, 0, *common)
+        self._execute(PREPARE, 0, 0, 0, self._memory[0], floats, integers, results, seed)
+        others = [self._pool.submit(work, thread) for thread in range(1, threads)]
+        work(0)
+        for other in others:
+            other.result()
+        self._execute(finish, 0, 0, 0, self._memory[0], floats, integers, results, seed)
         return results
 
     def _execute(
@@ -193,12 +193,13 @@ class Lanes:
         chunk: int,
         first: int,
         last: int,
+        memory: tuple[np.ndarray, np.ndarray, np.ndarray],
         floats: np.ndarray,
         integers: np.ndarray,
         results: np.ndarray,
         seed: float,
     ) -> None:
-        R, G, scratch = self._memory[chunk]
+        R, G, scratch = memory
         execute(
             phases,
             self._tapes,

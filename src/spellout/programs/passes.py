@@ -204,8 +204,52 @@ def _negated(rewriter: _Rewriter, place: int, line: str) -> int:
     return rewriter.write(Instruction("neg", (place,), None, line))
 
 
+def split_dots(program: Program) -> Program:
+    """Take out of a long dot the few inputs that no other dot has, so that the rest can share a layer.
+
+    It undoes what `fuse_dots` does to a neuron with something of its own added: dot(w, h) + s·q.
+    """
+    users: Counter[int] = Counter()
+    for instruction in program.instructions:
+        if instruction.op == "dot":
+            users.update(set(instruction.args[: len(instruction.args) // 2 * 2]))
+    rewriter = _Rewriter(program)
+    for instruction in program.instructions:
+        args = rewriter.args(instruction)
+        if instruction.op == "dot":
+            args = _without_own_inputs(rewriter, instruction, args, users)
+        rewriter.moved.append(rewriter.write(instruction._replace(args=args)))
+    return rewriter.done()
+
+
+def _without_own_inputs(
+    rewriter: _Rewriter, dot: Instruction, args: tuple[int, ...], users: Counter[int]
+) -> tuple[int, ...]:
+    """The arguments of a dot; if it was split, those of its own rest with the shared part as the bias."""
+    half = len(args) // 2
+    pairs = list(zip(dot.args[:half], dot.args[half : 2 * half], strict=True))
+    varied = [rewriter.old.varies[a] and rewriter.old.varies[b] for a, b in pairs]
+    own = [
+        v or (users[b if rewriter.old.varies[b] else a] == 1) for (a, b), v in zip(pairs, varied, strict=True)
+    ]
+    if not 0 < sum(own) <= half // 2:
+        return args
+    shared = [i for i, alone in enumerate(own) if not alone]
+    rest = [i for i, alone in enumerate(own) if alone]
+    left = tuple([args[i] for i in shared] + [args[half + i] for i in shared])
+    place = rewriter.write(Instruction("dot", (*left, *args[2 * half :]), None, dot.line))
+    return (*[args[i] for i in rest], *[args[half + i] for i in rest], place)
+
+
 def _is_zero(instruction: Instruction) -> bool:
     return instruction.op == CONSTANT and instruction.data == 0.0
 
 
-PASSES: tuple[Pass, ...] = (fold_constants, share_subexpressions, fuse_dots, share_subexpressions, drop_unused)
+PASSES: tuple[Pass, ...] = (
+    fold_constants,
+    share_subexpressions,
+    fuse_dots,
+    split_dots,
+    share_subexpressions,
+    drop_unused,
+)
