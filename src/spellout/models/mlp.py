@@ -62,9 +62,7 @@ class MlpModel(WindowModel):
     @staticmethod
     def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
         """Kaiming's gain for tanh, 5/3, in the hidden layer, and zeros in the last: the first loss is ln V."""
-        weights = {
-            name: np.zeros(shape) for name, shape in MlpModel.shapes(config, vocabulary_size).items()
-        }
+        weights = {name: np.zeros(shape) for name, shape in MlpModel.shapes(config, vocabulary_size).items()}
         inputs = config.context * config.embedding
         weights["embedding"] = random.standard_normal((vocabulary_size, config.embedding))
         weights["hidden.weight"] = random.standard_normal((config.hidden, inputs)) * (5 / 3) / np.sqrt(inputs)

@@ -209,5 +209,3 @@ def _logits_of(
         return logits
     scale = values["prior_scale"][0]
     return [logit + scale * prior for logit, prior in zip(logits, rows[0], strict=True)]
-
-

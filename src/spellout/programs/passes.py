@@ -15,6 +15,8 @@ from .program import CONSTANT, OWN, PICK, SELECT, SOURCES, Instruction, Program
 
 Pass = Callable[[Program], Program]
 _COMMUTE = frozenset(["add", "mul"])  # not maximum: for signed zeros and nan the order matters
+_SHORT = 4
+"""Dots of fewer products are not worth a layer."""
 _FIXED = SOURCES | {PICK, SELECT, OWN}
 
 
@@ -205,9 +207,10 @@ def _negated(rewriter: _Rewriter, place: int, line: str) -> int:
 
 
 def split_dots(program: Program) -> Program:
-    """Take out of a long dot the few inputs that no other dot has, so that the rest can share a layer.
+    """Keep dots such that they can share a layer: shared weights times inputs that other dots have too.
 
-    It undoes what `fuse_dots` does to a neuron with something of its own added: dot(w, h) + s·q.
+    It undoes `fuse_dots` where a neuron has something of its own added. dot(w, h) + s·q gets its own product apart,
+    and a bias that differs between examples, such as a residual, is added afterwards.
     """
     users: Counter[int] = Counter()
     for instruction in program.instructions:
@@ -215,30 +218,32 @@ def split_dots(program: Program) -> Program:
             users.update(set(instruction.args[: len(instruction.args) // 2 * 2]))
     rewriter = _Rewriter(program)
     for instruction in program.instructions:
-        args = rewriter.args(instruction)
-        if instruction.op == "dot":
-            args = _without_own_inputs(rewriter, instruction, args, users)
-        rewriter.moved.append(rewriter.write(instruction._replace(args=args)))
+        half = len(instruction.args) // 2
+        if instruction.op == "dot" and half >= _SHORT:
+            rewriter.moved.append(_split_dot(rewriter, instruction, users))
+        else:
+            rewriter.moved.append(rewriter.write(instruction._replace(args=rewriter.args(instruction))))
     return rewriter.done()
 
 
-def _without_own_inputs(
-    rewriter: _Rewriter, dot: Instruction, args: tuple[int, ...], users: Counter[int]
-) -> tuple[int, ...]:
-    """The arguments of a dot; if it was split, those of its own rest with the shared part as the bias."""
-    half = len(args) // 2
+def _split_dot(rewriter: _Rewriter, dot: Instruction, users: Counter[int]) -> int:
+    varies, half = rewriter.old.varies, len(dot.args) // 2
+    args, bias = rewriter.args(dot), dot.args[2 * half :]
     pairs = list(zip(dot.args[:half], dot.args[half : 2 * half], strict=True))
-    varied = [rewriter.old.varies[a] and rewriter.old.varies[b] for a, b in pairs]
-    own = [
-        v or (users[b if rewriter.old.varies[b] else a] == 1) for (a, b), v in zip(pairs, varied, strict=True)
-    ]
-    if not 0 < sum(own) <= half // 2:
-        return args
+    own = [varies[a] == varies[b] or users[a if varies[a] else b] == 1 for a, b in pairs]
+    if sum(own) > half // 2:
+        return rewriter.write(dot._replace(args=args))
+    apart = [i for i, alone in enumerate(own) if alone]
     shared = [i for i, alone in enumerate(own) if not alone]
-    rest = [i for i, alone in enumerate(own) if alone]
-    left = tuple([args[i] for i in shared] + [args[half + i] for i in shared])
-    place = rewriter.write(Instruction("dot", (*left, *args[2 * half :]), None, dot.line))
-    return (*[args[i] for i in rest], *[args[half + i] for i in rest], place)
+    late = bool(bias) and varies[bias[0]]
+    layer = [args[i] for i in shared] + [args[half + i] for i in shared] + ([] if late else list(args[2 * half :]))
+    place = rewriter.write(dot._replace(args=tuple(layer)))
+    if apart:
+        rest = [args[i] for i in apart] + [args[half + i] for i in apart]
+        place = rewriter.write(dot._replace(args=(*rest, place)))
+    if late:
+        place = rewriter.write(Instruction("add", (place, args[-1]), None, dot.line))
+    return place
 
 
 def _is_zero(instruction: Instruction) -> bool:
