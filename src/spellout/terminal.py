@@ -244,7 +244,8 @@ class Watch:
 def note_of(event: Event) -> str:
     """What the beginning of a training says of itself."""
     if event["event"] == "device":
-        threads = f", {event['threads']} threads" if event["threads"] else ""
+        count = event["threads"]
+        threads = f", {count} thread{'s' * (count > 1)}" if count else ""
         return f"PyTorch {event['torch']} on {event['device']}{threads}: {event['why']}"
     return f"first loss {event['nats_per_token']:.4f} nats a token, expected {event['expected']:.4f}"
 

@@ -15,7 +15,7 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
 from spellout.models.neural import NeuralReader
 from spellout.models.table import MODELS
-from spellout.models.torch_families import MlpModel
+from spellout.models.torch_families import TorchMlpModel
 from spellout.models.torch_optimizers import optimizers_of
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
@@ -187,8 +187,8 @@ def test_calibrated_statistics_are_those_of_the_training_set(few, specification)
 
 
 def test_the_twin_of_the_program_mlp_learns(few):
-    config = MlpModel.Config(hidden=16, context=3, embedding=8)
-    learner = MlpModel.learner(few.stream, few.vocabulary.size, config, None, 0)
+    config = TorchMlpModel.Config(hidden=16, context=3, embedding=8)
+    learner = TorchMlpModel.learner(few.stream, few.vocabulary.size, config, None, 0)
     losses = [learner.step(np.arange(number % 4, learner.examples, 4), 0.02) for number in range(40)]
     assert losses[0] == pytest.approx(math.log(few.vocabulary.size), abs=0.03)
     assert losses[-1] < 2.4
@@ -216,7 +216,7 @@ def test_sampling_with_a_state_makes_the_lines_that_recomputing_makes(few, speci
 def test_a_table_of_the_counts_and_rows_made_when_needed_are_the_same(few, monkeypatch):
     losses = []
     for largest in (1 << 27, 0):
-        monkeypatch.setattr("spellout.models.torch_batches.LARGEST_TABLE", largest)
+        monkeypatch.setattr("spellout.models.leave_one_out._MOST_KEPT", largest)
         learner = begin(few, "gru:8+ngram:3")
         losses.append([learner.step(np.arange(8), 0.01) for _ in range(3)])
     assert losses[0] == losses[1]

@@ -46,7 +46,7 @@ def batch_norm(x, w, name):
 
 
 def test_mlp_is_bengios_formula(tokens):
-    model, w = made(families.MlpModel, context=4, embedding=5, hidden=7)
+    model, w = made(families.TorchMlpModel, context=4, embedding=5, hidden=7)
     x = w["embedding.weight"][windows_of(tokens, 4)].flatten(2)
     hidden = torch.tanh(x @ w["hidden.weight"].T + w["hidden.bias"])
     assert_same(model, tokens, hidden @ w["head.weight"].T + w["head.bias"])
@@ -137,3 +137,28 @@ def test_lines_side_by_side_are_lines_alone(family, tokens):
     logits = model.module(packed, torch.tensor(left.sum(1))).detach().numpy()
     expected = model.logits(tokens, None).transpose(1, 0, 2)[left]
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "reach"),
+    [
+        (families.TorchMlpModel, {"context": 3, "hidden": 8}, 3),
+        (families.MlpBnModel, {"context": 4, "hidden": 8}, 4),
+        (families.WavenetModel, {"levels": 2, "hidden": 8}, 4),
+        (families.RnnModel, {"hidden": 8}, LENGTH),
+        (families.GruModel, {"hidden": 8}, LENGTH),
+        (families.LstmModel, {"hidden": 8}, LENGTH),
+        (families.BowModel, {"hidden": 8, "places": 5}, LENGTH),
+        (families.TransformerModel, {"width": 8, "layers": 2, "places": 5}, LENGTH),
+    ],
+)
+def test_logits_move_with_every_token_in_reach_and_with_no_other(tokens, family, settings, reach):
+    """makemore's recurrent network ignored its own past, and nobody saw it in the losses."""
+    model, _ = made(family, **settings)
+    logits = model.logits(tokens, None)
+    for place in range(1, LENGTH):
+        changed = tokens.copy()
+        changed[:, place] = changed[:, place] % (SIZE - 1) + 1
+        moved = np.abs(model.logits(changed, None) - logits).max(axis=(0, 2)) > 1e-12
+        distance = np.arange(LENGTH) - place
+        assert np.array_equal(moved, (distance >= 0) & (distance < reach)), place

@@ -57,6 +57,11 @@ def log_softmax(xs: Iterable[object]) -> list[Value]:
     return [logit - log_total for logit in logits]
 
 
+def where(x: object, a: object, b: object) -> Value:
+    """Return a if x is above 0, else b: a choice that a recorded program makes for every example anew."""
+    return Value._apply(ops.where, (x, a, b))
+
+
 def pick(rows: Sequence[Any], index: SupportsIndex | Index) -> Any:
     """Return `rows[index]`. In a recorded program the index may be an integer input: every example picks its own.
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .torch_families import MlpConfig
+from .torch_families import TorchMlpConfig
 from .torch_layers import TANH_GAIN, linear, small_linear
 
 
 class Mlp(nn.Module):
     """logits = U tanh(W [vectors of the last letters] + b) + d."""
 
-    def __init__(self, config: MlpConfig, vocabulary_size: int) -> None:
+    def __init__(self, config: TorchMlpConfig, vocabulary_size: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, config.embedding)
         self.hidden = linear(config.context * config.embedding, config.hidden, TANH_GAIN)

@@ -100,11 +100,11 @@ class NgramModel:
         `tokens` and `targets` (B, T) must be training lines: target t is what followed tokens 0..t there.
         Padding beyond the end of a line gives rows without meaning.
         """
-        rows = self.leave_one_out_rows(self._columns(tokens), targets)
+        rows = self.leave_one_out_rows(self._columns(tokens), targets.ravel())
         return rows.reshape(*tokens.shape, self.vocabulary_size)
 
     def leave_one_out_rows(self, columns: Columns, targets: np.ndarray) -> np.ndarray:
-        """The same (N, V) for some training positions only, given by their contexts: columns (N,), newest first."""
+        """The same for single positions: the columns of their contexts and their targets, (N,) each, to (N, V)."""
         contexts = self.contexts_of(columns)
         return np.log(self._distributions(contexts, self._entries(contexts, targets)))
 

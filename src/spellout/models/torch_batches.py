@@ -1,4 +1,4 @@
-"""Batches by index: windows of last tokens, whole lines side by side, and what the n-gram says of each position.
+"""Batches by index: windows of last tokens, or whole lines side by side.
 
 A stream is `0 line 0 line 0`. Position p is the prediction of token p + 1 from the tokens of its line up to p.
 """
@@ -9,12 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ngram import NgramModel
 from .ngram_counts import context_columns
-
-LARGEST_TABLE = 1 << 27
-"""So many numbers of an n-gram are kept; of more, those of each batch are worked out when it comes."""
-_NUMBERS_AT_ONCE = 1 << 22
 
 
 class Windows:
@@ -53,30 +48,3 @@ class WholeLines:
         positions = (steps + starts)[left]
         tokens = self._tokens[torch.as_tensor(positions, device=self._device)]
         return (tokens, torch.as_tensor(left.sum(axis=1))), positions
-
-
-class PriorRows:
-    """The log-probabilities of an n-gram at positions of its training stream, each without its own occurrence."""
-
-    def __init__(self, prior: NgramModel, stream: np.ndarray, device: torch.device) -> None:
-        self._prior, self._device = prior, device
-        self._contexts = [column[:-1] for column in context_columns(stream, max(1, prior.context or 0))]
-        self._targets = stream[1:]
-        self._table: Tensor | None = None
-        if len(self._targets) * prior.vocabulary_size <= LARGEST_TABLE:
-            self._table = self._rows(np.arange(len(self._targets)))
-
-    def at(self, positions: np.ndarray) -> Tensor:
-        """(N,) positions to (N, V) log-probabilities, float32."""
-        if self._table is None:
-            return self._rows(positions)
-        return self._table[torch.as_tensor(positions, device=self._device)]
-
-    def _rows(self, positions: np.ndarray) -> Tensor:
-        rows = np.empty((len(positions), self._prior.vocabulary_size), np.float32)
-        at_once = max(1, _NUMBERS_AT_ONCE // self._prior.vocabulary_size)
-        for start in range(0, len(positions), at_once):
-            here = positions[start : start + at_once]
-            columns = [column[here] for column in self._contexts]
-            rows[start : start + at_once] = self._prior.leave_one_out_rows(columns, self._targets[here])
-        return torch.as_tensor(rows, device=self._device)

@@ -43,7 +43,7 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MlpConfig(NetworkConfig):
+class TorchMlpConfig(NetworkConfig):
     """Bengio 2003: the last letters as vectors, one hidden layer of tanh."""
 
     batch: ClassVar[int] = 1024
@@ -57,10 +57,10 @@ class MlpConfig(NetworkConfig):
     """How many numbers stand for a token."""
 
 
-class MlpModel(WindowModel):
+class TorchMlpModel(WindowModel):
     """See `mlp_torch`."""
 
-    Config = MlpConfig
+    Config = TorchMlpConfig
     network = "mlp_torch.Mlp"
 
 

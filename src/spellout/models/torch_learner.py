@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from .contract import Listener
+from .leave_one_out import LeaveOneOut
 from .ngram import NgramModel
-from .torch_batches import PriorRows, WholeLines, Windows
+from .torch_batches import WholeLines, Windows
 from .torch_device import chosen_device, fast_matrices
 from .torch_model import PRIOR_SCALE, TorchModel, WindowModel
 from .torch_optimizers import optimizers_of
@@ -60,7 +61,7 @@ class TorchLearner:
             config = replace(config, places=lines.longest)
         self._config = config
         self._targets = torch.as_tensor(stream[1:].astype(np.int64), device=self.device)
-        self._rows = None if prior is None else PriorRows(prior, stream, self.device)
+        self._rows = None if prior is None else LeaveOneOut(prior, stream)
         with self._random(0):
             self.network = model.build(config, vocabulary_size).to(self.device)
         if prior is not None:
@@ -74,9 +75,14 @@ class TorchLearner:
         inputs, positions = self._corpus.at(chosen)
         logits = self.network(*inputs)
         if self._rows is not None:
-            logits = logits + self._parameters[PRIOR_SCALE] * self._rows.at(positions)
+            logits = logits + self._parameters[PRIOR_SCALE] * self._counted(positions)
         targets = self._targets[torch.as_tensor(positions, device=self.device)]
         return nn.functional.cross_entropy(logits, targets)
+
+    def _counted(self, positions: np.ndarray) -> Tensor:
+        """What the n-gram says of training positions, each without itself: (N, V) log-probabilities."""
+        assert self._rows is not None
+        return torch.as_tensor(self._rows.at(positions), device=self.device)
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """See `learner.Learner`."""
@@ -181,7 +187,7 @@ class TorchLearner:
             if self._rows is not None:
                 _, positions = self._corpus.at(chosen)
                 targets = self._targets[torch.as_tensor(positions, device=self.device)]
-                expected = float(nn.functional.nll_loss(self._rows.at(positions), targets))
+                expected = float(nn.functional.nll_loss(self._counted(positions), targets))
         tell({"event": "first_loss", "nats_per_token": first, "expected": expected})
 
 

@@ -13,157 +13,150 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from .arithmetic import exp
+from .compiling import entry, part, pasted, sources_of
 from .elementwise import ELEMENTWISE, elementwise_backward, elementwise_forward
 from .layers import layer_backward, layer_forward, total
 
 DOT, SUM, MEAN, LOGSUMEXP, LOG_SOFTMAX, SELECT, PICK, OWN, LAYER = range(len(ELEMENTWISE), len(ELEMENTWISE) + 9)
 OP, COUNT, POOL, A, B, C = range(6)
 
-_part = njit(nogil=True, error_model="numpy")
-
 
 # Operations of any number of arguments --------------------------------------------------------------------
 
 
-@_part
+@pasted
 def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Sums of products: for each dot its result, n, whether there is a bias, n + n arguments, the bias."""
     for _ in range(count):
-        y, n, biased = R[pool[at]], pool[at + 1], pool[at + 2]
+        y, n, biased = pool[at], pool[at + 1], pool[at + 2]
         at += 3
-        bias = R[pool[at + 2 * n]] if biased else y
+        bias = pool[at + 2 * n] if biased else y
         for l in range(lanes):
-            y[l] = bias[l] if biased else 0
+            R[y, l] = R[bias, l] if biased else 0
         for i in range(n):
-            a, b = R[pool[at + i]], R[pool[at + n + i]]
+            a, b = pool[at + i], pool[at + n + i]
             for l in range(lanes):
-                y[l] += a[l] * b[l]
+                R[y, l] += R[a, l] * R[b, l]
         at += 2 * n + biased
 
 
-@_part
+@pasted
 def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Gradients of `dots_forward`."""
     for _ in range(count):
-        g, n, biased = G[pool[at]], pool[at + 1], pool[at + 2]
+        y, n, biased = pool[at], pool[at + 1], pool[at + 2]
         at += 3
         for i in range(n):
             a, b = pool[at + i], pool[at + n + i]
-            x, d = R[b], G[a]
             for l in range(lanes):
-                d[l] += g[l] * x[l]
-            x, d = R[a], G[b]
+                G[a, l] += G[y, l] * R[b, l]
             for l in range(lanes):
-                d[l] += g[l] * x[l]
+                G[b, l] += G[y, l] * R[a, l]
         if biased:
-            d = G[pool[at + 2 * n]]
+            d = pool[at + 2 * n]
             for l in range(lanes):
-                d[l] += g[l]
+                G[d, l] += G[y, l]
         at += 2 * n + biased
 
 
-@_part
+@pasted
 def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
     """Sums or means: for each its result, n, and n arguments."""
     for _ in range(count):
-        y, n = R[pool[at]], pool[at + 1]
+        y, n = pool[at], pool[at + 1]
         for l in range(lanes):
-            y[l] = 0
+            R[y, l] = 0
         for i in range(n):
-            x = R[pool[at + 2 + i]]
+            x = pool[at + 2 + i]
             for l in range(lanes):
-                y[l] += x[l]
+                R[y, l] += R[x, l]
         if mean:
             for l in range(lanes):
-                y[l] = y[l] / R.dtype.type(n)
+                R[y, l] = R[y, l] / R.dtype.type(n)
         at += 2 + n
 
 
-@_part
+@pasted
 def sums_backward(G: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
     """Gradients of `sums_forward`."""
     for _ in range(count):
-        g, n = G[pool[at]], pool[at + 1]
+        y, n = pool[at], pool[at + 1]
         share = G.dtype.type(1.0 / n if mean else 1.0)
         for i in range(n):
-            d = G[pool[at + 2 + i]]
+            d = pool[at + 2 + i]
             for l in range(lanes):
-                d[l] += g[l] * share
+                G[d, l] += G[y, l] * share
         at += 2 + n
 
 
-@_part
+@pasted
 def logsumexps_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """log(Σ exp x), shifted by the largest: for each its result, n, and n arguments."""
     for _ in range(count):
-        logsumexp(R, pool, at + 2, pool[at + 1], lanes, R[pool[at]], work)
+        logsumexp(R, pool, at + 2, pool[at + 1], lanes, pool[at], work)
         at += 2 + pool[at + 1]
 
 
-@_part
-def logsumexp(R: Any, pool: Any, at: int, n: int, lanes: int, y: Any, work: Any) -> None:
-    """One of them, into y; an infinite or nan largest is the answer itself, as the table's row says."""
-    top, x = work, R[pool[at]]
+@part
+def logsumexp(R: Any, pool: Any, at: int, n: int, lanes: int, y: int, top: Any) -> None:
+    """One of them, into register y; an infinite or nan largest is the answer itself, as the table's row says."""
     for l in range(lanes):
-        y[l], top[l] = 0, x[l]
+        R[y, l], top[l] = 0, R[pool[at], l]
     for i in range(1, n):
-        x = R[pool[at + i]]
+        x = pool[at + i]
         for l in range(lanes):
-            top[l] = x[l] if (x[l] > top[l]) | (x[l] != x[l]) else top[l]
+            top[l] = R[x, l] if (R[x, l] > top[l]) | (R[x, l] != R[x, l]) else top[l]
     for i in range(n):
-        x = R[pool[at + i]]
+        x = pool[at + i]
         for l in range(lanes):
-            y[l] += exp(x[l] - top[l])
+            R[y, l] += exp(R[x, l] - top[l])
     for l in range(lanes):
-        y[l] = top[l] + math.log(y[l]) if top[l] - top[l] == 0 else top[l]
+        R[y, l] = top[l] + math.log(R[y, l]) if top[l] - top[l] == 0 else top[l]
 
 
-@_part
+@pasted
 def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Gradients of `logsumexps_forward`: the softmax."""
     for _ in range(count):
-        y, g, n = R[pool[at]], G[pool[at]], pool[at + 1]
+        y, n = pool[at], pool[at + 1]
         for i in range(n):
-            x, d = R[pool[at + 2 + i]], G[pool[at + 2 + i]]
+            x = pool[at + 2 + i]
             for l in range(lanes):
-                d[l] += g[l] * exp(x[l] - y[l])
+                G[x, l] += G[y, l] * exp(R[x, l] - R[y, l])
         at += 2 + n
 
 
-@_part
+@pasted
 def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """x - log(Σ exp x): for each its result, n, the chosen x, and n arguments."""
     for _ in range(count):
-        y, n, chosen = R[pool[at]], pool[at + 1], R[pool[at + 2]]
+        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
         logsumexp(R, pool, at + 3, n, lanes, y, work)
         for l in range(lanes):
-            y[l] = chosen[l] - y[l]
+            R[y, l] = R[chosen, l] - R[y, l]
         at += 3 + n
 
 
-@_part
-def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
+@pasted
+def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, shift: Any) -> None:
     """Gradients of `log_softmaxes_forward`."""
     for _ in range(count):
-        y, g, n, chosen, d = R[pool[at]], G[pool[at]], pool[at + 1], R[pool[at + 2]], G[pool[at + 2]]
-        shift = work
+        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
         for l in range(lanes):
-            d[l] += g[l]
-            shift[l] = chosen[l] - y[l]
+            G[chosen, l] += G[y, l]
+            shift[l] = R[chosen, l] - R[y, l]
         for i in range(n):
-            x, d = R[pool[at + 3 + i]], G[pool[at + 3 + i]]
+            x = pool[at + 3 + i]
             for l in range(lanes):
-                d[l] -= g[l] * exp(x[l] - shift[l])
+                G[x, l] -= G[y, l] * exp(R[x, l] - shift[l])
         at += 3 + n
 
 
 # What integer inputs choose, and operations of the user's --------------------------------------------------------
 
 
-@_part
+@part
 def selects(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, integers: Any, backward: bool) -> None:
     """The value that an integer chooses: for each its result, which integer, n, and n candidates."""
     for _ in range(count):
@@ -177,7 +170,7 @@ def selects(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, integers
         at += 3 + n
 
 
-@_part
+@part
 def picks(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, integers: Any, backward: bool) -> None:
     """Columns of one row of a table: for each its result and the column."""
     count, at, offset, width, chosen = code[COUNT], code[POOL], code[A], code[B], integers[code[C]]
@@ -190,32 +183,32 @@ def picks(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, inte
                 R[result, l] = S[column + chosen[l] * width]
 
 
-@_part
+@pasted
 def owns_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """A user's operation, computed by instructions before: its result, n, the computed one, n + n arguments."""
     for _ in range(count):
-        y, x = R[pool[at]], R[pool[at + 2]]
+        y, x = pool[at], pool[at + 2]
         for l in range(lanes):
-            y[l] = x[l]
+            R[y, l] = R[x, l]
         at += 3 + 2 * pool[at + 1]
 
 
-@_part
+@pasted
 def owns_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Its arguments' gradients, by the partials that the user's derivative gave."""
     for _ in range(count):
-        g, n = G[pool[at]], pool[at + 1]
+        y, n = pool[at], pool[at + 1]
         for i in range(n):
-            d, partial = G[pool[at + 3 + i]], R[pool[at + 3 + n + i]]
+            d, partial = pool[at + 3 + i], pool[at + 3 + n + i]
             for l in range(lanes):
-                d[l] += g[l] * partial[l]
+                G[d, l] += G[y, l] * R[partial, l]
         at += 3 + 2 * n
 
 
 # The tape ------------------------------------------------------------------------------------------------------
 
 
-@_part
+@part
 def forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, integers: Any, scratch: Any) -> None:
     """Run every instruction on the first `lanes` lanes of the registers."""
     for k in range(code.shape[0]):
@@ -241,7 +234,7 @@ def forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, integers: Any, scr
             owns_forward(R, pool, at, count, lanes)
 
 
-@_part
+@part
 def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, integers: Any, scratch: Any) -> None:
     """Add the gradients of everything below to G and D, in reverse."""
     for k in range(code.shape[0] - 1, -1, -1):
@@ -271,14 +264,14 @@ def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, i
             owns_backward(R, G, pool, at, count, lanes)
 
 
-@_part
-def fill(row: Any, number: float, lanes: int) -> None:
+@part
+def fill(M: Any, row: int, number: float, lanes: int) -> None:
     """The same number in every lane."""
     for l in range(lanes):
-        row[l] = number
+        M[row, l] = number
 
 
-@_part
+@pasted
 def prepare(code: Any, pool: Any, pack: Any, S: Any, slots: int, integers: Any, scratch: Any) -> None:
     """Compute what depends on parameters and constants only, in S itself, and copy weights into matrices."""
     one = min(slots, 1)  # not 1: a literal's own type would be compiled again
@@ -287,7 +280,7 @@ def prepare(code: Any, pool: Any, pack: Any, S: Any, slots: int, integers: Any, 
         S[slots + i] = S[pack[i]]
 
 
-@_part
+@pasted
 def finish(code: Any, pool: Any, pack: Any, S: Any, Ds: Any, slots: int, integers: Any, scratch: Any) -> None:
     """Add up the gradients of all chunks in their order, into the first, and go back to the parameters."""
     D = Ds[0]
@@ -300,7 +293,7 @@ def finish(code: Any, pool: Any, pack: Any, S: Any, Ds: Any, slots: int, integer
     backward(code, pool, S, D, R, G, min(slots, 1), integers, scratch)
 
 
-@_part
+@pasted
 def run_blocks(
     code: Any,
     pool: Any,
@@ -321,74 +314,83 @@ def run_blocks(
     block = R.shape[1]
     copied = 0
     while maps[1, copied] >= 0:
-        fill(R[maps[1, copied]], S[maps[2, copied]], block)
+        fill(R, maps[1, copied], S[maps[2, copied]], block)
         copied += 1
     for start in range(first, last, block):
         lanes = min(block, last - start)
         for i in range(floats.shape[0]):
-            x = R[maps[0, i]]
+            x = maps[0, i]
             for l in range(lanes):
-                x[l] = floats[i, start + l]
+                R[x, l] = floats[i, start + l]
         chosen = integers[:, start : start + lanes]
         forward(code, pool, S, R, lanes, chosen, scratch)
         for i in range(results.shape[0]):
-            y = R[maps[3, i]]
+            y = maps[3, i]
             for l in range(lanes):
-                results[i, start + l] = y[l]
+                results[i, start + l] = R[y, l]
         if seed != 0:
             for r in range(G.shape[0]):
-                fill(G[r], 0, lanes)
+                fill(G, r, 0, lanes)
             for i in range(results.shape[0]):
-                g = G[maps[3, i]]
+                y = maps[3, i]
                 for l in range(lanes):
-                    g[l] += R.dtype.type(seed)
+                    G[y, l] += R.dtype.type(seed)
             backward(code, pool, S, D, R, G, lanes, chosen, scratch)
             for i in range(copied):
-                D[maps[2, i]] += total(G[maps[1, i]], lanes)
+                D[maps[2, i]] += total(G, maps[1, i], lanes)
 
 
 PREPARE, RUN, FINISH = 1, 2, 4
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
-def execute(
-    phases: int,
-    tapes: Any,
-    slots: int,
-    S: Any,
-    Ds: Any,
-    R: Any,
-    G: Any,
-    floats: Any,
-    integers: Any,
-    results: Any,
-    first: int,
-    last: int,
-    chunk: int,
-    scratch: Any,
-    seed: float,
-) -> None:
-    """The one entry: what is shared is prepared, a range of lanes is run, gradients are finished.
+def _entry_of(sources: str) -> Any:
+    """The one entry. Numba compiles again when this file changes; `sources` stands for the files it is made of."""
 
-    One entry, as every entry is compiled with all of the above inside.
+    @entry
+    def execute(
+        phases: int,
+        tapes: Any,
+        slots: int,
+        S: Any,
+        Ds: Any,
+        R: Any,
+        G: Any,
+        floats: Any,
+        integers: Any,
+        results: Any,
+        first: int,
+        last: int,
+        chunk: int,
+        scratch: Any,
+        seed: float,
+    ) -> None:
+        """The one entry: what is shared is prepared, a range of lanes is run, gradients are finished.
 
-    Args:
-        phases: which of the three, as bits.
-        tapes: (shared code, shared pool, lanes' code, lanes' pool, pack, maps); maps (4, n) holds the registers of
-            the floats, of what is copied from S, from where there, and of the results, each ended by -1.
-        slots: how many of S are not packed copies.
-        S, Ds: shared numbers (n,), and the gradient of each chunk (chunks, n).
-        R, G: (registers, block).
-        floats, integers, results: (inputs, lanes), (inputs, lanes), (outputs, lanes); results are written.
-        first, last, chunk: the range of lanes, and whose gradient it adds to.
-        scratch: (2, n), for the matrices of layers.
-        seed: the gradient of each result; 0 for forwards only.
-    """
-    shared_code, shared_pool, code, pool, pack, maps = tapes
-    none = integers[:, :0]  # as a slice, like those of a block: another type would be compiled again
-    if phases & 1:
-        prepare(shared_code, shared_pool, pack, S, slots, none, scratch)
-    if phases & 2:
-        run_blocks(code, pool, maps, S, Ds[chunk], R, G, floats, integers, results, first, last, scratch, seed)
-    if phases & 4:
-        finish(shared_code, shared_pool, pack, S, Ds, slots, none, scratch)
+        One entry, as every entry is compiled with all of the above inside.
+
+        Args:
+            phases: which of the three, as bits.
+            tapes: (shared code, shared pool, lanes' code, lanes' pool, pack, maps); maps (4, n) holds registers of
+                the floats, of what is copied from S, from where there, and of the results, each ended by -1.
+            slots: how many of S are not packed copies.
+            S, Ds: shared numbers (n,), and the gradient of each chunk (chunks, n).
+            R, G: (registers, block).
+            floats, integers, results: (inputs, lanes), (inputs, lanes), (outputs, lanes); results are written.
+            first, last, chunk: the range of lanes, and whose gradient it adds to.
+            scratch: (2, n), for the matrices of layers.
+            seed: the gradient of each result; 0 for forwards only.
+        """
+        sources  # noqa: B018
+        shared_code, shared_pool, code, pool, pack, maps = tapes
+        none = integers[:, :0]  # as a slice, like those of a block: another type would be compiled again
+        if phases & 1:
+            prepare(shared_code, shared_pool, pack, S, slots, none, scratch)
+        if phases & 2:
+            run_blocks(code, pool, maps, S, Ds[chunk], R, G, floats, integers, results, first, last, scratch, seed)
+        if phases & 4:
+            finish(shared_code, shared_pool, pack, S, Ds, slots, none, scratch)
+
+    return execute
+
+
+execute = _entry_of(sources_of("arithmetic", "compiling", "elementwise", "kernels", "layers"))

@@ -19,14 +19,17 @@ from ..errors import NotFiniteError, ShapeError
 from .kernels import FINISH, PREPARE, RUN, execute
 from .layers import PAD
 from .lowering import Lowered, lower
+from .nonfinite import explain
 from .program import Program
 
 _CACHE = 1 << 19
 """Bytes that a block's registers and gradients should fit in: half of a usual second-level cache."""
-_WORTH_A_CHUNK = 1 << 21
+_WORTH_A_CHUNK = 1 << 17
 """Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
 _MOST_CHUNKS = 8
-_MOST_LANES = 256
+_MOST_LANES = 240
+
+Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def threads_available() -> int:
@@ -57,7 +60,7 @@ class Lanes:
         self._bounds = self._index_bounds()
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
         self.block = max(PAD, min(_MOST_LANES, room // PAD * PAD))
-        self._memory: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._memory: dict[int, list[Memory]] = {}
         self._tapes = (
             lowered.shared.code,
             lowered.shared.pool,
@@ -90,7 +93,7 @@ class Lanes:
         floats, integers = self.arrange(*examples)
         results = self.forward(floats, integers)
         if not np.isfinite(results).all():
-            self._explain(floats, integers, results)
+            raise NotFiniteError(explain(self, floats, integers))
         return results.T.astype(np.float64).reshape(-1, *self.program.shape)
 
     def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
@@ -103,7 +106,7 @@ class Lanes:
         results, gradient = self.backward(floats, integers, 1.0 / lanes)
         mean = float(results.mean(dtype=np.float64))
         if not math.isfinite(mean) or not np.isfinite(gradient).all():
-            self._explain(floats, integers, results, gradient)
+            raise NotFiniteError(explain(self, floats, integers))
         return mean, gradient.astype(np.float64)
 
     # The parts, for training: arrays in, views of memory out.
@@ -117,107 +120,126 @@ class Lanes:
         arguments = self.program.arguments
         if len(examples) != len(arguments):
             raise ShapeError(f"this program takes {len(arguments)} arguments, got {len(examples)}")
-        parts: dict[str, list[np.ndarray]] = {"float": [], "integer": []}
-        lanes = -1
-        for i, (argument, example) in enumerate(zip(arguments, examples, strict=True)):
-            array = np.asarray(example)
+        arrays = [np.asarray(example) for example in examples]
+        lanes = len(arrays[0]) if arrays and arrays[0].ndim else 0
+        for i, (argument, array) in enumerate(zip(arguments, arrays, strict=True)):
             if array.ndim == 0 or array.shape[1:] != argument.shape:
                 wanted = ", ".join(["N", *map(str, argument.shape)])
                 raise ShapeError(f"argument {i + 1} is an array of shape ({wanted}), got {array.shape}")
-            if lanes not in (-1, len(array)):
-                raise ShapeError(f"argument {i + 1} holds {len(array)} examples, those before hold {lanes}")
-            lanes = len(array)
+            if len(array) != lanes or not lanes:
+                raise ShapeError(
+                    f"every argument holds as many examples as the first, got {lanes} and {len(array)}"
+                )
             if argument.kind == "integer" and array.dtype.kind not in "iu":
                 raise ShapeError(f"argument {i + 1} holds integers that pick rows, got {array.dtype}")
-            parts[argument.kind].append(array.reshape(lanes, -1).T)
-        if lanes == 0:
-            raise ShapeError("a program needs at least one example, got none")
-        floats = np.concatenate(parts["float"]) if parts["float"] else np.zeros((0, lanes))
-        integers = np.concatenate(parts["integer"]) if parts["integer"] else np.zeros((0, lanes), np.int64)
-        integers = np.ascontiguousarray(integers, np.int64)
-        for number, (row, bound) in enumerate(zip(integers, self._bounds, strict=True)):
-            if row.min() < 0 or row.max() >= bound:
-                raise ShapeError(
-                    f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}"
-                )
-        return np.ascontiguousarray(floats, self.dtype), integers
+        floats = np.empty((self._floats, lanes), self.dtype)
+        integers = np.empty((self._integers, lanes), np.int64)
+        for argument, array in zip(arguments, arrays, strict=True):
+            rows = floats if argument.kind == "float" else integers
+            rows[argument.start : argument.start + argument.size] = array.reshape(lanes, -1).T
+        if self._integers:
+            self._check_indices(integers)
+        return floats, integers
+
+    def _check_indices(self, integers: np.ndarray) -> None:
+        wrong = np.flatnonzero((integers.min(axis=1) < 0) | (integers.max(axis=1) >= self._bounds))
+        for number in wrong[:1]:
+            row, bound = integers[number], self._bounds[number]
+            raise ShapeError(
+                f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}"
+            )
 
     def forward(self, floats: np.ndarray, integers: np.ndarray) -> np.ndarray:
         """Results (outputs, N) with `weights` as they are."""
-        return self._go(floats, integers, 0.0, self._gradients)
+        return self._go(floats, integers, 0.0)
 
     def backward(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> tuple[np.ndarray, np.ndarray]:
         """Results (outputs, N), and the gradient (P,) of their sum times `seed`: a view, until the next call."""
-        chunks = self._chunks(max(floats.shape[1], integers.shape[1]))
-        if len(self._gradients) != chunks:
-            self._gradients = np.zeros((chunks, len(self.shared)), self.dtype)
-        else:
-            self._gradients[:] = 0
-        results = self._go(floats, integers, seed, self._gradients)
+        results = self._go(floats, integers, seed)
         return results, self._gradients[0, : len(self.program.parameters)]
 
-    def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float, gradients: np.ndarray) -> np.ndarray:
-        lanes = max(floats.shape[1], integers.shape[1])
+    def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> np.ndarray:
+        lanes = floats.shape[1] if floats.shape[0] else integers.shape[1]
         chunks = self._chunks(lanes)
-        size = -(-lanes // chunks) if chunks == 1 else -(-lanes // chunks // self.block) * self.block
-        while len(self._memory) < chunks:
-            self._memory.append(self._allocate())
+        threads = min(self.threads, chunks)
+        memory = self._memory_for(threads, min(lanes, self.block))
+        if len(self._gradients) != chunks:
+            self._gradients = np.zeros((chunks, len(self.shared)), self.dtype)
+        elif seed:
+            self._gradients.fill(0.0)
         results = np.empty((len(self.program.outputs), lanes), self.dtype)
-
-        def work(phases: int, chunk: int) -> None:
-            first, last = chunk * size, min((chunk + 1) * size, lanes)
-            R, G, scratch = self._memory[chunk]
-            execute(
-                phases,
-                self._tapes,
-                self.lowered.slots,
-                self.shared,
-                gradients,
-                R,
-                G,
-                floats,
-                integers,
-                results,
-                first,
-                last,
-                chunk,
-                scratch,
-                seed,
-            )
-
         finish = FINISH if seed else 0
+        size = lanes if chunks == 1 else -(-lanes // chunks // self.block) * self.block
+
+        def work(thread: int) -> None:
+            for chunk in range(thread, chunks, threads):
+                part = chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes)
+                self._execute(RUN, *part, memory[thread], floats, integers, results, seed)
+
         if chunks == 1:
-            work(PREPARE | RUN | finish, 0)
+            part = 0, 0, lanes
+            self._execute(PREPARE | RUN | finish, *part, memory[0], floats, integers, results, seed)
             return results
-        work(PREPARE, 0)
-        if self.threads == 1:
-            for chunk in range(chunks):
-                work(RUN, chunk)
-        else:
-            list(self._pool.map(work, [RUN] * chunks, range(chunks)))
-        work(finish, 0)
+        self._execute(PREPARE, 0, 0, 0, memory[0], floats, integers, results, seed)
+        others = [self._pool.submit(work, thread) for thread in range(1, threads)]
+        work(0)
+        for other in others:
+            other.result()
+        self._execute(finish, 0, 0, 0, memory[0], floats, integers, results, seed)
         return results
+
+    def _execute(
+        self,
+        phases: int,
+        chunk: int,
+        first: int,
+        last: int,
+        memory: Memory,
+        floats: np.ndarray,
+        integers: np.ndarray,
+        results: np.ndarray,
+        seed: float,
+    ) -> None:
+        R, G, scratch = memory
+        execute(
+            phases,
+            self._tapes,
+            self.lowered.slots,
+            self.shared,
+            self._gradients,
+            R,
+            G,
+            floats,
+            integers,
+            results,
+            first,
+            last,
+            chunk,
+            scratch,
+            seed,
+        )
 
     def _chunks(self, lanes: int) -> int:
         worth = self.lowered.registers * lanes // _WORTH_A_CHUNK
         return max(1, min(_MOST_CHUNKS, worth, -(-lanes // self.block)))
 
-    def _allocate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        shape = (max(1, self.lowered.registers), self.block)
-        columns = [-(-groups * self.block // PAD) * PAD * rows for rows, groups in self.lowered.scratch]
-        return (
-            np.zeros(shape, self.dtype),
-            np.zeros(shape, self.dtype),
-            np.zeros((2, max([self.block, *columns])), self.dtype),
-        )
+    def _memory_for(self, threads: int, lanes: int) -> list[Memory]:
+        """Registers, gradients and scratch for each thread. Few lanes get narrow registers, close to each other."""
+        width = lanes if lanes < PAD else -(-lanes // PAD) * PAD
+        memory = self._memory.setdefault(width, [])
+        columns = [rows * (-(-groups * width // PAD) * PAD) for rows, groups in self.lowered.scratch]
+        while len(memory) < threads:
+            R, G = np.zeros((2, max(1, self.lowered.registers), width), self.dtype)
+            memory.append((R, G, np.zeros((2, max([width, *columns])), self.dtype)))
+        return memory
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self.threads)
 
-    def _index_bounds(self) -> list[int]:
+    def _index_bounds(self) -> np.ndarray:
         """For each integer of an example, from how many rows it picks at most."""
-        bounds = [np.iinfo(np.int64).max] * self._integers
+        bounds = np.full(self._integers, np.iinfo(np.int64).max)
         for op, args, data, _ in self.program.instructions:
             if op == "pick":
                 bounds[data[2]] = min(bounds[data[2]], len(self.program.tables[data[0]]))
@@ -225,5 +247,11 @@ class Lanes:
                 bounds[data] = min(bounds[data], len(args))
         return bounds
 
-    def _explain(self, *_: Any) -> None:
-        raise NotFiniteError("not finite")
+    def trace(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
+        self._go(floats, integers, 1.0)
+        R, G, _ = self._memory[1][0]
+        register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
+        lane = register_of >= 0
+        values = np.where(lane, R[register_of, 0], self.shared[slot_of])
+        return values, np.where(lane, G[register_of, 0], self._gradients[0, slot_of])

@@ -59,7 +59,8 @@ class Lowered:
         pack: the slot of every number of the packed matrices and tables, which follow the slots.
         maps: see `kernels.run`.
         registers: rows of lanes.
-        register_of: where each instruction of the program went, -1 for shared ones.
+        register_of: the register of each instruction of the program, -1 for shared ones.
+        slot_of: the slot of each shared instruction, -1 for the others.
         scratch: (rows, columns per lane, groups): numbers that the layers' matrices need.
     """
 
@@ -71,6 +72,7 @@ class Lowered:
     maps: np.ndarray
     registers: int
     register_of: np.ndarray
+    slot_of: np.ndarray
     scratch: tuple[tuple[int, int], ...]
 
 
@@ -98,7 +100,7 @@ class _Lowering:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.instructions = program.instructions
-        self.varies: list[bool] = []
+        self.varies = program.varies
         self.learns: list[bool] = []
         self.slot_of: dict[int, int] = {}
         self.constants: list[tuple[int, float]] = []
@@ -114,7 +116,6 @@ class _Lowering:
         """Which instructions differ between lanes, which learn, and where the shared ones are kept."""
         slots = len(self.program.parameters)
         for place, (op, args, data, _) in enumerate(self.instructions):
-            self.varies.append(op in (INPUT, "pick", "select") or any(self.varies[arg] for arg in args))
             self.learns.append(op in (PARAMETER, "pick") or any(self.learns[arg] for arg in args))
             if op == PARAMETER:
                 self.slot_of[place] = data
@@ -143,10 +144,12 @@ class _Lowering:
         rows = [floats, [r for r, _ in self.copied], [slot for _, slot in self.copied], outputs]
         for row, numbers in zip(maps, rows, strict=True):
             row[: len(numbers)] = numbers
-        register_of = np.full(len(self.instructions), -1, np.int64)
-        for place, register in self.register_of.items():
-            if self.varies[place]:
-                register_of[place] = register
+        register_of, slot_of = np.full((2, len(self.instructions)), -1, np.int64)
+        for place, varies in enumerate(self.varies):
+            if varies:
+                register_of[place] = self.register_of[place]
+            else:
+                slot_of[place] = self.slot_of[place]
         return Lowered(
             shared.done(),
             lanes.done(),
@@ -156,6 +159,7 @@ class _Lowering:
             maps,
             self.registers,
             register_of,
+            slot_of,
             tuple(self.scratch),
         )
 

@@ -103,6 +103,14 @@ class Program:
 
         return Lanes(self)
 
+    @cached_property
+    def varies(self) -> list[bool]:
+        """Which instructions differ between examples; the others need parameters and constants only."""
+        varies: list[bool] = []
+        for op, args, _, _ in self.instructions:
+            varies.append(op in (INPUT, PICK, SELECT) or any(varies[arg] for arg in args))
+        return varies
+
     @property
     def computed(self) -> int:
         """How many instructions compute something: all but parameters, constants and inputs."""
@@ -116,16 +124,19 @@ class Program:
             f"program: {floats} floats and {integers} integers per example, {len(self.parameters)} parameters, "
             f"{self.computed} instructions ({', '.join([f'{count} {op}' for op, count in ops.most_common()])})"
         )
-        names = self._names()
+        names = self.names
         lines = [
-            f"{names[place]:>6} = {self._formula(instruction, names)}"
+            f"{names[place]:>6} = {self.formula(place)}"
             for place, instruction in enumerate(self.instructions)
             if instruction.op not in SOURCES
         ]
         return "\n".join([title, *lines, f"return {', '.join([names[place] for place in self.outputs])}"])
 
-    def _names(self) -> list[str]:
-        names, registers = [], 0
+    @cached_property
+    def names(self) -> list[str]:
+        """What the listing calls each instruction: x0 an input, p0 a parameter (or its label), r0 a result."""
+        names: list[str] = []
+        registers = 0
         for op, _, data, _ in self.instructions:
             if op == PARAMETER:
                 names.append(self.parameters[data].label or f"p{data}")
@@ -138,9 +149,12 @@ class Program:
                 registers += 1
         return names
 
-    @staticmethod
-    def _formula(instruction: Instruction, names: list[str]) -> str:
-        op, args, data, _ = instruction
+    def formula(self, place: int) -> str:
+        """How the listing writes one instruction."""
+        op, args, data, _ = self.instructions[place]
+        names = self.names
+        if op in SOURCES:
+            return names[place]
         if op == PICK:
             table, column, index = data
             return f"table{table}[i{index}][{column}]"

@@ -1,0 +1,30 @@
+"""How the kernels are compiled: without Python's lock, with IEEE infinities instead of errors, kept on disk.
+
+Every function is optimised again with all it calls wherever it is called, so what has one caller is pasted into it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+
+_IEEE: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_INSIDE: dict[str, Any] = _IEEE | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+entry: Any = njit(cache=True, **_IEEE)
+"""Called from Python."""
+part: Any = njit(**_INSIDE)
+"""Called from several compiled functions."""
+pasted: Any = njit(inline="always", **_INSIDE)
+"""Called from one compiled function."""
+summing: Any = njit(fastmath={"reassoc", "contract", "nsz"}, **_INSIDE)
+"""A part that may add in another order, to use SIMD; the same order on every run."""
+
+
+def sources_of(*names: str) -> str:
+    """A fingerprint of some files of this room."""
+    content = [(Path(__file__).parent / f"{name}.py").read_bytes() for name in names]
+    return sha256(b"".join(content)).hexdigest()
