@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .data.config import DataConfig
     from .data.lines import Lines
     from .generation.config import SamplingConfig
+    from .lectures.reproduction import Row as LectureRow
     from .training.comparison import Row
     from .training.prepared import Prepared
     from .training.resume import Unfinished
@@ -191,6 +192,20 @@ def compare(
     with terminal.progress(terminal.WHOLE * len(models), "training", printing) as advance:
         watch = terminal.Watch(advance)
         for row in rows_of(prepared, models, part, training=training, tell=watch):
+            watch.finish()
+            yield row
+
+
+def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingConfig) -> Iterator[LectureRow]:
+    """Rows of the course's results, as they are ready."""
+    from .models.torch_model import require_torch
+
+    require_torch("spellout lectures")
+    from .lectures.reproduction import reproduce
+
+    with terminal.progress(None, "training") as advance:
+        watch = terminal.Watch(advance)
+        for row in reproduce(lines, only, timed, training, watch):
             watch.finish()
             yield row
 

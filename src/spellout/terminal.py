@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .data.vocabulary import Vocabulary
     from .generation.evaluation import Evaluation
     from .generation.scoring import Score, Step
+    from .lectures.reproduction import Row as LectureRow
     from .models.contract import Event
     from .training.comparison import Row
     from .training.lr_finder import LrCurve
@@ -357,6 +358,32 @@ def print_comparison(rows: Sequence[Row]) -> None:
             for row in rows
         ),
         left=["model", "split"],
+    )
+
+
+def print_lectures(rows: Sequence[LectureRow]) -> None:
+    """The course's results beside ours, as a table."""
+
+    def number(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    print_table(
+        ["lecture", "result", "recorded", "its seconds", "model here", "loss", "seconds", "times", "remark"],
+        (
+            [
+                str(row.lecture),
+                row.result,
+                number(row.recorded, ".4g"),
+                number(row.lecture_seconds, ".2f"),
+                row.model,
+                number(row.loss, ".4f"),
+                number(row.seconds, ".3f"),
+                number(row.times, ".0f"),
+                row.remark,
+            ]
+            for row in rows
+        ),
+        left=["result", "model here", "remark"],
     )
 
 
