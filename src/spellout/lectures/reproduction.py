@@ -210,8 +210,8 @@ def _smoothing(lines: Lines) -> Row:
         result="bigram network, its limit",
         recorded=2.454,
         loss=found.limit,
-        remark=f"{found.penalty} · mean square smooths as adding {found.k:.3g} to every count: both have "
-        f"{found.nats:.4f} nats, no pair's chance differs by over {found.difference:.1e} (without either, {found.unsmoothed:.1e})",
+        remark=f"{found.penalty} · mean square smooths as adding {found.k:.3g} to every count: {found.nats:.4f} nats "
+        f"both, no pair's chance differs by over {found.difference:.1e} (without either, {found.unsmoothed:.1e})",
     )
 
 

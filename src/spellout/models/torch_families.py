@@ -19,10 +19,8 @@ class NetworkConfig:
 
     batch: ClassVar[int]
     """How many examples a step learns from, unless the training is told otherwise."""
-    lr: ClassVar[float]
-    """The highest learning rate, unless the training is told otherwise."""
-    slow: ClassVar[float] = 1.0
-    """With Muon: the learning rate of what AdamW moves, as a part of the rate of the matrices."""
+    rates: ClassVar[dict[str, float]]
+    """For each optimizer the highest learning rate, unless the training is told otherwise."""
 
     dropout: float = 0.0
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
@@ -30,6 +28,11 @@ class NetworkConfig:
     """How much a matrix shrinks in a step at learning rate 1; biases, gains and embeddings do not."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
+
+    @property
+    def lr(self) -> float:
+        """The highest learning rate, unless the training is told otherwise."""
+        return self.rates[self.optimizer]
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -47,7 +50,7 @@ class TorchMlpConfig(NetworkConfig):
     """Bengio 2003: the last letters as vectors, one hidden layer of tanh."""
 
     batch: ClassVar[int] = 1024
-    lr: ClassVar[float] = 6e-3
+    rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
     hidden: int = 128
     """How many hidden units."""
@@ -69,7 +72,7 @@ class MlpBnConfig(NetworkConfig):
     """An mlp whose hidden units are normalised over the batch."""
 
     batch: ClassVar[int] = 1024
-    lr: ClassVar[float] = 6e-3
+    rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
     hidden: int = 256
     """How many hidden units."""
@@ -93,7 +96,7 @@ class WavenetConfig(NetworkConfig):
     """A tree that fuses pairs: of tokens, then of pairs, and so on."""
 
     batch: ClassVar[int] = 512
-    lr: ClassVar[float] = 6e-3
+    rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
     hidden: int = 128
     """How many channels."""
@@ -122,8 +125,7 @@ class RecurrentConfig(NetworkConfig):
     """One layer that reads a line from left to right."""
 
     batch: ClassVar[int] = 128
-    lr: ClassVar[float] = 1e-2
-    slow: ClassVar[float] = 0.2
+    rates: ClassVar[dict[str, float]] = {"adamw": 1e-2, "muon": 2e-2}
 
     hidden: int = 128
     """How many numbers it remembers a line by."""
@@ -157,7 +159,7 @@ class BowConfig(NetworkConfig):
     """The average of what has been read, and a hidden layer."""
 
     batch: ClassVar[int] = 128
-    lr: ClassVar[float] = 5e-3
+    rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
     hidden: int = 128
     """How many hidden units."""
@@ -179,8 +181,7 @@ class TransformerConfig(NetworkConfig):
     """Blocks of attention and of a wide layer, each added to what came before."""
 
     batch: ClassVar[int] = 128
-    lr: ClassVar[float] = 5e-3
-    slow: ClassVar[float] = 0.2
+    rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
     width: int = 64
     """How many numbers stand for a token in every block."""

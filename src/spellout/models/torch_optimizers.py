@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from .torch_families import NetworkConfig
 
 BETAS = (0.9, 0.99)
+SLOW = 0.2
+"""With Muon: the learning rate of what AdamW moves, as a part of the rate of the matrices."""
 
 
 def optimizers_of(parameters: Mapping[str, Tensor], config: NetworkConfig) -> list[torch.optim.Optimizer]:
     """Optimizers whose groups hold a `part`: the learning rate of a group is so much of the schedule's."""
     table = {name: p for name, p in parameters.items() if p.ndim == 2 and "embedding" not in name}
     hidden = {name: p for name, p in table.items() if config.optimizer == "muon" and "head" not in name}
-    part = config.slow if hidden else 1.0
+    part = SLOW if hidden else 1.0
     matrices = [p for name, p in table.items() if name not in hidden]
     others = [p for name, p in parameters.items() if name not in table]
     groups = [
