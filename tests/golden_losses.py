@@ -20,11 +20,11 @@ SPECIFICATIONS = [
     "wavenet:32",
     "rnn:32",
     "gru:32",
-    "gru:32:optimizer=muon",
+    "gru:32:optimizer=adamw:dropout=0",
     "lstm:32",
     "bow:32",
     "transformer:32:layers=2",
-    "transformer:32:layers=2:optimizer=muon",
+    "transformer:32:layers=2:optimizer=adamw:dropout=0",
     "gru:32+ngram:4",
 ]
 

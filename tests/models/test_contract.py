@@ -32,11 +32,11 @@ SPECIFICATIONS = {
     "gpt": ["gpt:4:heads=2:block=8:batch=4", "gpt:4:heads=1:layers=2:block=4:batch=4+ngram:2"],
     "mlp-bn": ["mlp-bn:8:context=3:embedding=4", "mlp-bn:8:context=1:statistics=calibrated+ngram:3"],
     "wavenet": ["wavenet:8:levels=2:embedding=4", "wavenet:8:levels=1:statistics=calibrated+ngram:4"],
-    "rnn": ["rnn:8", "rnn:8:dropout=0.5+ngram:3"],
-    "gru": ["gru:8:optimizer=muon", "gru:8:dropout=0.5+ngram:3"],
-    "lstm": ["lstm:8", "lstm:8:optimizer=muon+ngram:3"],
+    "rnn": ["rnn:8", "rnn:8:dropout=0+ngram:3"],
+    "gru": ["gru:8", "gru:8:optimizer=adamw+ngram:3"],
+    "lstm": ["lstm:8", "lstm:8:dropout=0+ngram:3"],
     "bow": ["bow:8", "bow:8:dropout=0.5+ngram:3"],
-    "transformer": ["transformer:8:layers=2:places=5", "transformer:8:tied=yes:optimizer=muon+ngram:3"],
+    "transformer": ["transformer:8:layers=2:places=5", "transformer:8:tied=yes+ngram:3"],
 }
 STEPS = TrainingConfig(steps=10, patience=0, evaluate_every=10)
 """For the models that learn in steps: few, so that everything here is quick."""

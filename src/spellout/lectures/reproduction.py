@@ -210,7 +210,7 @@ def _smoothing(lines: Lines) -> Row:
         result="bigram network, its limit",
         recorded=2.454,
         loss=found.limit,
-        remark=f"{found.penalty} · mean square smooths as adding {found.k:.3g} to every count: {found.nats:.4f} nats "
+        remark=f"{found.penalty} · mean square smooths as adding {found.k:.3g} to counts: {found.nats:.4f} nats "
         f"both, no pair's chance differs by over {found.difference:.1e} (without either, {found.unsmoothed:.1e})",
     )
 

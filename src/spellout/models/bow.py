@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .torch_families import BowConfig
-from .torch_layers import TANH_GAIN, linear, places_of, small_linear
+from .torch_layers import TANH_GAIN, Table, linear, small_linear
 
 
 class Bow(nn.Module):
@@ -31,11 +31,10 @@ class Bow(nn.Module):
 
     def forward(self, tokens: Tensor, sizes: Tensor) -> Tensor:
         """Tokens (N,) of lines side by side, of which `sizes` (T,) go on at each step, to logits (N, V)."""
-        steps, lines = places_of(sizes, tokens.device)
-        x = self._vectors(tokens, steps)
-        table = x.new_zeros(len(sizes), int(sizes[0]), x.shape[-1])  # (T, B, E)
-        sums = table.index_put((steps, lines), x).cumsum(0)[steps, lines]  # (N, E)
-        return self._logits(x, sums / (steps + 1)[:, None])
+        table = Table(sizes, tokens.device)
+        x = self._vectors(tokens, table.steps)
+        sums = table.gather(table.lay(x).cumsum(0))  # (T, B, E), then (N, E)
+        return self._logits(x, sums / (table.steps + 1)[:, None])
 
     def read(self, tokens: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One more token of every line, (B,), and the state so far to logits (B, V) and the state after."""

@@ -12,6 +12,8 @@ from typing import ClassVar, Literal
 from ..errors import UsageError
 from .torch_model import LineModel, WindowModel
 
+Optimizer = Literal["adamw", "muon"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
@@ -26,7 +28,7 @@ class NetworkConfig:
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     weight_decay: float = 0.05
     """How much a matrix shrinks in a step at learning rate 1; biases, gains and embeddings do not."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Optimizer = "adamw"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
 
     @property
@@ -131,6 +133,10 @@ class RecurrentConfig(NetworkConfig):
     """How many numbers it remembers a line by."""
     embedding: int = 32
     """How many numbers stand for a token."""
+    dropout: float = 0.2
+    """The part of the hidden units that is left out in each step (Srivastava 2014)."""
+    optimizer: Optimizer = "muon"
+    """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
 
 
 class RnnModel(LineModel):
@@ -193,6 +199,10 @@ class TransformerConfig(NetworkConfig):
     """How many places of a line are told apart; by default as many as the longest training line has."""
     tied: Literal["no", "yes"] = "no"
     """yes: the vectors of the tokens are also what the last layer compares with (Press & Wolf 2017)."""
+    dropout: float = 0.1
+    """The part of the hidden units that is left out in each step (Srivastava 2014)."""
+    optimizer: Optimizer = "muon"
+    """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

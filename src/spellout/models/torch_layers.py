@@ -27,8 +27,24 @@ def small_linear(inputs: int, outputs: int) -> nn.Linear:
     return linear(inputs, outputs, SMALL)
 
 
-def places_of(sizes: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The step and the line, (N,) each, of tokens side by side, of which `sizes` (T,) go on at each step."""
-    left = torch.arange(int(sizes[0])) < sizes[:, None]  # (T, B)
-    steps, lines = left.nonzero(as_tuple=True)
-    return steps.to(device), lines.to(device)
+class Table:
+    """Lays tokens side by side, of which `sizes` (T,) go on at each step, out as a table of steps and lines, and
+    back. The table is flat, (T · B, ...), so that neither way needs more than one index."""
+
+    def __init__(self, sizes: Tensor, device: torch.device) -> None:
+        self.length, self.lines = len(sizes), int(sizes[0])
+        places = (torch.arange(self.lines) < sizes[:, None]).flatten().nonzero()[:, 0]
+        self.steps = (places // self.lines).to(device)  # (N,)
+        self._places = places.to(device)
+        self._full = len(places) == self.length * self.lines
+
+    def lay(self, x: Tensor) -> Tensor:
+        """(N, C) to (T, B, C), with zeros where lines have ended."""
+        if not self._full:
+            x = x.new_zeros(self.length * self.lines, x.shape[-1]).index_copy(0, self._places, x)
+        return x.view(self.length, self.lines, -1)
+
+    def gather(self, table: Tensor) -> Tensor:
+        """(T, B, C) to (N, C)."""
+        flat = table.reshape(self.length * self.lines, -1)
+        return flat if self._full else flat.index_select(0, self._places)

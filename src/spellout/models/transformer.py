@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from .torch_families import TransformerConfig
-from .torch_layers import linear, places_of, small_linear
+from .torch_layers import Table, linear, small_linear
 
 _STD = 0.02
 
@@ -30,13 +30,13 @@ class Attention(nn.Module):
         self.qkv = linear(config.width, 3 * config.width)
         self.out = linear(config.width, config.width, (2 * config.layers) ** -0.5)
 
-    def forward(self, x: Tensor, steps: Tensor, lines: Tensor, size: tuple[int, int]) -> Tensor:
-        """Tokens (N, C), each at a step and a line of a table of `size` (T, B), to (N, C)."""
-        table = x.new_zeros(size[1], size[0], 3 * x.shape[-1]).index_put((lines, steps), self.qkv(x))  # (B, T, 3C)
-        q, k, v = table.view(*table.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, D) each
+    def forward(self, x: Tensor, table: Table) -> Tensor:
+        """Tokens (N, C) to (N, C)."""
+        laid = table.lay(self.qkv(x))  # (T, B, 3C)
+        q, k, v = laid.view(*laid.shape[:2], 3, self.heads, -1).permute(2, 1, 3, 0, 4)  # (B, H, T, D) each
         dropout = self.dropout if self.training else 0.0
         y = scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-        return self.out(y.permute(0, 2, 1, 3).flatten(2)[lines, steps])
+        return self.out(table.gather(y.permute(2, 0, 1, 3)))
 
     def read(self, x: Tensor, cache: Tensor | None) -> tuple[Tensor, Tensor]:
         """One more token of every line, (B, C), and keys and values so far (2, B, H, T, D), to both after it."""
@@ -58,9 +58,9 @@ class Block(nn.Module):
         self.back = linear(4 * config.width, config.width, (2 * config.layers) ** -0.5)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, steps: Tensor, lines: Tensor, size: tuple[int, int]) -> Tensor:
+    def forward(self, x: Tensor, table: Table) -> Tensor:
         """See `Attention`."""
-        return self._wide(x + self.dropout(self.attention(self.norm1(x), steps, lines, size)))
+        return self._wide(x + self.dropout(self.attention(self.norm1(x), table)))
 
     def read(self, x: Tensor, cache: Tensor | None) -> tuple[Tensor, Tensor]:
         """See `Attention`."""
@@ -89,11 +89,10 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: Tensor, sizes: Tensor) -> Tensor:
         """Tokens (N,) of lines side by side, of which `sizes` (T,) go on at each step, to logits (N, V)."""
-        steps, lines = places_of(sizes, tokens.device)
-        size = (len(sizes), int(sizes[0]))
-        x = self._vectors(tokens, steps)
+        table = Table(sizes, tokens.device)
+        x = self._vectors(tokens, table.steps)
         for block in self.blocks:
-            x = block(x, steps, lines, size)
+            x = block(x, table)
         return self._logits(x)
 
     def read(self, tokens: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
