@@ -13,7 +13,7 @@ from .ngram_counts import context_columns
 
 ROUND = 16
 """oneDNN prepares a multiplication for every new shape, which for a small network takes longer than the step: so few
-shapes should occur. This makes a step of bow twice as fast, one of rnn or transformer 1.5 times (on an AMD EPYC)."""
+shapes should occur. On an AMD EPYC this made a step of bow and of rnn twice as fast."""
 NOWHERE = -1
 """A position whose prediction does not count. As an index it is the last boundary."""
 
