@@ -12,7 +12,7 @@ from torch import Tensor
 from .ngram_counts import context_columns
 
 ROUND = 16
-"""oneDNN prepares a multiplication for every new shape, which for a small network takes longer than the step: so few
+"""oneDNN prepares a multiplication for every new shape, which for a small network takes longer than a step: so few
 shapes should occur. On an AMD EPYC this made a step of bow and of rnn twice as fast."""
 NOWHERE = -1
 """A position whose prediction does not count. As an index it is the last boundary."""
