@@ -24,13 +24,20 @@ STEPS_PER_SECOND = 300
 """Of a single network. Steps rather than seconds end the training on most machines, so it can be repeated."""
 
 
+SMALL = 60_000
+"""Texts of fewer positions are learned more carefully: on 300 to 4,000 names that won 0.01 to 0.02 nats."""
+SMALL_LR = 2e-3
+
+
 def best_training(positions: int, seconds: float) -> tuple[str, TrainingConfig]:
     """What to train on so many positions of text in so many seconds, and how."""
     members = 4 if seconds >= LONG else 1
     specification = f"mlp:128:members={members}+ngram" if members > 1 else "mlp+ngram"
     most = max(FEWEST_STEPS, int(STEPS_PER_SECOND * seconds / members))
     steps = min(most, max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch))
-    return specification, TrainingConfig(seconds=seconds, steps=steps, evaluate_every=-(-steps // EVALUATIONS))
+    lr = SMALL_LR if positions < SMALL else None
+    every = -(-steps // EVALUATIONS)
+    return specification, TrainingConfig(seconds=seconds, steps=steps, lr=lr, evaluate_every=every)
 
 
 def ready() -> float:
