@@ -3,8 +3,8 @@
     python bench/make_quality.py NAMES.txt                 # 10 and 60 seconds on both splits, and the single models
     python bench/make_quality.py NAMES.txt --quick         # 10 seconds only
 
-Runs `spellout make NAMES.txt -o RUN --seconds S` as a process of its own (kernels compiled before) and reads the dev
-loss from the run; the n-gram is the baseline. Then each network of the base install on the lecture split for 30
+Runs `spellout make NAMES.txt -o RUN --seconds S` as a process of its own (kernels compiled before) and reads the
+dev loss from the run; the n-gram is the baseline. Then each network of the base install on the lecture split for 30
 seconds, with and without the n-gram's log-probabilities, so that nobody mistakes what did the work. Test lines are
 not touched. The last line is JSON; losses are nats per character.
 """
@@ -38,11 +38,11 @@ def main() -> None:
         run(["make", file, "--seconds", "1"], f"{place}/warm")  # the kernels are compiled, if they were not
         jobs = [
             (
-                f"make --seconds {seconds} --split {split}",
-                ["make", file, "--seconds", str(seconds), "--split", split],
+                f"make --seconds {s} --split {split}",
+                ["make", file, "--seconds", str(s), "--split", split],
             )
             for split in ("lecture", "distinct")
-            for seconds in ([0, 10] if quick else [0, 10, 60])
+            for s in ([0, 10] if quick else [0, 10, 60])
         ]
         if not quick:
             jobs += [

@@ -24,6 +24,8 @@ STEPS_PER_SECOND = 300
 """Of a single network. Steps rather than seconds end the training on most machines, so it can be repeated."""
 
 
+AROUND = 0.8
+"""Seconds of a command that are not training: starting Python, the last evaluation, making lines, leaving."""
 SMALL = 60_000
 """Texts of fewer positions are learned more carefully: on 300 to 4,000 names that won 0.01 to 0.02 nats."""
 SMALL_LR = 2e-3
@@ -37,7 +39,7 @@ def best_training(positions: int, seconds: float) -> tuple[str, TrainingConfig]:
     steps = min(most, max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch))
     lr = SMALL_LR if positions < SMALL else None
     every = -(-steps // EVALUATIONS)
-    return specification, TrainingConfig(seconds=seconds, steps=steps, lr=lr, evaluate_every=every)
+    return specification, TrainingConfig(seconds=seconds - AROUND, steps=steps, lr=lr, evaluate_every=every)
 
 
 def ready() -> float:
@@ -67,7 +69,7 @@ def improve(
     """
     prior = ngram.run.model
     assert isinstance(prior, NgramModel)
-    if not prepared.split.dev or perf_counter() - since >= seconds:
+    if not prepared.split.dev or perf_counter() - since >= seconds - AROUND:
         return ngram
     specification, config = best_training(len(prepared.stream), seconds)
     try:
