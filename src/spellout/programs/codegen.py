@@ -1,22 +1,23 @@
-"""Machine code for one program: its forward and backward pass as straight-line vector instructions.
+"""Machine code for one small program: its gradient as straight-line vector instructions.
 
-The interpreter (`kernels.py`) runs any program, an instruction at a time over many lanes, through memory. Here a
-small program becomes one loop over vectors of lanes, whose body is the whole program: numbers stay in registers,
-and only the parameters and their gradients are read and written. LLVM, which comes with Numba, compiles it.
+The interpreter (`kernels.py`) runs any program at once, an instruction at a time over many lanes, through memory.
+Here a program becomes one loop over vectors of lanes, whose body is the whole program: numbers stay in registers,
+and what is read and written is the parameters and their gradients. LLVM, which comes with Numba, compiles it in
+about half a millisecond for every multiplication, so it pays for small programs that run very often.
 
-    what is shared by all lanes is computed
-    gradients := 0, one for each lane of a vector and each shared number
+    compute what all lanes share
+    gradients := 0, for each shared number one in every lane of a vector
     for each vector of lanes: forward, backward, adding to these gradients
-    gradients are summed over lanes, and go back through what is shared
+    sum them over the lanes, and go back through what is shared
 
-The first vector holds lanes 0 to WIDTH - 1, and the next starts wherever the rest of the lanes is a multiple of the
-width: lanes that come twice are cleared from the gradients after the first vector. So the last vector is full, and
-no lane needs a mask.
+The first vector holds the lanes 0, 1, ...; the others end at the last lane, so that all are full. What the first
+has of lanes that come again is cleared before they do.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,97 +25,136 @@ from llvmlite import binding, ir
 
 from . import vector_math
 from .program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Program
-from .vector_math import FORWARD, PARTIALS, Number, select, total
+from .vector_math import FORWARD, PARTIALS, Number, exp, lane_of, select, shuffle, splat, total, vector_of
 
-_INDEX = ir.IntType(64)
-_SUPPORTED = frozenset(FORWARD) | {PARAMETER, CONSTANT, INPUT, PICK, SELECT, OWN, "dot"}
-MOST_WORK = 20_000
-"""The work (`work_of`) that compiles in about two seconds."""
+MOST_WORK = 12_000
+"""The most of `work_of` that is compiled, in about two seconds."""
+MOST_PARAMETERS = 4096
+"""Each takes 64 bytes of first-level or second-level cache."""
+_LONG = ir.IntType(64)
+_BLOCK = 400
+"""Instructions of a basic block: the time LLVM takes for one grows with its square."""
+_POINTERS = ("weights", "shared", "sums", "by_lane", "floats", "integers", "results")
 
 
 def work_of(program: Program) -> int:
-    """About how many instructions of a machine the program becomes; each takes some 0.1 ms to compile."""
+    """About how many vector instructions the program becomes."""
     work = 0
     for op, args, _, _ in program.instructions:
         if op == "dot":
             work += 3 * len(args)
         elif op in ("logsumexp", "log_softmax"):
-            work += 30 * len(args)
+            work += 20 * len(args)
         elif op == PICK:
-            work += 4
+            work += 10
         else:
-            work += 4 * len(args)
+            work += 5 * len(args)
     return work
-
-
-def width_of(dtype: Any) -> int:
-    """Lanes of a vector: 64 bytes. Machines with narrower registers take several for one."""
-    return 64 // np.dtype(dtype).itemsize
 
 
 def eligible(program: Program) -> bool:
     """Whether machine code can be made of the program, and in a short time."""
-    known = all(instruction.op in _SUPPORTED for instruction in program.instructions)
-    return known and work_of(program) <= MOST_WORK and binding.llvm_version_info[0] >= 15 and vector_math.available()
+    return (
+        work_of(program) <= MOST_WORK
+        and len(program.parameters) <= MOST_PARAMETERS
+        and binding.llvm_version_info[0] >= 15
+        and vector_math.available()
+    )
 
 
 class MachineCode:
-    """The compiled gradient of a program.
+    """The compiled gradient of a program, with the memory that it works in.
 
     Args:
         program: an `eligible` one.
-        dtype: float64 or float32.
-        width: lanes of a vector.
+        weights: the parameters' numbers (P,), contiguous; they are read where they are at every call.
+        width: lanes of a vector. By default as many as 64 bytes hold; where registers are narrower, LLVM takes
+            several for one.
+
+    Attributes:
+        lanes: how many examples were loaded.
     """
 
-    def __init__(self, program: Program, dtype: Any = np.float64, width: int | None = None) -> None:
-        self.dtype = np.dtype(dtype)
-        self.width = width_of(dtype) if width is None else width
+    def __init__(self, program: Program, weights: np.ndarray, width: int | None = None) -> None:
         self.program = program
-        generator = _Generator(program, self.dtype.itemsize * 8, self.width)
-        self.assembly = str(generator.module)
-        self._engine = _engine(self.assembly)
-        kinds = [ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 6, ctypes.c_double]
-        self._function = ctypes.CFUNCTYPE(ctypes.c_double, *kinds)(self._engine.get_function_address("gradient"))
-        self._shared = np.zeros(generator.slots, self.dtype)
-        self.sums = np.zeros(generator.slots, self.dtype)
-        sums = np.zeros((generator.slots + 1) * self.width, self.dtype)
-        self._by_lane = sums
+        self.weights = weights
+        self.dtype = weights.dtype
+        self.width = width or 64 // weights.dtype.itemsize
+        generator = _Generator(program, 8 * weights.dtype.itemsize, self.width)
+        self._engine = _compile(str(generator.module))
+        kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
+        self._function = kind(self._engine.get_function_address("gradient"))
+        rows = generator.slots
+        self._shared = np.zeros(rows, self.dtype)
+        self._sums = np.zeros(rows, self.dtype)
+        self._by_lane = _aligned(rows * self.width, self.dtype)
+        self._gradient = self._sums[: len(program.parameters)]
+        self._pointers = np.zeros(len(_POINTERS), np.uintp)
+        self._context = self._pointers.ctypes.data
+        self._views: list[np.ndarray] = []
+        self.lanes = 0
 
-    def __call__(
-        self, weights: np.ndarray, floats: np.ndarray, integers: np.ndarray, seed: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """As `Lanes.backward`."""
-        lanes = floats.shape[1] if len(floats) else integers.shape[1]
-        results = np.empty((len(self.program.outputs), max(lanes, self.width)), self.dtype)
-        if lanes < self.width:
-            floats, integers = _widened(floats, self.width), _widened(integers, self.width)
-        self._shared[: len(weights)] = weights
-        self._function(
-            lanes,
-            results.shape[1],
-            self._shared.ctypes.data,
-            self.sums.ctypes.data,
-            self._by_lane.ctypes.data,
-            floats.ctypes.data,
-            integers.ctypes.data,
-            results.ctypes.data,
-            seed,
-        )
-        return results[:, :lanes], self.sums[: len(weights)]
+    def load(self, floats: np.ndarray, integers: np.ndarray) -> None:
+        """Take examples as `Lanes.arrange` gives them: (inputs, N), integers within their bounds."""
+        if floats.shape[1] != self.lanes:
+            self._allocate(floats.shape[1])
+        self._floats[:, : self.lanes] = floats
+        self._integers[:, : self.lanes] = integers
+
+    def load_alike(self, *examples: Any) -> bool:
+        """Take examples, one array per argument, if nothing about them needs a check; else return False.
+
+        That is so for floats in arrays of the last examples' shapes, and what makes a step short.
+        """
+        if len(examples) != len(self._views):
+            return False
+        for view, example in zip(self._views, examples, strict=True):
+            if type(example) is not np.ndarray or example.shape != view.shape or example.dtype.kind not in "fiu":
+                return False
+        for view, example in zip(self._views, examples, strict=True):
+            view[...] = example
+        return True
+
+    def run(self, seed: float) -> tuple[float, np.ndarray]:
+        """The sum of the results of all lanes, and the gradient (P,) of it times `seed`: a view, until the next call."""
+        return self._function(self._context, self.lanes, self._columns, seed), self._gradient
+
+    @property
+    def results(self) -> np.ndarray:
+        """The results of the last run, (outputs, N)."""
+        return self._results[:, : self.lanes]
+
+    def _allocate(self, lanes: int) -> None:
+        columns = max(lanes, self.width)
+        arguments = self.program.arguments
+        sizes = [sum([a.size for a in arguments if a.kind == kind]) for kind in ("float", "integer")]
+        self._floats = np.zeros((sizes[0], columns), self.dtype)
+        self._integers = np.zeros((sizes[1], columns), np.int64)
+        self._results = np.zeros((len(self.program.outputs), columns), self.dtype)
+        arrays = [self.weights, self._shared, self._sums, self._by_lane]
+        arrays += [self._floats, self._integers, self._results]
+        self._pointers[:] = [array.ctypes.data for array in arrays]
+        self.lanes, self._columns = lanes, columns
+        if not sizes[1]:
+            columns_of = [self._floats[a.start : a.start + a.size, :lanes] for a in arguments]
+            self._views = [x.T.reshape(lanes, *a.shape) for x, a in zip(columns_of, arguments, strict=True)]
 
 
-def _widened(rows: np.ndarray, width: int) -> np.ndarray:
-    wide = np.zeros((len(rows), width), rows.dtype)
-    wide[:, : rows.shape[1]] = rows
-    return wide
+def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
+    """Zeros that start at a multiple of 64 bytes: a vector that straddles two cache lines takes twice as long."""
+    extra = 64 // dtype.itemsize
+    zeros = np.zeros(size + extra, dtype)
+    start = -zeros.ctypes.data % 64 // dtype.itemsize
+    return zeros[start : start + size]
 
 
-def _engine(assembly: str) -> Any:
+def _compile(assembly: str) -> Any:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
     machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=2
+        cpu=binding.get_host_cpu_name(),
+        features=binding.get_host_cpu_features().flatten(),
+        opt=1,  # 2 takes three times as long, to make the same code
     )
     module = binding.parse_assembly(assembly)
     module.verify()
@@ -124,259 +164,324 @@ def _engine(assembly: str) -> Any:
 
 
 class _Generator:
-    """Writes the module; one per program."""
+    """Writes the function `gradient(pointers, lanes, columns, seed)`.
+
+    Attributes:
+        slots: how many shared numbers, each with a place in `shared`, in `sums` and a vector in `by_lane`: the
+            parameters, what is computed of them, and the sum of the results.
+    """
 
     def __init__(self, program: Program, bits: int, width: int) -> None:
         self.program = program
         self.width = width
         self.real: Any = ir.DoubleType() if bits == 64 else ir.FloatType()
-        self.vector: Any = ir.VectorType(self.real, width) if width > 1 else self.real
+        self.vector: Any = vector_of(self.real, width)
         self.varies: list[bool] = []
         self.learns: list[bool] = []
         self.slot_of: dict[int, int] = {}
-        self.slots = len(program.parameters)
-        for place, (op, args, data, _) in enumerate(program.instructions):
+        self._look()
+        self.numbers: dict[int, Number] = {}  # in lanes
+        self.gradients: dict[int, Number] = {}  # in lanes
+        self.chosen: dict[int, Any] = {}
+        self.inside = False  # the loop over lanes
+        self.module = ir.Module()
+        self._write()
+
+    def _look(self) -> None:
+        slots = len(self.program.parameters)
+        for place, (op, args, data, _) in enumerate(self.program.instructions):
             self.varies.append(op in (INPUT, PICK, SELECT) or any(self.varies[arg] for arg in args))
             self.learns.append(op in (PARAMETER, PICK) or any(self.learns[arg] for arg in args))
             if op == PARAMETER:
                 self.slot_of[place] = data
             elif op != CONSTANT and not self.varies[place]:
-                self.slot_of[place] = self.slots
-                self.slots += 1
-        self.slots = -(-self.slots // width) * width
-        self.module = ir.Module()
-        pointer, integers = self.real.as_pointer(), _INDEX.as_pointer()
-        arguments = [_INDEX, _INDEX, pointer, pointer, pointer, pointer, integers, pointer, ir.DoubleType()]
-        kind = ir.FunctionType(ir.DoubleType(), arguments)
+                self.slot_of[place] = slots
+                slots += 1
+        self.total = slots
+        self.slots = (slots // self.width + 1) * self.width
+
+    # The function, from its first line to its last.
+
+    def _write(self) -> None:
+        double, real = ir.DoubleType(), self.real.as_pointer()
+        kind = ir.FunctionType(double, [_LONG.as_pointer(), _LONG, _LONG, double])
         function = ir.Function(self.module, kind, "gradient")
-        self.lanes, self.columns, self.shared, self.sums, self.by_lane = function.args[:5]
-        self.floats, self.integers, self.results, self.seed = function.args[5:]
-        self.builder = ir.IRBuilder(function.append_basic_block())
-        if bits == 32:
-            self.seed = self.builder.fptrunc(self.seed, self.real)
-        self.numbers: dict[int, Number] = {}
-        self.gradients: dict[int, Number] = {}
-        self.start: Any = None
-        self.generate()
-
-    # Pieces of code.
-
-    def at(self, array: Any, index: Any, kind: Any = None) -> Any:
-        """The address of an entry, as that of a `kind`."""
-        index = ir.Constant(_INDEX, index) if isinstance(index, int) else index
-        address = self.builder.gep(array, [index])
-        return address if kind is None else self.builder.bitcast(address, kind.as_pointer())
-
-    def load(self, array: Any, index: Any, kind: Any) -> Any:
-        """A vector, wherever it starts."""
-        return self.builder.load(self.at(array, index, kind), align=self.real_bytes)
-
-    def store(self, value: Any, array: Any, index: Any) -> None:
-        """Store a vector."""
-        self.builder.store(value, self.at(array, index, value.type), align=self.real_bytes)
-
-    @property
-    def real_bytes(self) -> int:
-        """Bytes of a float."""
-        return 8 if self.real == ir.DoubleType() else 4
-
-    def splat(self, value: Any) -> Any:
-        """The same number in every lane."""
-        if self.width == 1:
-            return value
-        zero = ir.Constant(ir.IntType(32), 0)
-        single = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, zero)
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
-        return self.builder.shuffle_vector(single, ir.Constant(self.vector, ir.Undefined), mask)
-
-    def loop(self, name: str, count: Any, step: int, body: Any) -> None:
-        """for (i = 0; i < count; i += step) body(i), at least once."""
-        builder = self.builder
-        before = builder.block
-        block = builder.append_basic_block(name)
-        builder.branch(block)
-        builder.position_at_end(block)
-        index = builder.phi(_INDEX)
-        body(index)
-        following = builder.add(index, ir.Constant(_INDEX, step))
-        index.add_incoming(ir.Constant(_INDEX, 0), before)
-        index.add_incoming(following, builder.block)
-        after = builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed("<", following, count), block, after)
-        builder.position_at_end(after)
-
-    # The whole.
-
-    def generate(self) -> None:
-        """Write the function `gradient`."""
-        builder, width = self.builder, self.width
-        shared = [place for place in self.slot_of if self.program.instructions[place].op != PARAMETER]
+        pointers, self.lanes, self.columns, seed = function.args
+        self.builder = builder = ir.IRBuilder(function.append_basic_block())
+        addresses = [builder.load(self._at(pointers, place)) for place in range(len(_POINTERS))]
+        kinds = [_LONG.as_pointer() if name == "integers" else real for name in _POINTERS]
+        arrays = [builder.inttoptr(address, kind) for address, kind in zip(addresses, kinds, strict=True)]
+        self.weights, self.shared, self.sums, self.by_lane, self.floats, self.integers, self.results = arrays
+        self.seed = seed if self.real == double else builder.fptrunc(seed, self.real)
+        self.never = builder.icmp_signed("<", self.lanes, _long(0))
+        self.end = builder.append_basic_block("end")
+        instructions = self.program.instructions
+        shared = [place for place in self.slot_of if instructions[place].op != PARAMETER]
         for place in shared:
-            builder.store(self.compute(place).value, self.at(self.shared, self.slot_of[place]))
-        rows = ir.Constant(_INDEX, self.slots * width)
-        zero = ir.Constant(self.vector, [0.0] * width if width > 1 else 0.0)
-        if self.slots:
-            self.loop("clear", rows, width, lambda i: self.store(zero, self.by_lane, i))
-        self.write_lanes()
-        if self.slots:
-            self.loop("sum", rows, width, self.write_sum)
+            builder.store(self._compute(place).value, self._at(self.shared, self.slot_of[place]))
+        zeros = ir.Constant(self.vector, None)
+        self._loop(self.slots * self.width, self.width, lambda i: self._store(zeros, self.by_lane, i))
+        self._write_lanes()
+        self._loop(self.slots, self.width, self._write_sum)
         for place in reversed(shared):
             if self.learns[place]:
-                gradient = Number(builder, builder.load(self.at(self.sums, self.slot_of[place])))
-                self.propagate(place, gradient)
-        builder.ret(ir.Constant(ir.DoubleType(), 0.0))
+                gradient = builder.load(self._at(self.sums, self.slot_of[place]))
+                self._propagate(place, Number(builder, gradient))
+        builder.branch(self.end)
+        builder.position_at_end(self.end)
+        result = builder.load(self._at(self.sums, self.total))
+        builder.ret(result if self.real == double else builder.fpext(result, double))
 
-    def write_sum(self, i: Any) -> None:
-        """Sum one number's gradients over the lanes."""
-        row = self.load(self.by_lane, i, self.vector)
-        if self.width > 1:
-            name = f"llvm.vector.reduce.fadd.v{self.width}{self.real.intrinsic_name}"
-            function = self.module.globals.get(name) or ir.Function(
-                self.module, ir.FunctionType(self.real, [self.real, self.vector]), name
-            )
-            row = self.builder.call(function, [ir.Constant(self.real, -0.0), row], fastmath=("reassoc",))
-        slot = self.builder.udiv(i, ir.Constant(_INDEX, self.width))
-        self.builder.store(row, self.at(self.sums, slot))
-
-    def write_lanes(self) -> None:
+    def _write_lanes(self) -> None:
         """The loop over vectors of lanes."""
         builder, width = self.builder, self.width
-        one, zero, wide = [ir.Constant(_INDEX, number) for number in (1, 0, width)]
-        first = builder.add(builder.urem(builder.sub(self.lanes, one), wide), one)  # lanes that come once
+        once = builder.add(builder.urem(builder.sub(self.lanes, _long(1)), _long(width)), _long(1))
         before = builder.block
-        block, again, after = [builder.append_basic_block(name) for name in ("lanes", "again", "done")]
+        block, clear, go_on, after = [builder.append_basic_block(n) for n in ("lanes", "clear", "on", "after")]
         builder.branch(block)
         builder.position_at_end(block)
-        self.start = builder.phi(_INDEX)
-        self.write_example()
-        at_first = builder.icmp_signed("==", self.start, zero)
-        twice = builder.and_(at_first, builder.icmp_signed("<", first, wide))
-        clear, on = builder.append_basic_block("clear"), builder.append_basic_block("on")
-        builder.cbranch(twice, clear, on)
+        self.start = builder.phi(_LONG)
+        self.inside = True
+        self._write_example()
+        self.inside = False
+        first = builder.icmp_signed("==", self.start, _long(0))
+        builder.cbranch(builder.and_(first, builder.icmp_signed("<", once, _long(width))), clear, go_on)
         builder.position_at_end(clear)
-        if self.slots and width > 1:
-            self.write_clear(first)
-        builder.branch(on)
-        builder.position_at_end(on)
-        following = builder.select(at_first, first, builder.add(self.start, wide))
-        builder.cbranch(builder.icmp_signed("<", following, self.lanes), again, after)
-        builder.position_at_end(again)
-        builder.branch(block)
-        self.start.add_incoming(zero, before)
-        self.start.add_incoming(following, again)
+        self._clear_from(once)
+        builder.branch(go_on)
+        builder.position_at_end(go_on)
+        following = builder.select(first, once, builder.add(self.start, _long(width)))
+        self.start.add_incoming(_long(0), before)
+        self.start.add_incoming(following, go_on)
+        builder.cbranch(builder.icmp_signed("<", following, self.lanes), block, after)
         builder.position_at_end(after)
-        self.start = None
 
-    def write_clear(self, first: Any) -> None:
-        """Clear the gradients of lanes that will come again."""
-        builder, width = self.builder, self.width
-        lanes = ir.VectorType(_INDEX, width)
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
-        limit = builder.insert_element(ir.Constant(lanes, ir.Undefined), first, ir.Constant(ir.IntType(32), 0))
-        limit = builder.shuffle_vector(limit, ir.Constant(lanes, ir.Undefined), mask)
-        keep = builder.icmp_signed("<", ir.Constant(lanes, list(range(width))), limit)
-        zeros = ir.Constant(self.vector, [0.0] * width)
-
-        def body(i: Any) -> None:
-            kept = builder.select(keep, self.load(self.by_lane, i, self.vector), zeros)
-            self.store(kept, self.by_lane, i)
-
-        self.loop("erase", ir.Constant(_INDEX, self.slots * width), width, body)
-
-    def write_example(self) -> None:
-        """Forward and backward for one vector of lanes."""
+    def _write_example(self) -> None:
+        """Forward and backward."""
         builder, program = self.builder, self.program
-        instructions = program.instructions
-        lanes = [place for place in range(len(instructions)) if self.varies[place]]
+        lanes = [place for place, varies in enumerate(self.varies) if varies]
         for place in lanes:
-            self.numbers[place] = self.compute(place)
+            self.numbers[place] = self._compute(place)
         for row, output in enumerate(program.outputs):
-            offset = builder.add(builder.mul(ir.Constant(_INDEX, row), self.columns), self.start)
-            self.store(self.number(output).value, self.results, offset)
-            if self.learns[output]:
-                self.add_gradient(output, Number(builder, self.splat(self.seed)))
+            result, offset = self._number(output), builder.mul(_long(row), self.columns)
+            self._store(result.value, self.results, builder.add(offset, self.start))
+            self._add_shared(self.total, result)
+            self._add(output, Number(builder, splat(builder, self.seed, self.vector)))
         for place in reversed(lanes):
             if place in self.gradients:
-                self.propagate(place, self.gradients[place])
+                self._propagate(place, self.gradients[place])
+
+    def _clear_from(self, once: Any) -> None:
+        """Clear the gradients of lanes that will come again, from lane `once` of the vector."""
+        builder, lanes = self.builder, vector_of(_LONG, self.width)
+        numbers = ir.Constant(lanes, list(range(self.width)) if self.width > 1 else 0)
+        keep = builder.icmp_signed("<", numbers, splat(builder, once, lanes))
+        zeros = ir.Constant(self.vector, None)
+
+        def body(i: Any) -> None:
+            self._store(builder.select(keep, self._load(self.by_lane, i), zeros), self.by_lane, i)
+
+        self._loop(self.slots * self.width, self.width, body)
+
+    def _write_sum(self, i: Any) -> None:
+        """Sum `width` numbers' gradients over lanes, in a tree: pairs of lanes, pairs of pairs, ..."""
+        builder, width = self.builder, self.width
+        rows = [builder.mul(builder.add(i, _long(row)), _long(width)) for row in range(width)]
+        vectors = [Number(builder, self._load(self.by_lane, row)) for row in rows]
+        step = 1
+        while step < width:
+            low = [k // (2 * step) * 2 * step + k % step + k // step % 2 * width for k in range(width)]
+            high = [k + step for k in low]
+            vectors = [
+                shuffle(a, b, low) + shuffle(a, b, high) for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+            ]
+            step *= 2
+        self._store(vectors[0].value, self.sums, i)
 
     # One instruction.
 
-    def number(self, place: int) -> Number:
-        """An instruction's result, wherever it is."""
-        inside = self.start is not None
+    def _number(self, place: int) -> Number:
+        """The result of an instruction, in lanes where the code is in lanes."""
         op, _, data, _ = self.program.instructions[place]
         if op == CONSTANT:
-            constant = ir.Constant(self.real, data)
-            return Number(self.builder, self.splat(constant) if inside else constant)
-        if place in self.slot_of:
-            shared = self.builder.load(self.at(self.shared, self.slot_of[place]))
-            return Number(self.builder, self.splat(shared) if inside else shared)
-        return self.numbers[place]
+            number = ir.Constant(self.real, data)
+        elif place in self.slot_of:
+            array = self.weights if op == PARAMETER else self.shared
+            number = self.builder.load(self._at(array, self.slot_of[place]))
+        else:
+            return self.numbers[place]
+        return Number(self.builder, splat(self.builder, number, self.vector) if self.inside else number)
 
-    def compute(self, place: int) -> Number:
+    def _compute(self, place: int) -> Number:
         """Write one instruction."""
+        self._cut()
         op, args, data, _ = self.program.instructions[place]
         if op == INPUT:
-            row = self.builder.mul(ir.Constant(_INDEX, data), self.columns)
-            return Number(self.builder, self.load(self.floats, self.builder.add(row, self.start), self.vector))
+            offset = self.builder.mul(_long(data), self.columns)
+            return Number(self.builder, self._load(self.floats, self.builder.add(offset, self.start)))
         if op == "dot":
-            return self.dot(args)
+            return self._dot(args)
         if op == OWN:
-            return self.number(args[0])
-        if op in (PICK, SELECT):
-            raise NotImplementedError
-        return FORWARD[op](*[self.number(arg) for arg in args])
+            return self._number(args[0])
+        if op == PICK:
+            return self._pick(*data)
+        if op == SELECT:
+            return self._select(data, args)
+        return FORWARD[op](*[self._number(arg) for arg in args])
 
-    def dot(self, args: tuple[int, ...]) -> Number:
-        """Products, each added to the sum of those before; long ones in several such chains."""
+    def _dot(self, args: tuple[int, ...]) -> Number:
+        """Products, each added to those before; many products in several such chains."""
         half = len(args) // 2
-        chains = [self.number(args[-1])] if len(args) % 2 else []
+        chains = [self._number(args[-1])] if len(args) % 2 else []
         for i in range(half):
-            product = self.number(args[i]) * self.number(args[half + i])
-            if len(chains) < 1 + half // 32:
+            self._cut()
+            product = self._number(args[i]) * self._number(args[half + i])
+            if len(chains) <= half // 32:
                 chains.append(product)
             else:
                 chains[i % len(chains)] += product
         return total(chains)
 
-    def propagate(self, place: int, g: Number) -> None:
+    def _propagate(self, place: int, g: Number) -> None:
         """Add to the arguments' gradients what the result's gives."""
+        self._cut()
         op, args, data, _ = self.program.instructions[place]
         if op == "dot":
             half = len(args) // 2
-            for a, b in [*zip(args[:half], args[half : 2 * half], strict=True)]:
-                if self.learns[a]:
-                    self.add_gradient(a, g * self.number(b))
-                if self.learns[b]:
-                    self.add_gradient(b, g * self.number(a))
+            for a, b in zip(args[:half], args[half : 2 * half], strict=True):
+                self._cut()
+                self._add(a, lambda b=b: g * self._number(b))
+                self._add(b, lambda a=a: g * self._number(a))
             if len(args) % 2:
-                self.add_gradient(args[-1], g)
+                self._add(args[-1], g)
         elif op in ("sum", "mean"):
             share = g * (1.0 / len(args)) if op == "mean" else g
             for arg in args:
-                self.add_gradient(arg, share)
+                self._add(arg, share)
+        elif op == "logsumexp":
+            for arg in args:
+                self._add(arg, lambda arg=arg: g * exp(self._number(arg) - self._number(place)))
+        elif op == "log_softmax":
+            self._add(args[0], g)
+            for arg in args[1:]:
+                shift = self._number(args[0]) - self._number(place)
+                self._add(arg, lambda arg=arg, shift=shift: -(g * exp(self._number(arg) - shift)))
+        elif op == OWN:
+            count = len(args) // 2
+            for arg, partial in zip(args[1 : 1 + count], args[1 + count :], strict=True):
+                self._add(arg, lambda partial=partial: g * self._number(partial))
+        elif op == PICK:
+            self._pick(*data, gradient=g)
+        elif op == SELECT:
+            for row, arg in enumerate(args):
+                self._add(arg, lambda row=row: select(self._is(data, row), g, 0.0))
         elif op in PARTIALS:
-            numbers = [self.number(arg) for arg in args]
-            y = self.number(place)
             for arg, partial in zip(args, PARTIALS[op], strict=True):
-                if partial is not None and self.learns[arg]:
-                    self.add_gradient(arg, partial(g, y, *numbers))
-        elif op not in (INPUT, CONSTANT, PARAMETER):
-            raise NotImplementedError
+                if partial is not None:
+                    self._add(arg, lambda partial=partial: partial(g, *[self._number(p) for p in (place, *args)]))
 
-    def add_gradient(self, place: int, contribution: Number) -> None:
-        """Add to the gradient of one number."""
+    def _add(self, place: int, contribution: Number | Callable[[], Number]) -> None:
+        """Add to the gradient of a number, if it learns."""
         if not self.learns[place]:
             return
-        inside = self.start is not None
+        if not isinstance(contribution, Number):
+            contribution = contribution()
         if place not in self.slot_of:
             known = self.gradients.get(place)
             self.gradients[place] = contribution if known is None else known + contribution
-        elif inside:
-            offset = self.slot_of[place] * self.width
-            before = Number(self.builder, self.load(self.by_lane, offset, self.vector))
-            self.store((before + contribution).value, self.by_lane, offset)
         else:
-            address = self.at(self.sums, self.slot_of[place])
-            before = Number(self.builder, self.builder.load(address))
-            self.builder.store((before + contribution).value, address)
+            self._add_shared(self.slot_of[place], contribution)
+
+    def _add_shared(self, slot: int, contribution: Number) -> None:
+        builder = self.builder
+        array, offset = (self.by_lane, slot * self.width) if self.inside else (self.sums, slot)
+        known = Number(builder, self._load(array, offset, contribution.value.type))
+        self._store((known + contribution).value, array, offset)
+
+    # What integers choose.
+
+    def _integer(self, number: int) -> Any:
+        if number not in self.chosen:
+            offset = self.builder.add(self.builder.mul(_long(number), self.columns), self.start)
+            self.chosen[number] = self._load(self.integers, offset, vector_of(_LONG, self.width))
+        return self.chosen[number]
+
+    def _is(self, number: int, row: int) -> Any:
+        chosen = self._integer(number)
+        return self.builder.icmp_signed("==", chosen, splat(self.builder, _long(row), chosen.type))
+
+    def _select(self, number: int, args: tuple[int, ...]) -> Number:
+        result = self._number(args[0])
+        for row, arg in enumerate(args[1:], 1):
+            result = select(self._is(number, row), self._number(arg), result)
+        return result
+
+    def _pick(self, table: int, column: int, number: int, gradient: Number | None = None) -> Number:
+        """An entry of a table in each lane, or what to add to its gradient; one lane at a time."""
+        builder, rows = self.builder, self.program.tables[table]
+        chosen = self._integer(number)
+        entries = builder.mul(chosen, splat(builder, _long(len(rows[0])), chosen.type))
+        result = ir.Constant(self.vector, ir.Undefined)
+        for lane in range(self.width):
+            entry = builder.add(lane_of(builder, entries, lane), _long(column))
+            slot = builder.load(builder.gep(self._table(table), [_long(0), entry]))
+            if gradient is None:
+                number_there = builder.load(self._at(self.weights, slot))
+                result = lane_of(builder, result, lane, number_there)
+            else:
+                at = self._at(self.by_lane, builder.add(builder.mul(slot, _long(self.width)), _long(lane)))
+                share = lane_of(builder, gradient.value, lane)
+                builder.store(builder.fadd(builder.load(at), share), at)
+        return Number(builder, result)
+
+    def _table(self, number: int) -> Any:
+        """Which parameters a table is made of."""
+        name = f"table{number}"
+        if name not in self.module.globals:
+            entries = [parameter for row in self.program.tables[number] for parameter in row]
+            kind = ir.ArrayType(_LONG, len(entries))
+            variable = ir.GlobalVariable(self.module, kind, name)
+            variable.initializer, variable.global_constant = ir.Constant(kind, entries), True
+        return self.module.globals[name]
+
+    # Pieces of code.
+
+    def _at(self, array: Any, index: Any) -> Any:
+        return self.builder.gep(array, [_long(index) if isinstance(index, int) else index])
+
+    def _load(self, array: Any, index: Any, kind: Any = None) -> Any:
+        """A vector, wherever it starts."""
+        kind = kind or self.vector
+        address = self.builder.bitcast(self._at(array, index), kind.as_pointer())
+        return self.builder.load(address, align=4 if self.real == ir.FloatType() else 8)
+
+    def _store(self, value: Any, array: Any, index: Any) -> None:
+        address = self.builder.bitcast(self._at(array, index), value.type.as_pointer())
+        self.builder.store(value, address, align=4 if self.real == ir.FloatType() else 8)
+
+    def _cut(self) -> None:
+        """Begin another basic block when this one is long, with a jump that LLVM cannot know is never taken."""
+        builder = self.builder
+        if len(builder.block.instructions) > _BLOCK:
+            following = builder.append_basic_block()
+            builder.cbranch(self.never, self.end, following)
+            builder.position_at_end(following)
+
+    def _loop(self, count: int, step: int, body: Callable[[Any], None]) -> None:
+        """for (i = 0; i < count; i += step) body(i), at least once."""
+        builder = self.builder
+        before, block = builder.block, builder.append_basic_block("loop")
+        builder.branch(block)
+        builder.position_at_end(block)
+        index = builder.phi(_LONG)
+        body(index)
+        following = builder.add(index, _long(step))
+        index.add_incoming(_long(0), before)
+        index.add_incoming(following, builder.block)
+        after = builder.append_basic_block()
+        builder.cbranch(builder.icmp_signed("<", following, _long(count)), block, after)
+        builder.position_at_end(after)
+
+
+def _long(number: int) -> Any:
+    return ir.Constant(_LONG, number)

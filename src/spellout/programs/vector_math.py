@@ -72,6 +72,36 @@ class Number:
         return compare(how, self.value, self.like(other).value)
 
 
+def vector_of(lane: Any, width: int) -> Any:
+    """The type of `width` lanes, each a `lane`; of one, it is no vector."""
+    return ir.VectorType(lane, width) if width > 1 else lane
+
+
+def splat(builder: Any, value: Any, kind: Any) -> Any:
+    """The same value in every lane of a `kind`."""
+    if not isinstance(kind, ir.VectorType):
+        return value
+    none = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, none, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None))
+
+
+def shuffle(a: Number, b: Number, lanes: list[int]) -> Number:
+    """A vector of lanes of two: numbers from 0 are those of a, and those of b follow."""
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+    return Number(a.builder, a.builder.shuffle_vector(a.value, b.value, mask))
+
+
+def lane_of(builder: Any, vector: Any, lane: int, value: Any = None) -> Any:
+    """One lane of a vector; with a value, the vector that has it there."""
+    if not isinstance(vector.type, ir.VectorType):
+        return vector if value is None else value
+    place = ir.Constant(ir.IntType(32), lane)
+    if value is None:
+        return builder.extract_element(vector, place)
+    return builder.insert_element(vector, value, place)
+
+
 def element(kind: Any) -> Any:
     """The type of one lane."""
     return kind.element if isinstance(kind, ir.VectorType) else kind
@@ -134,13 +164,10 @@ def _lanewise(name: str) -> Callable[..., Number]:
         lane = element(kind)
         address = ir.Constant(ir.IntType(64), binding.address_of_symbol(_c_name(name, bits)))
         function = address.inttoptr(ir.FunctionType(lane, [lane] * len(arguments)).as_pointer())
-        if lane is kind:
-            return Number(builder, builder.call(function, [argument.value for argument in arguments]))
         result = ir.Constant(kind, ir.Undefined)
-        for place in range(kind.count):
-            index = ir.Constant(ir.IntType(32), place)
-            numbers = [builder.extract_element(argument.value, index) for argument in arguments]
-            result = builder.insert_element(result, builder.call(function, numbers), index)
+        for place in range(kind.count if isinstance(kind, ir.VectorType) else 1):
+            numbers = [lane_of(builder, argument.value, place) for argument in arguments]
+            result = lane_of(builder, result, place, builder.call(function, numbers))
         return Number(builder, result)
 
     body.__name__ = name
