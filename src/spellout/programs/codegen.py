@@ -188,7 +188,7 @@ class _Generator:
         self._write()
 
     def _look(self) -> None:
-        slots = len(self.program.parameters)
+        slots = self.parameters = len(self.program.parameters)
         for place, (op, args, data, _) in enumerate(self.program.instructions):
             self.varies.append(op in (INPUT, PICK, SELECT) or any(self.varies[arg] for arg in args))
             self.learns.append(op in (PARAMETER, PICK) or any(self.learns[arg] for arg in args))
@@ -332,8 +332,15 @@ class _Generator:
     def _dot(self, args: tuple[int, ...]) -> Number:
         """Products, each added to those before; many products in several such chains."""
         half = len(args) // 2
-        chains = [self._number(args[-1])] if len(args) % 2 else []
-        for i in range(half):
+        slots = [] if self.inside else self._runs(args)
+        runs, chains = [], [self._number(args[-1])] if len(args) % 2 else []
+        for a, b in slots:
+            self._cut()
+            runs.append(self._parameters(a) * self._parameters(b))
+        if runs:
+            run = total(runs)
+            chains += [Number(run.builder, lane_of(run.builder, run.value, lane)) for lane in range(self.width)]
+        for i in range(len(slots) * self.width, half):
             self._cut()
             product = self._number(args[i]) * self._number(args[half + i])
             if len(chains) <= half // 32:
@@ -342,13 +349,39 @@ class _Generator:
                 chains[i % len(chains)] += product
         return total(chains)
 
+    def _runs(self, args: tuple[int, ...]) -> list[tuple[int, int]]:
+        """How many products of a dot, from the first, are of parameters in their order: where vectors of them start.
+
+        A penalty on all weights is such a dot; lanes of a vector then hold neighbours instead of examples.
+        """
+        half, runs = len(args) // 2, []
+        for i in range(0, half - self.width + 1, self.width):
+            starts = []
+            for at in (i, half + i):
+                slots = [self.slot_of.get(arg, -1) for arg in args[at : at + self.width]]
+                start = slots[0]
+                if start < 0 or slots != list(range(start, start + self.width)) or slots[-1] >= self.parameters:
+                    return runs
+                starts.append(start)
+            runs.append((starts[0], starts[1]))
+        return runs
+
+    def _parameters(self, slot: int) -> Number:
+        return Number(self.builder, self._load(self.weights, slot))
+
     def _propagate(self, place: int, g: Number) -> None:
         """Add to the arguments' gradients what the result's gives."""
         self._cut()
         op, args, data, _ = self.program.instructions[place]
         if op == "dot":
-            half = len(args) // 2
-            for a, b in zip(args[:half], args[half : 2 * half], strict=True):
+            half, runs = len(args) // 2, [] if self.inside else self._runs(args)
+            wide = Number(self.builder, splat(self.builder, g.value, self.vector)) if runs else g
+            for a, b in runs:
+                self._cut()
+                self._add_shared(a, wide * self._parameters(b))
+                self._add_shared(b, wide * self._parameters(a))
+            first = len(runs) * self.width
+            for a, b in zip(args[first:half], args[half + first : 2 * half], strict=True):
                 self._cut()
                 self._add(a, lambda b=b: g * self._number(b))
                 self._add(b, lambda a=a: g * self._number(a))
