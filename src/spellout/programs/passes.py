@@ -15,6 +15,8 @@ from .program import CONSTANT, OWN, PICK, SELECT, SOURCES, Instruction, Program
 
 Pass = Callable[[Program], Program]
 _COMMUTE = frozenset(["add", "mul"])  # not maximum: for signed zeros and nan the order matters
+_SHORT = 4
+"""Dots of fewer products are not worth a layer."""
 _FIXED = SOURCES | {PICK, SELECT, OWN}
 
 
@@ -204,8 +206,55 @@ def _negated(rewriter: _Rewriter, place: int, line: str) -> int:
     return rewriter.write(Instruction("neg", (place,), None, line))
 
 
+def split_dots(program: Program) -> Program:
+    """Keep dots such that they can share a layer: shared weights times inputs that other dots have too.
+
+    It undoes `fuse_dots` where a neuron has something of its own added. dot(w, h) + s·q gets its own product apart,
+    and a bias that differs between examples, such as a residual, is added afterwards.
+    """
+    users: Counter[int] = Counter()
+    for instruction in program.instructions:
+        if instruction.op == "dot":
+            users.update(set(instruction.args[: len(instruction.args) // 2 * 2]))
+    rewriter = _Rewriter(program)
+    for instruction in program.instructions:
+        half = len(instruction.args) // 2
+        if instruction.op == "dot" and half >= _SHORT:
+            rewriter.moved.append(_split_dot(rewriter, instruction, users))
+        else:
+            rewriter.moved.append(rewriter.write(instruction._replace(args=rewriter.args(instruction))))
+    return rewriter.done()
+
+
+def _split_dot(rewriter: _Rewriter, dot: Instruction, users: Counter[int]) -> int:
+    varies, half = rewriter.old.varies, len(dot.args) // 2
+    args, bias = rewriter.args(dot), dot.args[2 * half :]
+    pairs = list(zip(dot.args[:half], dot.args[half : 2 * half], strict=True))
+    own = [varies[a] == varies[b] or users[a if varies[a] else b] == 1 for a, b in pairs]
+    if sum(own) > half // 2:
+        return rewriter.write(dot._replace(args=args))
+    apart = [i for i, alone in enumerate(own) if alone]
+    shared = [i for i, alone in enumerate(own) if not alone]
+    late = bool(bias) and varies[bias[0]]
+    layer = [args[i] for i in shared] + [args[half + i] for i in shared] + ([] if late else list(args[2 * half :]))
+    place = rewriter.write(dot._replace(args=tuple(layer)))
+    if apart:
+        rest = [args[i] for i in apart] + [args[half + i] for i in apart]
+        place = rewriter.write(dot._replace(args=(*rest, place)))
+    if late:
+        place = rewriter.write(Instruction("add", (place, args[-1]), None, dot.line))
+    return place
+
+
 def _is_zero(instruction: Instruction) -> bool:
     return instruction.op == CONSTANT and instruction.data == 0.0
 
 
-PASSES: tuple[Pass, ...] = (fold_constants, share_subexpressions, fuse_dots, share_subexpressions, drop_unused)
+PASSES: tuple[Pass, ...] = (
+    fold_constants,
+    share_subexpressions,
+    fuse_dots,
+    split_dots,
+    share_subexpressions,
+    drop_unused,
+)
