@@ -42,7 +42,8 @@ def work_of(program: Program) -> int:
     work = 0
     for op, args, _, _ in program.instructions:
         if op == "dot":
-            work += 3 * len(args)
+            of_parameters = all([program.instructions[arg].op == PARAMETER for arg in args])
+            work += 3 * len(args) // (8 if of_parameters else 1)
         elif op in ("logsumexp", "log_softmax"):
             work += 20 * len(args)
         elif op == PICK:
@@ -96,8 +97,9 @@ class MachineCode:
 
     def load(self, floats: np.ndarray, integers: np.ndarray) -> None:
         """Take examples as `Lanes.arrange` gives them: (inputs, N), integers within their bounds."""
-        if floats.shape[1] != self.lanes:
-            self._allocate(floats.shape[1])
+        lanes = max(floats.shape[1], integers.shape[1])
+        if lanes != self.lanes:
+            self._allocate(lanes)
         self._floats[:, : self.lanes] = floats
         self._integers[:, : self.lanes] = integers
 

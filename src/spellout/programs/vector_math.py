@@ -163,7 +163,7 @@ def _lanewise(name: str) -> Callable[..., Number]:
         builder, kind, bits = arguments[0].builder, arguments[0].value.type, arguments[0].bits
         lane = element(kind)
         address = ir.Constant(ir.IntType(64), binding.address_of_symbol(_c_name(name, bits)))
-        function = address.inttoptr(ir.FunctionType(lane, [lane] * len(arguments)).as_pointer())
+        function = builder.inttoptr(address, ir.FunctionType(lane, [lane] * len(arguments)).as_pointer())
         result = ir.Constant(kind, ir.Undefined)
         for place in range(kind.count if isinstance(kind, ir.VectorType) else 1):
             numbers = [lane_of(builder, argument.value, place) for argument in arguments]
@@ -256,7 +256,7 @@ def sigmoid(x: Number) -> Number:
 @_called
 def softplus(x: Number) -> Number:
     """log(1 + e**x)."""
-    return select(x.compare(">", 0.0), x, x - x) + log1p(exp(-absolute(x)))
+    return select(x.compare(">", 0.0), x, 0.0) + log1p(exp(-absolute(x)))
 
 
 def largest(numbers: Sequence[Number]) -> Number:
@@ -283,6 +283,11 @@ def logsumexp(numbers: Sequence[Number]) -> Number:
     top = largest(numbers)
     shifted = top + log(total([exp(x - top) for x in numbers]))
     return select((top - top).compare("==", 0.0), shifted, top)
+
+
+def log_softmax(chosen: Number, logs: Number) -> Number:
+    """The chosen x less the logarithm of the sum; nan among infinite ones."""
+    return chosen - logs + (logs - logs)
 
 
 # The table's rows ------------------------------------------------------------------------------------------------
@@ -346,7 +351,7 @@ FORWARD: dict[str, Callable[..., Number]] = {
     "sum": lambda *xs: total(xs),
     "mean": lambda *xs: total(xs) / len(xs),
     "logsumexp": lambda *xs: logsumexp(xs),
-    "log_softmax": lambda chosen, *xs: chosen - logsumexp(xs),
+    "log_softmax": lambda chosen, *xs: log_softmax(chosen, logsumexp(xs)),
 }
 """Arguments to the result."""
 
