@@ -141,6 +141,7 @@ def _called(body: Callable[..., Number]) -> Callable[..., Number]:
             inside.ret(body(*[Number(inside, arg) for arg in function.args]).value)
         return Number(builder, builder.call(function, [argument.value for argument in arguments]))
 
+    call.body = body  # type: ignore[attr-defined]
     return call
 
 
@@ -206,6 +207,16 @@ def _power_of_two(shifted: Number) -> Number:
     return Number(builder, builder.bitcast(builder.add(exponent, constant(bias << mantissa)), kind))
 
 
+def _polynomial(x: Number, coefficients: Sequence[float]) -> Number:
+    """c0 + c1 x + c2 x² + ..., in pairs, pairs of pairs, ... so that few steps wait for each other (Estrin 1960)."""
+    terms: list[Any] = list(coefficients)
+    while len(terms) > 1:
+        odd = [terms[-1]] if len(terms) % 2 else []
+        terms = [b * x + a for a, b in zip(terms[::2], terms[1::2], strict=False)] + odd
+        x = x * x
+    return terms[0]
+
+
 def _exp_parts(x: Number) -> tuple[Number, Number, Number, Number]:
     """(p, 2**i, 2**j, i + j) with exp(x) = (1 + p) · 2**i · 2**j; see `arithmetic.py`."""
     long = x.bits == 64
@@ -216,10 +227,7 @@ def _exp_parts(x: Number) -> tuple[Number, Number, Number, Number]:
     x = select(x.compare("<", -limit), -limit, x)
     k = (x * (1.0 / math.log(2.0)) + shift) - shift
     r = (x - k * high) - k * low
-    last = 13 if long else 7
-    p = r.like(1.0 / math.factorial(last))
-    for n in range(last - 1, 1, -1):
-        p = p * r + 1.0 / math.factorial(n)
+    p = _polynomial(r, [1.0 / math.factorial(n) for n in range(2, 14 if long else 8)])
     i = k * 0.5 + shift
     j = (k - (i - shift)) + shift
     return r + r * r * p, _power_of_two(i), _power_of_two(j), k
@@ -243,14 +251,14 @@ def expm1(x: Number) -> Number:
 def tanh(x: Number) -> Number:
     """The hyperbolic tangent, exact near 0 too."""
     doubled = x + x
-    t = expm1(select(doubled.compare(">", 44.0), 44.0, doubled))
+    t = expm1.body(select(doubled.compare(">", 44.0), 44.0, doubled))
     return t / (t + 2.0)
 
 
 @_called
 def sigmoid(x: Number) -> Number:
     """1 / (1 + e**-x)."""
-    return 1.0 / (1.0 + exp(-x))
+    return 1.0 / (1.0 + exp.body(-x))
 
 
 @_called
