@@ -18,8 +18,8 @@ from spellout.autograd.ops import BUILT_IN, TABLE
 from spellout.errors import NotFiniteError, ShapeError
 from spellout.nn.embedding import Embedding
 from spellout.nn.losses import cross_entropy, l2_penalty
-from spellout.programs.codegen import MOST_PARAMETERS, MOST_WORK, MachineCode, eligible, work_of
 from spellout.programs.lanes import Lanes
+from spellout.programs.machine_code import MOST_PARAMETERS, MOST_WORK, MachineCode, eligible, work_of
 from spellout.programs.optimizers import SGD, AdamW
 from spellout.programs.trainer import Trainer
 
@@ -265,8 +265,8 @@ def test_random_graphs(graph):
 
     def function(x):
         nodes = [*parameters, *[Value(number) if isinstance(number, float) else number for number in x]]
-        for operation, places in steps:
-            nodes.append(operation(*[nodes[place] for place in places]))
+        for step, places in steps:
+            nodes.append(step(*[nodes[place] for place in places]))
         return nodes[-1] + 0.0 * sum_of(parameters)
 
     compare(function, parameters, (np.array(inputs),))
@@ -304,7 +304,9 @@ def test_an_infinite_sum_is_not_made_nan_by_lanes_that_are_computed_twice():
 @pytest.mark.parametrize("count", [1, 8, 9, 100])
 def test_nothing_outside_its_memory_is_written(count):
     model = MLP(2, [3, 1])
-    lanes, code = machine_code(lambda x, y: (1 - y * model(x)).relu(), [0.0, 0.0], 0.0, parameters=model.parameters())
+    lanes, code = machine_code(
+        lambda x, y: (1 - y * model(x)).relu(), [0.0, 0.0], 0.0, parameters=model.parameters()
+    )
     X, y = moons(count)
     code.load(*lanes.arrange(X, y))
     names = ("weights", "_shared", "_sums", "_by_lane", "_floats", "_integers", "_results")
@@ -322,7 +324,9 @@ def test_nothing_outside_its_memory_is_written(count):
         np.testing.assert_array_equal(array[outside], before[name][outside])
     for name in ("weights", "_floats", "_integers"):
         np.testing.assert_array_equal(guarded[name], before[name])
-    assert plain == pytest.approx(eager(lambda x, y: (1 - y * model(x)).relu(), model.parameters(), (X, y))[0].sum())
+    assert plain == pytest.approx(
+        eager(lambda x, y: (1 - y * model(x)).relu(), model.parameters(), (X, y))[0].sum()
+    )
 
 
 def test_what_is_too_large_is_not_eligible():

@@ -1,9 +1,7 @@
-"""Machine code for one small program: its gradient as straight-line vector instructions.
+"""Code generation: the gradient of one program as straight-line vector instructions, for LLVM.
 
-The interpreter (`kernels.py`) runs any program at once, an instruction at a time over many lanes, through memory.
-Here a program becomes one loop over vectors of lanes, whose body is the whole program: numbers stay in registers,
-and what is read and written is the parameters and their gradients. LLVM, which comes with Numba, compiles it in
-about half a millisecond for every multiplication, so it pays for small programs that run very often.
+A program becomes one loop over vectors of lanes, whose body is the whole program: numbers stay in registers, and
+what is read and written is the parameters and their gradients.
 
     compute what all lanes share
     gradients := 0, for each shared number one in every lane of a vector
@@ -16,161 +14,33 @@ has of lanes that come again is cleared before they do.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 
-from . import vector_math
 from .program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Program
 from .vector_math import FORWARD, PARTIALS, Number, exp, lane_of, select, shuffle, splat, total, vector_of
 
-MOST_WORK = 12_000
-"""The most of `work_of` that is compiled, in about two seconds."""
-MOST_PARAMETERS = 4096
-"""Each takes 64 bytes of first-level or second-level cache."""
 _LONG = ir.IntType(64)
 _BLOCK = 400
 """Instructions of a basic block: the time LLVM takes for one grows with its square."""
-_POINTERS = ("weights", "shared", "sums", "by_lane", "floats", "integers", "results")
+POINTERS = ("weights", "shared", "sums", "by_lane", "floats", "integers", "results")
 
 
-def work_of(program: Program) -> int:
-    """About how many vector instructions the program becomes."""
-    work = 0
-    for op, args, _, _ in program.instructions:
-        if op == "dot":
-            of_parameters = all([program.instructions[arg].op == PARAMETER for arg in args])
-            work += 3 * len(args) // (8 if of_parameters else 1)
-        elif op in ("logsumexp", "log_softmax"):
-            work += 20 * len(args)
-        elif op == PICK:
-            work += 10
-        else:
-            work += 5 * len(args)
-    return work
+def gradient_code(program: Program, bits: int, width: int) -> tuple[str, int]:
+    """A function `gradient(pointers, lanes, columns, seed)` in LLVM's language, and its number of slots.
 
-
-def eligible(program: Program) -> bool:
-    """Whether machine code can be made of the program, and in a short time."""
-    return (
-        work_of(program) <= MOST_WORK
-        and len(program.parameters) <= MOST_PARAMETERS
-        and binding.llvm_version_info[0] >= 15
-        and vector_math.available()
-    )
-
-
-class MachineCode:
-    """The compiled gradient of a program, with the memory that it works in.
-
-    Args:
-        program: an `eligible` one.
-        weights: the parameters' numbers (P,), contiguous; they are read where they are at every call.
-        width: lanes of a vector. By default as many as 64 bytes hold; where registers are narrower, LLVM takes
-            several for one.
-
-    Attributes:
-        lanes: how many examples were loaded.
+    `pointers` (POINTERS) hold the parameters, three arrays that it works in, of `slots`, `slots`, `slots * width`
+    floats of 64 or 32 bits, and examples and results of `columns` per row, at least `width`. It returns the sum of
+    all results; the gradient of that times `seed` is then in `sums`.
     """
-
-    def __init__(self, program: Program, weights: np.ndarray, width: int | None = None) -> None:
-        self.program = program
-        self.weights = weights
-        self.dtype = weights.dtype
-        self.width = width or 64 // weights.dtype.itemsize
-        generator = _Generator(program, 8 * weights.dtype.itemsize, self.width)
-        self._engine = _compile(str(generator.module))
-        kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
-        self._function = kind(self._engine.get_function_address("gradient"))
-        rows = generator.slots
-        self._shared = np.zeros(rows, self.dtype)
-        self._sums = np.zeros(rows, self.dtype)
-        self._by_lane = _aligned(rows * self.width, self.dtype)
-        self._gradient = self._sums[: len(program.parameters)]
-        self._pointers = np.zeros(len(_POINTERS), np.uintp)
-        self._context = self._pointers.ctypes.data
-        self._views: list[np.ndarray] = []
-        self.lanes = 0
-
-    def load(self, floats: np.ndarray, integers: np.ndarray) -> None:
-        """Take examples as `Lanes.arrange` gives them: (inputs, N), integers within their bounds."""
-        lanes = max(floats.shape[1], integers.shape[1])
-        if lanes != self.lanes:
-            self._allocate(lanes)
-        self._floats[:, : self.lanes] = floats
-        self._integers[:, : self.lanes] = integers
-
-    def load_alike(self, *examples: Any) -> bool:
-        """Take examples, one array per argument, if nothing about them needs a check; else return False.
-
-        That is so for floats in arrays of the last examples' shapes, and what makes a step short.
-        """
-        if len(examples) != len(self._views):
-            return False
-        for view, example in zip(self._views, examples, strict=False):
-            if type(example) is not np.ndarray or example.shape != view.shape or example.dtype.kind not in "fiu":
-                return False
-            view[...] = example
-        return True
-
-    def run(self, seed: float) -> tuple[float, np.ndarray]:
-        """The sum of the results of all lanes, and the gradient (P,) of it times `seed`: a view, until the next call."""
-        return self._function(self._context, self.lanes, self._columns, seed), self._gradient
-
-    @property
-    def results(self) -> np.ndarray:
-        """The results of the last run, (outputs, N)."""
-        return self._results[:, : self.lanes]
-
-    def _allocate(self, lanes: int) -> None:
-        columns = max(lanes, self.width)
-        arguments = self.program.arguments
-        sizes = [sum([a.size for a in arguments if a.kind == kind]) for kind in ("float", "integer")]
-        self._floats = np.zeros((sizes[0], columns), self.dtype)
-        self._integers = np.zeros((sizes[1], columns), np.int64)
-        self._results = np.zeros((len(self.program.outputs), columns), self.dtype)
-        arrays = [self.weights, self._shared, self._sums, self._by_lane]
-        arrays += [self._floats, self._integers, self._results]
-        self._pointers[:] = [array.ctypes.data for array in arrays]
-        self.lanes, self._columns = lanes, columns
-        if not sizes[1]:
-            columns_of = [self._floats[a.start : a.start + a.size, :lanes] for a in arguments]
-            self._views = [x.T.reshape(lanes, *a.shape) for x, a in zip(columns_of, arguments, strict=True)]
-
-
-def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
-    """Zeros that start at a multiple of 64 bytes: a vector that straddles two cache lines takes twice as long."""
-    extra = 64 // dtype.itemsize
-    zeros = np.zeros(size + extra, dtype)
-    start = -zeros.ctypes.data % 64 // dtype.itemsize
-    return zeros[start : start + size]
-
-
-def _compile(assembly: str) -> Any:
-    binding.initialize_native_target()
-    binding.initialize_native_asmprinter()
-    machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(),
-        features=binding.get_host_cpu_features().flatten(),
-        opt=1,  # 2 takes three times as long, to make the same code
-    )
-    module = binding.parse_assembly(assembly)
-    module.verify()
-    engine = binding.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    return engine
+    generator = _Generator(program, bits, width)
+    return str(generator.module), generator.slots
 
 
 class _Generator:
-    """Writes the function `gradient(pointers, lanes, columns, seed)`.
-
-    Attributes:
-        slots: how many shared numbers, each with a place in `shared`, in `sums` and a vector in `by_lane`: the
-            parameters, what is computed of them, and the sum of the results.
-    """
+    """Writes it. Slots are for what lanes share: parameters, what is computed of them, the sum of the results."""
 
     def __init__(self, program: Program, bits: int, width: int) -> None:
         self.program = program
@@ -209,8 +79,8 @@ class _Generator:
         function = ir.Function(self.module, kind, "gradient")
         pointers, self.lanes, self.columns, seed = function.args
         self.builder = builder = ir.IRBuilder(function.append_basic_block())
-        addresses = [builder.load(self._at(pointers, place)) for place in range(len(_POINTERS))]
-        kinds = [_LONG.as_pointer() if name == "integers" else real for name in _POINTERS]
+        addresses = [builder.load(self._at(pointers, place)) for place in range(len(POINTERS))]
+        kinds = [_LONG.as_pointer() if name == "integers" else real for name in POINTERS]
         arrays = [builder.inttoptr(address, kind) for address, kind in zip(addresses, kinds, strict=True)]
         self.weights, self.shared, self.sums, self.by_lane, self.floats, self.integers, self.results = arrays
         self.seed = seed if self.real == double else builder.fptrunc(seed, self.real)
@@ -351,11 +221,11 @@ class _Generator:
         return total(chains)
 
     def _runs(self, args: tuple[int, ...]) -> list[tuple[int, int]]:
-        """How many products of a dot, from the first, are of parameters in their order: where vectors of them start.
+        """Where vectors of parameters start whose products a dot sums, if it begins with such.
 
         A penalty on all weights is such a dot; lanes of a vector then hold neighbours instead of examples.
         """
-        half, runs = len(args) // 2, []
+        half, runs = len(args) // 2, list[tuple[int, int]]()
         for i in range(0, half - self.width + 1, self.width):
             starts = []
             for at in (i, half + i):
@@ -375,56 +245,61 @@ class _Generator:
         self._cut()
         op, args, data, _ = self.program.instructions[place]
         if op == "dot":
-            half, runs = len(args) // 2, [] if self.inside else self._runs(args)
-            wide = Number(self.builder, splat(self.builder, g.value, self.vector)) if runs else g
-            for a, b in runs:
-                self._cut()
-                self._add_shared(a, wide * self._parameters(b))
-                self._add_shared(b, wide * self._parameters(a))
-            first = len(runs) * self.width
-            for a, b in zip(args[first:half], args[half + first : 2 * half], strict=True):
-                self._cut()
-                self._add(a, lambda b=b: g * self._number(b))
-                self._add(b, lambda a=a: g * self._number(a))
-            if len(args) % 2:
-                self._add(args[-1], g)
+            self._propagate_dot(args, g)
         elif op in ("sum", "mean"):
             share = g * (1.0 / len(args)) if op == "mean" else g
             for arg in args:
                 self._add(arg, share)
-        elif op == "logsumexp":
-            for arg in args:
-                self._add(arg, lambda arg=arg: g * exp(self._number(arg) - self._number(place)))
-        elif op == "log_softmax":
-            self._add(args[0], g)
-            for arg in args[1:]:
-                shift = self._number(args[0]) - self._number(place)
-                self._add(arg, lambda arg=arg, shift=shift: -(g * exp(self._number(arg) - shift)))
+        elif op in ("logsumexp", "log_softmax"):
+            numbers = [self._number(arg) for arg in args]
+            logs = self._number(place)
+            if op == "log_softmax":
+                self._add(args[0], g)
+                logs, g = numbers[0] - logs, -g
+            for arg, number in [*zip(args, numbers, strict=True)][op == "log_softmax" :]:
+                if self.learns[arg]:
+                    self._add(arg, g * exp(number - logs))
         elif op == OWN:
             count = len(args) // 2
-            for arg, partial in zip(args[1 : 1 + count], args[1 + count :], strict=True):
-                self._add(arg, lambda partial=partial: g * self._number(partial))
+            for arg, partial_of in zip(args[1 : 1 + count], args[1 + count :], strict=True):
+                self._add(arg, g * self._number(partial_of))
         elif op == PICK:
-            self._pick(*data, gradient=g)
+            table, column, number = data
+            self._pick(table, column, number, g)
         elif op == SELECT:
             for row, arg in enumerate(args):
-                self._add(arg, lambda row=row: select(self._is(data, row), g, 0.0))
+                self._add(arg, select(self._is(data, row), g, 0.0))
         elif op in PARTIALS:
+            numbers = [self._number(arg) for arg in (place, *args)]
             for arg, partial in zip(args, PARTIALS[op], strict=True):
-                if partial is not None:
-                    self._add(arg, lambda partial=partial: partial(g, *[self._number(p) for p in (place, *args)]))
+                if partial is not None and self.learns[arg]:
+                    self._add(arg, partial(g, *numbers))
 
-    def _add(self, place: int, contribution: Number | Callable[[], Number]) -> None:
+    def _propagate_dot(self, args: tuple[int, ...], g: Number) -> None:
+        half, runs = len(args) // 2, [] if self.inside else self._runs(args)
+        wide = Number(self.builder, splat(self.builder, g.value, self.vector)) if runs else g
+        for i, j in runs:
+            self._cut()
+            self._add_shared(i, wide * self._parameters(j))
+            self._add_shared(j, wide * self._parameters(i))
+        first = len(runs) * self.width
+        for a, b in zip(args[first:half], args[half + first : 2 * half], strict=True):
+            self._cut()
+            if self.learns[a]:
+                self._add(a, g * self._number(b))
+            if self.learns[b]:
+                self._add(b, g * self._number(a))
+        if len(args) % 2:
+            self._add(args[-1], g)
+
+    def _add(self, place: int, contribution: Number) -> None:
         """Add to the gradient of a number, if it learns."""
-        if not self.learns[place]:
-            return
-        if not isinstance(contribution, Number):
-            contribution = contribution()
-        if place not in self.slot_of:
+        if place in self.slot_of:
+            if self.learns[place]:
+                self._add_shared(self.slot_of[place], contribution)
+        elif self.learns[place]:
             known = self.gradients.get(place)
             self.gradients[place] = contribution if known is None else known + contribution
-        else:
-            self._add_shared(self.slot_of[place], contribution)
 
     def _add_shared(self, slot: int, contribution: Number) -> None:
         builder = self.builder

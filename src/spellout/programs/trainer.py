@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
-from .codegen import MachineCode, eligible
 from .lanes import Lanes
+from .machine_code import MachineCode, eligible
 from .nonfinite import explain
 from .optimizers import Optimizer, rate_of
 from .program import Program
@@ -26,8 +26,8 @@ class Trainer:
         optimizer: such as `AdamW(lr=1e-3)` of `spellout.programs.optimizers`.
         dtype: float64, or float32 for half the memory and twice the lanes at once.
         threads: at most so many; results do not depend on it.
-        compiled: make machine code of the program, if it is small (`codegen.eligible`). That takes about a second,
-            and steps of a hundred examples then take a third of the time: it pays after some 50,000 of them.
+        compiled: make machine code of the program, if it is small (`machine_code.eligible`). That takes about a
+            second, and then a step of a hundred examples a third of the time: it pays after some 50,000 of them.
 
     Attributes:
         compiled: whether machine code runs, and not the interpreter.

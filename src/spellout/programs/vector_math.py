@@ -8,13 +8,26 @@ Products and sums may become one instruction (`contract`); nothing is assumed ab
 
 from __future__ import annotations
 
+import ctypes
 import math
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 
 _FLAGS = ("contract",)
+
+
+def _operator(name: str, swapped: bool = False) -> Callable[[Number, Any], Number]:
+    def write(self: Number, other: Any) -> Number:
+        a, b = self.value, self.like(other).value
+        if swapped:
+            a, b = b, a
+        return Number(self.builder, getattr(self.builder, name)(a, b, flags=_FLAGS))
+
+    return write
 
 
 class Number:
@@ -39,29 +52,14 @@ class Number:
         """64 or 32."""
         return 64 if element(self.value.type) == ir.DoubleType() else 32
 
-    def __add__(self, other: Any) -> Number:
-        return Number(self.builder, self.builder.fadd(self.value, self.like(other).value, flags=_FLAGS))
-
-    def __sub__(self, other: Any) -> Number:
-        return Number(self.builder, self.builder.fsub(self.value, self.like(other).value, flags=_FLAGS))
-
-    def __mul__(self, other: Any) -> Number:
-        return Number(self.builder, self.builder.fmul(self.value, self.like(other).value, flags=_FLAGS))
-
-    def __truediv__(self, other: Any) -> Number:
-        return Number(self.builder, self.builder.fdiv(self.value, self.like(other).value, flags=_FLAGS))
-
-    def __radd__(self, other: Any) -> Number:
-        return self.like(other) + self
-
-    def __rsub__(self, other: Any) -> Number:
-        return self.like(other) - self
-
-    def __rmul__(self, other: Any) -> Number:
-        return self.like(other) * self
-
-    def __rtruediv__(self, other: Any) -> Number:
-        return self.like(other) / self
+    __add__ = _operator("fadd")
+    __sub__ = _operator("fsub")
+    __mul__ = _operator("fmul")
+    __truediv__ = _operator("fdiv")
+    __radd__ = _operator("fadd", swapped=True)
+    __rsub__ = _operator("fsub", swapped=True)
+    __rmul__ = _operator("fmul", swapped=True)
+    __rtruediv__ = _operator("fdiv", swapped=True)
 
     def __neg__(self) -> Number:
         return Number(self.builder, self.builder.fneg(self.value))
@@ -107,11 +105,6 @@ def element(kind: Any) -> Any:
     return kind.element if isinstance(kind, ir.VectorType) else kind
 
 
-def with_element(kind: Any, lane: Any) -> Any:
-    """The type of as many lanes, each a `lane`."""
-    return ir.VectorType(lane, kind.count) if isinstance(kind, ir.VectorType) else lane
-
-
 def select(condition: Any, a: Any, b: Any) -> Number:
     """In each lane a if the bit is set, else b; at least one of them is a Number."""
     like = a if isinstance(a, Number) else b
@@ -126,23 +119,24 @@ def _label(name: str, kind: Any) -> str:
     return f"{name}.{lanes}{element(kind).intrinsic_name}"
 
 
-def _called(body: Callable[..., Number]) -> Callable[..., Number]:
-    """A function of the generated code; without this every use would be a copy, and compile as long."""
+class _Called:
+    """A function of the generated code; without this every use would be a copy, and take as long to compile."""
 
-    def call(*arguments: Any) -> Number:
+    def __init__(self, body: Callable[..., Number], name: str = "") -> None:
+        self.body = body
+        self.name = name or body.__name__
+
+    def __call__(self, *arguments: Number) -> Number:
         builder, kind = arguments[0].builder, arguments[0].value.type
-        label = _label(body.__name__, kind)
+        label = _label(self.name, kind)
         function = builder.module.globals.get(label)
         if function is None:
             function = ir.Function(builder.module, ir.FunctionType(kind, [kind] * len(arguments)), label)
             function.linkage = "internal"
             function.attributes.add("noinline")
             inside = ir.IRBuilder(function.append_basic_block())
-            inside.ret(body(*[Number(inside, arg) for arg in function.args]).value)
+            inside.ret(self.body(*[Number(inside, arg) for arg in function.args]).value)
         return Number(builder, builder.call(function, [argument.value for argument in arguments]))
-
-    call.body = body  # type: ignore[attr-defined]
-    return call
 
 
 def _intrinsic(name: str, x: Number) -> Number:
@@ -153,17 +147,21 @@ def _intrinsic(name: str, x: Number) -> Number:
     return Number(x.builder, x.builder.call(function, [x.value]))
 
 
-def _c_name(name: str, bits: int) -> str:
-    return name if bits == 64 else f"{name}f"
+@cache
+def _address(name: str, bits: int) -> int:
+    """Where a function of the C library is in this process; 0 if it is not there."""
+    library = ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
+    function = getattr(library, name if bits == 64 else f"{name}f", None)
+    return ctypes.cast(function, ctypes.c_void_p).value or 0 if function else 0
 
 
-def _lanewise(name: str) -> Callable[..., Number]:
+def _lanewise(name: str) -> _Called:
     """A function of the C library, lane by lane; its address is the one in this process."""
 
     def body(*arguments: Number) -> Number:
         builder, kind, bits = arguments[0].builder, arguments[0].value.type, arguments[0].bits
         lane = element(kind)
-        address = ir.Constant(ir.IntType(64), binding.address_of_symbol(_c_name(name, bits)))
+        address = ir.Constant(ir.IntType(64), _address(name, bits))
         function = builder.inttoptr(address, ir.FunctionType(lane, [lane] * len(arguments)).as_pointer())
         result = ir.Constant(kind, ir.Undefined)
         for place in range(kind.count if isinstance(kind, ir.VectorType) else 1):
@@ -171,8 +169,7 @@ def _lanewise(name: str) -> Callable[..., Number]:
             result = lane_of(builder, result, place, builder.call(function, numbers))
         return Number(builder, result)
 
-    body.__name__ = name
-    return _called(body)
+    return _Called(body, name)
 
 
 _FROM_C = ("log", "log1p", "sin", "cos", "tan", "erf", "pow")
@@ -180,8 +177,8 @@ log, log1p, sin, cos, tan, erf, power = [_lanewise(name) for name in _FROM_C]
 
 
 def available() -> bool:
-    """Whether this process has the C library's functions under their own names."""
-    return all(binding.address_of_symbol(_c_name(name, bits)) for name in _FROM_C for bits in (64, 32))
+    """Whether all functions of the C library were found."""
+    return all(_address(name, bits) for name in _FROM_C for bits in (64, 32))
 
 
 def sqrt(x: Number) -> Number:
@@ -198,7 +195,7 @@ def _power_of_two(shifted: Number) -> Number:
     """2**k, where `shifted` is k + 1.5 · 2**52 (or 2**23)."""
     builder, kind, bits = shifted.builder, shifted.value.type, shifted.bits
     mantissa, bias = (52, 1023) if bits == 64 else (23, 127)
-    integer = with_element(kind, ir.IntType(bits))
+    integer = vector_of(ir.IntType(bits), kind.count if isinstance(kind, ir.VectorType) else 1)
 
     def constant(number: int) -> Any:
         return ir.Constant(integer, [number] * kind.count if isinstance(kind, ir.VectorType) else number)
@@ -208,7 +205,7 @@ def _power_of_two(shifted: Number) -> Number:
 
 
 def _polynomial(x: Number, coefficients: Sequence[float]) -> Number:
-    """c0 + c1 x + c2 x² + ..., in pairs, pairs of pairs, ... so that few steps wait for each other (Estrin 1960)."""
+    """c0 + c1 x + c2 x² + ..., in pairs, pairs of pairs, ... so that little waits for each other (Estrin 1960)."""
     terms: list[Any] = list(coefficients)
     while len(terms) > 1:
         odd = [terms[-1]] if len(terms) % 2 else []
@@ -233,21 +230,21 @@ def _exp_parts(x: Number) -> tuple[Number, Number, Number, Number]:
     return r + r * r * p, _power_of_two(i), _power_of_two(j), k
 
 
-@_called
+@_Called
 def exp(x: Number) -> Number:
     """e**x."""
     p, a, b, _ = _exp_parts(x)
     return (a + a * p) * b
 
 
-@_called
+@_Called
 def expm1(x: Number) -> Number:
     """e**x - 1, exact near 0 too."""
     p, a, b, k = _exp_parts(x)
     return select(k.compare(">", 50.0), (a + a * p) * b, (a * p) * b + (a * b - 1.0))
 
 
-@_called
+@_Called
 def tanh(x: Number) -> Number:
     """The hyperbolic tangent, exact near 0 too."""
     doubled = x + x
@@ -255,13 +252,13 @@ def tanh(x: Number) -> Number:
     return t / (t + 2.0)
 
 
-@_called
+@_Called
 def sigmoid(x: Number) -> Number:
     """1 / (1 + e**-x)."""
     return 1.0 / (1.0 + exp.body(-x))
 
 
-@_called
+@_Called
 def softplus(x: Number) -> Number:
     """log(1 + e**x)."""
     return select(x.compare(">", 0.0), x, 0.0) + log1p(exp(-absolute(x)))
@@ -335,26 +332,19 @@ FORWARD: dict[str, Callable[..., Number]] = {
     "div": lambda a, b: a / b,
     "neg": lambda x: -x,
     "pow": power,
+    **{
+        function.name: function
+        for function in (exp, expm1, log, log1p, sin, cos, tan, erf, sigmoid, tanh, softplus)
+    },
     "maximum": _extreme(">="),
     "minimum": _extreme("<="),
     "abs": absolute,
-    "exp": exp,
-    "expm1": expm1,
-    "log": log,
-    "log1p": log1p,
     "sqrt": sqrt,
-    "sin": sin,
-    "cos": cos,
-    "tan": tan,
-    "erf": erf,
-    "sigmoid": sigmoid,
-    "tanh": tanh,
     "relu": lambda x: select(x.compare("<=", 0.0), 0.0, x),
     "leaky_relu": lambda x, slope: select(x.compare(">", 0.0), x, slope * x),
     "elu": lambda x, alpha: select(x.compare("<=", 0.0), alpha * expm1(x), x),
     "silu": lambda x: x / (1.0 + exp(-x)),
     "gelu": lambda x: 0.5 * x * (1.0 + erf(x * math.sqrt(0.5))),
-    "softplus": softplus,
     "where": lambda x, a, b: select(x.compare(">", 0.0), a, b),
     "sum": lambda *xs: total(xs),
     "mean": lambda *xs: total(xs) / len(xs),
@@ -377,7 +367,7 @@ PARTIALS: dict[str, tuple[Callable[..., Number] | None, ...]] = {
     ),
     "maximum": (_extreme_partial("<", 0), _extreme_partial("<", 1)),
     "minimum": (_extreme_partial(">", 0), _extreme_partial(">", 1)),
-    "abs": (lambda g, y, x: g * select(x.compare(">", 0.0), 1.0, select(x.compare("<", 0.0), g.like(-1.0), 0.0)),),
+    "abs": (lambda g, y, x: g * select(x.compare(">", 0.0), 1.0, select(x.compare("<", 0.0), x.like(-1.0), 0.0)),),
     "exp": (lambda g, y, x: g * y,),
     "expm1": (lambda g, y, x: g * (y + 1.0),),
     "log": (lambda g, y, x: g * (1.0 / x),),
@@ -407,4 +397,4 @@ PARTIALS: dict[str, tuple[Callable[..., Number] | None, ...]] = {
         lambda g, y, x, a, b: select(x.compare(">", 0.0), 0.0, g),
     ),
 }
-"""What each argument's gradient gets, from the result's gradient g, the result y and the arguments. None: nothing."""
+"""What each argument's gradient gets from the result's gradient g, the result y and the arguments, if anything."""
