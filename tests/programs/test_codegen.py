@@ -18,6 +18,7 @@ from spellout.autograd.ops import BUILT_IN, TABLE
 from spellout.errors import NotFiniteError, ShapeError
 from spellout.nn.embedding import Embedding
 from spellout.nn.losses import cross_entropy, l2_penalty
+from spellout.programs.codegen import gradient_code
 from spellout.programs.lanes import Lanes
 from spellout.programs.machine_code import MOST_PARAMETERS, MOST_WORK, MachineCode, eligible, work_of
 from spellout.programs.optimizers import SGD, AdamW
@@ -329,6 +330,24 @@ def test_nothing_outside_its_memory_is_written(count):
     )
 
 
+def test_the_same_code_and_numbers_every_time():
+    embedding = Embedding(4, 3)
+
+    def loss(i, x):
+        return cross_entropy([v * x for v in embedding(i)], i) + l2_penalty(embedding.parameters())
+
+    program = record(loss, 0, 1.0, parameters=embedding.parameters())
+    assert gradient_code(program, 64, 8) == gradient_code(program, 64, 8)
+    found = []
+    for _ in range(2):
+        lanes = Lanes(program)
+        lanes.read_values()
+        code = MachineCode(program, lanes.weights)
+        code.load(*lanes.arrange(np.arange(29) % 3, np.linspace(-3.0, 3.0, 29)))
+        found.append((code.run(0.1)[0], code.run(0.1)[1].tolist()))
+    assert found[0] == found[1]
+
+
 def test_what_is_too_large_is_not_eligible():
     small = MLP(2, [8, 1])
     assert eligible(record(small, [0.0, 0.0]))
@@ -384,9 +403,28 @@ def test_integers_outside_a_table_are_refused_at_every_step():
     table = [[Value(0.1), Value(0.2)] for _ in range(3)]
     trainer = Trainer(record(lambda i: sum_of(pick(table, i)) ** 2, 0), SGD(lr=0.1), compiled=True)
     trainer.step(np.array([0, 1, 2]))
-    for wrong in ([0, 1, 3], [-1, 0, 1]):
-        with pytest.raises(ShapeError, match="from 0 to 2"):
-            trainer.step(np.array(wrong))
+    before = trainer.weights.copy()
+    for wrong in ([0, 1, 3], [-1, 0, 1], [0, 1 << 40, 0], [-1] * 3):
+        for dtype in (np.int64, np.uint64):
+            with pytest.raises(ShapeError, match="from 0 to 2"):
+                trainer.step(np.array(wrong).astype(dtype))
+    with pytest.raises(ShapeError, match="integers"):
+        trainer.step(np.array([0.0, 1.0, 2.0]))
+    assert np.array_equal(trainer.weights, before)
+    trainer.step(np.array([2, 1, 0], np.uint8))
+    assert not np.array_equal(trainer.weights, before)
+
+
+def test_an_integer_chooses_within_the_smallest_of_its_tables():
+    a, b = [Value(x) for x in (0.1, 0.2, 0.3)], [Value(x) for x in (1.0, 2.0)]
+    trainer = Trainer(
+        record(lambda i, x: pick(a, i) * pick([x, b[0] * x], i) * b[1], 0, 1.0), SGD(lr=0.1), compiled=True
+    )
+    X = np.arange(11.0)
+    trainer.step(np.arange(11) % 2, X)
+    for place in range(11):
+        with pytest.raises(ShapeError, match="from 0 to 1"):
+            trainer.step(np.where(np.arange(11) == place, 2, 0), X)
 
 
 def test_a_loss_that_is_not_finite_moves_nothing_and_is_explained():

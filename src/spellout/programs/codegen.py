@@ -28,19 +28,20 @@ _BLOCK = 400
 POINTERS = ("weights", "shared", "sums", "by_lane", "floats", "integers", "results")
 
 
-def gradient_code(program: Program, bits: int, width: int) -> tuple[str, int]:
-    """A function `gradient(pointers, lanes, columns, seed)` in LLVM's language, and its number of slots.
+def gradient_code(program: Program, bits: int, width: int) -> tuple[str, int, int]:
+    """A function `gradient(pointers, lanes, columns, seed)` in LLVM's language, its number of slots, and `outside`.
 
     `pointers` (POINTERS) hold the parameters, three arrays that it works in, of `slots`, `slots`, `slots * width`
     floats of 64 or 32 bits, and examples and results of `columns` per row, at least `width`. It returns the sum of
-    all results; the gradient of that times `seed` is then in `sums`.
+    all results; the gradient of that times `seed` is then in `sums`, and in `sums[outside]` how many integers were
+    outside the rows they pick from, and taken as 0.
     """
     generator = _Generator(program, bits, width)
-    return str(generator.module), generator.slots
+    return str(generator.module), generator.slots, generator.outside
 
 
 class _Generator:
-    """Writes it. Slots are for what lanes share: parameters, what is computed of them, the sum of the results."""
+    """Writes it. Slots are for what lanes share: parameters, what is computed of them, two sums over lanes."""
 
     def __init__(self, program: Program, bits: int, width: int) -> None:
         self.program = program
@@ -50,6 +51,7 @@ class _Generator:
         self.varies: list[bool] = []
         self.learns: list[bool] = []
         self.slot_of: dict[int, int] = {}
+        self.bounds: dict[int, int] = {}  # of integers
         self._look()
         self.numbers: dict[int, Number] = {}  # in lanes
         self.gradients: dict[int, Number] = {}  # in lanes
@@ -68,8 +70,11 @@ class _Generator:
             elif op != CONSTANT and not self.varies[place]:
                 self.slot_of[place] = slots
                 slots += 1
-        self.total = slots
-        self.slots = (slots // self.width + 1) * self.width
+            if op in (PICK, SELECT):
+                number, rows = (data[2], len(self.program.tables[data[0]])) if op == PICK else (data, len(args))
+                self.bounds[number] = min(rows, self.bounds.get(number, rows))
+        self.total, self.outside = slots, slots + 1
+        self.slots = ((slots + 1) // self.width + 1) * self.width
 
     # The function, from its first line to its last.
 
@@ -146,8 +151,7 @@ class _Generator:
         """Clear the gradients of lanes that will come again, from lane `once` of the vector."""
         builder, lanes = self.builder, vector_of(_LONG, self.width)
         numbers = ir.Constant(lanes, list(range(self.width)) if self.width > 1 else 0)
-        keep = builder.icmp_signed("<", numbers, splat(builder, once, lanes))
-        zeros = ir.Constant(self.vector, None)
+        keep, zeros = builder.icmp_signed("<", numbers, splat(builder, once, lanes)), ir.Constant(self.vector, None)
 
         def body(i: Any) -> None:
             self._store(builder.select(keep, self._load(self.by_lane, i), zeros), self.by_lane, i)
@@ -307,12 +311,15 @@ class _Generator:
         known = Number(builder, self._load(array, offset, contribution.value.type))
         self._store((known + contribution).value, array, offset)
 
-    # What integers choose.
-
     def _integer(self, number: int) -> Any:
+        """An integer in each lane; one that is outside its rows is counted, and made 0."""
         if number not in self.chosen:
-            offset = self.builder.add(self.builder.mul(_long(number), self.columns), self.start)
-            self.chosen[number] = self._load(self.integers, offset, vector_of(_LONG, self.width))
+            builder, kind = self.builder, vector_of(_LONG, self.width)
+            offset = builder.add(builder.mul(_long(number), self.columns), self.start)
+            given = self._load(self.integers, offset, kind)
+            wrong = builder.icmp_unsigned(">=", given, splat(builder, _long(self.bounds[number]), kind))
+            self._add_shared(self.outside, Number(builder, builder.uitofp(wrong, self.vector)))
+            self.chosen[number] = builder.select(wrong, ir.Constant(kind, None), given)
         return self.chosen[number]
 
     def _is(self, number: int, row: int) -> Any:
@@ -353,15 +360,12 @@ class _Generator:
             variable.initializer, variable.global_constant = ir.Constant(kind, entries), True
         return self.module.globals[name]
 
-    # Pieces of code.
-
     def _at(self, array: Any, index: Any) -> Any:
         return self.builder.gep(array, [_long(index) if isinstance(index, int) else index])
 
     def _load(self, array: Any, index: Any, kind: Any = None) -> Any:
         """A vector, wherever it starts."""
-        kind = kind or self.vector
-        address = self.builder.bitcast(self._at(array, index), kind.as_pointer())
+        address = self.builder.bitcast(self._at(array, index), (kind or self.vector).as_pointer())
         return self.builder.load(address, align=4 if self.real == ir.FloatType() else 8)
 
     def _store(self, value: Any, array: Any, index: Any) -> None:

@@ -1,8 +1,8 @@
 """Machine code: a small program compiled as a whole, and the memory that it works in.
 
-The interpreter (`kernels.py`) runs any program at once. Compiling one (`codegen.py`) takes about 0.15 ms for each
-of its instructions (`work_of`), half a second for micrograd's demo, whose steps then take less than a third of the
-time: it pays for small programs that run very often. It runs on one thread.
+The interpreter (`kernels.py`) runs any program at once. Compiling one (`codegen.py`) takes about 0.1 ms for each of
+its instructions (`work_of`), a quarter of a second for micrograd's demo, whose steps then take less than a third of
+the time: it pays for small programs that run very often (`python bench/codegen.py`). It runs on one thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from .program import PARAMETER, PICK, Program
 from .vector_math import available
 
 MOST_WORK = 12_000
-"""The most of `work_of` that is compiled, in about two seconds."""
+"""The most of `work_of` that is compiled: one to two seconds. Larger programs gain little: their code and gradients
+leave the first-level caches, which the interpreter uses better."""
 MOST_PARAMETERS = 4096
 """Each takes 64 bytes of first-level or second-level cache."""
 
@@ -62,7 +63,7 @@ class MachineCode:
         self.weights = weights
         self.dtype = weights.dtype
         self.width = width or 64 // weights.dtype.itemsize
-        assembly, rows = gradient_code(program, 8 * weights.dtype.itemsize, self.width)
+        assembly, rows, self._outside = gradient_code(program, 8 * weights.dtype.itemsize, self.width)
         self._engine = _compile(assembly)
         kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double)
         self._function = kind(self._engine.get_function_address("gradient"))
@@ -72,11 +73,11 @@ class MachineCode:
         self._gradient = self._sums[: len(program.parameters)]
         self._pointers = np.zeros(len(POINTERS), np.uintp)
         self._context = self._pointers.ctypes.data
-        self._views: list[np.ndarray] | None = None  # of examples in memory, if nothing else is to be checked
+        self._views: list[tuple[np.ndarray, str]] = []  # of examples in memory, and of which types they may be
         self.lanes = 0
 
     def load(self, floats: np.ndarray, integers: np.ndarray) -> None:
-        """Take examples as `Lanes.arrange` gives them: (inputs, N), integers within their bounds."""
+        """Take examples as `Lanes.arrange` gives them: (inputs, N) each."""
         lanes = max(floats.shape[1], integers.shape[1])
         if lanes != self.lanes:
             self._allocate(lanes)
@@ -84,21 +85,26 @@ class MachineCode:
         self._integers[:, : self.lanes] = integers
 
     def load_alike(self, *examples: Any) -> bool:
-        """Take examples, one array per argument, if nothing about them needs a check; else return False.
+        """Take examples, one array per argument, if their shapes are those of the last ones; else return False.
 
-        That is so for floats in arrays of the last examples' shapes, and what makes a step short.
+        This is `Lanes.arrange` and `load` for what need not be checked again. It makes a step short.
         """
-        if self._views is None or len(examples) != len(self._views):
+        if len(examples) != len(self._views):
             return False
-        for view, example in zip(self._views, examples, strict=False):
-            if type(example) is not np.ndarray or example.shape != view.shape or example.dtype.kind not in "fiu":
+        for (view, kinds), example in zip(self._views, examples, strict=False):
+            if type(example) is not np.ndarray or example.shape != view.shape or example.dtype.kind not in kinds:
                 return False
             view[...] = example
-        return True
+        return bool(self._views)
 
     def run(self, seed: float) -> tuple[float, np.ndarray]:
         """The sum of all results, and the gradient (P,) of it times `seed`: a view, until the next run."""
         return self._function(self._context, self.lanes, self._columns, seed), self._gradient
+
+    @property
+    def outside(self) -> int:
+        """How many integers of the last run were outside the rows they pick from; they count as 0."""
+        return int(self._sums[self._outside])
 
     @property
     def results(self) -> np.ndarray:
@@ -116,9 +122,10 @@ class MachineCode:
         arrays += [self._floats, self._integers, self._results]
         self._pointers[:] = [array.ctypes.data for array in arrays]
         self.lanes, self._columns = lanes, columns
-        if not sizes[1]:
-            columns_of = [self._floats[a.start : a.start + a.size, :lanes] for a in arguments]
-            self._views = [x.T.reshape(lanes, *a.shape) for x, a in zip(columns_of, arguments, strict=True)]
+        self._views = []
+        for a in arguments:
+            rows, kinds = (self._floats, "fiu") if a.kind == "float" else (self._integers, "iu")
+            self._views.append((rows[a.start : a.start + a.size, :lanes].T.reshape(lanes, *a.shape), kinds))
 
 
 def _aligned(size: int, dtype: np.dtype) -> np.ndarray:

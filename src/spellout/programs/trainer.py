@@ -26,8 +26,9 @@ class Trainer:
         optimizer: such as `AdamW(lr=1e-3)` of `spellout.programs.optimizers`.
         dtype: float64, or float32 for half the memory and twice the lanes at once.
         threads: at most so many; results do not depend on it.
-        compiled: make machine code of the program, if it is small (`machine_code.eligible`). That takes about a
-            second, and then a step of a hundred examples a third of the time: it pays after some 50,000 of them.
+        compiled: make machine code of the program, if it is small (`machine_code.eligible`). That takes up to two
+            seconds, and then steps a fifth to a half of the time: it pays after 10,000 to 40,000 of them. The
+            numbers are the interpreter's but for the last few bits.
 
     Attributes:
         compiled: whether machine code runs, and not the interpreter.
@@ -81,6 +82,8 @@ class Trainer:
             if not self._code.load_alike(*examples):
                 self._code.load(*self._lanes.arrange(*examples))
             total, gradient = self._code.run(1.0 / self._code.lanes)
+            if self._code.outside:
+                self._lanes.arrange(*examples)  # raises
             return total / self._code.lanes, gradient
         floats, integers = self._lanes.arrange(*examples)
         lanes = max(floats.shape[1], integers.shape[1])
