@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,14 +22,16 @@ from ..autograd.functions import dot, mean, pick, softmax
 from ..autograd.value import Value
 from ..errors import UsageError
 from ..nn.losses import cross_entropy
-from ..programs.lanes import Lanes
-from ..programs.optimizers import AdamW
 from ..programs.program import Program
 from ..programs.recording import record
 from .contract import LanguageModel
+from .leave_one_out import LeaveOneOut
 from .neural import NeuralModel
 from .ngram import NgramModel
-from .scalar import Shapes, Values, Weights, clipped, flatten, unflatten, values_of
+from .scalar import Parameters, Shapes, Values, Weights, add_prior, flatten, values_of
+
+if TYPE_CHECKING:
+    from ..programs.lanes import Lanes  # Numba is imported when a network is first run, not before
 
 _LINES_AT_ONCE = 1 << 12
 _EPS = 1e-5
@@ -69,7 +72,7 @@ def shapes_of(config: GptConfig, vocabulary_size: int, prior: bool) -> Shapes:
         shapes |= {f"{layer}.{name}": (C, C) for name in ("query", "key", "value", "mix")}
         shapes |= {f"{layer}.up": (4 * C, C), f"{layer}.down": (C, 4 * C)}
     shapes["out"] = (vocabulary_size, C)
-    return shapes | {"prior_scale": (1,)} if prior else shapes
+    return shapes | {"prior_scale": ()} if prior else shapes
 
 
 def start(config: GptConfig, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
@@ -81,7 +84,7 @@ def start(config: GptConfig, vocabulary_size: int, random: np.random.Generator, 
         for name in ("mix", "down"):
             weights[f"{layer}.{name}"] /= sqrt(2 * config.layers)
     weights["out"][:] = 0.0
-    return weights | {"prior_scale": np.ones(1)} if prior else weights
+    return weights | {"prior_scale": np.ones(())} if prior else weights
 
 
 # The network, for one line ----------------------------------------------------------------------------------
@@ -137,15 +140,11 @@ def formula(weights: Values, tokens: list[Any], config: GptConfig) -> list[list[
 # Its programs, one for each length ----------------------------------------------------------------------------
 
 
-def _logits_of(values: Values, config: GptConfig, tokens: list[Any], prior: tuple[Any, ...]) -> list[list[Value]]:
+def _logits_of(values: Values, config: GptConfig, tokens: list[Any], prior: Any) -> list[list[Value]]:
     logits = formula(values, tokens, config)
     if not prior:
         return logits
-    scale = values["prior_scale"][0]
-    return [
-        [logit + scale * number for logit, number in zip(row, rows, strict=True)]
-        for row, rows in zip(logits, prior[0], strict=True)
-    ]
+    return [add_prior(row, rows, values["prior_scale"]) for row, rows in zip(logits, prior[0], strict=True)]
 
 
 @cache
@@ -224,6 +223,8 @@ class GptModel(NeuralModel):
         return result
 
     def _lanes_of(self, length: int) -> Lanes:
+        from ..programs.lanes import Lanes
+
         if length not in self._lanes:
             learned = self.prior is not None
             lanes = Lanes(logits_program(self.config, self.vocabulary_size, learned, length))
@@ -244,20 +245,14 @@ class GptLearner:
         seed: int,
     ) -> None:
         self._config, self._vocabulary_size, self._prior = config, vocabulary_size, prior
-        self._shapes = shapes_of(config, vocabulary_size, prior is not None)
         random = np.random.Generator(np.random.Philox(seed))
-        self._weights = flatten(start(config, vocabulary_size, random, prior is not None), self._shapes)
-        self._weights = self._weights.astype(np.float32)
+        weights = start(config, vocabulary_size, random, prior is not None)
+        shapes = shapes_of(config, vocabulary_size, prior is not None)
+        self._parameters = Parameters(weights, shapes, config.weight_decay)
         self._lanes: dict[int, Lanes] = {}
-        self._optimizer = AdamW(weight_decay=config.weight_decay, betas=(0.9, 0.99))
-        self._memory = self._optimizer.memory(self._weights)
-        self._steps = 0
+        self._left_out = LeaveOneOut(prior, stream) if prior else None
         self._stream = stream.astype(np.int64)
-        ends = np.flatnonzero(stream == 0)
-        pieces = [np.arange(begin, end, config.block) for begin, end in zip(ends[:-1], ends[1:], strict=True)]
-        self._starts = np.concatenate(pieces)
-        following = np.concatenate([[*piece[1:], end] for piece, end in zip(pieces, ends[1:], strict=True)])
-        self._lengths = following - self._starts
+        self._starts, self._lengths = _pieces(stream, config.block)
         self.examples = len(self._starts)
         self.batch = min(config.batch, self.examples)
         self.lr = config.lr
@@ -266,39 +261,32 @@ class GptLearner:
         """See `Learner`."""
         lengths = self._lengths[chosen]
         tokens = int(lengths.sum())
-        total, loss = np.zeros_like(self._weights), 0.0
+        total, nats = np.zeros_like(self._parameters.array), 0.0
         for length in np.unique(lengths).tolist():
             lanes = self._lanes_of(length)
-            lanes.weights[:] = self._weights
+            lanes.weights[:] = self._parameters.array
             floats, integers = self._batch(self._starts[chosen[lengths == length]], length)
             results, gradient = lanes.backward(floats, integers, 1.0 / tokens)
             total += gradient
-            loss += float(results.sum(dtype=np.float64))
-        if not (np.isfinite(loss) and np.isfinite(total).all()):
-            return float("nan")
-        self._optimizer.move(self._weights, clipped(total), self._memory, self._steps, lr)
-        self._steps += 1
-        return loss / tokens
+            nats += float(results.sum(dtype=np.float64))
+        loss = nats / tokens
+        return loss if np.isfinite(loss) and self._parameters.move(total, lr) else float("nan")
 
     def model(self) -> LanguageModel:
         """See `Learner`."""
-        return GptModel(self._config, self._vocabulary_size, unflatten(self._weights, self._shapes), self._prior)
+        return GptModel(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> Weights:
         """See `Learner`."""
-        memory = {name: array.copy() for name, array in self._memory.items()}
-        return {"weights": self._weights.copy(), "steps": np.array([self._steps]), **memory}
+        return self._parameters.state()
 
-    def load_state(self, state: dict[str, np.ndarray]) -> None:
+    def load_state(self, state: Weights) -> None:
         """See `Learner`."""
-        for name in ("weights", *self._memory):
-            if state[name].shape != self._weights.shape:
-                raise ValueError(f"{name} has the shape {state[name].shape}, not {self._weights.shape}")
-        self._weights = state["weights"].copy()
-        self._memory = {name: state[name].copy() for name in self._memory}
-        self._steps = int(state["steps"][0])
+        self._parameters.load_state(state)
 
     def _lanes_of(self, length: int) -> Lanes:
+        from ..programs.lanes import Lanes
+
         if length not in self._lanes:
             program = loss_program(self._config, self._vocabulary_size, self._prior is not None, length)
             self._lanes[length] = Lanes(program, np.float32)
@@ -308,6 +296,21 @@ class GptLearner:
         """Floats (T · V, N) of the prior and integers (2 T, N), tokens and then targets, of pieces of a length."""
         places = starts + np.arange(length)[:, None]
         integers = np.concatenate([self._stream[places], self._stream[places + 1]])
-        if self._prior is None:
+        if self._left_out is None:
             return np.zeros((0, 0), np.float32), integers
-        raise AssertionError
+        rows = self._left_out.at(places.ravel()).reshape(length, len(starts), -1)
+        return np.ascontiguousarray(rows.transpose(0, 2, 1)).reshape(-1, len(starts)), integers
+
+
+def gpt_learner(
+    stream: np.ndarray, vocabulary_size: int, config: GptConfig, prior: NgramModel | None, seed: int
+) -> GptLearner:
+    """A learner for the table."""
+    return GptLearner(stream, vocabulary_size, config, prior, seed)
+
+
+def _pieces(stream: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the lines of a stream begin, in pieces of at most `block` tokens, and the lengths of the pieces."""
+    ends = np.flatnonzero(stream == 0)
+    starts = np.concatenate([np.arange(begin, end, block) for begin, end in pairwise(ends)])
+    return starts, np.diff(starts, append=ends[-1])

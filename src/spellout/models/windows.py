@@ -7,25 +7,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cache
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..autograd.functions import mean, sum
 from ..autograd.value import Value
 from ..nn.losses import cross_entropy
-from ..programs.lanes import Lanes
-from ..programs.optimizers import AdamW
 from ..programs.program import Program
 from ..programs.recording import record
 from .contract import LanguageModel
+from .leave_one_out import LeaveOneOut
 from .neural import NeuralModel
 from .ngram import NgramModel
 from .ngram_counts import context_columns
-from .scalar import Shapes, Values, Weights, clipped, flatten, unflatten, values_of
+from .scalar import Parameters, Shapes, Values, Weights, flatten, values_of
+
+if TYPE_CHECKING:
+    from ..programs.lanes import Lanes  # Numba is imported when a network is first run, not before
 
 _ROWS_AT_ONCE = 1 << 15
-_MOST_PRIOR_NUMBERS = 1 << 28
-"""So many log-probabilities of the prior are kept; of larger texts they are worked out batch by batch."""
 
 
 class WindowModel(NeuralModel):
@@ -43,8 +44,8 @@ class WindowModel(NeuralModel):
 
     @staticmethod
     @abstractmethod
-    def shapes(config: Any, vocabulary_size: int) -> Shapes:
-        """The weights' names and shapes."""
+    def shapes(config: Any, vocabulary_size: int, prior: bool) -> Shapes:
+        """The weights' names and shapes; with a prior, what weighs it is among them."""
 
     @staticmethod
     @abstractmethod
@@ -53,8 +54,12 @@ class WindowModel(NeuralModel):
 
     @staticmethod
     @abstractmethod
-    def formula(weights: Values, context: list[Any]) -> list[Value]:
-        """V logits of one example: what follows `context`, k tokens, the newest first."""
+    def formula(weights: Values, context: list[Any], prior: list[Value] | None) -> list[list[Value]]:
+        """V logits of what follows `context` (k tokens, the newest first), from each member of the model.
+
+        Members learn side by side, each from its own loss; together they answer with the mean of their logits.
+        `prior` are V log-probabilities to start from, if there are any.
+        """
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""
@@ -69,14 +74,16 @@ class WindowModel(NeuralModel):
 
     def check(self) -> None:
         """See `NeuralModel`."""
-        flatten(self.weights, _shapes(type(self), self.config, self.vocabulary_size, self.prior is not None))
+        flatten(self.weights, self.shapes(self.config, self.vocabulary_size, self.prior is not None))
 
     def _run(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
         """Contexts as columns (N,), and rows (N, V) of the prior, to logits (N, V), float64."""
         if self._lanes is None:
+            from ..programs.lanes import Lanes
+
             family, learned = type(self), self.prior is not None
             self._lanes = Lanes(_logits(family, self.config, self.vocabulary_size, learned))
-            shapes = _shapes(family, self.config, self.vocabulary_size, learned)
+            shapes = family.shapes(self.config, self.vocabulary_size, learned)
             self._lanes.weights[:] = flatten(self.weights, shapes)
         tokens = np.stack(columns).astype(np.int64)
         result = np.empty((tokens.shape[1], self.vocabulary_size))
@@ -99,91 +106,56 @@ class WindowLearner:
         prior: NgramModel | None,
         seed: int,
     ) -> None:
+        from ..programs.lanes import Lanes
+
         self.examples = len(stream) - 1
+        self._members = getattr(config, "members", 1)
         self.batch = min(config.batch, self.examples)
         self.lr = config.lr
         self._family, self._config, self._vocabulary_size = family, config, vocabulary_size
         self._prior = prior
-        self._shapes = _shapes(family, config, vocabulary_size, prior is not None)
-        self._lanes = Lanes(_loss(family, config, vocabulary_size, prior is not None), np.float32)
+        learned = prior is not None
+        self._lanes = Lanes(_loss(family, config, vocabulary_size, learned), np.float32)
         random = np.random.Generator(np.random.Philox(seed))
-        self._lanes.weights[:] = flatten(
-            _with_scale(family.start(config, vocabulary_size, random, prior is not None), prior), self._shapes
-        )
-        self._optimizer = AdamW(weight_decay=config.weight_decay, betas=(0.9, 0.99))
-        self._memory = self._optimizer.memory(self._lanes.weights)
-        self._steps = 0
-        reach = config.context if prior is None else max(config.context, prior.order - 1)
-        self._columns = [c[:-1] for c in context_columns(stream, max(reach, 1))]
-        self._tokens = np.stack([*self._columns[: config.context], stream[1:]])
-        self._rows = self._all_rows() if prior and self.examples * vocabulary_size <= _MOST_PRIOR_NUMBERS else None
+        weights = family.start(config, vocabulary_size, random, learned)
+        shapes = family.shapes(config, vocabulary_size, learned)
+        self._parameters = Parameters(weights, shapes, config.weight_decay)
+        contexts = context_columns(stream, config.context)
+        self._tokens = np.stack([*[column[:-1] for column in contexts], stream[1:]])
+        self._left_out = LeaveOneOut(prior, stream) if prior else None
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """See `Learner`."""
         tokens = self._tokens[:, chosen].astype(np.int64)
-        results, gradient = self._lanes.backward(self._prior_rows(chosen), tokens, 1.0 / len(chosen))
-        loss = float(results.sum(dtype=np.float64)) / len(chosen)
-        if np.isfinite(loss) and np.isfinite(gradient).all():
-            self._optimizer.move(self._lanes.weights, clipped(gradient), self._memory, self._steps, lr)
-            self._steps += 1
-            return loss
-        return float("nan")
+        prior = np.zeros((0, 0), np.float32)
+        if self._left_out:
+            prior = np.ascontiguousarray(self._left_out.at(chosen).T)
+        self._lanes.weights[:] = self._parameters.array
+        results, gradient = self._lanes.backward(prior, tokens, 1.0 / len(chosen))
+        loss = float(results.sum(dtype=np.float64)) / (len(chosen) * self._members)
+        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
 
     def model(self) -> LanguageModel:
         """See `Learner`."""
-        weights = unflatten(self._lanes.weights, self._shapes)
-        return self._family(self._config, self._vocabulary_size, weights, self._prior)
+        return self._family(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)
 
-    def state(self) -> dict[str, np.ndarray]:
+    def state(self) -> Weights:
         """See `Learner`."""
-        memory = {name: array.copy() for name, array in self._memory.items()}
-        return {"weights": self._lanes.weights.copy(), "steps": np.array([self._steps]), **memory}
+        return self._parameters.state()
 
-    def load_state(self, state: dict[str, np.ndarray]) -> None:
+    def load_state(self, state: Weights) -> None:
         """See `Learner`."""
-        for name in ("weights", *self._memory):
-            if state[name].shape != self._lanes.weights.shape:
-                raise ValueError(f"{name} has the shape {state[name].shape}, not {self._lanes.weights.shape}")
-        self._lanes.weights[:] = state["weights"]
-        self._memory = {name: state[name].copy() for name in self._memory}
-        self._steps = int(state["steps"][0])
-
-    def _prior_rows(self, chosen: np.ndarray) -> np.ndarray:
-        """(V, N): the prior's log-probabilities at training positions, each without its own occurrence."""
-        if self._prior is None:
-            return np.zeros((0, 0), np.float32)
-        rows = self._work_out(chosen) if self._rows is None else self._rows[chosen]
-        return np.ascontiguousarray(rows.T, np.float32)
-
-    def _work_out(self, places: Any) -> np.ndarray:
-        assert self._prior is not None
-        columns = [column[places] for column in self._columns[: max(self._prior.order - 1, 1)]]
-        return self._prior.leave_one_out_rows(columns, self._tokens[-1, places])
-
-    def _all_rows(self) -> np.ndarray:
-        rows = np.empty((self.examples, self._vocabulary_size), np.float32)
-        for start in range(0, self.examples, _ROWS_AT_ONCE):
-            piece = slice(start, start + _ROWS_AT_ONCE)
-            rows[piece] = self._work_out(piece)
-        return rows
-
-
-def _with_scale(weights: Weights, prior: NgramModel | None) -> Weights:
-    return weights if prior is None else weights | {"prior_scale": np.ones(1)}
-
-
-def _shapes(family: type[WindowModel], config: Any, vocabulary_size: int, prior: bool) -> Shapes:
-    shapes = family.shapes(config, vocabulary_size)
-    return shapes | {"prior_scale": (1,)} if prior else shapes
+        self._parameters.load_state(state)
 
 
 @cache
 def _logits(family: type[WindowModel], config: Any, vocabulary_size: int, prior: bool) -> Program:
     """The program of all logits of one position."""
-    values, flat = values_of(_shapes(family, config, vocabulary_size, prior))
+    values, flat = values_of(family.shapes(config, vocabulary_size, prior))
 
-    def logits(context: list[Any], *rows: list[Value]) -> list[Value]:
-        return _logits_of(family, values, context, rows)
+    def logits(context: list[Any], *prior: list[Value]) -> list[Value]:
+        members = family.formula(values, context, prior[0] if prior else None)
+        return members[0] if len(members) == 1 else [mean(column) for column in zip(*members, strict=True)]
 
     example = [[0] * config.context] + [[0.0] * vocabulary_size] * prior
     return record(logits, *example, parameters=flat)
@@ -192,20 +164,11 @@ def _logits(family: type[WindowModel], config: Any, vocabulary_size: int, prior:
 @cache
 def _loss(family: type[WindowModel], config: Any, vocabulary_size: int, prior: bool) -> Program:
     """The program of the loss of one position, in nats."""
-    values, flat = values_of(_shapes(family, config, vocabulary_size, prior))
+    values, flat = values_of(family.shapes(config, vocabulary_size, prior))
 
-    def loss(context: list[Any], target: Any, *rows: list[Value]) -> Value:
-        return cross_entropy(_logits_of(family, values, context, rows), target)
+    def loss(context: list[Any], target: Any, *prior: list[Value]) -> Value:
+        members = family.formula(values, context, prior[0] if prior else None)
+        return sum([cross_entropy(logits, target) for logits in members])
 
     example = [[0] * config.context, 0] + [[0.0] * vocabulary_size] * prior
     return record(loss, *example, parameters=flat)
-
-
-def _logits_of(
-    family: type[WindowModel], values: Values, context: list[Any], rows: tuple[list[Value], ...]
-) -> list[Value]:
-    logits = family.formula(values, context)
-    if not rows:
-        return logits
-    scale = values["prior_scale"][0]
-    return [logit + scale * prior for logit, prior in zip(logits, rows[0], strict=True)]
