@@ -137,7 +137,7 @@ def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, wo
         y, n, chosen = R[pool[at]], pool[at + 1], R[pool[at + 2]]
         logsumexp(R, pool, at + 3, n, lanes, y, work)
         for l in range(lanes):
-            y[l] = chosen[l] - y[l]
+            y[l] = chosen[l] - y[l] + (y[l] - y[l])  # nan among infinite ones, as the table's row says
         at += 3 + n
 
 
