@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..autograd.ops import TABLE
-from .program import CONSTANT, OWN, PICK, SELECT, SOURCES, Instruction, Program
+from .program import CONSTANT, INPUT, OWN, PICK, SELECT, SOURCES, Instruction, Program
 
 Pass = Callable[[Program], Program]
 _COMMUTE = frozenset(["add", "mul"])  # not maximum: for signed zeros and nan the order matters
 _FIXED = SOURCES | {PICK, SELECT, OWN}
+_VARY = frozenset([INPUT, PICK, SELECT])
 
 
 class _Rewriter:
@@ -25,9 +26,11 @@ class _Rewriter:
         self.old = program
         self.new: list[Instruction] = []
         self.moved: list[int] = []
+        self.varies: list[bool] = []  # from example to example
 
     def write(self, instruction: Instruction) -> int:
         self.new.append(instruction)
+        self.varies.append(instruction.op in _VARY or any(self.varies[arg] for arg in instruction.args))
         return len(self.new) - 1
 
     def args(self, instruction: Instruction) -> tuple[int, ...]:
@@ -103,7 +106,8 @@ def fuse_dots(program: Program) -> Program:
     """Make one `dot` of every sum of products, in whatever order it was added up.
 
     A term may be a product, a dot, a sum, or any other value, which then counts as its product with 1. Terms that
-    are used elsewhere too are left alone. Three or more terms without a product become one `sum`.
+    are used elsewhere too are left alone. Three or more terms without a product become one `sum`. Two or more
+    products with shared weights stay a dot of their own, which can be part of a layer; other terms are added to it.
     """
     uses = Counter([arg for instruction in program.instructions for arg in instruction.args])
     uses.update(program.outputs)
@@ -175,6 +179,39 @@ def _one_instruction(
         return _plain(rewriter, root, [*zip(signs, made, strict=True), *terms])
     if not products and all(sign == 1.0 for sign, _ in terms):
         return rewriter.write(Instruction("sum", tuple([term for _, term in terms]), None, line))
+    weighted = [rewriter.varies[a] != rewriter.varies[b] for a, b in products]
+    if sum(weighted) >= 2 and not all([*weighted, *[not rewriter.varies[term] for _, term in terms]]):
+        return _layer_apart(rewriter, root, products, signs, terms)
+    return _dot(rewriter, line, products, signs, terms)
+
+
+def _layer_apart(
+    rewriter: _Rewriter,
+    root: Instruction,
+    products: list[tuple[int, int]],
+    signs: list[float],
+    terms: list[tuple[float, int]],
+) -> int:
+    """Write the products with shared weights, and what is shared, as one dot, and add the rest to it."""
+    varies = rewriter.varies
+    signed = list(zip(signs, products, strict=True))
+    inside = [term for term in signed if varies[term[1][0]] != varies[term[1][1]]]
+    outside = [term for term in signed if varies[term[1][0]] == varies[term[1][1]]]
+    shared = [term for term in terms if not varies[term[1]]]
+    dot = _dot(rewriter, root.line, [p for _, p in inside], [s for s, _ in inside], shared)
+    rest = [(1.0, dot), *[term for term in terms if varies[term[1]]]]
+    add = root._replace(op="add")
+    return _one_instruction(rewriter, add, [p for _, p in outside], [s for s, _ in outside], rest)
+
+
+def _dot(
+    rewriter: _Rewriter,
+    line: str,
+    products: list[tuple[int, int]],
+    signs: list[float],
+    terms: list[tuple[float, int]],
+) -> int:
+    """Write a dot; the first term that is added is its bias, others count as products with 1 or -1."""
     bias = [term for sign, term in terms if sign == 1.0][:1]
     rest = list(terms)
     if bias:
