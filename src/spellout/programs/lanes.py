@@ -119,7 +119,7 @@ class Lanes:
         if len(examples) != len(arguments):
             raise ShapeError(f"this program takes {len(arguments)} arguments, got {len(examples)}")
         arrays = [np.asarray(example) for example in examples]
-        lanes = len(arrays[0]) if arrays and arrays[0].ndim else 0
+        lanes = len(arrays[0]) if arrays and arrays[0].ndim else int(not arrays)  # without arguments, once
         for i, (argument, array) in enumerate(zip(arguments, arrays, strict=True)):
             if array.ndim == 0 or array.shape[1:] != argument.shape:
                 wanted = ", ".join(["N", *map(str, argument.shape)])
