@@ -73,7 +73,7 @@ number = st.floats(-3.0, 3.0).filter(lambda x: x == 0.0 or abs(x) > 1e-3)
 
 @st.composite
 def steps(draw, leaves, unary, binary):
-    """Each step picks an operation and the places of its arguments among the nodes so far, `leaves` to begin with."""
+    """Each step picks an operation, and its arguments among the nodes so far, which are `leaves` at first."""
     chosen = []
     for size in range(leaves, leaves + draw(st.integers(1, 14))):
         place = st.integers(max(0, size - 5), size - 1)

@@ -1,4 +1,4 @@
-"""What a recording freezes: the list. First what happens in silence, a workaround beside each; then what is refused.
+"""What a recording freezes: the list. First what is silent, a workaround beside each; then what is refused.
 
 A recording sees what is done with Values, and nothing else. Whatever Python decides by itself, while the function
 runs on the one example, is in the program for good.
@@ -211,8 +211,8 @@ def _math(x):
 def test_refused_looking_at_the_number(function, how):
     line = function.__code__.co_firstlineno + 1
     sentence = (
-        rf"test_footguns.py:{line} uses {how}, which the recording would freeze at what it is for this one example; "
-        r"choose with where\(x, a, b\), maximum, minimum or pick instead, or declare with freeze\(value\)"
+        rf"test_footguns.py:{line} uses {how}, which the recording would freeze at what it is for this one "
+        r"example; choose with where\(x, a, b\), maximum, minimum or pick instead, or declare with freeze\(value\)"
     )
     with pytest.raises(RecordingError, match=sentence):
         record(function, 1.0)

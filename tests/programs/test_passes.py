@@ -12,7 +12,7 @@ from spellout import MLP, Value, pick, record
 from spellout.autograd.functions import dot
 from spellout.autograd.functions import sum as sum_of
 from spellout.programs.lanes import Lanes
-from spellout.programs.passes import PASSES, drop_unused, fold_constants, fuse_dots, share_subexpressions
+from spellout.programs.passes import PASSES, drop_unused, fold_constants, share_subexpressions
 from spellout.programs.program import Argument, Instruction, verify
 
 

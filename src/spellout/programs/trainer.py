@@ -6,13 +6,14 @@ drawn, explained and saved. Between steps nothing is copied, which is why a step
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..errors import NotFiniteError, ShapeError
 from .lanes import Lanes
-from .nonfinite import explain
+from .nonfinite import all_finite, explain
 from .optimizers import Optimizer, rate_of
 from .program import Program
 
@@ -54,13 +55,13 @@ class Trainer:
 
         Raises:
             ShapeError: an array does not fit what was recorded.
-            NotFiniteError: the loss is nan or infinite; nothing has moved.
+            NotFiniteError: the loss or its gradient is nan or infinite; nothing has moved.
         """
         floats, integers = self._lanes.arrange(*examples)
         lanes = max(floats.shape[1], integers.shape[1])
         results, gradient = self._lanes.backward(floats, integers, 1.0 / lanes)
         loss = float(results.sum(dtype=np.float64)) / lanes
-        if loss - loss != 0.0:
+        if not (math.isfinite(loss) and all_finite(gradient)):
             raise NotFiniteError(explain(self._lanes, floats, integers))
         lr = rate_of(self.optimizer, self.steps)
         self.optimizer.move(self._lanes.weights, gradient, self.memory, self.steps, lr)
