@@ -90,7 +90,7 @@ def test_a_derivative_though_the_result_is_finite():
 
 def test_a_sum_over_the_examples_that_is_too_large():
     program = record(lambda x: W * x, 1.0)
-    with pytest.raises(NotFiniteError, match="the mean over the examples is not finite, though .* smaller scale"):
+    with pytest.raises(NotFiniteError, match=r"the mean over the examples is not finite, though .* smaller scale"):
         program.gradient([1e308, 1e308])
 
 
