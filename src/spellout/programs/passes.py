@@ -26,12 +26,14 @@ class _Rewriter:
         self.old = program
         self.new: list[Instruction] = []
         self.moved: list[int] = []
-        self.varies: list[bool] = []  # from example to example
+        self.varying: set[int] = set()  # from example to example
 
     def write(self, instruction: Instruction) -> int:
+        place = len(self.new)
         self.new.append(instruction)
-        self.varies.append(instruction.op in _VARY or any(self.varies[arg] for arg in instruction.args))
-        return len(self.new) - 1
+        if instruction.op in _VARY or not self.varying.isdisjoint(instruction.args):
+            self.varying.add(place)
+        return place
 
     def args(self, instruction: Instruction) -> tuple[int, ...]:
         moved = self.moved
@@ -179,8 +181,8 @@ def _one_instruction(
         return _plain(rewriter, root, [*zip(signs, made, strict=True), *terms])
     if not products and all(sign == 1.0 for sign, _ in terms):
         return rewriter.write(Instruction("sum", tuple([term for _, term in terms]), None, line))
-    weighted = [rewriter.varies[a] != rewriter.varies[b] for a, b in products]
-    if sum(weighted) >= 2 and not all([*weighted, *[not rewriter.varies[term] for _, term in terms]]):
+    weighted = [(a in rewriter.varying) != (b in rewriter.varying) for a, b in products]
+    if sum(weighted) >= 2 and not (all(weighted) and rewriter.varying.isdisjoint([term for _, term in terms])):
         return _layer_apart(rewriter, root, products, signs, terms)
     return _dot(rewriter, line, products, signs, terms)
 
@@ -193,13 +195,13 @@ def _layer_apart(
     terms: list[tuple[float, int]],
 ) -> int:
     """Write the products with shared weights, and what is shared, as one dot, and add the rest to it."""
-    varies = rewriter.varies
+    varying = rewriter.varying
     signed = list(zip(signs, products, strict=True))
-    inside = [term for term in signed if varies[term[1][0]] != varies[term[1][1]]]
-    outside = [term for term in signed if varies[term[1][0]] == varies[term[1][1]]]
-    shared = [term for term in terms if not varies[term[1]]]
+    inside = [(sign, (a, b)) for sign, (a, b) in signed if (a in varying) != (b in varying)]
+    outside = [(sign, (a, b)) for sign, (a, b) in signed if (a in varying) == (b in varying)]
+    shared = [(sign, term) for sign, term in terms if term not in varying]
     dot = _dot(rewriter, root.line, [p for _, p in inside], [s for s, _ in inside], shared)
-    rest = [(1.0, dot), *[term for term in terms if varies[term[1]]]]
+    rest = [(1.0, dot), *[(sign, term) for sign, term in terms if term in varying]]
     add = root._replace(op="add")
     return _one_instruction(rewriter, add, [p for _, p in outside], [s for s, _ in outside], rest)
 
