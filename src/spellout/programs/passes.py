@@ -1,8 +1,8 @@
 """Rewrites of programs: each a function from one program to another that computes the same.
 
-`python bench/programs.py` measures what each is worth: fusing 25 times, folding and sharing a fifth to a third where
-there is something to fold or share; dropping what nobody uses costs nothing. Sums are reordered by `fuse_dots` only,
-so results agree with the eager engine exactly before it and to the last few bits after it.
+`python bench/programs.py` measures what each is worth: fusing 25 times, folding and sharing a fifth to a third
+where there is something to fold or share; dropping what nobody uses costs nothing. Sums are reordered by `fuse_dots`
+only, so results agree with the eager engine exactly before it and to the last few bits after it.
 """
 
 from __future__ import annotations
