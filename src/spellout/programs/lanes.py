@@ -110,7 +110,8 @@ class Lanes:
         floats, integers = self.arrange(*examples)
         lanes = floats.shape[1] or integers.shape[1]
         results, gradient = self.backward(floats, integers, 1.0 / lanes)
-        mean = float(results.mean(dtype=np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(results.mean(dtype=np.float64))
         if not math.isfinite(mean) or not np.isfinite(gradient).all():
             raise NotFiniteError(explain(self, floats, integers))
         return mean, gradient.astype(np.float64)
@@ -127,7 +128,7 @@ class Lanes:
         if len(examples) != len(arguments):
             raise ShapeError(f"this program takes {len(arguments)} arguments, got {len(examples)}")
         arrays = [np.asarray(example) for example in examples]
-        lanes = len(arrays[0]) if arrays and arrays[0].ndim else 0
+        lanes = len(arrays[0]) if arrays and arrays[0].ndim else int(not arrays)  # without arguments, once
         for i, (argument, array) in enumerate(zip(arguments, arrays, strict=True)):
             if array.ndim == 0 or array.shape[1:] != argument.shape:
                 wanted = ", ".join(["N", *map(str, argument.shape)])
@@ -255,7 +256,8 @@ class Lanes:
 
     def trace(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
-        self._go(floats, integers, 1.0)
+        # contiguous, as all arrays are: for any other kind the kernels would be compiled again
+        self._go(np.ascontiguousarray(floats), np.ascontiguousarray(integers), 1.0)
         R, G, _ = self._memory[1][0]
         register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
         lane = register_of >= 0

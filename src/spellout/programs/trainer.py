@@ -6,6 +6,7 @@ drawn, explained and saved. Between steps nothing is copied, which is why a step
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from ..errors import NotFiniteError, ShapeError
 from .lanes import Lanes
 from .machine_code import MachineCode, eligible
-from .nonfinite import explain
+from .nonfinite import all_finite, explain
 from .optimizers import Optimizer, rate_of
 from .program import Program
 
@@ -66,10 +67,10 @@ class Trainer:
 
         Raises:
             ShapeError: an array does not fit what was recorded.
-            NotFiniteError: the loss is nan or infinite; nothing has moved.
+            NotFiniteError: the loss or its gradient is nan or infinite; nothing has moved.
         """
         loss, gradient = self._gradient(*examples)
-        if loss - loss != 0.0:
+        if not (math.isfinite(loss) and all_finite(gradient)):
             raise NotFiniteError(explain(self._lanes, *self._lanes.arrange(*examples)))
         lr = rate_of(self.optimizer, self.steps)
         self.optimizer.move(self._lanes.weights, gradient, self.memory, self.steps, lr)
