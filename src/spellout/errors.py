@@ -8,6 +8,8 @@
     ├── ValueTypeError       something that is not a real number (also a TypeError)
     ├── ShapeError           two lengths or shapes that do not fit (also a ValueError)
     ├── OperationError       an operation declared or called in a way that cannot work (also a ValueError)
+    ├── ExaminationError     a program that the doctor cannot examine
+    ├── UnhealthyError       a program that the doctor found a mistake in (also an AssertionError)
     ├── GradcheckError       a gradient that is not the derivative (also an AssertionError)
     └── UsageError           exit code 2: an option or a value that cannot work
         └── ExpressionError  a formula that cannot be read
@@ -51,6 +53,14 @@ class ShapeError(SpelloutError, ValueError):
 
 class OperationError(SpelloutError, ValueError):
     """An operation was declared, or called, in a way that cannot work."""
+
+
+class ExaminationError(SpelloutError):
+    """The doctor cannot examine this program as it was given."""
+
+
+class UnhealthyError(SpelloutError, AssertionError):
+    """The doctor found a mistake where a test asks for none."""
 
 
 class GradcheckError(SpelloutError, AssertionError):

@@ -1,0 +1,169 @@
+"""The examination: run the program in every way the checks need, undo everything, and write the report.
+
+Exact checks come first. Where one of them finds an error, the symptoms that it may cause are not measured at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import ExaminationError, UnhealthyError
+from . import failures, modes, stepping
+from .catalog import PAGES
+from .patient import Case, Patient
+from .recording import Recording
+from .report import Finding, Report
+from .snapshot import borrowed, companions
+from .tape import Tape
+
+_CALLS = 8
+"""How often the user's step is called at most, waiting for three optimizer steps."""
+
+
+def examine(
+    model: nn.Module | Case | dict[str, Any],
+    loss: Any = None,
+    batch: Any = None,
+    *,
+    optimizer: Any = None,
+    step: Callable[[], Any] | None = None,
+    evaluate: Callable[[], Any] | None = None,
+    held_out: Any = None,
+    causal: bool | None = None,
+    batch_axis: int | None = None,
+    overfit_seconds: float = 4.0,
+    ignore: Sequence[str] = (),
+) -> Report:
+    """Examine a training program and leave it bit for bit as it was.
+
+    `model(x)` gives the output, `loss(output, y)` one number, `batch` is `(x, y)` (or one of the forms in `batch.py`);
+    `step()` is the user's own training step with the user's own data, `evaluate()` the user's own evaluation. Instead
+    of all these a `Case`, or a dictionary with its fields, may be given. `causal=True` asks whether outputs look ahead
+    in time; `batch_axis` says which axis of the inputs counts samples, if it is not 0; `ignore` holds ids.
+
+    Raises `ExaminationError` for what cannot be examined, `ValueError` for an unknown id in `ignore`.
+    """
+    unknown = [name for name in ignore if name not in PAGES]
+    if unknown:
+        raise ValueError(f"there is no check {unknown[0]!r}; `spellout doctor --explain all` lists them")
+    case = _case(
+        model, loss=loss, batch=batch, optimizer=optimizer, step=step, evaluate=evaluate, held_out=held_out,
+        causal=causal, batch_axis=batch_axis, overfit_seconds=overfit_seconds,
+    )  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        if "torch._dynamo" in sys.modules:  # compiled models are examined as they were written
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        schedulers = companions(_optimizers_of(case)) if case.step is not None else []
+        stack.enter_context(borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch, schedulers))
+        stack.enter_context(torch.autograd.set_detect_anomaly(False))
+        return _examine(Patient(case), schedulers, frozenset(ignore))
+
+
+def assert_healthy(*arguments: Any, allow_warnings: bool = False, **options: Any) -> Report:
+    """For tests: `examine`, and an `UnhealthyError` (an AssertionError) with the whole report on any error or warning."""
+    report = examine(*arguments, **options)
+    if report.errors or (report.warnings and not allow_warnings):
+        raise UnhealthyError(str(report))
+    return report
+
+
+def _case(model: Any, **options: Any) -> Case:
+    if isinstance(model, Case):
+        return model
+    if isinstance(model, dict):
+        unknown = sorted(set(model) - set(Case.__dataclass_fields__))
+        if unknown or "model" not in model:
+            allowed = ", ".join(Case.__dataclass_fields__)
+            found = f"has no use for {unknown[0]!r}" if unknown else "has no 'model'"
+            raise ExaminationError(f"the case {found}; its keys may be {allowed}")
+        return Case(**model)
+    return Case(model=model, **options)
+
+
+def _optimizers_of(case: Case) -> list[Any]:
+    given = case.optimizer
+    if isinstance(given, dict):
+        return list(given.values())
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _examine(patient: Patient, schedulers: list[Any], ignore: frozenset[str]) -> Report:
+    missing: list[str] = []
+    findings: list[Finding] = []
+
+    def add(found: Iterable[Finding]) -> None:
+        findings.extend(finding for finding in found if finding.id not in ignore)
+
+    case = patient.case
+    if case.batch is None and case.step is None:
+        raise ExaminationError("there is nothing to run: give a batch and a loss, or a step, or both")
+    runs = case.batch is not None
+    if runs:
+        add(failures.check(patient))
+        runs = not findings
+        if runs:
+            for check in EXACT:
+                add(check(patient))
+    else:
+        missing.append("the model and its loss by themselves: give a batch")
+    if case.step is not None and not findings_stop(findings):
+        recording, error, counts = record(patient, schedulers)
+        if error is not None:
+            add(failures.explain(patient, error, "step", None))
+        add(stepping.check(recording, counts))
+        if runs:
+            add(modes.check_modes(patient, recording))
+    else:
+        missing.append("zero_grad, the order of the step, train and eval mode: give step=")
+    if case.evaluate is None:
+        missing.append("the mode of the evaluation: give evaluate=")
+    return Report.of(findings, missing, patient.facts)
+
+
+def findings_stop(findings: list[Finding]) -> bool:
+    """The program does not run at all."""
+    return any(finding.id == "does-not-run" for finding in findings)
+
+
+EXACT: list[Callable[[Patient], Iterator[Finding]]] = [modes.check_random]
+
+
+def record(patient: Patient, schedulers: list[Any]) -> tuple[Recording, Exception | None, list[int]]:
+    """Call the user's step (and evaluation) until every optimizer has stepped three times."""
+    case = patient.case
+    counts = [one._step_count for one in schedulers]
+    recording = Recording(patient.model, patient.optimizers, schedulers)
+    recording.tape = Tape(limit=50_000)
+    error: Exception | None = None
+    with borrowed(*patient.roots, schedulers), recording:
+        try:
+            with recording.tape:
+                while recording.calls < _CALLS and not _enough(recording):
+                    recording.phase = "step"
+                    recording.calls += 1
+                    case.step()  # type: ignore[misc]
+                    if recording.calls == 2:
+                        _evaluate(recording, case.evaluate)
+        except Exception as raised:
+            error = raised
+    return recording, error, counts
+
+
+def _evaluate(recording: Recording, evaluate: Callable[[], Any] | None) -> None:
+    if evaluate is not None:
+        recording.phase = "evaluate"
+        evaluate()
+
+
+def _enough(recording: Recording) -> bool:
+    known = recording.optimizers
+    return recording.calls >= 3 and bool(known) and all(len(recording.steps_of(one)) >= 3 for one in known)
