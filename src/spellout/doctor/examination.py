@@ -15,7 +15,24 @@ import torch
 from torch import nn
 
 from ..errors import ExaminationError, UnhealthyError
-from . import failures, modes, stepping
+from . import (
+    activations,
+    broadcasting,
+    data,
+    dependence,
+    failures,
+    first_loss,
+    learning_rate,
+    modes,
+    nonfinite,
+    normalization,
+    overfit,
+    parameters,
+    reproducible,
+    reshapes,
+    stepping,
+    units,
+)
 from .catalog import PAGES
 from .patient import Case, Patient
 from .recording import Recording
@@ -97,44 +114,69 @@ def _optimizers_of(case: Case) -> list[Any]:
 
 
 def _examine(patient: Patient, schedulers: list[Any], ignore: frozenset[str]) -> Report:
-    missing: list[str] = []
+    case = patient.case
     findings: list[Finding] = []
+    missing: list[str] = []
 
     def add(found: Iterable[Finding]) -> None:
         findings.extend(finding for finding in found if finding.id not in ignore)
 
-    case = patient.case
     if case.batch is None and case.step is None:
         raise ExaminationError("there is nothing to run: give a batch and a loss, or a step, or both")
     runs = case.batch is not None
     if runs:
         add(failures.check(patient))
-        runs = not findings
+        runs = patient.training.error is None
         if runs:
             for check in EXACT:
                 add(check(patient))
+            add(reshapes.check(patient, findings))
     else:
         missing.append("the model and its loss by themselves: give a batch")
-    if case.step is not None and not findings_stop(findings):
+    recording = None
+    if case.step is not None and (runs or case.batch is None):
         recording, error, counts = record(patient, schedulers)
-        if error is not None:
-            add(failures.explain(patient, error, "step", None))
-        add(stepping.check(recording, counts))
-        if runs:
-            add(modes.check_modes(patient, recording))
-    else:
+        add(_of_recording(patient, recording, error, counts, runs))
+        add(reproducible.check(patient, case.step, schedulers) if error is None else ())
+    elif case.step is None:
         missing.append("zero_grad, the order of the step, train and eval mode: give step=")
     if case.evaluate is None:
         missing.append("the mode of the evaluation: give evaluate=")
+    if runs:
+        add(parameters.check(patient, recording))
+        if not any(finding.severity == "error" for finding in findings):
+            scheduled = bool(companions(patient.optimizers))
+            add(first_loss.check(patient))
+            add(units.check(patient))
+            add(learning_rate.check(patient, scheduled))
+            if not any(finding.severity == "warning" and not finding.page.symptom for finding in findings):
+                add(overfit.check(patient))
     return Report.of(findings, missing, patient.facts)
 
 
-def findings_stop(findings: list[Finding]) -> bool:
-    """The program does not run at all."""
-    return any(finding.id == "does-not-run" for finding in findings)
+def _of_recording(
+    patient: Patient, recording: Recording, error: Exception | None, counts: list[int], runs: bool
+) -> Iterator[Finding]:
+    if error is not None:
+        yield from failures.explain(patient, error, recording.phase, None)
+    yield from stepping.check(recording, counts)
+    if runs:
+        yield from modes.check_modes(patient, recording)
+    if recording.tape is not None:
+        yield from activations.check_tape(recording.tape)
+        yield from broadcasting.check_tape(recording.tape)
 
 
-EXACT: list[Callable[[Patient], Iterator[Finding]]] = [modes.check_random]
+EXACT: list[Callable[[Patient], Iterator[Finding]]] = [
+    nonfinite.check,
+    data.check,
+    modes.check_random,
+    activations.check,
+    dependence.check,
+    broadcasting.check,
+    normalization.check,
+    units.check_exact,
+]
 
 
 def record(patient: Patient, schedulers: list[Any]) -> tuple[Recording, Exception | None, list[int]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -21,6 +21,9 @@ from ..errors import ExaminationError
 from .batch import Batch
 from .snapshot import borrowed
 from .tape import Tape, tensors_in
+
+if TYPE_CHECKING:
+    from .axes import Relabelled
 
 MODE_SENSITIVE = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 """Modules that compute something else in train mode (if a dropout's p is not 0)."""
@@ -205,7 +208,9 @@ class Patient:
             if parameter.is_floating_point():
                 parameter.data = parameter.data.double()
 
-    def exact(self, batch: Batch | None = None, *, train: bool = False, gradients: bool = False) -> Trial:
+    def exact(
+        self, batch: Batch | None = None, *, train: bool = False, gradients: bool = False, loss: bool = False
+    ) -> Trial:
         """A trial in float64 with perturbed parameters; in float32 where the model insists on it."""
 
         def widened() -> None:
@@ -214,10 +219,10 @@ class Patient:
 
         given = batch or self.batch
         wide = given.mapped(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
-        trial = self.trial(wide, train=train, gradients=gradients, loss=gradients, before=widened)
+        trial = self.trial(wide, train=train, gradients=gradients, loss=loss or gradients, before=widened)
         if trial.error is None:
             return trial
-        return self.trial(given, train=train, gradients=gradients, loss=gradients, before=self.perturb)
+        return self.trial(given, train=train, gradients=gradients, loss=loss or gradients, before=self.perturb)
 
     @cached_property
     def training(self) -> Trial:
@@ -228,6 +233,13 @@ class Patient:
     def evaluation(self) -> Trial:
         """One forward pass in eval mode."""
         return self.trial(train=False)
+
+    @cached_property
+    def relabelled(self) -> Relabelled | None:
+        """A batch whose axes are told apart by their sizes, and its trial."""
+        from .axes import relabel
+
+        return relabel(self)
 
     @cached_property
     def weights(self) -> int:

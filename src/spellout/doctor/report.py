@@ -124,7 +124,9 @@ class Report:
         facts: dict[str, float | int | str] | None = None,
     ) -> Report:
         """Sort findings, say each once, and put symptoms aside where an exact cause was found."""
-        once = {(finding.id, finding.where, finding.evidence): finding for finding in findings}
+        once: dict[object, Finding] = {}
+        for finding in findings:
+            once.setdefault((finding.id, finding.where or finding.evidence), finding)
         ordered = sorted(once.values(), key=lambda finding: (_ORDER.index(finding.severity), finding.page.number))
         causes = any(finding.severity == "error" for finding in ordered)
         aside = tuple(finding for finding in ordered if causes and finding.page.symptom)
