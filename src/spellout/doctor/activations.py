@@ -105,7 +105,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     yield from found
     if patient.relabelled is not None:
         samples, tape = patient.relabelled.samples, patient.relabelled.trial.tape
-        dependent = tape.reached_from(*patient.relabelled.batch.inputs)
+        dependent = tape.reached_from(*patient.relabelled.trial.batch.inputs)
         for call in tape.calls:
             if call.name in ("softmax", "log_softmax", "softmin") and id(call.args[0]) in dependent:
                 yield from _over_batch(call, samples)

@@ -92,7 +92,7 @@ def _ignores(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[
     if other.error is None and _same(base.main, other.main):
         yield IGNORES.found(
             f"{len(relabelled.batch.inputs)} input tensors replaced, no output moved, also with noise on the parameters",
-            _last_line(base, relabelled),
+            _last_line(base),
         )
         return
     batch = patient.batch
@@ -122,9 +122,9 @@ def _descend(patient: Patient, trial: Trial) -> None:
                 parameter.data = parameter.data - 0.03 * (parameter.detach().norm() + 0.1) * grad / grad.norm()
 
 
-def _last_line(base: Trial, relabelled: Relabelled) -> str | None:
+def _last_line(base: Trial) -> str | None:
     """The last call that still depends on the input, or the last of all."""
-    reached = base.tape.reached_from(*relabelled.batch.inputs)
+    reached = base.tape.reached_from(*base.batch.inputs)
     last = [call for call in base.tape.calls if any(id(tensor) in reached for tensor in call.outputs)]
     return last[-1].where if last else None
 

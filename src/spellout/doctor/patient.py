@@ -60,6 +60,8 @@ class Trial:
     """One forward pass, with or without loss and gradients."""
 
     tape: Tape
+    batch: Batch
+    """What it was given, perhaps widened to float64."""
     output: Any = None
     loss: torch.Tensor | None = None
     gradients: dict[str, torch.Tensor | None] = field(default_factory=dict)
@@ -162,7 +164,7 @@ class Patient:
 
     def run(self, batch: Batch, *, loss: bool = True, gradients: bool = False, taped: bool = True) -> Trial:
         """As `trial`, inside something borrowed."""
-        trial = Trial(Tape())
+        trial = Trial(Tape(), batch)
         try:
             with trial.tape if taped else nullcontext():
                 trial.output = self.forward(batch)

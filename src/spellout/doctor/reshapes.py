@@ -37,7 +37,7 @@ def check(patient: Patient, findings: list[Finding]) -> Iterator[Finding]:
         return
     mixing = any(finding.page in (MIXES, AHEAD) for finding in findings)
     tape = relabelled.trial.tape
-    dependent = tape.reached_from(*relabelled.batch.inputs)
+    dependent = tape.reached_from(*relabelled.trial.batch.inputs)
     marks = (relabelled.samples, relabelled.time) if relabelled.time else (relabelled.samples,)
     seen: set[str | None] = set()
     for call in tape.calls:
