@@ -164,10 +164,10 @@ def _leaks(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
 
 def _shuffled(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
     x = next((x for x in patient.batch.inputs if x.is_floating_point() and x.shape[0] == target.shape[0]), None)
-    if x is None or target.ndim != 1 or x.shape[0] < _ENOUGH:
+    if x is None or target.numel() != target.shape[0] or x.shape[0] < _ENOUGH:
         return
     rows = x.detach().reshape(x.shape[0], -1).double()[:1000]
-    labels = target.detach()[:1000].double()
+    labels = target.detach().reshape(-1)[:1000].double()
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-9)
     if _is_noise(rows):
         return  # made up to try the program out
@@ -178,7 +178,7 @@ def _shuffled(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
     observed = _agreement(labels, neighbour)
     chance = [_agreement(labels[torch.randperm(len(labels), generator=generator)], neighbour) for _ in range(40)]
     mean, spread = float(torch.tensor(chance).mean()), float(torch.tensor(chance).std())
-    if observed < mean + 2 * spread and _agreement_of_neighbours(rows, neighbour) > 0.2:
+    if observed < mean + 2 * spread:
         yield SHUFFLED.found(
             f"{len(labels)} samples: agreement with the five nearest {observed:.3f}, shuffled {mean:.3f} ± {spread:.3f}"
         )
@@ -191,18 +191,21 @@ def _agreement(labels: torch.Tensor, neighbour: torch.Tensor) -> float:
     return 1 - float((labels[neighbour].mean(1) - labels).var() / labels.var())
 
 
-def _agreement_of_neighbours(rows: torch.Tensor, neighbour: torch.Tensor) -> float:
-    """Do neighbours exist at all? The share of the inputs' spread that the nearest five explain."""
-    return 1 - float((rows[neighbour].mean(1) - rows).var() / rows.var())
-
-
 def _is_noise(rows: torch.Tensor) -> bool:
     """Independent columns of one shape, as `torch.randn` and `torch.rand` make them."""
     size, width = rows.shape
     if width < 2:
         return False
     correlation = (rows.T @ rows / size).fill_diagonal_(0)
-    return float(correlation.abs().max()) < 5 / size**0.5
+    if float(correlation.abs().max()) > 5 / size**0.5:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    apart = torch.stack([column[torch.randperm(size, generator=generator)] for column in rows.T], 1)
+    return _nearest(rows) > 0.9 * _nearest(apart)
+
+
+def _nearest(rows: torch.Tensor) -> float:
+    return float(torch.cdist(rows, rows).fill_diagonal_(float("inf")).min(1).values.mean())
 
 
 def _overlap(patient: Patient) -> Iterator[Finding]:

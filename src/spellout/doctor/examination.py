@@ -125,6 +125,7 @@ def _examine(patient: Patient, schedulers: list[Any], ignore: frozenset[str]) ->
         raise ExaminationError("there is nothing to run: give a batch and a loss, or a step, or both")
     runs = case.batch is not None
     if runs:
+        patient.build()
         add(failures.check(patient))
         runs = patient.training.error is None
         if runs:

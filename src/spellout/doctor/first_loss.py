@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .batch import Batch
 from .patient import Patient
 from .report import Finding, Page
 from .tape import MOVES, tensors_in
@@ -61,7 +62,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     patient.facts.update({"first loss": own, "loss of zero outputs": zero, "loss of the best constant": best})
     if not all(math.isfinite(value) for value in (own, zero, best)):
         return
-    if kind == "classes" and own > 2 * zero and own - zero > 1:
+    if kind == "classes" and own > 2.5 * zero and own - zero > 1:
         yield TOO_HIGH.found(f"first loss {own:.3g}, zero logits {zero:.3g}, best constant {best:.3g}", _head(patient))
     if kind == "numbers":
         if own > 10 * max(zero, best) > 0:
@@ -93,9 +94,13 @@ def loss_of_constant(patient: Patient, value: Any) -> float:
             return math.nan
 
 
-def best_constant(patient: Patient) -> float:
+def best_constant(patient: Patient, batch: Batch | None = None) -> float:
     """The least loss that one answer for all samples can have: Newton-like steps on a constant."""
-    output = patient.training.main.detach()
+    trial = patient.training if batch is None else patient.trial(batch, train=True)
+    target = (batch or patient.batch).target
+    if trial.error:
+        return math.nan
+    output = trial.main.detach()
     axes = tuple(range(output.ndim - 1)) if output.ndim > 1 else ()
     if len(patient.batch.inputs) and output.ndim > 2:
         axes = tuple(axis for axis in range(output.ndim) if axis != _class_axis(patient, output))
@@ -106,14 +111,14 @@ def best_constant(patient: Patient) -> float:
 
         def closure() -> torch.Tensor:
             optimizer.zero_grad()
-            loss = patient.loss(constant.expand_as(output), patient.batch.target)
+            loss = patient.loss(constant.expand_as(output), target)
             loss.backward()
             return loss
 
         try:
             optimizer.step(closure)
             with torch.no_grad():
-                return float(patient.loss(constant.expand_as(output), patient.batch.target))
+                return float(patient.loss(constant.expand_as(output), target))
         except Exception:  # a loss may refuse made-up outputs
             return math.nan
 
@@ -121,7 +126,7 @@ def best_constant(patient: Patient) -> float:
 def _class_axis(patient: Patient, output: torch.Tensor) -> int:
     """Axis 1 where cross entropy is given the output as it is, otherwise the last."""
     for call in patient.training.tape.calls:
-        if call.name == "cross_entropy" and call.inputs and call.inputs[0].shape == output.shape:
+        if call.name == "cross_entropy" and call.inputs and call.inputs[0].ndim == output.ndim and call.phase == "loss":
             return 1
     return output.ndim - 1
 

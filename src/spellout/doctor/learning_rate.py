@@ -28,7 +28,7 @@ TOO_LOW = Page(
     severity="warning",
     title="the learning rate is too low",
     why="The parameters hardly move: the ratio of update to data is far below 1e-3.",
-    evidence="The loss of one batch after steps of the user's optimizer, and with a hundred times its rate.",
+    evidence="The loss of one batch after steps of the user's optimizer, and at a rate that makes update:data 1e-3.",
     legitimate="The beginning of a warm-up (a scheduler is seen and silences this); fine-tuning.",
     cure="Multiply it by ten until the loss of one batch falls visibly.",
     symptom=True,
@@ -61,13 +61,14 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
                 f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {_STEPS} steps on one batch, with a smaller rate "
                 f"→ {better:.4g}; update:data {ratio:.1e}"
             )
-    elif not scheduled and 0 < ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
-        faster = _losses(patient, 100.0)
+    elif not scheduled and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
+        times = 1e-3 / max(ratio, 1e-9)
+        faster = _losses(patient, times)
         gain = start - faster[0][-1] if faster is not None else 0.0
-        if gain > 30 * max(start - last, 0) and gain > 1e-4 * scale + 3 * noise:
+        if gain > 10 * max(start - last, 0) and gain > 3e-3 * scale + 3 * noise:
             yield TOO_LOW.found(
-                f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {_STEPS} steps on one batch, with 100 times the rate "
-                f"→ {faster[0][-1] if faster else 0:.5g}; update:data {ratio:.1e}"
+                f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {_STEPS} steps on one batch, with {times:.0e} times the "
+                f"rate → {faster[0][-1] if faster else 0:.5g}; update:data {ratio:.1e}"
             )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import torch
 
+from .batch import Batch
 from .first_loss import best_constant, kind_of
 from .patient import Patient
 from .report import Finding, Page
@@ -37,33 +38,42 @@ def check(patient: Patient) -> Iterator[Finding]:
     kind = kind_of(patient)
     if kind is None or patient.case.overfit_seconds <= 0:
         return
-    constant = best_constant(patient)
-    if not math.isfinite(constant) or constant <= 1e-6 or _repeats(patient):
+    batch = _small(patient)
+    constant = best_constant(patient, batch)
+    if not math.isfinite(constant) or constant <= 1e-6 or _repeats(batch):
         return
     deadline = time.perf_counter() + patient.case.overfit_seconds
     best, steps = math.inf, 0
     for rate in (3e-3, 3e-2, 3e-4):
-        reached, taken = _learn(patient, rate, deadline, goal=0.5 * constant)
+        reached, taken = _learn(patient, batch, rate, deadline, goal=0.5 * constant)
         steps += taken
         best = min(best, reached)
         if best < 0.5 * constant:
             break
     patient.facts["loss of one batch learned by heart"] = best
     if best > 0.9 * constant and steps >= _STEPS:
-        yield STUCK.found(f"best loss {best:.4g} of {steps} steps, best constant {constant:.4g}{_cause(patient, best, constant)}")
+        yield STUCK.found(f"best loss {best:.4g} of {steps} steps, best constant {constant:.4g}{_cause(patient, batch, best, constant)}")
     elif steps < _STEPS and best > 0.5 * constant:
         patient.facts["overfit"] = f"not examined: {steps} steps in {patient.case.overfit_seconds:g} s"
 
 
-def _repeats(patient: Patient) -> bool:
+def _small(patient: Patient) -> Batch:
+    """A few samples, spread over the batch; all of them if the program takes no other number."""
+    size, axis = patient.batch.size(patient.batch_axis), patient.batch_axis
+    if size <= _SAMPLES:
+        return patient.batch
+    small = patient.batch.taken(torch.linspace(0, size - 1, _SAMPLES).long(), axis)
+    return patient.batch if patient.trial(small, train=True).error else small
+
+
+def _repeats(batch: Batch) -> bool:
     """The same input twice in the batch: no model can tell them apart."""
-    x = patient.batch.inputs[0]
+    x = batch.inputs[0]
     rows = x.detach().reshape(x.shape[0], -1)
     return len(torch.unique(rows, dim=0)) < 0.9 * len(rows)
 
 
-def _learn(patient: Patient, rate: float, deadline: float, goal: float) -> tuple[float, int]:
-    batch = patient.batch
+def _learn(patient: Patient, batch: Batch, rate: float, deadline: float, goal: float) -> tuple[float, int]:
     with patient.borrowed(train=True):
         trained = [p for _, p in patient.parameters() if p.requires_grad]
         optimizer = torch.optim.Adam(trained, lr=rate)
@@ -81,14 +91,14 @@ def _learn(patient: Patient, rate: float, deadline: float, goal: float) -> tuple
     return best, _STEPS
 
 
-def _cause(patient: Patient, best: float, constant: float) -> str:
+def _cause(patient: Patient, batch: Batch, best: float, constant: float) -> str:
     """What the value of a plateau says."""
     classes = patient.training.main.shape[1] if patient.training.main.ndim > 1 else 1
     named = [(constant, "the best constant's: the output ignores the input")]
     if classes > 1:
         named.insert(0, (math.log(1 + (classes - 1) / math.e), "ln(1+(C−1)/e): softmax before cross entropy"))
         named.append((math.log(classes), "ln C: every class equally likely"))
-    target = next(tensors_in(patient.batch.target), None)
+    target = next(tensors_in(batch.target), None)
     if classes == 1 and target is not None and target.is_floating_point():
         share = float(target.float().mean())
         squashed = share * math.log(1 + 1 / math.e) + (1 - share) * math.log(2)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 from ..errors import ExaminationError
@@ -145,6 +146,17 @@ class Patient:
                 if torch.equal(ahead, now) and not torch.equal(ahead, x.narrow(axis, 0, length - 1)):
                     return axis
         return None
+
+    def build(self) -> None:
+        """Lazily built modules are built now; the examination's own snapshot unbuilds them at its end."""
+        before = [id(p) for _, p in self.parameters()]
+        with self.borrowed(), torch.no_grad():
+            lazy = any(isinstance(p, UninitializedParameter) for _, p in self.parameters())
+            error = self.run(self.batch, loss=False, taped=False).error
+            lazy = lazy or before != [id(p) for _, p in self.parameters()]
+        if lazy and error is None:
+            with torch.no_grad():
+                self.run(self.batch, loss=False, taped=False)
 
     def trial(
         self,

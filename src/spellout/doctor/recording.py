@@ -31,6 +31,8 @@ class Account:
     """A gradient that is not zero has arrived since the optimizer's last step."""
     stepped: bool = False
     """The optimizer has stepped and no gradient has arrived since."""
+    stepper: Optimizer | None = None
+    """The optimizer that stepped last."""
     stale: bool = False
     """`.grad` holds something that the optimizer has already used."""
     old: float = 0.0
@@ -186,7 +188,7 @@ class Recording:
                 continue
             if live and account.stale:
                 self._note_stale(step, account)
-            if live and not account.waiting and account.stepped:
+            if live and not account.waiting and account.stepped and account.stepper is optimizer:
                 step.repeated.append(account)
             if not live and account.waiting:
                 step.zeroed.append(account)
@@ -202,7 +204,7 @@ class Recording:
             before = self._frozen.pop(id(account.parameter), None)
             if step is not None and before is not None and not torch.equal(before, account.parameter):
                 step.moved_frozen.append(account.name)
-            account.waiting, account.stepped = False, True
+            account.waiting, account.stepped, account.stepper = False, True, optimizer
 
     def _accounts_of(self, optimizer: Optimizer) -> list[Account]:
         found = (self.accounts.get(id(p)) for group in optimizer.param_groups for p in group["params"])
