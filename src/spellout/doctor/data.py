@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -197,7 +198,8 @@ def _is_noise(rows: torch.Tensor) -> bool:
     if width < 2:
         return False
     correlation = (rows.T @ rows / size).fill_diagonal_(0)
-    if float(correlation.abs().max()) > 5 / size**0.5:
+    pairs = width * (width - 1) / 2  # the largest of so many correlations of noise is about √(2 ln pairs / size)
+    if float(correlation.abs().max()) > (1 + math.sqrt(2 * math.log(pairs + 1))) / math.sqrt(size):
         return False
     generator = torch.Generator().manual_seed(0)
     apart = torch.stack([column[torch.randperm(size, generator=generator)] for column in rows.T], 1)

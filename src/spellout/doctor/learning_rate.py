@@ -65,7 +65,7 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
         times = 1e-3 / max(ratio, 1e-9)
         faster = _losses(patient, times)
         gain = start - faster[0][-1] if faster is not None else 0.0
-        if gain > 10 * max(start - last, 0) and gain > 3e-3 * scale + 3 * noise:
+        if gain > 10 * max(start - last, 0) and gain > 3e-4 * scale + 3 * noise:
             yield TOO_LOW.found(
                 f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {_STEPS} steps on one batch, with {times:.0e} times the "
                 f"rate → {faster[0][-1] if faster else 0:.5g}; update:data {ratio:.1e}"

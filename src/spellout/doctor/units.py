@@ -170,8 +170,12 @@ def _fading(patient: Patient) -> str | None:
     if len(norms) < 3 or first == 0:
         return None
     gradient = norms[0] / norms[-1] if norms[-1] else math.inf
-    if not 1e-4 < last / first < 1e4 and not 1e-3 < gradient < 1e3:
-        return f"spread between samples {first:.2g} after the first layer, {last:.2g} after the last hidden one; gradient of the first layer {gradient:.2g} of the last's"
+    ratio = last / first
+    if not 1e-5 < ratio < 1e5 or (not 1e-4 < ratio < 1e4 and not 1e-3 < gradient < 1e3):
+        return (
+            f"spread between samples {first:.2g} after the first layer, {last:.2g} after the last hidden one; "
+            f"gradient by weight of the first layer {gradient:.2g} of the last's"
+        )
     return None
 
 
