@@ -25,9 +25,11 @@ _HOME = {  # public name -> the module that defines it
     "SamplingConfig": "generation.config",
     "SpelloutError": "errors",
     "Value": "autograd.value",
+    "assert_healthy": "doctor.examination",
     "check_rules": "autograd.gradcheck",
     "draw": "autograd.drawing",
     "evaluate": "generation.evaluation",
+    "examine": "doctor.examination",
     "explain": "autograd.explain",
     "grad": "autograd.gradients",
     "gradcheck": "autograd.gradcheck",
@@ -39,6 +41,7 @@ _HOME = {  # public name -> the module that defines it
     "save_run": "training.run",
     "score_lines": "generation.scoring",
     "train": "training.train",
+    "watch": "doctor.watching",
 }
 
 __all__ = ["__version__", *_HOME]

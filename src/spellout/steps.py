@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from . import terminal
-from .errors import GenerationError
+from .errors import GenerationError, UnhealthyError, UsageError
 
 if TYPE_CHECKING:
     from .data.config import DataConfig
@@ -105,3 +108,31 @@ def print_samples(
             f"stopped after {printed:,} of {count:,} lines: 10,000 tries in a row brought no other {kind}; "
             "ask for fewer, raise --temperature, or give more lines to learn from"
         )
+
+
+def explain_check(name: str) -> str:
+    """The page of one check of the doctor, or the table of all."""
+    from .doctor import PAGES
+
+    if name == "all":
+        return "\n".join(f"{page.id:32} {page.severity:8} {page.title}" for page in PAGES.values())
+    if name not in PAGES:
+        near = difflib.get_close_matches(name, PAGES, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"there is no check {name!r}{hint} (--explain all lists them)")
+    return str(PAGES[name])
+
+
+def examine(target: str, ignore: list[str], json: bool) -> None:
+    """Examine a program and print the report; an error in it is an error of the command."""
+    from .doctor.programs import examine_target
+
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
+        report = examine_target(target, ignore)
+    if json:
+        terminal.print_json(report.to_json())
+    else:
+        terminal.print_line(str(report))
+    if report.errors:
+        count = len(report.errors)
+        raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")

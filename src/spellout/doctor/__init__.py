@@ -11,5 +11,6 @@ from .catalog import PAGES
 from .examination import assert_healthy, examine
 from .patient import Case
 from .report import Finding, Page, Report
+from .watching import watch
 
-__all__ = ["PAGES", "Case", "Finding", "Page", "Report", "assert_healthy", "examine"]
+__all__ = ["PAGES", "Case", "Finding", "Page", "Report", "assert_healthy", "examine", "watch"]

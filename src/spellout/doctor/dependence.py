@@ -220,15 +220,15 @@ def _is_causal(patient: Patient) -> bool:
 
 
 def _ahead(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[Finding]:
-    axis = patient.shifted_axis if patient.shifted_axis is not None else relabelled.time_axis
-    x = relabelled.batch.inputs[0]
+    which, axis = patient.shifted or (None, relabelled.time_axis)
+    x = relabelled.batch.inputs[which or 0]
     if x.ndim <= axis:
         return
     length = x.shape[axis]
     places = sorted({1, 2, length // 2, length - 1} & set(range(1, length)))
     worst: tuple[int, int, Call | None] | None = None
     for place in places:
-        after = _from_moment(relabelled, axis, place, length)
+        after = _from_moment(relabelled, which, axis, place, length)
         other = _again(patient, after)
         if other.error is not None or other.main.shape != base.main.shape:
             return
@@ -246,9 +246,12 @@ def _ahead(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[Fi
         )
 
 
-def _from_moment(relabelled: Relabelled, axis: int, place: int, length: int) -> Batch:
+def _from_moment(relabelled: Relabelled, which: int | None, axis: int, place: int, length: int) -> Batch:
+    """Other inputs from a moment on; an encoder may see all, so only the input that the targets continue."""
+    only = None if which is None else relabelled.batch.inputs[which]
+
     def change(x: torch.Tensor) -> torch.Tensor:
-        if x.ndim <= axis or x.shape[axis] != length:
+        if x.ndim <= axis or x.shape[axis] != length or (only is not None and x is not only):
             return x
         return changed(x, lambda t: t.narrow(axis, place, length - place))
 

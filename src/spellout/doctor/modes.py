@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from .patient import Patient
-from .recording import Recording
+from .recording import Forward, Recording
 from .report import Finding, Page
 from .tape import RANDOM, Call, Tape, tensors_in
 
@@ -70,7 +70,7 @@ def check_modes(patient: Patient, recording: Recording) -> Iterator[Finding]:
     if not patient.mode_matters:
         return
     steps = [forward for forward in recording.forwards if forward.phase == "step"]
-    learning = [forward for forward in steps if forward.tracking]
+    learning = _learning(steps, recording.arrivals)
     wrong = [forward for forward in learning if forward.all_eval]
     if wrong:
         evaluated = any(forward.phase == "evaluate" and forward.tick < wrong[0].tick for forward in recording.forwards)
@@ -83,6 +83,16 @@ def check_modes(patient: Patient, recording: Recording) -> Iterator[Finding]:
     wrong = [forward for forward in steps if forward.training and not forward.tracking]
     if wrong and learning:
         yield UNGRADED.found(f"{len(wrong)} passes without gradients beside {len(learning)} with", wrong[0].where)
+
+
+def _learning(forwards: list[Forward], arrivals: list[int]) -> list[Forward]:
+    """The passes that gradients came from: the last with gradients before each arrival."""
+    passes: dict[int, Forward] = {}
+    for tick in sorted(set(arrivals)):
+        before = [forward for forward in forwards if forward.tracking and forward.tick <= tick]
+        if before:
+            passes[id(before[-1])] = before[-1]
+    return list(passes.values())
 
 
 def check_random(patient: Patient) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from . import walk
 from .patient import Patient
 from .recording import Recording
 from .report import Finding, Page
@@ -92,6 +93,21 @@ def check(patient: Patient, recording: Recording | None) -> Iterator[Finding]:
             yield FROZEN.found(f"{len(moved)} parameters: {_list(moved)}", recording.steps[0].where)
 
 
+def check_seen(patient: Patient, recording: Recording) -> Iterator[Finding]:
+    """What a watched loop shows without running anything."""
+    held = {id(p) for one in recording.optimizers for group in one.param_groups for p in group["params"]}
+    trained = {id(p): name for name, p in patient.parameters() if p.requires_grad}
+    reached = {id(account.parameter) for account in recording.accounts.values() if account.reached}
+    lost = [name for key, name in trained.items() if key in reached and key not in held]
+    dead = [name for key, name in trained.items() if key not in reached and key in held]
+    if lost:
+        yield MISSING.found(f"{len(lost)} of {len(trained)} parameters: {_list(lost)}", _place(patient, lost[0]))
+    if dead:
+        steps = len(recording.steps)
+        yield UNREACHED.found(f"{len(dead)} of {len(trained)} parameters in {steps} steps: {_list(dead)}", _place(patient, dead[0]))
+    yield from _twice(patient, recording)
+
+
 def _reached(patient: Patient) -> set[int]:
     """Parameters that received a gradient in any of a few passes, three of them with noise on the parameters."""
     parameters = dict(patient.parameters())
@@ -111,7 +127,7 @@ def _foreign(
 ) -> Iterator[Finding]:
     own = {id(p) for _, p in patient.parameters()}
     if isinstance(patient.case.loss, nn.Module):
-        own |= {id(p) for p in nn.Module.parameters(patient.case.loss)}
+        own |= {id(p) for _, p in walk.parameters(patient.case.loss)}
     foreign = [p for p in listed if id(p) not in own and id(p) not in reached]
     if not foreign:
         return

@@ -1,7 +1,7 @@
 """The program under examination, and the ways it can be run: each leaves everything as it was.
 
 The user's own model is run, never a copy: closures, hooks and tied weights stay what they are. Modes are set with
-`torch.nn.Module.train(model, flag)`, never with methods that the user may have overridden.
+on the modules themselves, never with methods that the user may have overridden.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 from ..errors import ExaminationError
+from . import walk
 from .batch import Batch
 from .snapshot import borrowed
 from .tape import Tape, tensors_in
@@ -100,11 +101,11 @@ class Patient:
 
     def parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Named parameters, each once, whatever the user overrides."""
-        return nn.Module.named_parameters(self.model)
+        return walk.parameters(self.model)
 
     def modules(self) -> Iterator[tuple[str, nn.Module]]:
         """Named modules, each once."""
-        return nn.Module.named_modules(self.model)
+        return walk.modules(self.model)
 
     @contextmanager
     def borrowed(self, *, seed: int | None = 0, train: bool | None = None) -> Iterator[None]:
@@ -113,7 +114,7 @@ class Patient:
             if seed is not None:
                 torch.manual_seed(seed)
             if train is not None:
-                nn.Module.train(self.model, train)
+                walk.set_mode(self.model, train)
             yield
 
     @cached_property
@@ -130,11 +131,16 @@ class Patient:
             return 1
         return 1 if self.shifted_axis == 0 else 0
 
-    @cached_property
+    @property
     def shifted_axis(self) -> int | None:
-        """The axis of time, if the targets are the inputs shifted by one place."""
+        """The axis of time, if the targets are an input shifted by one place."""
+        return self.shifted[1] if self.shifted is not None else None
+
+    @cached_property
+    def shifted(self) -> tuple[int, int] | None:
+        """Which input the targets are, shifted by one place, and along which axis."""
         target = next(tensors_in(self.batch.target), None)
-        for x in self.batch.inputs:
+        for place, x in enumerate(self.batch.inputs):
             if target is None or x.ndim < 2 or target.numel() != x.numel():
                 continue
             y = target.reshape(x.shape).to(x.dtype)
@@ -144,7 +150,7 @@ class Patient:
                     continue
                 ahead, now = x.narrow(axis, 1, length - 1), y.narrow(axis, 0, length - 1)
                 if torch.equal(ahead, now) and not torch.equal(ahead, x.narrow(axis, 0, length - 1)):
-                    return axis
+                    return place, axis
         return None
 
     def build(self) -> None:
@@ -333,6 +339,6 @@ def _unwrapped(model: Any) -> nn.Module:
         raise ExaminationError("the model is TorchScript, which cannot be seen into; give the module it was made from")
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise ExaminationError("the model is wrapped for several devices; give the module inside, `model.module`")
-    if any(tensor.is_meta for tensor in nn.Module.parameters(model)):
+    if any(tensor.is_meta for _, tensor in walk.parameters(model)):
         raise ExaminationError("the model's parameters lie on the meta device and hold no numbers; build it on a CPU")
     return model

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from . import walk
 from .tape import Tape, users_line
 
 
@@ -41,6 +42,8 @@ class Account:
     """`.grad` was not zero before the last arrival."""
     value: torch.Tensor | None = None
     """The parameter when the last gradient arrived, to see updates without an optimizer."""
+    broken: bool = False
+    """A gradient that is not finite has arrived."""
     moved: bool = False
     """The value changed between two arrivals without an optimizer's step."""
 
@@ -82,10 +85,12 @@ class Step:
 class Recording:
     """Watches a model and the optimizers while it is entered."""
 
-    def __init__(self, model: nn.Module, optimizers: Iterable[Optimizer], schedulers: Iterable[LRScheduler] = ()) -> None:
+    def __init__(self, model: nn.Module, optimizers: Iterable[Optimizer], schedulers: Iterable[LRScheduler] = (), limit: int | None = None) -> None:
         self.model = model
         self.optimizers = list(optimizers)
         self.schedulers = list(schedulers)
+        self.limit = limit
+        """After so many optimizer steps the hooks are removed."""
         self.tape: Tape | None = None
         self.phase = "step"
         self.forwards: list[Forward] = []
@@ -107,7 +112,7 @@ class Recording:
         return len(self.tape.calls) if self.tape is not None else len(self.arrivals) + len(self.steps)
 
     def __enter__(self) -> Recording:
-        for name, parameter in nn.Module.named_parameters(self.model):
+        for name, parameter in walk.parameters(self.model):
             self._open(name, parameter)
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
@@ -137,7 +142,7 @@ class Recording:
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
     def _before_forward(self, module: nn.Module, _: Any) -> None:
-        all_eval = not any(one.training for one in nn.Module.modules(module))
+        all_eval = not any(one.training for _, one in walk.modules(module))
         self.forwards.append(
             Forward(self.phase, module.training, torch.is_grad_enabled(), all_eval, users_line(), self.tick)
         )
@@ -165,7 +170,9 @@ class Recording:
         elif account.stepped:
             account.stale = True
         account.stepped = False
-        account.waiting = account.waiting or (parameter.grad is not None and bool(parameter.grad.any()))
+        if parameter.grad is not None:
+            account.waiting = account.waiting or bool(parameter.grad.any())
+            account.broken = account.broken or not bool(torch.isfinite(parameter.grad).all())
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -205,6 +212,8 @@ class Recording:
             if step is not None and before is not None and not torch.equal(before, account.parameter):
                 step.moved_frozen.append(account.name)
             account.waiting, account.stepped, account.stepper = False, True, optimizer
+        if self.limit is not None and len(self.steps) >= self.limit:
+            self.__exit__()
 
     def _accounts_of(self, optimizer: Optimizer) -> list[Account]:
         found = (self.accounts.get(id(p)) for group in optimizer.param_groups for p in group["params"])
