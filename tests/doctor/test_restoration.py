@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim.optimizer import _global_optimizer_pre_hooks as step_hooks
 
 from spellout.doctor import examine
 
@@ -68,7 +69,7 @@ def everything(model, optimizer, scheduler, generator, variables):
     schedule = {key: value for key, value in vars(scheduler).items() if not callable(value)} if scheduler else None
     return (bits(model), bits(optimizer.state), bits(optimizer.param_groups), schedule, state,
             generator.get_state().numpy().tobytes(), list(variables), torch.is_grad_enabled(), torch.get_default_dtype(),
-            len(torch.optim.optimizer._global_optimizer_pre_hooks))  # fmt: skip
+            len(step_hooks))  # fmt: skip
 
 
 @given(
@@ -83,7 +84,7 @@ def everything(model, optimizer, scheduler, generator, variables):
 @settings(max_examples=25)
 def test_everything_is_put_back_bit_for_bit(name, kind, width, failing, warm, train, seed):
     torch.manual_seed(seed)
-    model = Restless(width, kind)
+    model = Restless(width, "plain" if name == "lbfgs" and kind == "lazy" else kind)  # torch's LBFGS takes no lazy ones
     x, y = torch.randn(6, 5), torch.arange(6) % 3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
