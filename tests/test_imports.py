@@ -10,7 +10,19 @@ import pytest
 import spellout
 
 SOURCE = Path(spellout.__file__).parent
-ROOMS = ["errors", "autograd", "nn", "data", "models", "generation", "training", "doctor", "terminal", "steps", "cli"]
+ROOMS = [
+    "errors",
+    "autograd",
+    "nn",
+    "data",
+    "models",
+    "generation",
+    "training",
+    "doctor",
+    "terminal",
+    "steps",
+    "cli",
+]
 """From the ground up: a room imports only rooms that stand before it."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
 

@@ -51,7 +51,10 @@ class Trainer:
         if self.flaw != "no eval":
             self.model.eval()
         x, y = self.data
-        hits = sum(int((self.model(a[None]).argmax(-1) == b).sum()) if self.flaw != "no eval" else 0 for a, b in zip(x, y, strict=True))
+        hits = sum(
+            int((self.model(a[None]).argmax(-1) == b).sum()) if self.flaw != "no eval" else 0
+            for a, b in zip(x, y, strict=True)
+        )
         if self.flaw == "no eval":
             hits = int((self.model(x).argmax(-1) == y).sum())
         return hits / len(y)
@@ -114,7 +117,8 @@ def probabilities_returned_in_a_dictionary(right):
             return {"scores": scores if right else scores.softmax(-1), "state": h}
 
     model = Head()
-    return {"model": model, "loss": lambda out, y: F.cross_entropy(out["scores"], y), "batch": (torch.randn(12, 7, 5), torch.arange(12) % 6),
+    return {"model": model, "loss": lambda out, y: F.cross_entropy(out["scores"], y),
+            "batch": (torch.randn(12, 7, 5), torch.arange(12) % 6),
             "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}  # fmt: skip
 
 
@@ -130,7 +134,8 @@ def multilabel_expit(right):
             return z if right else torch.special.expit(z)
 
     model = Multi()
-    return {"model": model, "loss": nn.BCEWithLogitsLoss(pos_weight=torch.full((5,), 2.0)), "batch": (torch.randn(10, 8), torch.randint(0, 2, (10, 5)).float()),
+    return {"model": model, "loss": nn.BCEWithLogitsLoss(pos_weight=torch.full((5,), 2.0)),
+            "batch": (torch.randn(10, 8), torch.randint(0, 2, (10, 5)).float()),
             "optimizer": torch.optim.SGD(model.parameters(), 0.05)}  # fmt: skip
 
 
@@ -149,7 +154,12 @@ def huber_with_weights(right):
         return torch.where(error.abs() < 1, 0.5 * error**2, error.abs() - 0.5).mean()
 
     model = Regress()
-    return {"model": model, "loss": loss, "batch": (torch.randn(20, 7), torch.randn(20)), "optimizer": torch.optim.NAdam(model.parameters(), 1e-3)}
+    return {
+        "model": model,
+        "loss": loss,
+        "batch": (torch.randn(20, 7), torch.randn(20)),
+        "optimizer": torch.optim.NAdam(model.parameters(), 1e-3),
+    }
 
 
 @pair("reduced-axis-broadcast")
@@ -164,7 +174,12 @@ def cosine_attention_by_hand(right):
             return self.read(torch.tanh(x @ (self.slots / length)))
 
     model = Memory()
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(12, 6), torch.arange(12) % 4), "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(12, 6), torch.arange(12) % 4),
+        "optimizer": torch.optim.Adam(model.parameters(), 1e-3),
+    }
 
 
 @pair("samples-mix")
@@ -185,7 +200,12 @@ def transformer_layers_in_a_list(right):
             return self.out(h.mean(0 if right else 1))
 
     model = Set()
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(8, 5, 3), torch.arange(8) % 2), "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(8, 5, 3), torch.arange(8) % 2),
+        "optimizer": torch.optim.Adam(model.parameters(), 1e-3),
+    }
 
 
 @pair("looks-ahead")
@@ -203,7 +223,8 @@ def mixer_over_time(right):
 
     line = torch.randint(0, 13, (7, 9))
     model = Mixer()
-    return {"model": model, "loss": lambda z, y: nn.functional.cross_entropy(z.view(-1, 13), y.reshape(-1)), "batch": (line[:, :-1], line[:, 1:]),
+    return {"model": model, "loss": lambda z, y: nn.functional.cross_entropy(z.view(-1, 13), y.reshape(-1)),
+            "batch": (line[:, :-1], line[:, 1:]),
             "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}  # fmt: skip
 
 
@@ -212,7 +233,11 @@ def spectrogram_to_sequence(right):
     class Speech(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv, self.rnn, self.fc = nn.Conv1d(10, 16, 3, padding=1), nn.GRU(16, 16, batch_first=True), nn.Linear(16, 5)
+            self.conv, self.rnn, self.fc = (
+                nn.Conv1d(10, 16, 3, padding=1),
+                nn.GRU(16, 16, batch_first=True),
+                nn.Linear(16, 5),
+            )
 
         def forward(self, mel):
             h = F.relu(self.conv(mel))
@@ -220,7 +245,12 @@ def spectrogram_to_sequence(right):
             return self.fc(self.rnn(h)[0].mean(dim=1))
 
     model = Speech()
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(6, 10, 24), torch.arange(6) % 5), "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(6, 10, 24), torch.arange(6) % 5),
+        "optimizer": torch.optim.Adam(model.parameters(), 1e-3),
+    }
 
 
 @pair("softmax-over-batch")
@@ -235,7 +265,12 @@ def gate_of_experts(right):
             return torch.stack([e(x) for e in self.experts], 1).mul(g.unsqueeze(-1)).sum(1)
 
     model = Experts()
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(9, 6), torch.arange(9) % 4), "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(9, 6), torch.arange(9) % 4),
+        "optimizer": torch.optim.Adam(model.parameters(), 1e-3),
+    }
 
 
 @pair("random-in-eval-mode")
@@ -247,12 +282,19 @@ def stochastic_depth(right):
 
         def forward(self, x):
             for part in self.parts:
-                keep = torch.bernoulli(torch.full((x.size(0), 1), 0.8)) / 0.8 if (self.training or not right) else 1.0
+                keep = (
+                    torch.bernoulli(torch.full((x.size(0), 1), 0.8)) / 0.8 if (self.training or not right) else 1.0
+                )
                 x = x + keep * torch.tanh(part(x))
             return self.out(x)
 
     model = Deep()
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(9, 8), torch.arange(9) % 3), "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(9, 8), torch.arange(9) % 3),
+        "optimizer": torch.optim.Adam(model.parameters(), 1e-3),
+    }
 
 
 @pair("parameter-without-gradient")
@@ -273,7 +315,9 @@ def vector_quantised(right):
         return F.mse_loss(out, x) + (F.mse_loss(q, z.detach()) + 0.25 * F.mse_loss(z, q.detach()) if right else 0)
 
     model, x = Quantised(), torch.randn(16, 6)
-    return {"model": model, "loss": loss, "batch": (x, x), "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}
+    return {"model": model, "loss": loss,
+            "batch": (x, x),
+            "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}  # fmt: skip
 
 
 @pair("parameter-not-in-optimizer")
@@ -281,7 +325,11 @@ def blocks_in_a_plain_list(right):
     class Plain(nn.Module):
         def __init__(self):
             super().__init__()
-            self.stem, self.body, self.head = nn.Linear(6, 12), nn.Sequential(nn.Linear(12, 12), nn.ReLU()), nn.Linear(12, 3)
+            self.stem, self.body, self.head = (
+                nn.Linear(6, 12),
+                nn.Sequential(nn.Linear(12, 12), nn.ReLU()),
+                nn.Linear(12, 3),
+            )
 
         def forward(self, x):
             return self.head(self.body(F.relu(self.stem(x))))
@@ -290,7 +338,12 @@ def blocks_in_a_plain_list(right):
     groups = [{"params": model.stem.parameters(), "lr": 1e-4}, {"params": model.head.parameters()}]
     if right:
         groups.append({"params": model.body.parameters()})
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(9, 6), torch.arange(9) % 3), "optimizer": torch.optim.RMSprop(groups, lr=1e-3)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(9, 6), torch.arange(9) % 3),
+        "optimizer": torch.optim.RMSprop(groups, lr=1e-3),
+    }
 
 
 @pair("nan-in-backward")
@@ -305,7 +358,13 @@ def spherical_distance(right):
         model.weight.copy_(2 * torch.eye(3))
     x = torch.eye(3).repeat(3, 1) * torch.tensor([1.0, 2.0, 3.0]).repeat_interleave(3)[:, None]
     y = x if not right else x + 0.1 * torch.randn(9, 3)
-    return {"model": model, "loss": loss, "batch": (x, y.clone()), "optimizer": torch.optim.SGD(model.parameters(), 0.1), "overfit_seconds": 0}
+    return {
+        "model": model,
+        "loss": loss,
+        "batch": (x, y.clone()),
+        "optimizer": torch.optim.SGD(model.parameters(), 0.1),
+        "overfit_seconds": 0,
+    }
 
 
 @pair("bias-before-batchnorm")
@@ -320,7 +379,12 @@ def separable_convolutions(right):
             return self.fc(F.hardswish(self.point(F.relu6(self.norm(self.depth(x))))).mean(dim=(-2, -1)))
 
     model = Separable()
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(6, 4, 6, 6), torch.arange(6) % 3), "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(6, 4, 6, 6), torch.arange(6) % 3),
+        "optimizer": torch.optim.Adam(model.parameters(), 1e-3),
+    }
 
 
 @pair("saturated-units")
@@ -339,7 +403,8 @@ def makemore_mlp(right):
             return torch.tanh(emb.view(emb.shape[0], -1) @ self.W1 + self.b1) @ self.W2 + self.b2
 
     model = Makemore()
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randint(0, 27, (32, 3)), torch.randint(0, 27, (32,))),
+    return {"model": model, "loss": F.cross_entropy,
+            "batch": (torch.randint(0, 27, (32, 3)), torch.randint(0, 27, (32,))),
             "optimizer": torch.optim.SGD(model.parameters(), 0.1)}  # fmt: skip
 
 
@@ -355,7 +420,12 @@ def parameters_of_ones(right):
             return (torch.sigmoid(x @ self.w) @ self.v).squeeze(-1)
 
     model, x = Ones(), torch.randn(24, 5)
-    return {"model": model, "loss": F.mse_loss, "batch": (x, x[:, 0] * x[:, 1]), "optimizer": torch.optim.SGD(model.parameters(), 0.1)}
+    return {
+        "model": model,
+        "loss": F.mse_loss,
+        "batch": (x, x[:, 0] * x[:, 1]),
+        "optimizer": torch.optim.SGD(model.parameters(), 0.1),
+    }
 
 
 @pair("output-ignores-input")
@@ -374,4 +444,9 @@ def query_overwritten(right):
             return self.out(weight @ self.mem)
 
     model = Reader()
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(12, 5), torch.arange(12) % 3), "optimizer": torch.optim.Adam(model.parameters(), 1e-3)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(12, 5), torch.arange(12) % 3),
+        "optimizer": torch.optim.Adam(model.parameters(), 1e-3),
+    }

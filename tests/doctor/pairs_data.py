@@ -180,7 +180,11 @@ def targets_sorted_apart():
     torch.manual_seed(0)
     angle = torch.rand(300) * 6.28
     x = torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(300, 2)
-    return case(body(2, 1), (x, torch.sin(2 * angle).sort().values[:, None].squeeze(1)), lambda z, y: F.mse_loss(z.squeeze(1), y))
+    return case(
+        body(2, 1),
+        (x, torch.sin(2 * angle).sort().values[:, None].squeeze(1)),
+        lambda z, y: F.mse_loss(z.squeeze(1), y),
+    )
 
 
 @faulty("held-out-overlap")

@@ -224,12 +224,16 @@ def root_with_epsilon():
 @faulty("batchnorm-one-value")
 def batch_of_one():
     x, y = classes(1)
-    return case(nn.Sequential(nn.Linear(10, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3)), (x, y))
+    return case(
+        nn.Sequential(nn.Linear(10, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3)), (x, y)
+    )
 
 
 @faulty("batchnorm-one-value")
 def norm_after_global_pooling():
-    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8, 3))
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8, 3)
+    )
     return case(model, (torch.randn(1, 1, 8, 8), torch.zeros(1, dtype=torch.long)))
 
 

@@ -14,7 +14,9 @@ def classes(samples=24, width=10, count=3):
 
 
 def case(model, batch=None, optimizer=None, loss=F.cross_entropy, **more):
-    return trained(model, loss, batch or classes(), optimizer or torch.optim.Adam(model.parameters(), lr=3e-3), **more)
+    return trained(
+        model, loss, batch or classes(), optimizer or torch.optim.Adam(model.parameters(), lr=3e-3), **more
+    )
 
 
 def body(hidden=16, out=3, activation=nn.ReLU):
@@ -290,7 +292,11 @@ def keys_of_attention_have_a_bias():
     class Attends(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net, self.norm, self.out = nn.MultiheadAttention(8, 2, batch_first=True), nn.LayerNorm(8), nn.Linear(8, 3)
+            self.net, self.norm, self.out = (
+                nn.MultiheadAttention(8, 2, batch_first=True),
+                nn.LayerNorm(8),
+                nn.Linear(8, 3),
+            )
 
         def forward(self, x):
             return self.out(self.norm(x + self.net(x, x, x)[0]).mean(1))

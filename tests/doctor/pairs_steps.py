@@ -43,7 +43,14 @@ def evaluation_leaves_eval_on():
         with torch.no_grad():
             return (model(x).argmax(1) == y).float().mean().item()
 
-    return {"model": model, "loss": F.cross_entropy, "batch": (x, y), "optimizer": optimizer, "step": step, "evaluate": evaluate}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (x, y),
+        "optimizer": optimizer,
+        "step": step,
+        "evaluate": evaluate,
+    }
 
 
 @faulty("training-in-eval-mode")
@@ -349,7 +356,13 @@ def lbfgs_closure_without_zero():
         loss.backward()
         return loss
 
-    return {"model": model, "loss": F.cross_entropy, "batch": (x, y), "optimizer": optimizer, "step": lambda: optimizer.step(closure)}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (x, y),
+        "optimizer": optimizer,
+        "step": lambda: optimizer.step(closure),
+    }
 
 
 @faulty("step-without-backward")

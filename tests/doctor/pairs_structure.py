@@ -173,7 +173,9 @@ def time_first_data():
 
 @healthy("samples-mix")
 def batchnorm_in_train_mode():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(56, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(56, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3)
+    )
     return case(model, F.cross_entropy, sequences())
 
 
@@ -349,7 +351,12 @@ def neighbours_joined_as_in_wavenet():
     class Joined(nn.Module):
         def __init__(self):
             super().__init__()
-            self.table, self.one, self.two, self.out = nn.Embedding(11, 6), nn.Linear(12, 10), nn.Linear(20, 10), nn.Linear(20, 11)
+            self.table, self.one, self.two, self.out = (
+                nn.Embedding(11, 6),
+                nn.Linear(12, 10),
+                nn.Linear(20, 10),
+                nn.Linear(20, 11),
+            )
 
         def forward(self, index):
             x = self.table(index)

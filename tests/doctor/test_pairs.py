@@ -1,11 +1,11 @@
-"""Every mistake of the table is found by its id and line; every healthy look-alike gets neither error nor warning."""
+"""Every mistake of the table is found by its id; every healthy look-alike gets neither error nor warning."""
 
 import importlib
 
 import pytest
 import torch
-from doctor.table import FAULTY, HEALTHY
 
+from doctor.table import FAULTY, HEALTHY
 from spellout.doctor import PAGES, examine
 
 for part in ("steps", "losses", "structure", "parameters", "numbers", "data"):

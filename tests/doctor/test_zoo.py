@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from doctor.zoo import ZOO
 
+from doctor.zoo import ZOO
 from spellout.doctor import examine
 
 WARNINGS = []

@@ -32,7 +32,15 @@ def plain(model, loss, batch, optimizer=None, **more):
         model.eval()
         return loss(call(), y).item()
 
-    return {"model": model, "loss": loss, "batch": batch, "optimizer": optimizer, "step": step, "evaluate": evaluate, **more}
+    return {
+        "model": model,
+        "loss": loss,
+        "batch": batch,
+        "optimizer": optimizer,
+        "step": step,
+        "evaluate": evaluate,
+        **more,
+    }
 
 
 def images(samples=8, channels=3, size=8, count=4):
@@ -117,8 +125,12 @@ def lstm_tagger():
             self.net, self.out = nn.LSTM(12, 8, batch_first=True, bidirectional=True), nn.Linear(16, 5)
 
         def forward(self, index, lengths):
-            packed = nn.utils.rnn.pack_padded_sequence(self.table(index), lengths, batch_first=True, enforce_sorted=False)
-            x, _ = nn.utils.rnn.pad_packed_sequence(self.net(packed)[0], batch_first=True, total_length=index.shape[1])
+            packed = nn.utils.rnn.pack_padded_sequence(
+                self.table(index), lengths, batch_first=True, enforce_sorted=False
+            )
+            x, _ = nn.utils.rnn.pad_packed_sequence(
+                self.net(packed)[0], batch_first=True, total_length=index.shape[1]
+            )
             return self.out(x)
 
     lengths = torch.tensor([9, 7, 5, 8, 9, 6])
@@ -297,7 +309,11 @@ def actor_critic():
         logits, value = output
         chance = torch.distributions.Categorical(logits=logits)
         gain = rewards - value.detach()
-        return -(chance.log_prob(actions) * gain).mean() + 0.5 * F.mse_loss(value, rewards) - 0.01 * chance.entropy().mean()
+        return (
+            -(chance.log_prob(actions) * gain).mean()
+            + 0.5 * F.mse_loss(value, rewards)
+            - 0.01 * chance.entropy().mean()
+        )
 
     def step():
         with torch.no_grad():
@@ -308,7 +324,13 @@ def actor_critic():
         nn.utils.clip_grad_norm_(agent.parameters(), 0.5)
         optimizer.step()
 
-    return {"model": agent, "loss": loss, "batch": (states, torch.randint(0, 3, (10,))), "optimizer": optimizer, "step": step}
+    return {
+        "model": agent,
+        "loss": loss,
+        "batch": (states, torch.randint(0, 3, (10,))),
+        "optimizer": optimizer,
+        "step": step,
+    }
 
 
 @member
@@ -362,7 +384,9 @@ def accumulation():
 
 @member
 def frozen_backbone():
-    backbone = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    backbone = nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
     backbone.requires_grad_(False)
     model = nn.Sequential(backbone, nn.Linear(8, 4))
     optimizer = torch.optim.Adam(filter(lambda p: p.requires_grad, model.parameters()), lr=1e-2)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
+from .names import MOVES
 from .patient import Patient
 from .report import Finding, Page
-from .tape import MOVES, Call, Tape
+from .tape import Call, Tape
 
 SOFTMAX = Page(
     id="softmax-before-cross-entropy",
@@ -26,7 +27,8 @@ SIGMOID = Page(
     number=7,
     severity="error",
     title="probabilities go into binary_cross_entropy_with_logits",
-    why="The loss applies the sigmoid itself. Of numbers between 0 and 1 it makes 0.5 … 0.73, so the loss cannot fall "
+    why="The loss applies the sigmoid itself. Of numbers between 0 and 1 it makes 0.5 … 0.73, so the loss cannot "
+    "fall "
     "below p·ln(1+1/e)+(1−p)·ln 2.",
     evidence="The tensor that the loss received came from a sigmoid or softmax, or lies between 0 and 1.",
     legitimate="Never.",
@@ -47,7 +49,8 @@ NLL = Page(
     number=7,
     severity="error",
     title="nll_loss received something else than log-probabilities",
-    why="nll_loss only picks −input[target]. Of logits it falls without bound; of probabilities it is never positive.",
+    why="nll_loss only picks −input[target]. Of logits it falls without bound; of probabilities it is never "
+    "positive.",
     evidence="The rows of exp(input) do not add up to 1.",
     legitimate="Unnormalised models trained with another term that normalises them.",
     cure="`F.log_softmax(logits, dim=1)` before it, or `F.cross_entropy(logits, target)` instead.",
@@ -101,11 +104,11 @@ _REGRESSIONS = frozenset(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Both families, on the trial as training starts and on the one with relabelled axes."""
-    found = list(check_tape(patient.training.tape))
-    yield from found
+    yield from check_tape(patient.training.tape)
     if patient.relabelled is not None:
         samples, tape = patient.relabelled.samples, patient.relabelled.trial.tape
         dependent = tape.reached_from(*patient.relabelled.trial.batch.inputs)
+        yield from _probabilities_by_value(patient.training.tape, tape)
         for call in tape.calls:
             if call.name in ("softmax", "log_softmax", "softmin") and id(call.args[0]) in dependent:
                 yield from _over_batch(call, samples)
@@ -134,7 +137,9 @@ def _classes(tape: Tape, call: Call) -> Iterator[Finding]:
         evidence = f"`{call.name}` received what `{name}` returned: {_span(logits)}"
         yield SOFTMAX.found(evidence, source.where or call.where)
     elif source is not None and name in ("relu", "tanh") and call.name == "cross_entropy":
-        yield BOUNDED.found(f"`cross_entropy` received what `{name}` returned: {_span(logits)}", source.where or call.where)
+        yield BOUNDED.found(
+            f"`cross_entropy` received what `{name}` returned: {_span(logits)}", source.where or call.where
+        )
     elif call.name == "cross_entropy" and _are_probabilities(logits):
         yield SOFTMAX.found(f"every row of the logits is ≥ 0 and adds up to 1: {_span(logits)}", call.where)
 
@@ -144,9 +149,13 @@ def _binary(tape: Tape, call: Call) -> Iterator[Finding]:
     source = tape.source(logits, MOVES, call.index)
     name = source.name if source is not None else ""
     if source is not None and name in ("sigmoid", "softmax"):
-        yield SIGMOID.found(f"the loss received what `{name}` returned: {_span(logits)}", source.where or call.where)
+        yield SIGMOID.found(
+            f"the loss received what `{name}` returned: {_span(logits)}", source.where or call.where
+        )
     elif source is not None and name in ("relu", "tanh"):
-        yield BOUNDED.found(f"the loss received what `{name}` returned: {_span(logits)}", source.where or call.where)
+        yield BOUNDED.found(
+            f"the loss received what `{name}` returned: {_span(logits)}", source.where or call.where
+        )
     elif source is not None and _is_own_sigmoid(tape, source):
         yield SIGMOID.found(f"the loss received 1/(1+exp(·)): {_span(logits)}", source.where or call.where)
 
@@ -157,8 +166,23 @@ def _is_own_sigmoid(tape: Tape, call: Call) -> bool:
         return False
     below = call.args[-1] if call.name == "div" else call.args[0]
     plus = tape.maker(below, call.index)
-    parts = [tape.maker(tensor, plus.index) for tensor in plus.inputs] if plus is not None and plus.name == "add" else []
+    parts = (
+        [tape.maker(tensor, plus.index) for tensor in plus.inputs]
+        if plus is not None and plus.name == "add"
+        else []
+    )
     return any(part is not None and part.name == "exp" for part in parts)
+
+
+def _probabilities_by_value(*tapes: Tape) -> Iterator[Finding]:
+    """Logits that stay within 0 … 1 as training starts and with noise on every parameter, made in whatever way."""
+    calls = [[call for call in tape.calls if call.name == "binary_cross_entropy_with_logits"] for tape in tapes]
+    for pair in zip(*calls, strict=False):
+        values = [call.argument(0, "input").detach() for call in pair]
+        inside = all(float(value.min()) >= 0 and float(value.max()) <= 1 for value in values)
+        if inside and min(value.numel() for value in values) >= 10 and values[1].unique().numel() > 2:
+            evidence = f"all logits lie between 0 and 1, also with noise on the parameters: {_span(values[1])}"
+            yield SIGMOID.found(evidence, pair[0].where)
 
 
 def _nll(tape: Tape, call: Call) -> Iterator[Finding]:
@@ -168,7 +192,9 @@ def _nll(tape: Tape, call: Call) -> Iterator[Finding]:
     if worst > 0.05:
         source = tape.source(call.args[0], MOVES, call.index)
         after = f"`{source.name}` made it; " if source is not None else ""
-        yield NLL.found(f"{after}the logarithm of a row's sum of exp(input) is up to {worst:.3g}, not 0", call.where)
+        yield NLL.found(
+            f"{after}the logarithm of a row's sum of exp(input) is up to {worst:.3g}, not 0", call.where
+        )
 
 
 def _reach(tape: Tape, call: Call) -> Iterator[Finding]:

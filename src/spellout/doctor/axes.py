@@ -1,7 +1,8 @@
 """Axes told apart by size: the batch and the time axis are given prime lengths that nothing else in the model has.
 
-After that, "which axis is this?" is read off the shapes on the tape: an axis whose length that prime divides carries
-the batch. The trial runs in eval mode, in float64, with noise on the parameters, so that a zero is a structural zero.
+After that, "which axis is this?" is read off the shapes on the tape: an axis whose length that prime divides
+carries the batch. The trial runs in eval mode, in float64, with noise on the parameters, so that a zero is a
+structural zero.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One batch: what the model is given, what the loss compares its output with, and batches like it of other sizes.
 
-A batch is `(x, y)`, `(x1, x2, ..., y)`, `((x1, x2), y)`, `({"name": x, ...}, y)`, a dictionary with a target among its
-keys, one tensor (no target), or a `DataLoader`, of which the first batch is taken.
+A batch is `(x, y)`, `(x1, x2, ..., y)`, `((x1, x2), y)`, `({"name": x, ...}, y)`, a dictionary with a target
+among its keys, one tensor (no target), or a `DataLoader`, of which the first batch is taken.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The traps of broadcasting: (N, 1) against (N), and a reduced axis that meets the wrong one (families 13 and 14)."""
+"""The traps of broadcasting: (N, 1) against (N), a reduced axis that meets the wrong one (families 13 and 14)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ PAIRS = Page(
     why="Every output is compared with every target; the best answer is then the mean of all targets, and the loss "
     "stops at their variance.",
     evidence="The two shapes and the shape of the result.",
-    legitimate="All pairs on purpose: write both operands with two axes (`a[:, None] - b[None, :]`), which is not reported.",
+    legitimate="All pairs on purpose: write both operands with two axes (`a[:, None] - b[None, :]`), which is "
+    "not reported.",
     cure="`output.squeeze(-1)`, or `target.unsqueeze(-1)`, so that both have the same shape.",
 )
 WRONG_AXIS = Page(
@@ -26,22 +27,36 @@ WRONG_AXIS = Page(
     number=14,
     severity="error",
     title="a reduced tensor meets the wrong axis",
-    why="`P / P.sum(1)` divides the columns by the sums of the rows: shapes fit only because the matrix is square, and "
+    why="`P / P.sum(1)` divides the columns by the sums of the rows: shapes fit only because the matrix is "
+    "square, and "
     "no row adds up to 1.",
-    evidence="A tensor was divided by, or had subtracted, its own reduction over an axis that is not the first, without "
+    evidence="A tensor was divided by, or had subtracted, its own reduction over an axis that is not the first, "
+    "without "
     "keepdim; the result was aligned with the last axes.",
     legitimate="Symmetric matrices, where both mean the same.",
     cure="`keepdim=True` in the reduction.",
 )
 PAGES = (PAIRS, WRONG_AXIS)
 
-_ELEMENTWISE = frozenset(
-    ("sub rsub add mul div rdiv eq ne lt le gt ge pow mse_loss l1_loss smooth_l1_loss huber_loss where maximum minimum "
-     "binary_cross_entropy binary_cross_entropy_with_logits").split()
-)  # fmt: skip
-_COMPARISONS = frozenset("sub rsub eq ne mse_loss l1_loss smooth_l1_loss huber_loss".split())
-_REDUCTIONS = frozenset("sum mean amax amin max min std var norm linalg_vector_norm vector_norm logsumexp nansum".split())
-_STILL = frozenset("clamp clamp_min add sqrt maximum detach float double to rsqrt".split())
+_COMPARISONS = frozenset(["sub", "rsub", "eq", "ne", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+_REDUCTIONS = frozenset(
+    [
+        "sum",
+        "mean",
+        "amax",
+        "amin",
+        "max",
+        "min",
+        "std",
+        "var",
+        "norm",
+        "linalg_vector_norm",
+        "vector_norm",
+        "logsumexp",
+        "nansum",
+    ]
+)
+_STILL = frozenset(["clamp", "clamp_min", "add", "sqrt", "maximum", "detach", "float", "double", "to", "rsqrt"])
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -73,14 +88,19 @@ def _pairs(tape: Tape, call: Call) -> Iterator[Finding]:
     asked = call.name in ("eq", "ne") or not (learned.requires_grad and fixed.requires_grad)
     if asked and not _same_origin(tape, short, long):
         result = (*long.shape[:-1], n)
-        yield PAIRS.found(f"`{call.name}` of {tuple(call.inputs[0].shape)} and {tuple(call.inputs[1].shape)} gives {result}", call.where)
+        yield PAIRS.found(
+            f"`{call.name}` of {tuple(call.inputs[0].shape)} and {tuple(call.inputs[1].shape)} gives {result}",
+            call.where,
+        )
 
 
 def _same_origin(tape: Tape, short: torch.Tensor, long: torch.Tensor) -> bool:
     """One is the other with an axis more: all pairs of one set, on purpose."""
     call = tape.maker(long)
-    return call is not None and call.name in ("unsqueeze", "getitem", "view", "reshape") and any(
-        one is short or one.data_ptr() == short.data_ptr() for one in call.inputs
+    return (
+        call is not None
+        and call.name in ("unsqueeze", "getitem", "view", "reshape")
+        and any(one is short or one.data_ptr() == short.data_ptr() for one in call.inputs)
     )
 
 
@@ -95,7 +115,12 @@ def _wrong_axis(tape: Tape, call: Call) -> Iterator[Finding]:
     maker = tape.maker(reduced, call.index)
     while maker is not None and maker.name in _STILL and maker.inputs:
         maker = tape.maker(maker.inputs[0], maker.index)
-    if maker is None or maker.name not in _REDUCTIONS or not maker.inputs or maker.argument(2, "keepdim", False) is True:
+    if (
+        maker is None
+        or maker.name not in _REDUCTIONS
+        or not maker.inputs
+        or maker.argument(2, "keepdim", False) is True
+    ):
         return
     source, dim = maker.inputs[0], maker.argument(1, "dim", maker.kwargs.get("axis"))
     if isinstance(dim, tuple | list):
@@ -106,7 +131,8 @@ def _wrong_axis(tape: Tape, call: Call) -> Iterator[Finding]:
     if dim == 0 or whole.shape[dim] < 2 or not _related(tape, source, whole):
         return
     yield WRONG_AXIS.found(
-        f"`{maker.name}` over axis {dim} of {tuple(source.shape)} gives {tuple(reduced.shape)}, which `{call.name}` "
+        f"`{maker.name}` over axis {dim} of {tuple(source.shape)} gives {tuple(reduced.shape)}, which "
+        f"`{call.name}` "
         f"aligns with axis {whole.ndim - 1}",
         call.where,
     )

@@ -9,18 +9,21 @@ import torch
 
 from . import failures
 from .batch import Batch
+from .names import AFFINE, MOVES
 from .patient import Patient
 from .report import Finding, Page
-from .tape import MOVES, tensors_in
+from .tape import tensors_in
 
 UNSCALED = Page(
     id="inputs-not-scaled",
     number=23,
     severity="warning",
     title="the inputs are far from zero mean and unit scale",
-    why="With inputs of 0 … 255 the first layer's outputs and gradients are a hundred times those that initialisation and "
+    why="With inputs of 0 … 255 the first layer's outputs and gradients are a hundred times those that "
+    "initialisation and "
     "learning rate were made for; a large offset makes all inputs look alike.",
-    evidence="Minimum, maximum, mean and spread of an input that goes straight into a linear or convolutional layer.",
+    evidence="Minimum, maximum, mean and spread of an input that goes straight into a linear or convolutional "
+    "layer.",
     legitimate="Models that normalise first (BatchNorm, a division inside forward) are not reported.",
     cure="`x.float() / 255`, or subtract the mean and divide by the spread of the training data.",
 )
@@ -31,7 +34,8 @@ CONSTANT = Page(
     title="features are the same for every sample",
     why="They carry nothing, and dividing by their spread gives NaN.",
     evidence="Columns with one single value that is neither 0 nor 1; an error where all samples are the same.",
-    legitimate="Constants such as a bias column of ones, or rare categories that are 0 in this batch, are not reported.",
+    legitimate="Constants such as a bias column of ones, or rare categories that are 0 in this batch, are not "
+    "reported.",
     cure="Drop them, or look at the loading code.",
 )
 LEAK = Page(
@@ -49,7 +53,8 @@ UNSHIFTED = Page(
     number=23,
     severity="warning",
     title="the targets are the inputs, not the next tokens",
-    why="A causal model that sees token t learns to repeat it; the loss goes to zero and sampling repeats one letter.",
+    why="A causal model that sees token t learns to repeat it; the loss goes to zero and sampling repeats one "
+    "letter.",
     evidence="Integer inputs and targets are equal in every place.",
     legitimate="Autoencoders of text with a bottleneck.",
     cure="`x, y = tokens[:, :-1], tokens[:, 1:]`.",
@@ -101,7 +106,9 @@ def _labels(patient: Patient) -> Iterator[Finding]:
             target = call.argument(1, "target")
             soft = target.is_floating_point() and (id(target) in given or target.ndim > 1)
             if soft and target.ndim > 1 and failures.is_one_hot(target):
-                yield failures.ONE_HOT.found(f"targets of shape {tuple(target.shape)}, one 1 in every row", call.where)
+                yield failures.ONE_HOT.found(
+                    f"targets of shape {tuple(target.shape)}, one 1 in every row", call.where
+                )
 
 
 def _scale(patient: Patient) -> Iterator[Finding]:
@@ -110,7 +117,7 @@ def _scale(patient: Patient) -> Iterator[Finding]:
         if x.dtype == torch.bool or x.ndim < 2 or x.numel() < 8:
             continue
         values = x.detach().float()
-        direct = next((call for call in tape.calls if call.name in ("linear", "conv1d", "conv2d", "conv3d", "matmul", "addmm")
+        direct = next((call for call in tape.calls if call.name in AFFINE
                        and call.inputs and _is_moved(tape, call.inputs[0], x, call.index)), None)  # fmt: skip
         if direct is None:
             continue
@@ -181,7 +188,8 @@ def _shuffled(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
     mean, spread = float(torch.tensor(chance).mean()), float(torch.tensor(chance).std())
     if observed < mean + 2 * spread:
         yield SHUFFLED.found(
-            f"{len(labels)} samples: agreement with the five nearest {observed:.3f}, shuffled {mean:.3f} ± {spread:.3f}"
+            f"{len(labels)} samples: agreement with the five nearest {observed:.3f}, shuffled {mean:.3f} ± "
+            f"{spread:.3f}"
         )
 
 

@@ -25,7 +25,8 @@ IGNORES = Page(
     evidence="Every input was replaced and every output stayed the same to the last bit, also after noise on the "
     "parameters or a step along the gradient.",
     legitimate="Models of the targets alone.",
-    cure="Look for a detached or overwritten tensor, a softmax or LayerNorm over one value, units that are all dead.",
+    cure="Look for a detached or overwritten tensor, a softmax or LayerNorm over one value, units that are all "
+    "dead.",
 )
 MIXES = Page(
     id="samples-mix",
@@ -34,7 +35,8 @@ MIXES = Page(
     title="samples of a batch influence each other",
     why="The answer for one sample depends on what else is in the batch; at inference, alone, it gets another one.",
     evidence="In eval mode one sample was changed and the output for another one moved.",
-    legitimate="Outputs that compare all pairs have two batch axes and are not asked; time-first data: say `batch_axis=1`.",
+    legitimate="Outputs that compare all pairs have two batch axes and are not asked; time-first data: say "
+    "`batch_axis=1`.",
     cure="Check `batch_first=True`, the axis of softmax and normalisation, and views where a permute was meant.",
 )
 AHEAD = Page(
@@ -45,7 +47,8 @@ AHEAD = Page(
     why="What it must predict is among its inputs: the training loss goes to zero and sampling gives nonsense.",
     evidence="Inputs from one moment on were changed, and outputs before it moved.",
     legitimate="Models that fill gaps see both sides; then the targets are not the inputs shifted.",
-    cure="Mask attention (`is_causal=True`, `tril`), pad convolutions on the left, and make no recurrent net bidirectional.",
+    cure="Mask attention (`is_causal=True`, `tril`), pad convolutions on the left, and make no recurrent net "
+    "bidirectional.",
 )
 PAGES = (IGNORES, MIXES, AHEAD)
 
@@ -91,7 +94,8 @@ def _ignores(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[
     other = _again(patient, everything)
     if other.error is None and _same(base.main, other.main):
         yield IGNORES.found(
-            f"{len(relabelled.batch.inputs)} input tensors replaced, no output moved, also with noise on the parameters",
+            f"{len(relabelled.batch.inputs)} input tensors replaced, no output moved, also with noise on the "
+            "parameters",
             _last_line(base),
         )
         return
@@ -153,14 +157,22 @@ def _mixes(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[Fi
         "only earlier samples feel later ones" if above and not below else "in both directions")  # fmt: skip
     where = guilty.where if guilty is not None else None
     names = f" at `{guilty.name}`" if guilty is not None else ""
-    evidence = f"{int(off.sum())} of {samples * (samples - 1)} pairs of samples influence each other{names}, {shape}"
+    evidence = (
+        f"{int(off.sum())} of {samples * (samples - 1)} pairs of samples influence each other{names}, {shape}"
+    )
     yield MIXES.found(evidence, where, "warning" if _may_be_time_first(patient, guilty) else "error")
 
 
 def _may_be_time_first(patient: Patient, guilty: Call | None) -> bool:
     """The shapes alone do not say which axis is the batch: (T, B) inputs and (T, B) targets."""
     x, y = patient.batch.inputs[0], next(tensors_in(patient.batch.target), None)
-    recurrent = guilty is not None and guilty.name in ("lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward")
+    recurrent = guilty is not None and guilty.name in (
+        "lstm",
+        "gru",
+        "rnn_tanh",
+        "rnn_relu",
+        "multi_head_attention_forward",
+    )
     if patient.case.batch_axis is not None or not recurrent or y is None or x.ndim < 2 or y.ndim < 2:
         return False
     return x.shape[:2] == y.shape[:2] and patient.shifted_axis is None
@@ -241,7 +253,8 @@ def _ahead(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[Fi
     if worst is not None:
         place, early, call = worst
         yield AHEAD.found(
-            f"inputs from moment {place} on were changed, and outputs of {early} of {place} moments before it moved",
+            f"inputs from moment {place} on were changed, and outputs of {early} of {place} moments before it "
+            "moved",
             call.where if call is not None else None,
         )
 

@@ -60,10 +60,11 @@ def examine(
 ) -> Report:
     """Examine a training program and leave it bit for bit as it was.
 
-    `model(x)` gives the output, `loss(output, y)` one number, `batch` is `(x, y)` (or one of the forms in `batch.py`);
-    `step()` is the user's own training step with the user's own data, `evaluate()` the user's own evaluation. Instead
-    of all these a `Case`, or a dictionary with its fields, may be given. `causal=True` asks whether outputs look ahead
-    in time; `batch_axis` says which axis of the inputs counts samples, if it is not 0; `ignore` holds ids.
+    `model(x)` gives the output, `loss(output, y)` one number, `batch` is `(x, y)` or one of the forms in
+    `batch.py`; `step()` is the user's own training step with the user's own data, `evaluate()` the user's own
+    evaluation. Instead of all these a `Case`, or a dictionary with its fields, may be given. `causal=True` asks
+    whether outputs look ahead in time; `batch_axis` says which axis of the inputs counts samples, if it is not 0;
+    `ignore` holds ids.
 
     Raises `ExaminationError` for what cannot be examined, `ValueError` for an unknown id in `ignore`.
     """
@@ -80,13 +81,15 @@ def examine(
         if "torch._dynamo" in sys.modules:  # compiled models are examined as they were written
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         schedulers = companions(_optimizers_of(case)) if case.step is not None else []
-        stack.enter_context(borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch, schedulers))
+        stack.enter_context(
+            borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch, schedulers)
+        )
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
         return _examine(Patient(case), schedulers, frozenset(ignore))
 
 
 def assert_healthy(*arguments: Any, allow_warnings: bool = False, **options: Any) -> Report:
-    """For tests: `examine`, and an `UnhealthyError` (an AssertionError) with the whole report on any error or warning."""
+    """For tests: `examine`, and an `UnhealthyError` (an AssertionError) with the report on any error or warning."""
     report = examine(*arguments, **options)
     if report.errors or (report.warnings and not allow_warnings):
         raise UnhealthyError(str(report))

@@ -1,4 +1,4 @@
-"""A program that raises: the mistakes that torch refuses to run, said in the words of training (families 23 and 25)."""
+"""A program that raises: mistakes that torch refuses to run, in the words of training (families 23 and 25)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ LABELS = Page(
     number=23,
     severity="error",
     title="labels lie outside the range that the loss allows",
-    why="Class labels must be 0 … C−1 and probabilities 0 … 1; others raise, read foreign memory on a GPU, or reward "
+    why="Class labels must be 0 … C−1 and probabilities 0 … 1; others raise, read foreign memory on a GPU, or "
+    "reward "
     "the model without bound.",
     evidence="The smallest and largest target, and the number of classes.",
     legitimate="Never; `ignore_index` is not counted.",
-    cure="Shift labels that begin at 1 by one; map {−1, 1} to {0, 1}; give the output layer as many units as classes.",
+    cure="Shift labels that begin at 1 by one; map {−1, 1} to {0, 1}; give the output layer as many units as "
+    "classes.",
 )
 TOKENS = Page(
     id="tokens-out-of-range",
@@ -48,7 +50,8 @@ ONE_HOT = Page(
     number=23,
     severity="warning",
     title="one-hot targets for cross entropy",
-    why="Cross entropy wants class indices; integer one-hot rows raise, floating-point ones work but cost C times the "
+    why="Cross entropy wants class indices; integer one-hot rows raise, floating-point ones work but cost C "
+    "times the "
     "memory and switch off `ignore_index`.",
     evidence="Every row of the target holds one 1 and otherwise 0.",
     legitimate="Soft labels; then not every row is one-hot.",
@@ -97,7 +100,9 @@ def _known(call: Call, where: str | None) -> Iterator[Finding]:
         logits, target = call.inputs[:2]
         classes = logits.shape[1] if logits.ndim > 1 else logits.shape[0]
         if not target.is_floating_point() and target.shape == logits.shape and is_one_hot(target):
-            yield ONE_HOT.found(f"integer targets of shape {tuple(target.shape)}, one 1 in every row", where, "error")
+            yield ONE_HOT.found(
+                f"integer targets of shape {tuple(target.shape)}, one 1 in every row", where, "error"
+            )
         elif not target.is_floating_point() and target.numel():
             yield from range_of_labels(target, classes, call, where)
     if call.name == "embedding" and len(call.inputs) > 1:

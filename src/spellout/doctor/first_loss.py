@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from .batch import Batch
+from .names import MOVES
 from .patient import Patient
 from .report import Finding, Page
-from .tape import MOVES, tensors_in
+from .tape import tensors_in
 
 TOO_HIGH = Page(
     id="first-loss-too-high",
@@ -21,7 +22,8 @@ TOO_HIGH = Page(
     why="The untrained model is confidently wrong; the first steps only take that confidence away.",
     evidence="The user's own loss of the model's outputs, of zero outputs, and of the best constant.",
     legitimate="Models that were trained on something else before.",
-    cure="Make the last layer's weights smaller (times 0.01) and its bias zero, or the mean of the targets; scale targets.",
+    cure="Make the last layer's weights smaller (times 0.01) and its bias zero, or the mean of the targets; "
+    "scale targets.",
     symptom=True,
 )
 FAR_TARGETS = Page(
@@ -29,7 +31,8 @@ FAR_TARGETS = Page(
     number=15,
     severity="warning",
     title="the targets lie far from where the outputs start",
-    why="Most of the training only moves the output's bias; the learning rate that suits the rest is too small for it.",
+    why="Most of the training only moves the output's bias; the learning rate that suits the rest is too small "
+    "for it.",
     evidence="The user's own loss of zero outputs is many times that of the best constant.",
     legitimate="Short runs where that is affordable.",
     cure="Subtract the targets' mean and divide by their spread, or start the last bias at their mean.",
@@ -63,12 +66,18 @@ def check(patient: Patient) -> Iterator[Finding]:
     if not all(math.isfinite(value) for value in (own, zero, best)):
         return
     if kind == "classes" and own > 2.5 * zero and own - zero > 1:
-        yield TOO_HIGH.found(f"first loss {own:.3g}, zero logits {zero:.3g}, best constant {best:.3g}", _head(patient))
+        yield TOO_HIGH.found(
+            f"first loss {own:.3g}, zero logits {zero:.3g}, best constant {best:.3g}", _head(patient)
+        )
     if kind == "numbers":
         if own > 10 * max(zero, best) > 0:
-            yield TOO_HIGH.found(f"first loss {own:.3g}, zero outputs {zero:.3g}, best constant {best:.3g}", _head(patient))
+            yield TOO_HIGH.found(
+                f"first loss {own:.3g}, zero outputs {zero:.3g}, best constant {best:.3g}", _head(patient)
+            )
         elif zero > 100 * best > 0 and own > 50 * best:
-            yield FAR_TARGETS.found(f"first loss {own:.3g}, zero outputs {zero:.3g}, best constant {best:.3g}", _head(patient))
+            yield FAR_TARGETS.found(
+                f"first loss {own:.3g}, zero outputs {zero:.3g}, best constant {best:.3g}", _head(patient)
+            )
     yield from _bias(patient)
 
 
@@ -112,11 +121,11 @@ def best_constant(patient: Patient, batch: Batch | None = None) -> float:
         def closure() -> torch.Tensor:
             optimizer.zero_grad()
             loss = patient.loss(constant.expand_as(output), target)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
         try:
-            optimizer.step(closure)
+            optimizer.step(closure)  # type: ignore[no-untyped-call]
             with torch.no_grad():
                 return float(patient.loss(constant.expand_as(output), target))
         except Exception:  # a loss may refuse made-up outputs
@@ -126,7 +135,12 @@ def best_constant(patient: Patient, batch: Batch | None = None) -> float:
 def _class_axis(patient: Patient, output: torch.Tensor) -> int:
     """Axis 1 where cross entropy is given the output as it is, otherwise the last."""
     for call in patient.training.tape.calls:
-        if call.name == "cross_entropy" and call.inputs and call.inputs[0].ndim == output.ndim and call.phase == "loss":
+        if (
+            call.name == "cross_entropy"
+            and call.inputs
+            and call.inputs[0].ndim == output.ndim
+            and call.phase == "loss"
+        ):
             return 1
     return output.ndim - 1
 
@@ -152,4 +166,7 @@ def _bias(patient: Patient) -> Iterator[Finding]:
         shares = counts / counts.sum()
         entropy = float(-(shares * shares.clamp(min=1e-30).log()).sum())
         if counts.sum() >= 10 * len(counts) and entropy < 0.9 * math.log(len(counts)):
-            yield NO_BIAS.found(f"entropy of the classes {entropy:.2f}, ln {len(counts)} = {math.log(len(counts)):.2f}", source.where)
+            yield NO_BIAS.found(
+                f"entropy of the classes {entropy:.2f}, ln {len(counts)} = {math.log(len(counts)):.2f}",
+                source.where,
+            )

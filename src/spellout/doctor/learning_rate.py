@@ -28,7 +28,8 @@ TOO_LOW = Page(
     severity="warning",
     title="the learning rate is too low",
     why="The parameters hardly move: the ratio of update to data is far below 1e-3.",
-    evidence="The loss of one batch after steps of the user's optimizer, and at a rate that makes update:data 1e-3.",
+    evidence="The loss of one batch after steps of the user's optimizer, and at a rate that makes update:data "
+    "1e-3.",
     legitimate="The beginning of a warm-up (a scheduler is seen and silences this); fine-tuning.",
     cure="Multiply it by ten until the loss of one batch falls visibly.",
     symptom=True,
@@ -56,9 +57,14 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
         slower = _losses(patient, 0.1) or ([start], 0.0)
         slowest = _losses(patient, 0.01) or ([start], 0.0)
         better = min(slower[0][-1], slowest[0][-1])
-        if math.isfinite(better) and better < start + noise and (not math.isfinite(last) or better < last - 0.3 * scale):
+        if (
+            math.isfinite(better)
+            and better < start + noise
+            and (not math.isfinite(last) or better < last - 0.3 * scale)
+        ):
             yield TOO_HIGH.found(
-                f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {_STEPS} steps on one batch, with a smaller rate "
+                f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {_STEPS} steps on one batch, with a smaller "
+                "rate "
                 f"→ {better:.4g}; update:data {ratio:.1e}"
             )
     elif not scheduled and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
@@ -67,13 +73,14 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
         gain = start - faster[0][-1] if faster is not None else 0.0
         if gain > 10 * max(start - last, 0) and gain > 3e-4 * scale + 3 * noise:
             yield TOO_LOW.found(
-                f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {_STEPS} steps on one batch, with {times:.0e} times the "
+                f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {_STEPS} steps on one batch, with "
+                f"{times:.0e} times the "
                 f"rate → {faster[0][-1] if faster else 0:.5g}; update:data {ratio:.1e}"
             )
 
 
 def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None:
-    """The loss of the batch before and after each step, in train mode with one seed; the median update:data ratio."""
+    """The loss of the batch before and after each step, with one seed; the median update:data ratio."""
     with patient.borrowed(train=True):
         for optimizer in patient.optimizers:
             for group in optimizer.param_groups:

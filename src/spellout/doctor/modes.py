@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import torch
 
+from .names import RANDOM
 from .patient import Patient
 from .recording import Forward, Recording
 from .report import Finding, Page
-from .tape import RANDOM, Call, Tape, tensors_in
+from .tape import Call, Tape, tensors_in
 
 TRAIN_IN_EVAL = Page(
     id="training-in-eval-mode",
@@ -17,9 +18,11 @@ TRAIN_IN_EVAL = Page(
     severity="error",
     title="the model is trained in eval mode",
     why="Dropout is off and BatchNorm neither uses nor updates the statistics of the batch.",
-    evidence="In the user's step a forward pass with gradients ran while every module was in eval mode, and train mode "
+    evidence="In the user's step a forward pass with gradients ran while every module was in eval mode, and "
+    "train mode "
     "would have computed something else.",
-    legitimate="Fine-tuning with all statistics frozen; leave the model itself in train mode and freeze its BatchNorms.",
+    legitimate="Fine-tuning with all statistics frozen; leave the model itself in train mode and freeze its "
+    "BatchNorms.",
     cure="Call `model.train()` at the beginning of the step (an evaluation before it may have left eval mode on).",
 )
 EVAL_IN_TRAIN = Page(
@@ -27,8 +30,10 @@ EVAL_IN_TRAIN = Page(
     number=3,
     severity="error",
     title="the model is evaluated in train mode",
-    why="Dropout makes the result noisy and worse; BatchNorm uses the statistics of the batch and learns from test data.",
-    evidence="In the user's evaluation a forward pass ran in train mode, where eval mode would have computed something else.",
+    why="Dropout makes the result noisy and worse; BatchNorm uses the statistics of the batch and learns from "
+    "test data.",
+    evidence="In the user's evaluation a forward pass ran in train mode, where eval mode would have computed "
+    "something else.",
     legitimate="Monte Carlo dropout, measured on purpose.",
     cure="Call `model.eval()` before evaluating and `model.train()` after it.",
 )
@@ -37,8 +42,10 @@ UNGRADED = Page(
     number=3,
     severity="error",
     title="a measurement inside the step runs in train mode",
-    why="It updates BatchNorm's running statistics (with data that may not be training data) and drops units at random.",
-    evidence="Inside the step a forward pass of the whole model without gradients ran in train mode, besides one with gradients.",
+    why="It updates BatchNorm's running statistics (with data that may not be training data) and drops units at "
+    "random.",
+    evidence="Inside the step a forward pass of the whole model without gradients ran in train mode, besides one "
+    "with gradients.",
     legitimate="Estimating statistics on purpose; a target network is another module and is not meant.",
     cure="Use the output of the training pass, or wrap the measurement in `model.eval()` … `model.train()`.",
 )
@@ -48,7 +55,8 @@ RANDOM_IN_EVAL = Page(
     severity="error",
     title="the output is random in eval mode",
     why="The same input gives another answer every time; evaluation measures noise.",
-    evidence="Two forward passes in eval mode with different random seeds differ; the first call that draws numbers is named.",
+    evidence="Two forward passes in eval mode with different random seeds differ; the first call that draws "
+    "numbers is named.",
     legitimate="Monte Carlo dropout; sampling with a learned scale (a variational autoencoder) is only a note.",
     cure="`F.dropout(x, p, training=self.training)`, or `nn.Dropout`; add noise only `if self.training`.",
 )
@@ -73,13 +81,19 @@ def check_modes(patient: Patient, recording: Recording) -> Iterator[Finding]:
     learning = _learning(steps, recording.arrivals)
     wrong = [forward for forward in learning if forward.all_eval]
     if wrong:
-        evaluated = any(forward.phase == "evaluate" and forward.tick < wrong[0].tick for forward in recording.forwards)
+        evaluated = any(
+            forward.phase == "evaluate" and forward.tick < wrong[0].tick for forward in recording.forwards
+        )
         left = "; the evaluation before it left eval mode on" if evaluated and not learning[0].all_eval else ""
-        yield TRAIN_IN_EVAL.found(f"{len(wrong)} of {len(learning)} training passes in eval mode{left}", wrong[0].where)
+        yield TRAIN_IN_EVAL.found(
+            f"{len(wrong)} of {len(learning)} training passes in eval mode{left}", wrong[0].where
+        )
     measured = [forward for forward in recording.forwards if forward.phase == "evaluate"]
     wrong = [forward for forward in measured if forward.training]
     if wrong:
-        yield EVAL_IN_TRAIN.found(f"{len(wrong)} of {len(measured)} passes of the evaluation in train mode", wrong[0].where)
+        yield EVAL_IN_TRAIN.found(
+            f"{len(wrong)} of {len(measured)} passes of the evaluation in train mode", wrong[0].where
+        )
     wrong = [forward for forward in steps if forward.training and not forward.tracking]
     if wrong and learning:
         yield UNGRADED.found(f"{len(wrong)} passes without gradients beside {len(learning)} with", wrong[0].where)

@@ -18,7 +18,8 @@ FORWARD = Page(
     why="Every parameter becomes NaN with the first step, and stays so.",
     evidence="The first call on the tape that made NaN or infinity out of finite numbers, up to the loss.",
     legitimate="Never; −inf in a mask is not meant.",
-    cure="Keep arguments inside the domain: `log(x + eps)`, `clamp`, `log_softmax` for `log(softmax)`, no empty softmax row.",
+    cure="Keep arguments inside the domain: `log(x + eps)`, `clamp`, `log_softmax` for `log(softmax)`, no empty "
+    "softmax row.",
 )
 BACKWARD = Page(
     id="nan-in-backward",
@@ -28,7 +29,8 @@ BACKWARD = Page(
     why="One step makes every reached parameter NaN.",
     evidence="The last call whose incoming gradient is finite and whose outgoing gradient is not.",
     legitimate="Never.",
-    cure="sqrt and norm have no derivative at 0 (add eps inside), and `where` does not stop NaN on the branch not taken "
+    cure="sqrt and norm have no derivative at 0 (add eps inside), and `where` does not stop NaN on the branch "
+    "not taken "
     "(choose a safe argument before the function).",
 )
 INPUT = Page(
@@ -42,7 +44,25 @@ INPUT = Page(
     cure="Clean the data, or fill missing values and tell the model with a mask.",
 )
 PAGES = (FORWARD, BACKWARD, INPUT)
-_MASKS = frozenset("masked_fill full full_like fill where tensor triu tril log finfo zeros ones new_full baddbmm add".split())
+_MASKS = frozenset(
+    [
+        "masked_fill",
+        "full",
+        "full_like",
+        "fill",
+        "where",
+        "tensor",
+        "triu",
+        "tril",
+        "log",
+        "finfo",
+        "zeros",
+        "ones",
+        "new_full",
+        "baddbmm",
+        "add",
+    ]
+)
 
 
 def check(patient: Patient) -> Iterator[Finding]:

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from .names import MOVES
 from .patient import Patient
 from .report import Finding, Page
-from .tape import MOVES, Call, Tape
+from .tape import Call, Tape
 
 CANCELLED = Page(
     id="bias-before-batchnorm",
     number=17,
     severity="error",
     title="a bias is cancelled by the normalisation after it",
-    why="BatchNorm subtracts the mean over the batch, and with it any constant: the bias does nothing and learns nothing.",
+    why="BatchNorm subtracts the mean over the batch, and with it any constant: the bias does nothing and learns "
+    "nothing.",
     evidence="In float64 the bias's gradient is zero up to rounding, while its layer's weight has one.",
     legitimate="It does no harm but cost; layers copied from elsewhere.",
     cure="`bias=False` in the layer before the normalisation, which has a bias of its own.",
@@ -33,7 +35,19 @@ LAST_ONE = Page(
 )
 PAGES = (CANCELLED, LAST_ONE)
 
-_AFFINE = frozenset("linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d addmm add".split())
+_AFFINE = frozenset(
+    [
+        "linear",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "conv_transpose1d",
+        "conv_transpose2d",
+        "conv_transpose3d",
+        "addmm",
+        "add",
+    ]
+)
 _NORMS = frozenset(("batch_norm", "instance_norm"))
 
 

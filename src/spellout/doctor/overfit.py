@@ -23,9 +23,11 @@ STUCK = Page(
     number=1,
     severity="warning",
     title="the model cannot learn one batch by heart",
-    why="Before a model can generalise it must be able to memorise; if it cannot, something between input and loss is cut.",
+    why="Before a model can generalise it must be able to memorise; if it cannot, something between input and "
+    "loss is cut.",
     evidence="The best loss of three learning rates on one small batch, and the loss of the best constant.",
-    legitimate="Losses with a floor of their own; models with very few parameters; the same input with different targets.",
+    legitimate="Losses with a floor of their own; models with very few parameters; the same input with different "
+    "targets.",
     cure="Look at what the plateau says, then at the path from input to loss.",
     symptom=True,
 )
@@ -52,7 +54,10 @@ def check(patient: Patient) -> Iterator[Finding]:
             break
     patient.facts["loss of one batch learned by heart"] = best
     if best > 0.9 * constant and steps >= _STEPS:
-        yield STUCK.found(f"best loss {best:.4g} of {steps} steps, best constant {constant:.4g}{_cause(patient, batch, best, constant)}")
+        yield STUCK.found(
+            f"best loss {best:.4g} of {steps} steps, best constant "
+            f"{constant:.4g}{_cause(patient, batch, best, constant)}"
+        )
     elif steps < _STEPS and best > 0.5 * constant:
         patient.facts["overfit"] = f"not examined: {steps} steps in {patient.case.overfit_seconds:g} s"
 
@@ -86,7 +91,7 @@ def _learn(patient: Patient, batch: Batch, rate: float, deadline: float, goal: f
             if best < goal:
                 return best, step + 1
             optimizer.zero_grad()
-            trial.loss.backward()
+            trial.loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return best, _STEPS
 
@@ -103,7 +108,9 @@ def _cause(patient: Patient, batch: Batch, best: float, constant: float) -> str:
         share = float(target.float().mean())
         squashed = share * math.log(1 + 1 / math.e) + (1 - share) * math.log(2)
         named.insert(0, (squashed, "that of a sigmoid before binary cross entropy with logits"))
-        named.append((float(target.float().var(correction=0)), "the variance of the targets: broadcasting, or a cut path"))
+        named.append(
+            (float(target.float().var(correction=0)), "the variance of the targets: broadcasting, or a cut path")
+        )
     for value, words in named:
         if abs(best - value) < 0.02 * value:
             return f"; this is {words}"

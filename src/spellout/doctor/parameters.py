@@ -31,7 +31,8 @@ FOREIGN = Page(
     why="It steps on tensors that nothing computes with; the model that is trained is not the one that moves.",
     evidence="Tensors in the optimizer that the model does not have and that received no gradient.",
     legitimate="Learned weights of a loss receive gradients, and are not reported.",
-    cure="Build the optimizer after the model got its final parameters (after loading, replacing a head, moving it).",
+    cure="Build the optimizer after the model got its final parameters (after loading, replacing a head, moving "
+    "it).",
 )
 TWICE = Page(
     id="parameter-twice",
@@ -51,7 +52,8 @@ UNREACHED = Page(
     why="They are not part of what computes the loss: unused, detached, or made anew from numbers.",
     evidence="The gradient was None in forward and backward passes with three seeds, and in the user's own steps.",
     legitimate="Experts that were not chosen for these samples; layers used only in another phase of training.",
-    cure="Look for `.detach()`, `.data`, `.item()`, `torch.tensor(…)`, `no_grad`, argmax, or a layer that forward forgot.",
+    cure="Look for `.detach()`, `.data`, `.item()`, `torch.tensor(…)`, `no_grad`, argmax, or a layer that "
+    "forward forgot.",
 )
 FROZEN = Page(
     id="frozen-but-moved",
@@ -78,12 +80,16 @@ def check(patient: Patient, recording: Recording | None) -> Iterator[Finding]:
     if optimizers:
         lost = [name for name, p in trained if id(p) in reached and id(p) not in held]
         if lost:
-            yield MISSING.found(f"{len(lost)} of {len(trained)} parameters: {_list(lost)}", _place(patient, lost[0]))
+            yield MISSING.found(
+                f"{len(lost)} of {len(trained)} parameters: {_list(lost)}", _place(patient, lost[0])
+            )
         yield from _foreign(patient, listed, reached, recording)
     if reached:
         dead = [name for name, p in trained if id(p) not in reached and (not optimizers or id(p) in held)]
         if dead:
-            yield UNREACHED.found(f"{len(dead)} of {len(trained)} parameters: {_list(dead)}", _place(patient, dead[0]))
+            yield UNREACHED.found(
+                f"{len(dead)} of {len(trained)} parameters: {_list(dead)}", _place(patient, dead[0])
+            )
     if patient.training.loss is not None and not patient.training.loss.requires_grad and trained:
         yield UNREACHED.found("the loss has no gradient at all: it is detached from every parameter")
     yield from _twice(patient, recording)
@@ -104,7 +110,9 @@ def check_seen(patient: Patient, recording: Recording) -> Iterator[Finding]:
         yield MISSING.found(f"{len(lost)} of {len(trained)} parameters: {_list(lost)}", _place(patient, lost[0]))
     if dead:
         steps = len(recording.steps)
-        yield UNREACHED.found(f"{len(dead)} of {len(trained)} parameters in {steps} steps: {_list(dead)}", _place(patient, dead[0]))
+        yield UNREACHED.found(
+            f"{len(dead)} of {len(trained)} parameters in {steps} steps: {_list(dead)}", _place(patient, dead[0])
+        )
     yield from _twice(patient, recording)
 
 
@@ -112,10 +120,10 @@ def _reached(patient: Patient) -> set[int]:
     """Parameters that received a gradient in any of a few passes, three of them with noise on the parameters."""
     parameters = dict(patient.parameters())
     reached: set[int] = set()
-    trials = [lambda: patient.training]
-    trials += [lambda seed=seed: patient.trial(train=True, seed=seed, gradients=True, before=patient.perturb) for seed in (1, 2)]
-    for make in trials:
-        trial = make()
+    for seed in range(3):
+        trial = patient.training
+        if seed:
+            trial = patient.trial(train=True, seed=seed, gradients=True, before=patient.perturb)
         reached |= {id(parameters[name]) for name, grad in trial.gradients.items() if grad is not None}
         if len(reached) == sum(p.requires_grad for p in parameters.values()):
             break
@@ -133,8 +141,10 @@ def _foreign(
         return
     shapes = {p.shape for _, p in patient.parameters() if not isinstance(p, UninitializedParameter)}
     twins = sum(not isinstance(p, UninitializedParameter) and p.shape in shapes for p in foreign)
-    if recording is not None and recording.steps or twins == len(foreign) == len(listed):
-        yield FOREIGN.found(f"{len(foreign)} of the optimizer's {len(listed)} tensors, {twins} of them shaped like the model's")
+    if (recording is not None and recording.steps) or twins == len(foreign) == len(listed):
+        yield FOREIGN.found(
+            f"{len(foreign)} of the optimizer's {len(listed)} tensors, {twins} of them shaped like the model's"
+        )
 
 
 def _twice(patient: Patient, recording: Recording | None) -> Iterator[Finding]:
@@ -149,10 +159,15 @@ def _twice(patient: Patient, recording: Recording | None) -> Iterator[Finding]:
     for before, after in zip(recording.steps, recording.steps[1:], strict=False):
         arrived = any(before.tick < tick <= after.tick for tick in recording.arrivals)
         if before.optimizer is not after.optimizer and not arrived:
-            one, other = ({id(p) for group in step.optimizer.param_groups for p in group["params"]} for step in (before, after))
+            one, other = (
+                {id(p) for group in step.optimizer.param_groups for p in group["params"]}
+                for step in (before, after)
+            )
             shared = [patient.names[name] for name in one & other if name in patient.names]
             if shared:
-                yield TWICE.found(f"two optimizers step on {_list(sorted(shared))} after the same gradient", after.where)
+                yield TWICE.found(
+                    f"two optimizers step on {_list(sorted(shared))} after the same gradient", after.where
+                )
                 return
 
 

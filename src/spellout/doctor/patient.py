@@ -334,11 +334,17 @@ def _unwrapped(model: Any) -> nn.Module:
     """A compiled model is examined as it was written; what cannot be seen into is refused."""
     model = getattr(model, "_orig_mod", model)
     if not isinstance(model, nn.Module):
-        raise ExaminationError(f"the model is a {type(model).__name__}; the doctor examines torch.nn.Module objects")
+        raise ExaminationError(
+            f"the model is a {type(model).__name__}; the doctor examines torch.nn.Module objects"
+        )
     if isinstance(model, torch.jit.ScriptModule):
-        raise ExaminationError("the model is TorchScript, which cannot be seen into; give the module it was made from")
+        raise ExaminationError(
+            "the model is TorchScript, which cannot be seen into; give the module it was made from"
+        )
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise ExaminationError("the model is wrapped for several devices; give the module inside, `model.module`")
     if any(tensor.is_meta for _, tensor in walk.parameters(model)):
-        raise ExaminationError("the model's parameters lie on the meta device and hold no numbers; build it on a CPU")
+        raise ExaminationError(
+            "the model's parameters lie on the meta device and hold no numbers; build it on a CPU"
+        )
     return model

@@ -1,7 +1,8 @@
 """What `spellout doctor TARGET` examines: a factory in a Python file, or a run folder.
 
-A factory is a function without arguments, named as in `train.py:healthy_case`. It returns a `Case`, a dictionary with
-a `Case`'s fields (`model`, `loss`, `batch`, `optimizer`, `step`, `evaluate`, …), or a tuple of the first three.
+A factory is a function without arguments, named as in `train.py:healthy_case`. It returns a `Case`, a
+dictionary with a `Case`'s fields (`model`, `loss`, `batch`, `optimizer`, `step`, `evaluate`, …), or a tuple of
+the first three.
 """
 
 from __future__ import annotations

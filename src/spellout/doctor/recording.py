@@ -1,7 +1,7 @@
 """What the user's own steps do, seen through hooks: forward passes, gradients that arrive, optimizer steps.
 
-Every parameter has an account: has a gradient arrived since the optimizer's last step, and does what lies in `.grad`
-hold something older than that step? The hooks change nothing and are removed at the end.
+Every parameter has an account: has a gradient arrived since the optimizer's last step, and does what lies in
+`.grad` hold something older than that step? The hooks change nothing and are removed at the end.
 """
 
 from __future__ import annotations
@@ -85,7 +85,13 @@ class Step:
 class Recording:
     """Watches a model and the optimizers while it is entered."""
 
-    def __init__(self, model: nn.Module, optimizers: Iterable[Optimizer], schedulers: Iterable[LRScheduler] = (), limit: int | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizers: Iterable[Optimizer],
+        schedulers: Iterable[LRScheduler] = (),
+        limit: int | None = None,
+    ) -> None:
         self.model = model
         self.optimizers = list(optimizers)
         self.schedulers = list(schedulers)
@@ -116,9 +122,7 @@ class Recording:
             self._open(name, parameter)
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
-        self._handles.append(
-            nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True)
-        )
+        self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True))
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
         return self
@@ -133,8 +137,9 @@ class Recording:
             return
         account = self.accounts[id(parameter)] = Account(name, parameter)
         if parameter.requires_grad and parameter.is_leaf:
-            self._handles.append(parameter.register_hook(lambda grad: self._before_arrival(account)))
-            self._handles.append(parameter.register_post_accumulate_grad_hook(lambda _: self._after_arrival(account)))
+            before, after = parameter.register_hook, parameter.register_post_accumulate_grad_hook
+            self._handles.append(before(lambda grad: self._before_arrival(account)))  # type: ignore[no-untyped-call]
+            self._handles.append(after(lambda _: self._after_arrival(account)))  # type: ignore[no-untyped-call]
 
     def _open_foreign(self, optimizer: Optimizer) -> None:
         for group in optimizer.param_groups:

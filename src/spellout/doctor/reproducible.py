@@ -18,7 +18,8 @@ DIFFERS = Page(
     severity="warning",
     title="the step does something else each time from the same state",
     why="A run cannot be repeated or resumed, and a mistake in it cannot be searched for.",
-    evidence="The step was run twice from the same parameters, optimizer state and random state, on the same inputs, and "
+    evidence="The step was run twice from the same parameters, optimizer state and random state, on the same "
+    "inputs, and "
     "parameters differ.",
     legitimate="Fast nondeterministic kernels on a GPU.",
     cure="Take random numbers from generators that are seeded; keep no state outside modules and optimizers.",

@@ -1,7 +1,7 @@
 """A reshape that scrambles axes: view where permute was meant (family 12).
 
-A healthy reshape merges neighbouring axes or splits one. With axes of prime length, a reshape that does neither tears
-rows apart: one of its borders falls inside an axis that it cannot divide.
+A healthy reshape merges neighbouring axes or splits one. With axes of prime length, a reshape that does neither
+tears rows apart: one of its borders falls inside an axis that it cannot divide.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-
 from .dependence import AHEAD, MIXES
 from .patient import Patient
-from .report import Finding, Page
+from .report import Finding, Page, Severity
 
 SCRAMBLES = Page(
     id="reshape-scrambles-axes",
     number=12,
     severity="warning",
     title="a reshape scrambles axes: view where permute was meant",
-    why="view and reshape only cut the same row of numbers elsewhere. They do not swap axes; values of other samples, "
+    why="view and reshape only cut the same row of numbers elsewhere. They do not swap axes; values of other "
+    "samples, "
     "moments or channels end up in each place.",
     evidence="The shapes before and after, where batch and time were given lengths that nothing else has; an error "
     "where samples or moments were seen to mix.",
@@ -47,7 +47,7 @@ def check(patient: Patient, findings: list[Finding]) -> Iterator[Finding]:
         reason = scrambled(before, after, marks)
         if reason is not None:
             seen.add(call.where)
-            severity = "error" if mixing or reason == "batch" else "warning"
+            severity: Severity = "error" if mixing or reason == "batch" else "warning"
             yield SCRAMBLES.found(f"`{call.name}` {before} → {after}: {_WORDS[reason]}", call.where, severity)
 
 
@@ -59,7 +59,7 @@ _WORDS = {
 
 
 def scrambled(before: tuple[int, ...], after: tuple[int, ...], marks: tuple[int, ...]) -> str | None:
-    """Why a reshape scrambles (`batch`, `border`, `swapped`), or None; `marks` are prime lengths, the batch first."""
+    """Why it scrambles (`batch`, `border`, `swapped`), or None; `marks` are prime lengths, the batch first."""
     old, new = [size for size in before if size != 1], [size for size in after if size != 1]
     if old == new or 0 in old:
         return None
@@ -90,5 +90,3 @@ def _crossing(old: list[int], new: list[int]) -> bool:
         if border % low or high % border:
             return True
     return False
-
-

@@ -20,10 +20,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-_BORROWED_ITERATORS = tuple(type(iter(kind)) for kind in ([], (), range(1), {}, "", set(), b""))
+_BORROWED_ITERATORS = tuple(map(type, (iter([]), iter(()), iter(range(1)), iter({}), iter(""), iter(set()))))
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, types.ModuleType, type)
 _LONG, _LARGE = 20_000, 2**26
 """A list this long holds data, not state; so does a tensor this large that needs no gradient."""
@@ -127,11 +128,15 @@ class Snapshot:
 
         def undo() -> None:
             if type(value) is not kind:
-                value.__class__ = kind  # type: ignore[assignment]
+                value.__class__ = kind
             if bits is not None:
                 alias.copy_(bits)
             current = torch.Tensor.data.__get__(value)  # type: ignore[attr-defined]
-            if current.data_ptr() != alias.data_ptr() or current.shape != alias.shape or current.dtype != alias.dtype:
+            if (
+                current.data_ptr() != alias.data_ptr()
+                or current.shape != alias.shape
+                or current.dtype != alias.dtype
+            ):
                 value.grad = None
                 value.data = alias
             if leaf and value.requires_grad != needs:
@@ -184,7 +189,8 @@ class Snapshot:
 
     def _keep_globals(self) -> None:
         python, cpu = random.getstate(), torch.get_rng_state()
-        gpu = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+        in_use = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        gpu = torch.cuda.get_rng_state_all() if in_use else []
         dtype = torch.get_default_dtype()
         self._grad_enabled = torch.is_grad_enabled()
         anomaly = torch.is_anomaly_enabled()
@@ -240,7 +246,7 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _is_uninitialized(value: torch.Tensor) -> bool:
-    return isinstance(value, nn.parameter.UninitializedTensorMixin)
+    return isinstance(value, UninitializedTensorMixin)
 
 
 def _copied(hooks: Any) -> Any:

@@ -12,10 +12,13 @@ STALE = Page(
     number=5,
     severity="error",
     title="gradients are not zeroed: the optimizer uses old ones again",
-    why="`.backward()` adds to `.grad`. Without `zero_grad` every step follows the sum of all gradients so far, which "
+    why="`.backward()` adds to `.grad`. Without `zero_grad` every step follows the sum of all gradients so far, "
+    "which "
     "acts like a growing learning rate with endless momentum.",
-    evidence="`.grad` was not zero when a new gradient arrived, although the optimizer had stepped since it was filled.",
-    legitimate="Never for accumulation, which zeroes after each optimizer step; eligibility traces in reinforcement "
+    evidence="`.grad` was not zero when a new gradient arrived, although the optimizer had stepped since it was "
+    "filled.",
+    legitimate="Never for accumulation, which zeroes after each optimizer step; eligibility traces in "
+    "reinforcement "
     "learning keep old gradients on purpose.",
     cure="Call `optimizer.zero_grad()` once between one optimizer step and the next backward pass.",
 )
@@ -55,7 +58,8 @@ CLIP = Page(
     severity="error",
     title="gradients are clipped where it has no effect",
     why="Clipping must happen after backward and before the step; elsewhere it changes gradients nobody uses.",
-    evidence="Every optimizer step came with no clipping since the last gradient had arrived, yet gradients were clipped.",
+    evidence="Every optimizer step came with no clipping since the last gradient had arrived, yet gradients were "
+    "clipped.",
     legitimate="Measuring the norm; use `max_norm=inf`, or `torch.nn.utils.get_total_norm`.",
     cure="Order: backward, clip_grad_norm_, step.",
 )
@@ -78,7 +82,11 @@ def check(recording: Recording, counts: list[int]) -> Iterator[Finding]:
     yield from _order(recording)
     yield from _clip(recording)
     for step in recording.steps[:1]:
-        before = [count for one, count in zip(recording.schedulers, counts, strict=True) if one.optimizer is step.optimizer]
+        before = [
+            count
+            for one, count in zip(recording.schedulers, counts, strict=True)
+            if one.optimizer is step.optimizer
+        ]
         later = recording.steps[-1]
         if any(now > then for now, then in zip(step.schedulers, before, strict=True)):
             yield SCHEDULER.found(
@@ -92,17 +100,22 @@ def _stale(recording: Recording) -> Iterator[Finding]:
         worst = max(bad, key=lambda step: step.stale_share)
         names = ", ".join(account.name for account in worst.stale[:3])
         yield STALE.found(
-            f"{len(worst.stale)} parameters ({names}…) stepped with old gradients: {worst.stale_share:.0%} of the norm "
+            f"{len(worst.stale)} parameters ({names}…) stepped with old gradients: {worst.stale_share:.0%} of "
+            "the norm "
             "is older than the previous step",
             worst.where,
         )
     elif not recording.steps:
         moved = [account for account in recording.accounts.values() if account.moved and account.stale]
         if moved:
-            yield STALE.found(f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before")
+            yield STALE.found(
+                f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before"
+            )
     for step in recording.steps:
         if step.repeated and len(step.repeated) == step.live:
-            yield REPEATED.found(f"{len(step.repeated)} parameters, no new gradient since the last step", step.where)
+            yield REPEATED.found(
+                f"{len(step.repeated)} parameters, no new gradient since the last step", step.where
+            )
             return
 
 
@@ -115,7 +128,9 @@ def _order(recording: Recording) -> Iterator[Finding]:
     moved = any(account.moved for account in recording.accounts.values())
     if recording.arrivals and not recording.steps and not moved and recording.calls > 1:
         if recording.lost:
-            yield NEVER.found(f"in {recording.calls} calls {len(set(recording.lost))} parameters lost their gradients")
+            yield NEVER.found(
+                f"in {recording.calls} calls {len(set(recording.lost))} parameters lost their gradients"
+            )
         else:
             yield NEVER.found(
                 f"gradients arrived in {recording.calls} calls and nothing moved; an accumulation over more "
@@ -132,7 +147,8 @@ def _clip(recording: Recording) -> Iterator[Finding]:
         if step.closure or any(arrived <= tick < step.tick for tick, _ in recording.clips):
             return
     yield CLIP.found(
-        f"{len(recording.steps)} optimizer steps, none with clipping between backward and step", recording.clips[0][1]
+        f"{len(recording.steps)} optimizer steps, none with clipping between backward and step",
+        recording.clips[0][1],
     )
 
 

@@ -15,25 +15,11 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from .names import ALIASES, PROPERTIES, QUIET, RANDOM
+
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DOCTOR = os.path.dirname(__file__) + os.sep
 _MODULES = os.path.join(_TORCH, "nn", "modules") + os.sep
-_QUIET = frozenset(
-    ("__get__ __set__ size dim numel __len__ is_floating_point is_complex stride data_ptr ndimension _set_grad_enabled "
-     "register_hook requires_grad_ is_contiguous __format__ __repr__ tolist element_size is_cuda").split()
-)  # fmt: skip
-_PROPERTIES = frozenset(("T", "mT", "H", "mH", "data"))
-_ALIASES = {
-    "truediv": "div", "rtruediv": "rdiv", "true_divide": "div", "itruediv": "div", "divide": "div", "isub": "sub",
-    "subtract": "sub", "iadd": "add", "imul": "mul", "multiply": "mul", "radd": "add", "rmul": "mul", "ipow": "pow",
-    "_threshold": "threshold", "concat": "cat", "concatenate": "cat", "lt_": "lt", "norm": "norm",
-}  # fmt: skip
-RANDOM = frozenset(
-    ("rand randn randint rand_like randn_like randint_like randperm normal bernoulli multinomial poisson dropout "
-     "dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout gumbel_softmax rrelu uniform "
-     "exponential normal_ uniform_ bernoulli_ exponential_ random_ log_normal cauchy geometric").split()
-)  # fmt: skip
-"""Functions that draw random numbers, by the names the tape gives them."""
 _CLIPS = frozenset(("clip_grad_norm_", "clip_grad_value_"))
 LINES: dict[CodeType, int] = {}
 """Whose code it is: 0 the user's, 1 torch's (or Python's own), 2 the doctor's, 3 a module's `forward` in torch."""
@@ -94,9 +80,9 @@ class Tape(TorchFunctionMode):
     ) -> Any:
         """Call through, and write it down."""
         raw = func.__name__
-        if raw == "__get__" and func.__self__.__name__ in _PROPERTIES:
+        if raw == "__get__" and func.__self__.__name__ in PROPERTIES:
             raw = func.__self__.__name__
-        elif raw in _QUIET or len(self.calls) >= self._limit:
+        elif raw in QUIET or len(self.calls) >= self._limit:
             return func(*args, **(kwargs or {}))
         name = _NAMES.get(raw) or _named(raw)
         call = Call(name, args, kwargs or {}, len(self.calls), self.phase)
@@ -146,15 +132,6 @@ class Tape(TorchFunctionMode):
         return reached
 
 
-MOVES = frozenset(
-    ("view reshape flatten unflatten squeeze unsqueeze permute transpose t T mT contiguous clone to float double getitem "
-     "expand swapaxes swapdims H mH data movedim select narrow chunk split unbind bfloat16 half type_as view_as reshape_as cpu cuda detach "
-     "rearrange squeeze_ unsqueeze_ stack cat").split()
-)  # fmt: skip
-"""Calls whose result holds the values of their first argument, moved."""
-RESHAPES = MOVES - {"getitem", "select", "narrow", "chunk", "split", "unbind", "stack", "cat"}
-
-
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     """All tensors in nested lists, tuples, dictionaries and dataclass-like outputs."""
     if isinstance(value, torch.Tensor):
@@ -195,7 +172,7 @@ def _named(raw: str) -> str:
     name = raw[2:-2] if raw.startswith("__") and raw.endswith("__") else raw
     if name.endswith("_") and name not in RANDOM:
         name = name[:-1]
-    _NAMES[raw] = name = _ALIASES.get(name, name)
+    _NAMES[raw] = name = ALIASES.get(name, name)
     return name
 
 

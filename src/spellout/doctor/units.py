@@ -1,7 +1,7 @@
 """Units that are dead, saturated, silent, or twins (families 18 and 19).
 
-What the user's initialisation does is compared with the same model initialised afresh as torch does it, three times,
-on the same batch: a ReLU that is dead for a small batch by chance is dead there as often.
+What the user's initialisation does is compared with the same model initialised afresh as torch does it, three
+times, on the same batch: a ReLU that is dead for a small batch by chance is dead there as often.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from statistics import median
 import torch
 from torch import nn
 
+from .names import AFFINE
 from .patient import Patient
 from .report import Finding, Page
 from .tape import Tape
@@ -23,7 +24,8 @@ DEAD = Page(
     severity="warning",
     title="ReLU units are dead",
     why="A unit that is negative for every sample gives zero and gets no gradient: it stays dead.",
-    evidence="The share of units that are zero for the whole batch, and the share in the same model initialised afresh.",
+    evidence="The share of units that are zero for the whole batch, and the share in the same model initialised "
+    "afresh.",
     legitimate="Sparse codes; trained models with spare units.",
     cure="Smaller weights or learning rate, bias at zero, inputs of zero mean; Kaiming initialisation; LeakyReLU.",
     symptom=True,
@@ -44,8 +46,10 @@ FADES = Page(
     number=19,
     severity="warning",
     title="the signal changes its scale through depth",
-    why="Layers far from the loss get gradients that are too small to learn from, or so large that the first step breaks them.",
-    evidence="The spread between samples after the first and the last hidden layer, and the layers' gradients relative to their weights.",
+    why="Layers far from the loss get gradients that are too small to learn from, or so large that the first "
+    "step breaks them.",
+    evidence="The spread between samples after the first and the last hidden layer, and the layers' gradients "
+    "relative to their weights.",
     legitimate="Scales that a later normalisation undoes.",
     cure="Weights of standard deviation gain/√fan_in, residual connections, or a normalisation.",
     symptom=True,
@@ -57,7 +61,8 @@ TWINS = Page(
     title="units of a layer are identical and stay so",
     why="Units with the same weights in and out get the same gradients for ever; the layer is one unit wide.",
     evidence="All rows of a weight are equal, and so are all rows of its gradient.",
-    legitimate="Zero weights in a last layer or at the end of a residual branch get different gradients and are not reported.",
+    legitimate="Zero weights in a last layer or at the end of a residual branch get different gradients and are "
+    "not reported.",
     cure="Initialise with random numbers; only biases may start at one value.",
 )
 PAGES = (DEAD, SATURATED, FADES, TWINS)
@@ -83,11 +88,15 @@ def check_exact(patient: Patient) -> Iterator[Finding]:
                 for name, grad in trial.gradients.items():
                     if grad is not None:
                         parameters[name].data = parameters[name].data - 0.1 * grad
-    silent = all(float(g.norm()) == 0 for n, g in patient.training.gradients.items() if n in suspects and g is not None)
+    silent = all(
+        float(g.norm()) == 0 for n, g in patient.training.gradients.items() if n in suspects and g is not None
+    )
     names = sorted(suspects)
     if names and not (silent and len(names) == 1):
         rows = dict(patient.parameters())[names[0]].shape[0]
-        yield TWINS.found(f"{', '.join(names[:3])}: all {rows} rows equal, and all rows of the gradient, for three steps")
+        yield TWINS.found(
+            f"{', '.join(names[:3])}: all {rows} rows equal, and all rows of the gradient, for three steps"
+        )
 
 
 def _equal_rows(weight: torch.Tensor) -> bool:
@@ -109,11 +118,15 @@ def check(patient: Patient) -> Iterator[Finding]:
     for place, (share, where) in dead.items():
         usual = usual_dead.get(place, 0.0)
         if share > 0.4 and share > usual + 0.3:
-            yield DEAD.found(f"{share:.0%} of the units are zero for the whole batch; initialised afresh {usual:.0%}", where)
+            yield DEAD.found(
+                f"{share:.0%} of the units are zero for the whole batch; initialised afresh {usual:.0%}", where
+            )
     for place, (share, where) in saturated.items():
         usual = usual_saturated.get(place, 0.0)
         if share > 0.5 and share > usual + 0.3:
-            yield SATURATED.found(f"{share:.0%} of the outputs are beyond 0.97; initialised afresh {usual:.0%}", where)
+            yield SATURATED.found(
+                f"{share:.0%} of the outputs are beyond 0.97; initialised afresh {usual:.0%}", where
+            )
     if fading is not None:
         yield FADES.found(fading)
 
@@ -127,7 +140,12 @@ def _dead(tape: Tape) -> dict[int, tuple[float, str | None]]:
     """By call: the share of units that are zero for the whole batch."""
     found = {}
     for call in tape.calls:
-        if call.name in ("relu", "relu6") and call.phase == "model" and isinstance(call.out, torch.Tensor) and call.out.ndim > 1:
+        if (
+            call.name in ("relu", "relu6")
+            and call.phase == "model"
+            and isinstance(call.out, torch.Tensor)
+            and call.out.ndim > 1
+        ):
             silent = _by_unit(call.out.detach() <= 0)
             if silent.shape[0] >= 4 and silent.shape[1] >= 4:
                 share = float(silent.all(0).double().mean())
@@ -159,7 +177,7 @@ def _fading(patient: Patient) -> str | None:
     """The spread between samples through the affine layers, if it changes by a factor of ten thousand."""
     spreads = []
     for call in patient.training.tape.calls:
-        if call.name in ("linear", "conv1d", "conv2d", "conv3d", "matmul", "addmm") and call.phase == "model":
+        if call.name in AFFINE and call.phase == "model":
             out = call.out.detach().float()
             if out.ndim > 1 and out.shape[0] > 1 and any(t.requires_grad for t in call.inputs):
                 spreads.append(float(out.std(0).mean()))
@@ -199,7 +217,7 @@ def reinitialise(patient: Patient) -> None:
         for _, module in patient.modules():
             kind = next((kind for kind in _STANDARD if type(module) is kind), None)
             if kind is not None:
-                kind.reset_parameters(module)  # type: ignore[attr-defined]
+                kind.reset_parameters(module)  # type: ignore[arg-type]
                 done.update(id(p) for p in module._parameters.values() if p is not None)
         for _, parameter in patient.parameters():
             if id(parameter) not in done and parameter.is_floating_point() and parameter.requires_grad:

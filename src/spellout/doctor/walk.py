@@ -1,4 +1,4 @@
-"""Modules and parameters of a model, read from its own dictionaries: no method that a user may override is called."""
+"""Modules and parameters, read from the model's own dictionaries: no method that a user may override is called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             continue
         seen.add(id(module))
         yield name, module
-        inner = [(f"{name}.{key}" if name else key, child) for key, child in module._modules.items() if child is not None]
+        inner = [
+            (f"{name}.{key}" if name else key, child) for key, child in module._modules.items() if child is not None
+        ]
         pending.extend(reversed(inner))
 
 

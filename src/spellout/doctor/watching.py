@@ -1,15 +1,14 @@
 """Watch a live loop: hooks only, nothing is run and nothing is undone.
 
-    with watch(model, optimizer) as seen:
-        train_for_a_while()
-    print(seen.report)
+with watch(model, optimizer) as seen:
+    train_for_a_while()
+print(seen.report)
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import nn
 
 from . import modes, nonfinite, parameters, stepping
@@ -22,8 +21,8 @@ from .snapshot import companions
 class watch:
     """Watches the first optimizer steps of the block; `report` says what was seen.
 
-    It sees stale gradients, the order of the step, modes, parameters that no gradient reached or no optimizer has, and
-    gradients that are not finite. It costs a little on every gradient, so it stops after `steps` optimizer steps.
+    It sees stale gradients, the order of the step, modes, parameters that no gradient reached or no optimizer has,
+    and gradients that are not finite. It costs a little on every gradient, so it stops after `steps` optimizer steps.
     """
 
     def __init__(self, model: nn.Module, optimizer: Any = None, *, steps: int = 20) -> None:
@@ -49,10 +48,10 @@ class watch:
             findings += parameters.check_seen(patient, recording)
         broken = [account.name for account in recording.accounts.values() if account.broken]
         if broken:
-            findings.append(nonfinite.BACKWARD.found(f"gradients of {len(broken)} parameters are not finite: {broken[0]}"))
+            findings.append(
+                nonfinite.BACKWARD.found(f"gradients of {len(broken)} parameters are not finite: {broken[0]}")
+            )
         missing = ["the model's outputs, the loss and the data: use examine"]
         if not recording.steps:
             missing.append("the optimizer's steps: there was none")
         return Report.of(findings, missing, {"optimizer steps": len(recording.steps)})
-
-
