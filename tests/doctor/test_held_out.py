@@ -1,0 +1,16 @@
+"""The held-out pairs: every mistake found, no false alarm."""
+
+import pytest
+import torch
+from doctor.held_out import PAIRS
+
+from spellout.doctor import examine
+
+
+@pytest.mark.parametrize(("name", "program"), PAIRS, ids=lambda value: getattr(value, "__name__", value))
+def test_the_mistake_is_named_and_its_twin_left_alone(name, program):
+    torch.manual_seed(0)
+    assert name in {finding.id for finding in examine(**program(False)).findings}
+    torch.manual_seed(0)
+    report = examine(**program(True))
+    assert report.healthy, str(report)
