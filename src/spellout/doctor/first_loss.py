@@ -59,9 +59,11 @@ def check(patient: Patient) -> Iterator[Finding]:
     kind = kind_of(patient)
     if kind is None:
         return
-    own = sorted(patient.trial(train=True, seed=seed).value for seed in range(3))[1]
+    own = patient.training.value
     zero = loss_of_constant(patient, 0.0)
     best = best_constant(patient)
+    if own > 2 * zero or own > 2 * best:  # dropout may have been unlucky once
+        own = sorted([own, *(patient.trial(train=True, seed=seed).value for seed in (1, 2))])[1]
     patient.facts.update({"first loss": own, "loss of zero outputs": zero, "loss of the best constant": best})
     if not all(math.isfinite(value) for value in (own, zero, best)):
         return

@@ -35,7 +35,8 @@ TOO_LOW = Page(
     symptom=True,
 )
 PAGES = (TOO_HIGH, TOO_LOW)
-_STEPS = 5
+_STEPS, _FEW, _LARGE = 5, 2, 300_000
+"""Steps taken, and those taken with a model of so many parameters."""
 
 
 def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
@@ -52,7 +53,9 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
     patient.facts["update:data ratio"] = ratio
     start, best, last = losses[0], min(losses[1:]), losses[-1]
     scale = max(abs(start), 1e-8)
-    noise = _noise(patient)
+    noise = 0.0
+    if not last < start:
+        noise = _noise(patient)  # dropout and sampling move the loss too
     if not math.isfinite(last) or (last > start + 0.3 * scale + 3 * noise and best > start - 0.5 * scale):
         slower = _losses(patient, 0.1) or ([start], 0.0)
         slowest = _losses(patient, 0.01) or ([start], 0.0)
@@ -63,17 +66,18 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
             and (not math.isfinite(last) or better < last - 0.3 * scale)
         ):
             yield TOO_HIGH.found(
-                f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {_STEPS} steps on one batch, with a smaller "
+                f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {_steps(patient)} steps on one batch, with a smaller "
                 "rate "
                 f"→ {better:.4g}; update:data {ratio:.1e}"
             )
     elif not scheduled and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
+        noise = _noise(patient)
         times = 1e-3 / max(ratio, 1e-9)
         faster = _losses(patient, times)
         gain = start - faster[0][-1] if faster is not None else 0.0
         if gain > 10 * max(start - last, 0) and gain > 3e-4 * scale + 3 * noise:
             yield TOO_LOW.found(
-                f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {_STEPS} steps on one batch, with "
+                f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {_steps(patient)} steps on one batch, with "
                 f"{times:.0e} times the "
                 f"rate → {faster[0][-1] if faster else 0:.5g}; update:data {ratio:.1e}"
             )
@@ -86,13 +90,14 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None
             for group in optimizer.param_groups:
                 group["lr"] = group["lr"] * factor
         losses, ratios = [], []
-        for place in range(_STEPS + 1):
+        steps = _steps(patient)
+        for place in range(steps + 1):
             torch.manual_seed(0)
-            trial = patient.run(patient.batch, gradients=place < _STEPS, taped=False)
+            trial = patient.run(patient.batch, gradients=place < steps, taped=False)
             if trial.error:
                 return None
             losses.append(trial.value)
-            if place < _STEPS:
+            if place < steps:
                 ratios += _step(patient, trial.gradients)
         return losses, median(ratios) if ratios else 0.0
 
@@ -106,6 +111,10 @@ def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[f
     now = dict(patient.parameters())
     return [float((now[name].detach() - old).std() / (old.std() + 1e-12)) for name, old in before.items()
             if old.numel() > 1 and float(old.std()) > 0]  # fmt: skip
+
+
+def _steps(patient: Patient) -> int:
+    return _FEW if patient.weights > _LARGE else _STEPS
 
 
 def _noise(patient: Patient) -> float:

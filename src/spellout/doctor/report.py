@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -127,6 +128,8 @@ class Report:
         once: dict[object, Finding] = {}
         for finding in findings:
             once.setdefault((finding.id, finding.where or finding.evidence), finding)
+        lines = {finding.id for finding in once.values() if _has_line(finding)}
+        once = {key: one for key, one in once.items() if one.id not in lines or _has_line(one)}
         ordered = sorted(once.values(), key=lambda finding: (_ORDER.index(finding.severity), finding.page.number))
         causes = any(finding.severity == "error" for finding in ordered)
         aside = tuple(finding for finding in ordered if causes and finding.page.symptom)
@@ -187,3 +190,8 @@ class Report:
     def dumps(self) -> str:
         """One line of JSON."""
         return json.dumps(self.to_json(), ensure_ascii=False)
+
+
+def _has_line(finding: Finding) -> bool:
+    """Does it name a line? The same mistake seen without the user's code around it names only a module."""
+    return re.search(r":\d+", finding.where or "") is not None

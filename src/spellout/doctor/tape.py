@@ -58,9 +58,10 @@ class Call:
     @property
     def where(self) -> str | None:
         """`file:line` of the user's code, or the torch module."""
-        if self.code is not None:
-            return place(self.code, self.line)
-        return f"{type(self.module).__name__}()" if self.module is not None else None
+        inside = f"{type(self.module).__name__}()" if self.module is not None else None
+        if self.code is None:
+            return inside
+        return place(self.code, self.line) + (f", in {inside}" if inside else "")
 
 
 class Tape(TorchFunctionMode):
