@@ -1,6 +1,6 @@
 """What an examination costs: seconds for a small model, training steps for a larger one, the tape on a forward pass.
 
-    python bench/doctor_cost.py
+python bench/doctor_cost.py
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from machine import machine
 from torch import nn
 
+from machine import machine
 from spellout.doctor import examine
 from spellout.doctor.tape import Tape
 
@@ -23,7 +23,9 @@ from spellout.doctor.tape import Tape
 def perceptron(width: int, hidden: int, samples: int) -> tuple[nn.Module, Any, Any]:
     """A two-layer net, its loss and a batch."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10))
+    model = nn.Sequential(
+        nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10)
+    )
     return model, F.cross_entropy, (torch.randn(samples, width), torch.arange(samples) % 10)
 
 

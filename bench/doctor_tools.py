@@ -24,8 +24,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
-from machine import machine
 
+from machine import machine
 from spellout.doctor import PAGES, examine
 
 Says = Callable[[Callable[[], dict[str, Any]]], set[str]]
@@ -127,7 +127,13 @@ def judge(tool: str, faulty: list[Any], healthy: list[Any]) -> dict[str, Any]:
         said = say(says, program)
         if name in said if tool == "spellout" else said - family.get(PAGES[name].number, set()):
             named.append(program.__name__)
-    return {"named": len(named), "of": len(faulty), "false alarms": alarms, "healthy": len(healthy), "programs": named}
+    return {
+        "named": len(named),
+        "of": len(faulty),
+        "false alarms": alarms,
+        "healthy": len(healthy),
+        "programs": named,
+    }
 
 
 def main() -> None:
@@ -148,7 +154,9 @@ def main() -> None:
         result[tool] = {"version": release, "table": judge(tool, FAULTY, HEALTHY), "held out": judge(tool, *held)}
         for name in ("table", "held out"):
             row = result[tool][name]
-            counts = f"{row['named']:3} of {row['of']} named, {row['false alarms']:2} of {row['healthy']} false alarms"
+            counts = (
+                f"{row['named']:3} of {row['of']} named, {row['false alarms']:2} of {row['healthy']} false alarms"
+            )
             print(f"{tool:16} {name:9} {counts}")
     others = {one for tool in result if tool != "spellout" for one in result[tool]["table"]["programs"]}
     print(f"the others together: {len(others)} of {len(FAULTY)}")

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from doctor.held_out import PAIRS
 
+from doctor.held_out import PAIRS
 from spellout.doctor import examine
 
 

@@ -35,7 +35,7 @@ from . import (
 )
 from .catalog import PAGES
 from .patient import Case, Patient
-from .recording import Recording
+from .recording import Recording, counts_of
 from .report import Finding, Report
 from .snapshot import borrowed, companions
 from .tape import Tape
@@ -135,6 +135,10 @@ def _examine(patient: Patient, schedulers: list[Any], ignore: frozenset[str]) ->
             for check in EXACT:
                 add(check(patient))
             add(reshapes.check(patient, findings))
+            if patient.relabelled is None:
+                missing.append(
+                    "what samples and moments do to each other: the model takes only a batch of this size"
+                )
     else:
         missing.append("the model and its loss by themselves: give a batch")
     recording = None
@@ -186,7 +190,7 @@ EXACT: list[Callable[[Patient], Iterator[Finding]]] = [
 def record(patient: Patient, schedulers: list[Any]) -> tuple[Recording, Exception | None, list[int]]:
     """Call the user's step (and evaluation) until every optimizer has stepped three times."""
     case = patient.case
-    counts = [one._step_count for one in schedulers]
+    counts = counts_of(schedulers)
     recording = Recording(patient.model, patient.optimizers, schedulers)
     recording.tape = Tape(limit=50_000)
     error: Exception | None = None

@@ -189,7 +189,7 @@ class Recording:
             self._open_foreign(optimizer)
         closure = len(args) > 1 or kwargs.get("closure") is not None
         step = Step(optimizer, users_line(), self.tick, closure)
-        step.schedulers = [one._step_count for one in self.schedulers if one.optimizer is optimizer]
+        step.schedulers = counts_of([one for one in self.schedulers if one.optimizer is optimizer])
         for account in self._accounts_of(optimizer):
             grad = account.parameter.grad
             if not account.parameter.requires_grad:
@@ -238,3 +238,8 @@ class Recording:
         """Where gradients were clipped: place on the tape, user's line."""
         calls = self.tape.calls if self.tape is not None else []
         return [(call.index, call.where) for call in calls if call.entry == "clip"]
+
+
+def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:
+    """How often each scheduler has stepped."""
+    return [getattr(one, "_step_count", one.last_epoch) for one in schedulers]

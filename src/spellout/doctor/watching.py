@@ -13,7 +13,7 @@ from torch import nn
 
 from . import modes, nonfinite, parameters, stepping
 from .patient import Case, Patient
-from .recording import Recording
+from .recording import Recording, counts_of
 from .report import Report
 from .snapshot import companions
 
@@ -28,7 +28,7 @@ class watch:
     def __init__(self, model: nn.Module, optimizer: Any = None, *, steps: int = 20) -> None:
         self._patient = Patient(Case(model=model, optimizer=optimizer))
         schedulers = companions(self._patient.optimizers)
-        self._counts = [one._step_count for one in schedulers]
+        self._counts = counts_of(schedulers)
         self._recording = Recording(self._patient.model, self._patient.optimizers, schedulers, limit=steps)
 
     def __enter__(self) -> watch:
