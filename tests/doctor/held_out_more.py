@@ -17,7 +17,11 @@ def made(model, loss, batch, **more):
 
 @pair("stale-gradients")
 def accumulation_forgets_to_zero(right):
-    model, x, y = nn.Sequential(nn.Linear(5, 9), nn.GELU(), nn.Linear(9, 2)), torch.randn(16, 5), torch.arange(16) % 2
+    model, x, y = (
+        nn.Sequential(nn.Linear(5, 9), nn.GELU(), nn.Linear(9, 2)),
+        torch.randn(16, 5),
+        torch.arange(16) % 2,
+    )
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
 
     def step():
@@ -69,7 +73,7 @@ def scaler_never_steps(right):
         scaler.scale(F.cross_entropy(model(x), y)).backward()
         if right:
             scaler.step(optimizer)
-        scaler.update()
+            scaler.update()
 
     return {"model": model, "loss": F.cross_entropy, "batch": (x, y), "optimizer": optimizer, "step": step}
 
@@ -102,7 +106,11 @@ def perplexity_during_training(right):
     class Words(nn.Module):
         def __init__(self):
             super().__init__()
-            self.table, self.net, self.out = nn.Embedding(11, 8), nn.LSTM(8, 8, 2, batch_first=True, dropout=0.3), nn.Linear(8, 11)
+            self.table, self.net, self.out = (
+                nn.Embedding(11, 8),
+                nn.LSTM(8, 8, 2, batch_first=True, dropout=0.3),
+                nn.Linear(8, 11),
+            )
 
         def forward(self, x):
             return self.out(self.net(self.table(x))[0])
@@ -127,7 +135,14 @@ def perplexity_during_training(right):
         model.train()
         return value
 
-    return {"model": model, "loss": loss, "batch": (x, y), "optimizer": optimizer, "step": step, "evaluate": evaluate}
+    return {
+        "model": model,
+        "loss": loss,
+        "batch": (x, y),
+        "optimizer": optimizer,
+        "step": step,
+        "evaluate": evaluate,
+    }
 
 
 @pair("softmax-before-cross-entropy")
@@ -222,7 +237,9 @@ def mask_of_the_wrong_triangle(right):
             return self.out(F.scaled_dot_product_attention(q, k, v, attn_mask=keep))
 
     line = torch.randint(0, 13, (6, 12))
-    return made(Causal(), lambda z, y: F.cross_entropy(z.reshape(-1, 13), y.reshape(-1)), (line[:, :-1], line[:, 1:]))
+    return made(
+        Causal(), lambda z, y: F.cross_entropy(z.reshape(-1, 13), y.reshape(-1)), (line[:, :-1], line[:, 1:])
+    )
 
 
 @pair("looks-ahead")
@@ -281,7 +298,12 @@ def parameter_made_anew_by_moving(right):
     optimizer = adam(model)
     if not right:
         model.scale = nn.Parameter(model.scale.detach() * 0.5)
-    return {"model": model, "loss": F.cross_entropy, "batch": (torch.randn(10, 5), torch.arange(10) % 2), "optimizer": optimizer}
+    return {
+        "model": model,
+        "loss": F.cross_entropy,
+        "batch": (torch.randn(10, 5), torch.arange(10) % 2),
+        "optimizer": optimizer,
+    }
 
 
 @pair("nan-in-forward")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import doctor.more_zoo  # noqa: F401  (adds to the zoo)
 from doctor.zoo import ZOO
 from spellout.doctor import examine
 

@@ -152,7 +152,10 @@ def _examine(patient: Patient, schedulers: list[Any], ignore: frozenset[str]) ->
         missing.append("the mode of the evaluation: give evaluate=")
     if runs:
         add(parameters.check(patient, recording))
-        if not any(finding.severity == "error" for finding in findings):
+        errors = {finding.id for finding in findings if finding.severity == "error"}
+        if errors == {dependence.IGNORES.id}:
+            add(units.check(patient))  # are all units dead?
+        elif not errors:
             scheduled = bool(companions(patient.optimizers))
             add(first_loss.check(patient))
             add(units.check(patient))

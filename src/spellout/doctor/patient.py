@@ -23,12 +23,10 @@ from . import walk
 from .batch import Batch
 from .snapshot import borrowed
 from .tape import Tape, tensors_in
+from .walk import MODE_SENSITIVE
 
 if TYPE_CHECKING:
     from .axes import Relabelled
-
-MODE_SENSITIVE = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
-"""Modules that compute something else in train mode (if a dropout's p is not 0)."""
 
 
 @dataclass(frozen=True, kw_only=True)

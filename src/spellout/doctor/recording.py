@@ -18,6 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from . import walk
 from .tape import Tape, users_line
+from .walk import MODE_SENSITIVE
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Forward:
     tracking: bool
     """Gradients were enabled."""
     all_eval: bool
-    """No module at all was in train mode."""
+    """The model is in eval mode, and so is every part whose mode matters."""
     where: str | None
     tick: int
 
@@ -147,7 +148,7 @@ class Recording:
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
     def _before_forward(self, module: nn.Module, _: Any) -> None:
-        all_eval = not any(one.training for _, one in walk.modules(module))
+        all_eval = not module.training and not _any_learns(module)
         self.forwards.append(
             Forward(self.phase, module.training, torch.is_grad_enabled(), all_eval, users_line(), self.tick)
         )
@@ -243,3 +244,18 @@ class Recording:
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:
     """How often each scheduler has stepped."""
     return [getattr(one, "_step_count", one.last_epoch) for one in schedulers]
+
+
+def _any_learns(model: nn.Module) -> bool:
+    """Is a part in train mode whose mode matters, or does none matter outside what is frozen?"""
+    found = list(walk.modules(model))
+    minds = [(name, one) for name, one in found if isinstance(one, MODE_SENSITIVE)]
+    if not minds:
+        return any(one.training for _, one in found)
+    by_name = dict(found)
+    thawed = [one for name, one in minds if _has_trained(one) or _has_trained(by_name[name.rpartition(".")[0]])]
+    return any(one.training for _, one in minds) or not thawed
+
+
+def _has_trained(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for _, parameter in walk.parameters(module))

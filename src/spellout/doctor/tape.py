@@ -197,7 +197,7 @@ def _locate(call: Call, frame: FrameType | None) -> None:
         if whose == 0:
             call.code, call.line = code, frame.f_lineno
             return
-        if whose == 2 and code.co_name == "forward_pass":  # the doctor called the model itself
+        if whose == 2 and code.co_name in ("forward_pass", "loss_pass"):  # the doctor called it itself
             return
         if whose == 3 and call.module is None:
             call.module = frame.f_locals.get("self")

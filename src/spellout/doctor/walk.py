@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from torch import nn
 
+MODE_SENSITIVE = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+"""Modules that compute something else in train mode (if a dropout's p is not 0)."""
+
 
 def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Every module once, by its first dotted name; the model itself is ''."""
