@@ -56,9 +56,7 @@ def torchtest2(program: Callable[[], dict[str, Any]]) -> set[str]:
 
     case = program()
     inputs, targets = _first(case["batch"])
-    report = check_model(
-        case["model"], inputs, targets, loss_fn=case["loss"], optimizer=_one_optimizer(case)
-    )
+    report = check_model(case["model"], inputs, targets, loss_fn=case["loss"], optimizer=_one_optimizer(case))
     return {result.name for result in report if str(result.status) in ("WARN", "FAIL")}
 
 

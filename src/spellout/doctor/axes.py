@@ -44,7 +44,7 @@ def relabel(patient: Patient) -> Relabelled | None:
         length = batch.inputs[0].shape[time_axis]
         known = patient.shifted_axis == time_axis
         lengths = [prime for prime in reversed(primes) if prime <= length and prime != samples]
-        for time in lengths[:2]:
+        for time in lengths[: 1 if patient.heavy else 2]:
             cut = resized.cut(time_axis, time, length)
             trial = _tried(patient, cut)
             if trial is not None:

@@ -156,7 +156,7 @@ def _examine(patient: Patient, schedulers: list[Any], ignore: frozenset[str]) ->
         if errors == {dependence.IGNORES.id}:
             add(units.check(patient))  # are all units dead?
         elif not errors:
-            scheduled = bool(companions(patient.optimizers))
+            scheduled = bool(schedulers or (case.step is None and companions(patient.optimizers)))
             add(first_loss.check(patient))
             add(units.check(patient))
             add(learning_rate.check(patient, scheduled))
@@ -197,10 +197,11 @@ def record(patient: Patient, schedulers: list[Any]) -> tuple[Recording, Exceptio
     recording = Recording(patient.model, patient.optimizers, schedulers)
     recording.tape = Tape(limit=50_000)
     error: Exception | None = None
+    needed = 2 if case.batch is not None and patient.heavy else 3
     with borrowed(*patient.roots, schedulers), recording:
         try:
             with recording.tape:
-                while recording.calls < _CALLS and not _enough(recording):
+                while recording.calls < _CALLS and not _enough(recording, needed):
                     recording.phase = "step"
                     recording.calls += 1
                     case.step()  # type: ignore[misc]
@@ -217,6 +218,8 @@ def _evaluate(recording: Recording, evaluate: Callable[[], Any] | None) -> None:
         evaluate()
 
 
-def _enough(recording: Recording) -> bool:
+def _enough(recording: Recording, needed: int) -> bool:
+    """Three steps of every optimizer show all orders; two, where a pass is dear, all but a closure's."""
     known = recording.optimizers
-    return recording.calls >= 3 and bool(known) and all(len(recording.steps_of(one)) >= 3 for one in known)
+    seen = bool(known) and all(len(recording.steps_of(one)) >= needed for one in known)
+    return seen and recording.calls >= needed + (recording.phase == "evaluate")

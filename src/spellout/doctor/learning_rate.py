@@ -35,8 +35,8 @@ TOO_LOW = Page(
     symptom=True,
 )
 PAGES = (TOO_HIGH, TOO_LOW)
-_STEPS, _FEW, _LARGE = 5, 2, 300_000
-"""Steps taken, and those taken with a model of so many parameters."""
+_STEPS, _FEW = 5, 2
+"""Steps taken, and those taken with a heavy model."""
 
 
 def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
@@ -114,7 +114,7 @@ def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[f
 
 
 def _steps(patient: Patient) -> int:
-    return _FEW if patient.weights > _LARGE else _STEPS
+    return _FEW if patient.heavy else _STEPS
 
 
 def _noise(patient: Patient) -> float:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from .axes import Relabelled
 
 
+_MUCH, _MANY = 2_000_000, 300_000
+"""Numbers computed in a pass, and numbers trained, from which on a model is heavy."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """What is examined; a factory named on the command line returns one (or a dictionary with these names)."""
@@ -263,6 +267,12 @@ class Patient:
     def weights(self) -> int:
         """How many numbers are trained."""
         return sum(parameter.numel() for _, parameter in self.parameters())
+
+    @cached_property
+    def heavy(self) -> bool:
+        """Is a pass so much work that every check should make do with few?"""
+        made = sum(out.numel() for call in self.training.tape.calls for out in call.outputs)
+        return made > _MUCH or self.weights > _MANY
 
     @cached_property
     def mode_matters(self) -> bool:
