@@ -3,10 +3,11 @@
     python -m pip install --no-deps --target TOOLS torchtest2 torch-audit torch-preflight preflight-ml click libcst pyyaml
     PYTHONPATH=TOOLS:tests python bench/doctor_tools.py
 
-Each tool is given all that it can take: `torchtest2` model, batch, loss and optimizer; `torch-audit` the same and two
-runs of the program's own step; `torch-preflight`, which reads source, the program's text; `preflight-ml` the batches.
-A mistake counts as named if a tool says something (a warning or worse) that it says of no healthy program of the same
-check; a healthy program of which it says anything at all counts as a false alarm. Ours must give the right id.
+Each tool is given all that it can take: `torchtest2` model, batch, loss and optimizer; `torch-audit` the same
+and two runs of the program's own step; `torch-preflight`, which reads source, the program's text; `preflight-
+ml` the batches. A mistake counts as named if a tool says something (a warning or worse) that it says of no
+healthy program of the same check; a healthy program of which it says anything at all counts as a false alarm.
+Ours must give the right id.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def _examine(patient: Patient, schedulers: list[Any], ignore: frozenset[str]) ->
     if case.step is not None and (runs or case.batch is None):
         recording, error, counts = record(patient, schedulers)
         add(_of_recording(patient, recording, error, counts, runs))
-        add(reproducible.check(patient, case.step, schedulers) if error is None else ())
+        add(reproducible.check(patient, recording) if error is None else ())
     elif case.step is None:
         missing.append("zero_grad, the order of the step, train and eval mode: give step=")
     if case.evaluate is None:
@@ -205,6 +205,8 @@ def record(patient: Patient, schedulers: list[Any]) -> tuple[Recording, Exceptio
                     recording.phase = "step"
                     recording.calls += 1
                     case.step()  # type: ignore[misc]
+                    if recording.calls == 1:
+                        recording.after_first = {name: p.detach().clone() for name, p in patient.parameters()}
                     if recording.calls == 2:
                         _evaluate(recording, case.evaluate)
         except Exception as raised:

@@ -70,6 +70,8 @@ class Trial:
     loss: torch.Tensor | None = None
     gradients: dict[str, torch.Tensor | None] = field(default_factory=dict)
     error: Exception | None = None
+    built: list[int] = field(default_factory=list)
+    """The ids of the parameters that were there at its end."""
 
     @property
     def main(self) -> torch.Tensor:
@@ -158,13 +160,11 @@ class Patient:
     def build(self) -> None:
         """Lazily built modules are built now; the examination's own snapshot unbuilds them at its end."""
         before = [id(p) for _, p in self.parameters()]
-        with self.borrowed(), torch.no_grad():
-            lazy = any(isinstance(p, UninitializedParameter) for _, p in self.parameters())
-            error = self.run(self.batch, loss=False, taped=False).error
-            lazy = lazy or before != [id(p) for _, p in self.parameters()]
-        if lazy and error is None:
+        lazy = any(isinstance(p, UninitializedParameter) for _, p in self.parameters())
+        if self.training.error is None and (lazy or self.training.built != before):
             with torch.no_grad():
                 self.run(self.batch, loss=False, taped=False)
+            del self.training
 
     def trial(
         self,
@@ -192,13 +192,17 @@ class Patient:
                 if loss:
                     trial.loss = self.loss(trial.output, batch.target)
             if gradients and trial.loss is not None and trial.loss.requires_grad:
-                names, parameters = zip(*((n, p) for n, p in self.parameters() if p.requires_grad), strict=True)
-                found = torch.autograd.grad(trial.loss, parameters, allow_unused=True, retain_graph=True)
-                trial.gradients = dict(zip(names, found, strict=True))
+                trained = {name: p for name, p in self.parameters() if p.requires_grad}
+                if trained:
+                    found = torch.autograd.grad(
+                        trial.loss, [*trained.values()], allow_unused=True, retain_graph=True
+                    )
+                    trial.gradients = dict(zip(trained, found, strict=True))
         except ExaminationError:
             raise
         except Exception as error:  # the user's program may raise anything
             trial.error = error
+        trial.built = [id(p) for _, p in self.parameters()]
         return trial
 
     def forward(self, batch: Batch) -> Any:

@@ -108,6 +108,10 @@ class Recording:
         """Parameters whose gradient was thrown away without a step."""
         self.calls = 0
         """How often the user's step was called."""
+        self.inputs: list[torch.Tensor] = []
+        """What the model was given in the first call of the step."""
+        self.after_first: dict[str, torch.Tensor] = {}
+        """The parameters after that call."""
         self.accounts: dict[int, Account] = {}
         self._handles: list[Any] = []
         self._pending: Step | None = None
@@ -147,7 +151,9 @@ class Recording:
             for place, parameter in enumerate(group["params"]):
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
-    def _before_forward(self, module: nn.Module, _: Any) -> None:
+    def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if self.calls == 1:
+            self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
         all_eval = not module.training and not _any_learns(module)
         self.forwards.append(
             Forward(self.phase, module.training, torch.is_grad_enabled(), all_eval, users_line(), self.tick)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 
 from .patient import Patient
+from .recording import Recording
 from .report import Finding, Page
 from .snapshot import borrowed
 
@@ -27,39 +28,28 @@ DIFFERS = Page(
 PAGES = (DIFFERS,)
 
 
-def check(patient: Patient, step: Callable[[], Any], schedulers: list[Any]) -> Iterator[Finding]:
-    """Run the step twice; data that a loader draws afresh is not held against it."""
-    first, second = (_run(patient, step, schedulers) for _ in range(2))
-    if first is None or second is None:
-        return
-    same_inputs = len(first[1]) == len(second[1]) and all(
-        torch.equal(one, other) for one, other in zip(first[1], second[1], strict=True)
-    )
-    names = [name for name in first[0] if not _equal(first[0][name], second[0][name])]
-    if same_inputs and first[1] and names:
-        largest = max(float((first[0][name] - second[0][name]).abs().max()) for name in names)
-        yield DIFFERS.found(f"{len(names)} parameters differ by up to {largest:.3g}; first {names[0]}")
-
-
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.equal(one.nan_to_num(), other.nan_to_num())
-
-
-def _run(
-    patient: Patient, step: Callable[[], Any], schedulers: list[Any]
-) -> tuple[dict[str, torch.Tensor], list[torch.Tensor]] | None:
+def check(patient: Patient, recording: Recording) -> Iterator[Finding]:
+    """Run the step once more as the first recorded call ran; data that a loader draws afresh is not held against it."""
     inputs: list[torch.Tensor] = []
 
     def remember(_: nn.Module, args: tuple[Any, ...]) -> None:
         inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
 
-    with borrowed(*patient.roots, schedulers):
-        torch.manual_seed(5)
+    with borrowed(*patient.roots, recording.schedulers):
         handle = nn.Module.register_forward_pre_hook(patient.model, remember)
         try:
-            step()
-        except Exception:  # said elsewhere
-            return None
+            patient.case.step()  # type: ignore[misc]
+        except Exception:  # then it is not this that differs
+            return
         finally:
             handle.remove()
-        return {name: p.detach().clone() for name, p in patient.parameters()}, inputs
+        now = {name: p.detach().clone() for name, p in patient.parameters()}
+    same = len(inputs) == len(recording.inputs) and all(map(torch.equal, inputs, recording.inputs))
+    differ = [name for name, old in recording.after_first.items() if name in now and not _equal(old, now[name])]
+    if same and inputs and differ:
+        largest = max(float((recording.after_first[name] - now[name]).abs().max()) for name in differ)
+        yield DIFFERS.found(f"{len(differ)} parameters differ by up to {largest:.3g}; first {differ[0]}")
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return torch.equal(one.nan_to_num(), other.nan_to_num())
