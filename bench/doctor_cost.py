@@ -1,4 +1,4 @@
-"""What an examination costs: seconds for a small model, training steps for a larger one, the tape on a forward pass.
+"""What an examination costs: seconds for a small model, steps for a larger one, the tape on a forward pass.
 
 python bench/doctor_cost.py
 """

@@ -1,11 +1,12 @@
 """Existing checkers of PyTorch programs and this one on the same pairs, in one table.
 
-    python -m pip install --no-deps --target TOOLS torchtest2 torch-audit torch-preflight preflight-ml click libcst pyyaml
+    python -m pip install --no-deps --target TOOLS torchtest2 torch-audit \
+        torch-preflight preflight-ml click libcst pyyaml
     PYTHONPATH=TOOLS:tests python bench/doctor_tools.py
 
 Each tool is given all that it can take: `torchtest2` model, batch, loss and optimizer; `torch-audit` the same
-and two runs of the program's own step; `torch-preflight`, which reads source, the program's text; `preflight-
-ml` the batches. A mistake counts as named if a tool says something (a warning or worse) that it says of no
+and two runs of the program's own step; `torch-preflight`, which reads source, the program's text; `preflight-ml`
+the batches. A mistake counts as named if a tool says something (a warning or worse) that it says of no
 healthy program of the same check; a healthy program of which it says anything at all counts as a false alarm.
 Ours must give the right id.
 """

@@ -345,28 +345,18 @@ def doctor(
     ignore: tuple[str, ...] = (),
     json: Json = False,
 ) -> None:
-    """Examine a PyTorch training program: spellout doctor train.py:case
-
-    `case` is a function that returns a dictionary: model, loss, batch, and if it can optimizer, step, evaluate.
-    Exit code 1 if an error was found. Needs the extra: pip install "spellout[torch]".
+    """Examine a PyTorch training program and name its mistakes; exit code 1 if there is one.
 
     Parameters
     ----------
     target
-        FILE.py:FUNCTION, or a run folder.
+        FILE.py:FUNCTION that returns a dictionary (model, loss, batch, optimizer, step, evaluate), or a run folder.
     explain
         Print the page of one check by its id; `all` lists them.
     ignore
         The id of a check to leave out; may be given again.
-    json
-        The report as one JSON object.
     """
-    if explain is not None:
-        terminal.print_line(steps.explain_check(explain))
-    elif target is None:
-        raise UsageError("name what to examine, as in: spellout doctor train.py:case")
-    else:
-        steps.examine(target, list(ignore), json)
+    steps.doctor(target, explain, list(ignore), json)
 
 
 def _with_order(model: str, order: int | None) -> str:

@@ -110,6 +110,16 @@ def print_samples(
         )
 
 
+def doctor(target: str | None, explain: str | None, ignore: list[str], json: bool) -> None:
+    """Explain one check, or examine a program."""
+    if explain is not None:
+        terminal.print_line(explain_check(explain))
+    elif target is None:
+        raise UsageError("name what to examine, as in: spellout doctor train.py:case")
+    else:
+        examine(target, ignore, json)
+
+
 def explain_check(name: str) -> str:
     """The page of one check of the doctor, or the table of all."""
     from .doctor import PAGES

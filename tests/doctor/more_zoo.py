@@ -75,7 +75,8 @@ def gradient_penalty():
         optimizer.step()
 
     return {"model": critic, "loss": lambda score, sign: (score.squeeze(1) * sign).mean(),
-            "batch": (torch.cat([real, fake]), torch.cat([-torch.ones(8), torch.ones(8)])), "optimizer": optimizer, "step": step}  # fmt: skip
+            "batch": (torch.cat([real, fake]), torch.cat([-torch.ones(8), torch.ones(8)])),
+            "optimizer": optimizer, "step": step}  # fmt: skip
 
 
 @member

@@ -54,7 +54,8 @@ def bits(value):
         return ("lazy", type(value), id(value))
     if isinstance(value, torch.Tensor):
         data = value.detach().contiguous().numpy().tobytes()
-        return (id(value), type(value), value.dtype, tuple(value.shape), value.requires_grad, data, bits(value.grad) if value.is_leaf else None,
+        grad = bits(value.grad) if value.is_leaf else None
+        return (id(value), type(value), value.dtype, tuple(value.shape), value.requires_grad, data, grad,
                 value.data_ptr(), len(value._backward_hooks or ()))  # fmt: skip
     if isinstance(value, dict):
         return tuple(
@@ -71,7 +72,8 @@ def everything(model, optimizer, scheduler, generator, variables):
     state = random.getstate(), LEGACY.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()
     schedule = {key: value for key, value in vars(scheduler).items() if not callable(value)} if scheduler else None
     return (bits(model), bits(optimizer.state), bits(optimizer.param_groups), schedule, state,
-            generator.get_state().numpy().tobytes(), list(variables), torch.is_grad_enabled(), torch.get_default_dtype(),
+            generator.get_state().numpy().tobytes(), list(variables), torch.is_grad_enabled(),
+            torch.get_default_dtype(),
             len(step_hooks))  # fmt: skip
 
 

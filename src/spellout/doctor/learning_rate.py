@@ -66,7 +66,8 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
             and (not math.isfinite(last) or better < last - 0.3 * scale)
         ):
             yield TOO_HIGH.found(
-                f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {_steps(patient)} steps on one batch, with a smaller "
+                f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {_steps(patient)} steps on one batch, "
+                "with a smaller "
                 "rate "
                 f"→ {better:.4g}; update:data {ratio:.1e}"
             )

@@ -29,7 +29,7 @@ PAGES = (DIFFERS,)
 
 
 def check(patient: Patient, recording: Recording) -> Iterator[Finding]:
-    """Run the step once more as the first recorded call ran; data that a loader draws afresh is not held against it."""
+    """Run the step once more as the first recorded call ran; fresh data from a loader is not held against it."""
     inputs: list[torch.Tensor] = []
 
     def remember(_: nn.Module, args: tuple[Any, ...]) -> None:

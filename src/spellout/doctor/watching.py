@@ -22,7 +22,7 @@ class watch:
     """Watches the first optimizer steps of the block; `report` says what was seen.
 
     It sees stale gradients, the order of the step, modes, parameters that no gradient reached or no optimizer has,
-    and gradients that are not finite. It costs a little on every gradient, so it stops after `steps` optimizer steps.
+    and gradients that are not finite. It costs a little on every gradient and stops after `steps` optimizer steps.
     """
 
     def __init__(self, model: nn.Module, optimizer: Any = None, *, steps: int = 20) -> None:
