@@ -15,5 +15,6 @@ def test_a_healthy_program_has_no_error(program):
     torch.manual_seed(0)
     report = examine(**program())
     assert not report.errors, str(report)
+    assert not [line for line in report.not_examined if "failed on this program" in line], report.not_examined
     WARNINGS.extend(report.warnings)
     assert len(WARNINGS) <= 1, [str(finding) for finding in WARNINGS]

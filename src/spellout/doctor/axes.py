@@ -36,9 +36,10 @@ def relabel(patient: Patient) -> Relabelled | None:
     if size < 2 or not batch.inputs:
         return None
     primes = _unused(patient, axis)
-    if not primes:
+    others = [length for place, length in enumerate(batch.inputs[0].shape) if place != axis]
+    samples = next((prime for prime in primes if all(length % prime for length in others)), None)
+    if samples is None:
         return None
-    samples = primes[0]
     resized = batch.taken(torch.arange(samples) % size, axis)
     for time_axis in _time_axes(patient, axis):
         length = batch.inputs[0].shape[time_axis]

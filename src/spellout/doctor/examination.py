@@ -9,6 +9,7 @@ import contextlib
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -122,7 +123,15 @@ def _examine(patient: Patient, schedulers: list[Any], ignore: frozenset[str]) ->
     missing: list[str] = []
 
     def add(found: Iterable[Finding]) -> None:
-        findings.extend(finding for finding in found if finding.id not in ignore)
+        try:
+            findings.extend(finding for finding in found if finding.id not in ignore)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            # one check that meets what it was not made for must not cost the others
+            code = getattr(found, "gi_code", None)
+            name = Path(code.co_filename).stem if code is not None else "a check"
+            missing.append(
+                f"{name}: it failed on this program ({type(error).__name__}: {str(error).splitlines()[0]})"
+            )
 
     if case.batch is None and case.step is None:
         raise ExaminationError("there is nothing to run: give a batch and a loss, or a step, or both")

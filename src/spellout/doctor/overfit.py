@@ -16,7 +16,7 @@ from .batch import Batch
 from .first_loss import best_constant, kind_of
 from .patient import Patient
 from .report import Finding, Page
-from .tape import tensors_in
+from .tape import dense, tensors_in
 
 STUCK = Page(
     id="cannot-overfit-one-batch",
@@ -38,7 +38,8 @@ _SAMPLES, _STEPS = 16, 120
 def check(patient: Patient) -> Iterator[Finding]:
     """Adam at three rates, within the case's budget."""
     kind = kind_of(patient)
-    if kind is None or patient.case.overfit_seconds <= 0:
+    learns = patient.training.loss is not None and patient.training.loss.requires_grad and patient.weights
+    if kind is None or not learns or patient.case.overfit_seconds <= 0:
         return
     batch = _small(patient)
     constant = best_constant(patient, batch)
@@ -92,6 +93,9 @@ def _learn(patient: Patient, batch: Batch, rate: float, deadline: float, goal: f
                 return best, step + 1
             optimizer.zero_grad()
             trial.loss.backward()  # type: ignore[no-untyped-call]
+            for parameter in trained:
+                if parameter.grad is not None:
+                    parameter.grad = dense(parameter.grad)
             optimizer.step()
     return best, _STEPS
 

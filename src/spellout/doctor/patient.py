@@ -22,7 +22,7 @@ from ..errors import ExaminationError
 from . import walk
 from .batch import Batch
 from .snapshot import borrowed
-from .tape import Tape, tensors_in
+from .tape import Tape, dense, tensors_in
 from .walk import MODE_SENSITIVE
 
 if TYPE_CHECKING:
@@ -197,7 +197,10 @@ class Patient:
                     found = torch.autograd.grad(
                         trial.loss, [*trained.values()], allow_unused=True, retain_graph=True
                     )
-                    trial.gradients = dict(zip(trained, found, strict=True))
+                    trial.gradients = {
+                        name: None if grad is None else dense(grad)
+                        for name, grad in zip(trained, found, strict=True)
+                    }
         except ExaminationError:
             raise
         except Exception as error:  # the user's program may raise anything
@@ -270,7 +273,7 @@ class Patient:
     @cached_property
     def weights(self) -> int:
         """How many numbers are trained."""
-        return sum(parameter.numel() for _, parameter in self.parameters())
+        return sum(parameter.numel() for _, parameter in self.parameters() if parameter.requires_grad)
 
     @cached_property
     def heavy(self) -> bool:

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from . import walk
-from .tape import Tape, users_line
+from .tape import Tape, dense, users_line
 from .walk import MODE_SENSITIVE
 
 
@@ -47,6 +47,12 @@ class Account:
     """A gradient that is not finite has arrived."""
     moved: bool = False
     """The value changed between two arrivals without an optimizer's step."""
+
+    @property
+    def grad(self) -> torch.Tensor | None:
+        """What lies in `.grad`."""
+        grad = self.parameter.grad
+        return None if grad is None else dense(grad)
 
 
 @dataclass(frozen=True)
@@ -161,7 +167,7 @@ class Recording:
 
     @torch.no_grad()
     def _before_arrival(self, account: Account) -> None:
-        grad = account.parameter.grad
+        grad = account.grad
         account.held = grad is not None and bool(grad.any())
         account.old = float(grad.norm()) if account.held and grad is not None and account.stepped else account.old
 
@@ -182,9 +188,10 @@ class Recording:
         elif account.stepped:
             account.stale = True
         account.stepped = False
-        if parameter.grad is not None:
-            account.waiting = account.waiting or bool(parameter.grad.any())
-            account.broken = account.broken or not bool(torch.isfinite(parameter.grad).all())
+        grad = account.grad
+        if grad is not None:
+            account.waiting = account.waiting or bool(grad.any())
+            account.broken = account.broken or not bool(torch.isfinite(grad).all())
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -198,7 +205,7 @@ class Recording:
         step = Step(optimizer, users_line(), self.tick, closure)
         step.schedulers = counts_of([one for one in self.schedulers if one.optimizer is optimizer])
         for account in self._accounts_of(optimizer):
-            grad = account.parameter.grad
+            grad = account.grad
             if not account.parameter.requires_grad:
                 self._frozen[id(account.parameter)] = account.parameter.detach().clone()
             live = grad is not None and bool(grad.any())
@@ -233,7 +240,7 @@ class Recording:
 
     def _note_stale(self, step: Step, account: Account) -> None:
         step.stale.append(account)
-        whole = float(account.parameter.grad.norm()) if account.parameter.grad is not None else 0.0
+        whole = float(account.grad.norm()) if account.grad is not None else 0.0
         step.stale_share = max(step.stale_share, account.old / whole if whole else 0.0)
 
     def steps_of(self, optimizer: Optimizer) -> list[Step]:

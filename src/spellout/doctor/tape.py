@@ -148,6 +148,11 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(item)
 
 
+def dense(gradient: torch.Tensor) -> torch.Tensor:
+    """The gradient as an ordinary tensor; embeddings may give sparse ones."""
+    return gradient if gradient.layout == torch.strided else gradient.to_dense()
+
+
 def users_line() -> str | None:
     """The user's line that is running, seen from inside a hook."""
     call = Call("", (), {}, 0, "")
