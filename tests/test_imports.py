@@ -10,7 +10,7 @@ import pytest
 import spellout
 
 SOURCE = Path(spellout.__file__).parent
-ROOMS = ["errors", "autograd", "nn", "programs", "data", "models", "generation", "training"]
+ROOMS = ["errors", "autograd", "nn", "programs", "data", "models", "generation", "training", "doctor"]
 ROOMS += ["terminal", "steps", "options", "cli"]
 """From the ground up: a room imports only rooms that stand before it."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]

@@ -381,6 +381,29 @@ def draw(
     terminal.note(f"wrote {out}")
 
 
+@app.command
+def doctor(
+    target: str | None = None,
+    /,
+    *,
+    explain: str | None = None,
+    ignore: tuple[str, ...] = (),
+    json: Json = False,
+) -> None:
+    """Examine a PyTorch training program and name its mistakes; exit code 1 if there is one.
+
+    Parameters
+    ----------
+    target
+        FILE.py:FUNCTION that returns a dictionary (model, loss, batch, optimizer, step, evaluate), or a run folder.
+    explain
+        Print the page of one check by its id; `all` lists them.
+    ignore
+        The id of a check to leave out; may be given again.
+    """
+    steps.doctor(target, explain, list(ignore), json)
+
+
 def main() -> NoReturn:
     """Run one command line and leave with its exit code."""
     sys.exit(run_command(sys.argv[1:]))
