@@ -150,7 +150,7 @@ def test_compare_is_one_row_a_model(command, names_file):
     code, out, _ = command("compare", names_file, "--models", "ngram:2, ngram:3,ngram", "--json")
     rows = rows_of(out)
     assert code == 0
-    assert [row["model"] for row in rows] == ["ngram:2", "ngram:3", "ngram"]
+    assert [row["model"] for row in rows] == ["ngram:2", "ngram:3", "ngram", "ngram × ngram:3"]
     keys = {
         "model",
         "parameters",

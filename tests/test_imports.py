@@ -10,7 +10,7 @@ import pytest
 import spellout
 
 SOURCE = Path(spellout.__file__).parent
-ROOMS = ["errors", "autograd", "nn", "programs", "data", "models", "generation", "training", "doctor"]
+ROOMS = ["errors", "autograd", "nn", "programs", "data", "models", "generation", "training", "lectures", "doctor"]
 ROOMS += ["terminal", "steps", "options", "cli"]
 """From the ground up: a room imports only rooms that stand before it."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
@@ -41,6 +41,19 @@ def test_making_names_imports_neither_torch_nor_numba():
     )
     assert "numpy" in loaded
     assert not loaded & {"torch", "numba", "matplotlib", "optuna"}
+
+
+def test_networks_are_named_and_configured_without_torch():
+    loaded = modules_after("from spellout.training.prior import parse; parse('gru:64:optimizer=muon+ngram:5')")
+    assert not loaded & {"torch", "numba"}
+
+
+def test_without_torch_a_sentence_says_what_to_install():
+    command = "['train', '-', '-o', 'unwritten', '--model', 'gru']"
+    code = f"import sys; sys.modules['torch'] = None; from spellout.cli import run_command; run_command({command})"
+    done = subprocess.run([sys.executable, "-c", code], input="anna\nbob\n", capture_output=True, text=True)
+    assert "the model gru needs PyTorch, which is not installed: pip install 'spellout[torch]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def imports_of(path):

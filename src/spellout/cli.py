@@ -17,6 +17,7 @@ from . import steps, terminal
 from .data.config import DataConfig
 from .errors import RunError, SpelloutError, UsageError
 from .generation.config import SamplingConfig
+from .lectures.results import RESULTS
 from .options import (
     STDIN,
     Count,
@@ -343,6 +344,39 @@ def lr_find(
         terminal.print_json(curve.to_json())
     else:
         terminal.print_lr_curve(curve)
+
+
+@app.command
+def lectures(
+    file: File | None = None,
+    /,
+    *,
+    only: str = ",".join(RESULTS),
+    timed: int = 300,
+    training: Training = TrainingConfig(),
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Reproduce the results of the course on FILE (the course's names.txt; default: the bundled names).
+
+    The losses the lectures recorded, the time their loops take here, and how soon the models here are as good.
+
+    Parameters
+    ----------
+    only
+        Which results, separated by commas.
+    timed
+        How many steps of each lecture's loop are timed.
+    """
+    if timed < 1:
+        raise UsageError(f"--timed {timed}: must be at least 1")
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    rows = steps.lectures(steps.read(file, encoding), wanted, timed, training)
+    if json:
+        for row in rows:
+            terminal.print_json(row.to_json())
+    else:
+        terminal.print_lectures(list(rows))
 
 
 @app.command

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .data.config import DataConfig
     from .data.lines import Lines
     from .generation.config import SamplingConfig
+    from .lectures.reproduction import Row as LectureRow
     from .training.comparison import Row
     from .training.prepared import Prepared
     from .training.resume import Unfinished
@@ -72,7 +73,7 @@ def train(
     from .training.prior import parse
     from .training.train import train as train_on
 
-    in_steps = parse(model, training.prior).family.learner is not None
+    in_steps = parse(model, training.prior).family.in_steps
     with terminal.progress(terminal.WHOLE if in_steps else None, "training") as advance:
         watch = terminal.Watch(advance)
         trained = train_on(
@@ -162,7 +163,7 @@ def _keep_training(
     """Train into a folder. Ctrl-C keeps what was learned, and `TrainingInterrupted` says how to go on."""
     from .training.prior import parse
 
-    if parse(model, training.prior).family.learner is None:
+    if not parse(model, training.prior).family.in_steps:
         return train(prepared, model, keep=keep)
     try:
         with interruptible() as interrupted:
@@ -222,6 +223,20 @@ def compare(
     with terminal.progress(terminal.WHOLE * len(models), "training", printing) as advance:
         watch = terminal.Watch(advance)
         for row in rows_of(prepared, models, part, training=training, tell=watch):
+            watch.finish()
+            yield row
+
+
+def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingConfig) -> Iterator[LectureRow]:
+    """Rows of the course's results, as they are ready."""
+    from .models.torch_model import require_torch
+
+    require_torch("spellout lectures")
+    from .lectures.reproduction import reproduce
+
+    with terminal.progress(None, "training") as advance:
+        watch = terminal.Watch(advance)
+        for row in reproduce(lines, only, timed, training, watch):
             watch.finish()
             yield row
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .data.vocabulary import Vocabulary
     from .generation.evaluation import Evaluation
     from .generation.scoring import Score, Step
+    from .lectures.reproduction import Row as LectureRow
     from .models.contract import Event
     from .training.comparison import Row
     from .training.lr_finder import LrCurve
@@ -51,7 +52,12 @@ def stderr() -> Console:
 
 def note(message: str) -> None:
     """One line for the reader, on stderr."""
-    stderr().print(Text(message, style="dim"))
+    _note(message)
+
+
+def _note(message: str | None, console: Console | None = None) -> None:
+    if message is not None:
+        (console or stderr()).print(Text(message, style="dim"))
 
 
 def warn(message: str) -> None:
@@ -109,8 +115,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], le
 class Advance(Protocol):
     """Says that so much more is done, and what is being done now."""
 
-    def __call__(self, amount: float, label: str | None = None) -> None:
-        """Move on."""
+    def __call__(self, amount: float, label: str | None = None, note: str | None = None) -> None:
+        """Move on; a note stays on the screen."""
         ...
 
 
@@ -131,7 +137,7 @@ def progress(total: float | None, label: str, printing: bool = False) -> Iterato
     progress enough, and a bar would get in their way.
     """
     if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
-        yield lambda amount, label=None: None
+        yield lambda amount, label=None, note=None: _note(note)
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -149,8 +155,13 @@ def progress(total: float | None, label: str, printing: bool = False) -> Iterato
     patience = Timer(PATIENCE, bar.start)
     patience.daemon = True
     patience.start()
+
+    def advance(amount: float, label: str | None = None, note: str | None = None) -> None:
+        _note(note, bar.console)
+        bar.update(task, advance=amount, description=label)
+
     try:
-        yield lambda amount, label=None: bar.update(task, advance=amount, description=label)
+        yield advance
     finally:
         patience.cancel()
         patience.join()
@@ -210,6 +221,9 @@ class Watch:
         label = "training"
         if event["event"] == "order" and event["held_out_nats_per_token"]:
             label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
+        elif event["event"] in ("device", "first_loss"):
+            self._advance(0.0, label, note_of(event))
+            return
         elif event["event"] == "evaluation":
             if event["best"]:
                 self._best = f", best dev {event['nats_per_char']:.4f}"
@@ -226,6 +240,15 @@ class Watch:
         """One training is over, and another may begin."""
         self._advance(WHOLE - self._done, "training")
         self._done, self._best = 0.0, ""
+
+
+def note_of(event: Event) -> str:
+    """What the beginning of a training says of itself."""
+    if event["event"] == "device":
+        count = event["threads"]
+        threads = f", {count} thread{'s' * (count > 1)}" if count else ""
+        return f"PyTorch {event['torch']} on {event['device']}{threads}: {event['why']}"
+    return f"first loss {event['nats_per_token']:.4f} nats a token, expected {event['expected']:.4f}"
 
 
 def print_training(trained: Trained) -> None:
@@ -335,6 +358,32 @@ def print_comparison(rows: Sequence[Row]) -> None:
             for row in rows
         ),
         left=["model", "split"],
+    )
+
+
+def print_lectures(rows: Sequence[LectureRow]) -> None:
+    """The course's results beside ours, as a table."""
+
+    def number(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    print_table(
+        ["lecture", "result", "recorded", "its seconds", "model here", "loss", "seconds", "times", "remark"],
+        (
+            [
+                str(row.lecture),
+                row.result,
+                number(row.recorded, ".4g"),
+                number(row.lecture_seconds, ".2f"),
+                row.model,
+                number(row.loss, ".4f"),
+                number(row.seconds, ".3f"),
+                number(row.times, ".0f"),
+                row.remark,
+            ]
+            for row in rows
+        ),
+        left=["result", "model here", "remark"],
     )
 
 

@@ -30,7 +30,16 @@ SPECIFICATIONS = {
     "bigram": ["bigram", "bigram+ngram:3"],
     "mlp": ["mlp:8:context=3:embedding=2:batch=16", "mlp:4:context=1:embedding=2:batch=16+ngram:2"],
     "gpt": ["gpt:4:heads=2:block=8:batch=4", "gpt:4:heads=1:layers=2:block=4:batch=4+ngram:2"],
+    "mlp-bn": ["mlp-bn:8:context=3:embedding=4", "mlp-bn:8:context=1:statistics=calibrated+ngram:3"],
+    "wavenet": ["wavenet:8:levels=2:embedding=4", "wavenet:8:levels=1:statistics=calibrated+ngram:4"],
+    "rnn": ["rnn:8", "rnn:8:dropout=0+ngram:3"],
+    "gru": ["gru:8", "gru:8:optimizer=adamw+ngram:3"],
+    "lstm": ["lstm:8", "lstm:8:dropout=0+ngram:3"],
+    "bow": ["bow:8", "bow:8:dropout=0.5+ngram:3"],
+    "transformer": ["transformer:8:layers=2:places=5", "transformer:8:tied=yes+ngram:3"],
 }
+STEPS = TrainingConfig(steps=10, patience=0, evaluate_every=10)
+"""For the models that learn in steps: few, so that everything here is quick."""
 UNITS = [DataConfig(), DataConfig(unit="byte"), DataConfig(unit="word", min_count=2)]
 LINES = ["new york", "new delhi", "york", "old york", "zoé", "zoë new", "delhi", "old delhi", "n", "new zoé"]
 
@@ -56,7 +65,7 @@ def asked(request) -> tuple[Prepared, str]:
 
 @pytest.fixture(scope="module")
 def trained(asked: tuple[Prepared, str]) -> Trained:
-    return train(*asked, training=TrainingConfig(steps=10))
+    return train(*asked, training=STEPS)
 
 
 @pytest.fixture
@@ -140,7 +149,7 @@ def test_settings_without_their_arrays_are_refused(model):
 
 
 def test_training_is_deterministic(asked, trained, tokens):
-    again = train(*asked, training=TrainingConfig(steps=10)).run.model
+    again = train(*asked, training=STEPS).run.model
     assert np.array_equal(again.log_probabilities(tokens), trained.run.model.log_probabilities(tokens))
 
 

@@ -260,7 +260,7 @@ def test_a_comparison_has_networks_with_and_without_a_prior(few, neural):
             training=TrainingConfig(steps=60, prior="ngram:1"),
         )
     )
-    assert [row.model for row in rows] == ["ngram:2", "neural:noise=0", "neural+ngram:2"]
+    assert [row.model for row in rows[:3]] == ["ngram:2", "neural:noise=0", "neural+ngram:2"]
     assert rows[2].nats_per_char <= rows[0].nats_per_char + 1e-9
 
 

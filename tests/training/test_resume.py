@@ -118,6 +118,28 @@ def test_patience_and_a_prior_survive_an_interrupt(lines, tmp_path):
         assert_same_end(folder, tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    "specification",
+    [
+        "mlp-bn:8:context=3:dropout=0.2",
+        "wavenet:8:levels=2",
+        "rnn:8",
+        "gru:8:dropout=0.2:optimizer=muon+ngram:2",
+        "lstm:8",
+        "bow:8",
+        "transformer:8:layers=1:dropout=0.2+ngram:2",
+    ],
+)
+def test_networks_in_pytorch_too(lines, tmp_path, specification):
+    training = TrainingConfig(steps=12, batch=16, evaluate_every=5, patience=0)
+    begin(lines, tmp_path / "whole", training=training, specification=specification)
+    for stop in (4, 9):
+        folder = tmp_path / str(stop)
+        assert begin(lines, folder, after(stop), training, specification).stopped == "interrupted"
+        assert go_on(lines, folder).stopped == "steps"
+        assert_same_end(folder, tmp_path / "whole")
+
+
 def test_without_dev_lines_too(lines, tmp_path):
     prepared = Prepared.of(lines, DataConfig(split="none"))
     train(prepared, "neural", training=STEPS, keep=Keeper(tmp_path / "whole"))

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +45,38 @@ def wait_for(path, process):
 def same_arrays(one: Path, other: Path) -> bool:
     first, second = load_file(one), load_file(other)
     return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_a_network_in_pytorch_says_where_it_runs_and_where_it_starts(command, names_file, tmp_path):
+    arguments = ["--model", "gru:8", "--steps", 3, "--device", "cpu", "--threads", 1]
+    code, _, err = command("train", names_file, "-o", tmp_path / "run", *arguments)
+    assert code == 0
+    assert "on cpu, 1 thread: as asked\n" in err
+    first, expected = map(float, re.search(r"first loss (.*) nats a token, expected (.*)", err).groups())
+    letters = len({letter for line in Path(names_file).read_text("utf-8").splitlines() for letter in line.strip()})
+    assert expected == pytest.approx(np.log(letters + 1), abs=1e-4)
+    assert first == pytest.approx(expected, abs=0.03)
+    made = command("sample", tmp_path / "run", "-n", 3)
+    assert made[0] == 0
+    assert command("sample", tmp_path / "run", "-n", 3) == made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (["--model", "gru:8", "--engine", "program"], "--engine program: gru runs on torch only"),
+        (["--model", "neural", "--engine", "torch"], "--engine torch: neural runs on program only"),
+        (["--model", "gru:0"], "hidden=0: must be at least 1"),
+        (["--model", "gru:8:dropout=1"], "dropout=1: must be at least 0 and below 1"),
+        (["--model", "transformer:6"], "width=6: must be a multiple of heads=4"),
+        (["--model", "gru:8:optimizer=sgd"], "choose one of adamw, muon"),
+        (["--model", "gru:8", "--threads", "0"], "--threads 0: must be at least 1"),
+    ],
+)
+def test_what_a_network_cannot_be_is_explained(command, names_file, tmp_path, arguments, fragment):
+    code, out, err = command("train", names_file, "-o", tmp_path / "run", "--steps", 1, *arguments)
+    assert (code, out) == (2, "")
+    assert fragment in err
 
 
 SLOW = ["--model", "neural:sleep=10", "--steps", 150, "--batch", 64, "--patience", 0]

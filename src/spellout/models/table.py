@@ -22,6 +22,20 @@ from .learner import Learner
 from .mlp import MlpConfig, MlpModel, mlp_learner
 from .ngram import NgramConfig, NgramModel
 from .ngram_training import train_ngram
+from .torch_families import (
+    BowConfig,
+    BowModel,
+    GruModel,
+    LstmModel,
+    MlpBnConfig,
+    MlpBnModel,
+    RecurrentConfig,
+    RnnModel,
+    TransformerConfig,
+    TransformerModel,
+    WavenetConfig,
+    WavenetModel,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,16 @@ class Family:
     and its nats per held-out training token (None if none was held out)."""
     learner: Callable[[np.ndarray, int, Any, NgramModel | None, int], Learner] | None = None
     """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
-    from (or None) and a seed to a learner. A family has one of the two."""
+    from (or None) and a seed to a learner, in NumPy or as a compiled program."""
+    torch_learner: (
+        Callable[[np.ndarray, int, Any, NgramModel | None, int, str, int | None, Listener], Learner] | None
+    ) = None
+    """The same in PyTorch; also given a device, a number of threads and a listener."""
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether it learns in steps. It counts otherwise."""
+        return self.train is None
 
 
 MODELS = {
@@ -81,6 +104,69 @@ MODELS = {
             config=GptConfig,
             model=GptModel,
             learner=gpt_learner,
+        ),
+        Family(
+            name="mlp-bn",
+            sentence="looks at the last letters through a hidden layer that is normalised over the batch",
+            paper="Bengio 2003; Ioffe & Szegedy 2015 for BatchNorm",
+            dial="hidden",
+            config=MlpBnConfig,
+            model=MlpBnModel,
+            torch_learner=MlpBnModel.learner,
+        ),
+        Family(
+            name="wavenet",
+            sentence="fuses pairs of letters, then pairs of pairs, level by level",
+            paper="van den Oord 2016",
+            dial="hidden",
+            config=WavenetConfig,
+            model=WavenetModel,
+            torch_learner=WavenetModel.learner,
+        ),
+        Family(
+            name="rnn",
+            sentence="reads a line from left to right into one memory",
+            paper="Mikolov 2010",
+            dial="hidden",
+            config=RecurrentConfig,
+            model=RnnModel,
+            torch_learner=RnnModel.learner,
+        ),
+        Family(
+            name="gru",
+            sentence="the same with gates that choose what is renewed",
+            paper="Cho 2014",
+            dial="hidden",
+            config=RecurrentConfig,
+            model=GruModel,
+            torch_learner=GruModel.learner,
+        ),
+        Family(
+            name="lstm",
+            sentence="the same with a second, protected memory",
+            paper="Hochreiter & Schmidhuber 1997; Graves 2014",
+            dial="hidden",
+            config=RecurrentConfig,
+            model=LstmModel,
+            torch_learner=LstmModel.learner,
+        ),
+        Family(
+            name="bow",
+            sentence="averages everything read so far, whatever the order",
+            paper="Karpathy 2022, makemore",
+            dial="hidden",
+            config=BowConfig,
+            model=BowModel,
+            torch_learner=BowModel.learner,
+        ),
+        Family(
+            name="transformer",
+            sentence="lets every letter look back at all the others",
+            paper="Vaswani 2017; Radford 2019, GPT-2",
+            dial="width",
+            config=TransformerConfig,
+            model=TransformerModel,
+            torch_learner=TransformerModel.learner,
         ),
     ]
 }

@@ -10,10 +10,12 @@ from ..data.config import DataConfig
 from ..data.lines import Lines
 from ..data.splits import FEW_LINES
 from ..errors import UsageError
-from ..generation.evaluation import evaluate, unique_and_novel
-from ..models.contract import Listener
+from ..generation.evaluation import Evaluation, evaluate, unique_and_novel
+from ..models.contract import LanguageModel, Listener
+from ..models.mixture import Mixture
 from .config import TrainingConfig
 from .prepared import Prepared
+from .run import Trained
 from .train import train
 
 SAMPLES = 1000
@@ -55,29 +57,52 @@ def compare(
 ) -> Iterator[Row]:
     """Train each model on the training lines and judge it on `dev` or `test`; rows come as they are ready.
 
-    `training` is for the models that learn in steps: each has the whole budget.
+    `training` is for the models that learn in steps: each has the whole budget. Of several models, the mixture of
+    the two best on dev lines is the last row: its seconds are those of both.
     """
     lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
     if not lines:
         raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
+    done: list[tuple[float, str, Trained]] = []
     for specification in specifications:
         trained = train(prepared, specification, tell, training=training)
-        model, vocabulary = trained.run.model, trained.run.vocabulary
-        result = trained.dev if part == "dev" and trained.dev else evaluate(model, vocabulary, lines)
-        unique, novel = unique_and_novel(model, vocabulary, prepared.split.train, SAMPLES, seed)
-        yield Row(
-            specification,
-            model.settings(),
-            part,
-            prepared.split.name,
-            model.parameters,
-            result.nats_per_char,
-            result.bits_per_char,
-            result.perplexity,
-            unique,
-            novel,
-            trained.seconds,
-        )
+        known = trained.dev if part == "dev" else None
+        if trained.dev is not None:
+            done.append((trained.dev.nats_per_char, specification, trained))
+        yield _row(prepared, specification, trained.run.model, part, trained.seconds, seed, known)
+    best = sorted(done, key=lambda one: one[0])[:2]
+    if len(best) == 2:
+        name = " × ".join(specification for _, specification, _ in best)
+        seconds = sum(trained.seconds for _, _, trained in best)
+        yield _row(prepared, name, Mixture([trained.run.model for _, _, trained in best]), part, seconds, seed)
+
+
+def _row(
+    prepared: Prepared,
+    name: str,
+    model: LanguageModel,
+    part: str,
+    seconds: float,
+    seed: int,
+    known: Evaluation | None = None,
+) -> Row:
+    """Judge one model, unless it is known how good it is."""
+    lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
+    result = known or evaluate(model, prepared.vocabulary, lines)
+    unique, novel = unique_and_novel(model, prepared.vocabulary, prepared.split.train, SAMPLES, seed)
+    return Row(
+        name,
+        model.settings(),
+        part,
+        prepared.split.name,
+        model.parameters,
+        result.nats_per_char,
+        result.bits_per_char,
+        result.perplexity,
+        unique,
+        novel,
+        seconds,
+    )
 
 
 def floor(lines: Lines) -> Row | None:

@@ -45,9 +45,7 @@ class Learning:
         self._family, self._log, self._keep = asked.family, log, keep
         self._judged: dict[float, Evaluation] = {}
         tell = (lambda event: None) if going_on else log
-        self._learner = learner_of(
-            asked, prepared.stream, prepared.vocabulary.size, training.train_seed, tell, prior
-        )
+        self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell, prior)
         best = self._restore(going_on) if going_on else None
         self._loop = Loop(
             self._learner,

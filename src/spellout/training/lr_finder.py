@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import UsageError
 from ..models.learner import Learner
 from ..models.table import MODELS
+from .config import TrainingConfig
 from .prepared import Prepared
 from .prior import learner_of, parse
 from .schedule import Order
@@ -102,8 +103,8 @@ def find_lr_for(
 ) -> LrCurve:
     """The curve of a fresh model of the table. `UsageError` for one that counts."""
     asked = parse(specification, prior)
-    if asked.family.learner is None:
-        others = ", ".join(family.name for family in MODELS.values() if family.learner) or "none"
+    if not asked.family.in_steps:
+        others = ", ".join(family.name for family in MODELS.values() if family.in_steps) or "none"
         raise UsageError(
             f"--model {specification}: {asked.family.name} counts and has no rate; models that have: {others}"
         )
@@ -111,5 +112,6 @@ def find_lr_for(
         raise UsageError(f"--steps {steps}: a curve needs at least 10")
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: must be at least 1")
-    learner, control = (learner_of(asked, prepared.stream, prepared.vocabulary.size, seed) for _ in range(2))
+    training = TrainingConfig(train_seed=seed)
+    learner, control = (learner_of(asked, prepared.stream, prepared.vocabulary.size, training) for _ in range(2))
     return find_lr(learner, control, steps, batch, seed, advance)

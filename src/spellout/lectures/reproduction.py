@@ -1,0 +1,226 @@
+"""Every result of the course on one split: what the lecture recorded, what its loop takes here, and what we take.
+
+The lecture's seconds are those of its own loop, some of whose steps are timed here, times all its steps. Ours are
+those until the dev loss is the recorded one, everything included: the data is encoded before both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import log
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from ..data.config import DataConfig
+from ..data.lines import Lines
+from ..errors import UsageError
+from ..generation.evaluation import evaluate
+from ..models.contract import Event, Listener
+from ..training.config import TrainingConfig
+from ..training.prepared import Prepared
+from ..training.train import train
+from . import by_hand, loops
+from .results import RESULTS
+from .smoothing import compare_smoothing
+
+_SEED = 2147483647  # the lectures' own
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One result. Losses are nats per character; `recorded` is the lecture's, None where it is no loss."""
+
+    lecture: int
+    result: str
+    recorded: float | None = None
+    lecture_seconds: float | None = None
+    model: str = ""
+    loss: float | None = None
+    seconds: float | None = None
+    remark: str = ""
+
+    @property
+    def times(self) -> float | None:
+        """How many times as fast as the lecture's loop."""
+        return self.lecture_seconds / self.seconds if self.lecture_seconds and self.seconds else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as one JSON object."""
+        return {**asdict(self), "times": self.times}
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A network of the lectures: its loop and steps, its recorded dev loss, and ours with a budget of steps."""
+
+    lecture: int
+    result: str
+    recorded: float
+    loop: Callable[..., loops.Step]
+    loop_steps: int
+    model: str
+    steps: int
+
+
+NETWORKS = {
+    "bigram-network": _Network(1, "bigram network", 2.46, loops.bigram_network, 200, "bigram", 200),
+    "mlp": _Network(2, "MLP", 2.1529, loops.mlp, loops.STEPS, "mlp", 1000),
+    "batchnorm": _Network(3, "MLP with BatchNorm", 2.1057, loops.mlp_bn, loops.STEPS, "mlp-bn:128", 1000),
+    "wavenet": _Network(5, "WaveNet", 1.9937, loops.wavenet, loops.STEPS, "wavenet", 5000),
+}
+FLOOR = "ngram:5:smoothing=closed-form"
+"""The best of any kind where time is short."""
+
+
+def reproduce(
+    lines: Lines,
+    only: Sequence[str] = RESULTS,
+    timed: int = 300,
+    training: TrainingConfig = TrainingConfig(),
+    tell: Listener = lambda event: None,
+) -> Iterator[Row]:
+    """The rows of some `RESULTS`, as they are ready. `timed` steps of each lecture's loop are timed.
+
+    `training` may say where our networks run, and a budget of `steps` in place of each result's own.
+    `UsageError` names a result that is none.
+    """
+    for name in only:
+        if name not in RESULTS:
+            raise UsageError(f"--only {name}: no such result; results: {', '.join(RESULTS)}")
+    prepared = Prepared.of(lines, DataConfig(split="lecture"))
+    for name in only:
+        if name == "counts":
+            yield from _counts(lines)
+        elif name == "smoothing":
+            yield _smoothing(lines)
+        elif name == "initialisation":
+            yield from _initialisation(prepared)
+        elif name == "by-hand":
+            yield _by_hand(prepared)
+        else:
+            yield from _network(prepared, NETWORKS[name], timed, training, tell)
+
+
+def _counts(lines: Lines) -> Iterator[Row]:
+    everything = Prepared.of(lines, DataConfig(split="none"))
+    start = perf_counter()
+    theirs = counted_in_python(list(everything.split.train))
+    lecture_seconds = perf_counter() - start
+    start = perf_counter()
+    run = train(everything, "ngram:2:smoothing=add-k").run
+    ours = evaluate(run.model, run.vocabulary, everything.split.train).nats_per_char
+    seconds = perf_counter() - start
+    yield Row(
+        lecture=1,
+        result="bigram counts, add one",
+        recorded=2.4544,
+        lecture_seconds=lecture_seconds,
+        model="ngram:2:smoothing=add-k",
+        loss=ours,
+        seconds=seconds,
+        remark=f"all lines; the lecture's loop gives {theirs:.4f}",
+    )
+
+
+def counted_in_python(lines: list[str]) -> float:
+    """The first lecture's bigram with add-one smoothing, counted and judged in plain Python: nats per character."""
+    letters = {".", *"".join(lines)}
+    counts: dict[tuple[str, str], int] = {}
+    totals: dict[str, int] = {}
+    for line in lines:
+        for pair in zip("." + line, line + ".", strict=True):
+            counts[pair] = counts.get(pair, 0) + 1
+            totals[pair[0]] = totals.get(pair[0], 0) + 1
+    nats, number = 0.0, 0
+    for line in lines:
+        for pair in zip("." + line, line + ".", strict=True):
+            nats -= log((counts[pair] + 1) / (totals[pair[0]] + len(letters)))
+            number += 1
+    return nats / number
+
+
+def _network(
+    prepared: Prepared, network: _Network, timed: int, training: TrainingConfig, tell: Listener
+) -> Iterator[Row]:
+    random = torch.Generator().manual_seed(_SEED)
+    step = network.loop(prepared.stream, prepared.vocabulary.size, random)
+    timed = max(1, min(timed, network.loop_steps // 10))
+    step(0)
+    start = perf_counter()
+    for number in range(timed):
+        step(number)
+    lecture_seconds = (perf_counter() - start) / timed * network.loop_steps
+    settings = TrainingConfig(
+        steps=training.steps or network.steps, patience=0, device=training.device, threads=training.threads
+    )
+    for model in (network.model, FLOOR):
+        loss, seconds = reach(prepared, model, network.recorded, settings, tell)
+        missed = "" if loss <= network.recorded else "not reached; more --steps may"
+        remark = missed or (f"{timed} of its {network.loop_steps:,} steps timed" if model != FLOOR else "any kind")
+        yield Row(
+            lecture=network.lecture,
+            result=network.result,
+            recorded=network.recorded,
+            lecture_seconds=lecture_seconds,
+            model=model,
+            loss=loss,
+            seconds=seconds,
+            remark=remark,
+        )
+
+
+def reach(
+    prepared: Prepared, specification: str, target: float, training: TrainingConfig, tell: Listener
+) -> tuple[float, float]:
+    """Train until the dev loss is at most the target, or the budget is spent: the best loss and the seconds."""
+    start = perf_counter()
+    reached: list[tuple[float, float]] = []
+
+    def listen(event: Event) -> None:
+        tell(event)
+        if event["event"] == "evaluation" and event["nats_per_char"] <= target and not reached:
+            reached.append((event["nats_per_char"], perf_counter() - start))
+
+    trained = train(prepared, specification, listen, training=training, interrupted=lambda: bool(reached))
+    assert trained.dev is not None
+    return reached[0] if reached else (trained.dev.nats_per_char, perf_counter() - start)
+
+
+def _initialisation(prepared: Prepared) -> Iterator[Row]:
+    x, y = loops.examples_of(prepared.stream, 3)
+    for careful, recorded in ((False, 27.0), (True, 3.29)):
+        random = torch.Generator().manual_seed(_SEED)
+        loss, saturated = by_hand.first_loss(x[:10_000], y[:10_000], prepared.vocabulary.size, random, careful)
+        yield Row(
+            lecture=3,
+            result=f"first loss, {'weights scaled' if careful else 'as in lecture 2'}",
+            recorded=recorded,
+            loss=loss,
+            remark=f"ln V is {log(prepared.vocabulary.size):.4f}; {saturated:.1%} of the tanh units saturated",
+        )
+
+
+def _smoothing(lines: Lines) -> Row:
+    found = compare_smoothing(lines)
+    return Row(
+        lecture=1,
+        result="bigram network, its limit",
+        recorded=2.454,
+        loss=found.limit,
+        remark=f"{found.penalty} · mean square smooths as adding {found.k:.3g} to counts: {found.nats:.4f} nats "
+        f"both, no pair's chance differs by over {found.difference:.1e} (without either, {found.unsmoothed:.1e})",
+    )
+
+
+def _by_hand(prepared: Prepared) -> Row:
+    x, y = loops.examples_of(prepared.stream, 3)
+    random = torch.Generator().manual_seed(_SEED)
+    difference = by_hand.largest_difference(x[:320], y[:320], prepared.vocabulary.size, random)
+    return Row(
+        lecture=4,
+        result="backward pass by hand",
+        remark=f"differs from autograd by at most {difference:.1e}, in float64",
+    )

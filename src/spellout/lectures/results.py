@@ -1,0 +1,3 @@
+"""The names of the results, apart from the work, so that help needs neither NumPy nor PyTorch."""
+
+RESULTS = ("counts", "bigram-network", "smoothing", "mlp", "initialisation", "batchnorm", "by-hand", "wavenet")

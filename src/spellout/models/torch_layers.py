@@ -1,0 +1,50 @@
+"""Layers as the networks in PyTorch begin them: sizes of random weights chosen for what comes after.
+
+He et al. 2015, "Delving Deep into Rectifiers": a layer keeps the variance of its input if its weights have the
+deviation gain / sqrt(inputs), with gain 5/3 for tanh and sqrt(2) for relu.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+TANH_GAIN = 5 / 3
+SMALL = 0.1
+
+
+def linear(inputs: int, outputs: int, gain: float = 1.0, bias: bool = True) -> nn.Linear:
+    """A layer with weights of deviation gain / sqrt(inputs), and biases of zero."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.normal_(layer.weight, std=gain * inputs**-0.5)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def small_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A last layer: its logits are small, so that at first all tokens are about equally likely."""
+    return linear(inputs, outputs, SMALL)
+
+
+class Table:
+    """Lays tokens side by side, of which `sizes` (T,) go on at each step, out as a table of steps and lines, and
+    back. The table is flat, (T · B, ...), so that neither way needs more than one index."""
+
+    def __init__(self, sizes: Tensor, device: torch.device) -> None:
+        self.length, self.lines = len(sizes), int(sizes[0])
+        places = (torch.arange(self.lines) < sizes[:, None]).flatten().nonzero()[:, 0]
+        self.steps = (places // self.lines).to(device)  # (N,)
+        self._places = places.to(device)
+        self._full = len(places) == self.length * self.lines
+
+    def lay(self, x: Tensor) -> Tensor:
+        """(N, C) to (T, B, C), with zeros where lines have ended."""
+        if not self._full:
+            x = x.new_zeros(self.length * self.lines, x.shape[-1]).index_copy(0, self._places, x)
+        return x.view(self.length, self.lines, -1)
+
+    def gather(self, table: Tensor) -> Tensor:
+        """(T, B, C) to (N, C)."""
+        flat = table.reshape(self.length * self.lines, -1)
+        return flat if self._full else flat.index_select(0, self._places)

@@ -1,0 +1,197 @@
+"""A network in PyTorch in training: the learner that the loop drives.
+
+All tokens are one tensor on the device and batches are made by index. Matrices decay and, with Muon, move by
+orthogonal updates; everything else moves as AdamW does. With a prior, the logits start from the n-gram's
+log-probabilities of every training position without itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .contract import Listener
+from .leave_one_out import LeaveOneOut
+from .ngram import NgramModel
+from .torch_batches import WholeLines, Windows
+from .torch_device import chosen_device, fast_matrices
+from .torch_model import PRIOR_SCALE, TorchModel, WindowModel
+from .torch_optimizers import optimizers_of
+
+CLIP = 1.0
+"""The longest gradient that is taken as it is."""
+POSITIONS_JUDGED = 4096
+"""From so many training positions the first loss is estimated."""
+EXAMPLES_CALIBRATED = 1 << 14
+"""So many examples are measured together when a network is calibrated."""
+_STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
+
+
+class TorchLearner:
+    """A network in training (see `learner.Learner`)."""
+
+    def __init__(
+        self,
+        model: type[TorchModel],
+        stream: np.ndarray,
+        vocabulary_size: int,
+        config: Any,
+        prior: NgramModel | None,
+        seed: int,
+        device: str = "auto",
+        threads: int | None = None,
+        tell: Listener = lambda event: None,
+    ) -> None:
+        self.device = chosen_device(device, threads, tell)
+        self.batch, self.lr = config.batch, config.lr
+        self._model, self._vocabulary_size, self._prior = model, vocabulary_size, prior
+        self._seed, self._steps = seed, 0
+        lines = WholeLines(stream, self.device)
+        self._corpus = Windows(stream, config.context, self.device) if issubclass(model, WindowModel) else lines
+        self.examples = self._corpus.examples
+        if getattr(config, "places", 0) is None:
+            config = replace(config, places=lines.longest)
+        self._config = config
+        self._targets = torch.as_tensor(stream[1:].astype(np.int64), device=self.device)
+        self._rows = None if prior is None else LeaveOneOut(prior, stream)
+        with self._random(0):
+            self.network = model.build(config, vocabulary_size).to(self.device)
+        if prior is not None:
+            self.network.register_parameter(PRIOR_SCALE, nn.Parameter(torch.ones(1, device=self.device)))
+        self._parameters = dict(self.network.named_parameters())
+        self._optimizers = optimizers_of(self._parameters, config)
+        self._tell_first_loss(tell)
+
+    def loss(self, chosen: np.ndarray) -> Tensor:
+        """Mean nats per token of some examples, with a gradient."""
+        inputs, positions = self._corpus.at(chosen)
+        logits = self.network(*inputs)
+        if self._rows is not None:
+            logits = logits + self._parameters[PRIOR_SCALE] * self._counted(positions)
+        targets = self._targets[torch.as_tensor(positions, device=self.device)]
+        return nn.functional.cross_entropy(logits, targets)
+
+    def _counted(self, positions: np.ndarray) -> Tensor:
+        """What the n-gram says of training positions, each without itself: (N, V) log-probabilities."""
+        assert self._rows is not None
+        return torch.as_tensor(self._rows.at(positions), device=self.device)
+
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """See `learner.Learner`."""
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        with self._random(self._steps + 1), fast_matrices():
+            loss = self.loss(chosen)
+            for optimizer in self._optimizers:
+                optimizer.zero_grad()
+            torch.autograd.backward(loss)
+        length = nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
+        value = float(loss.detach())
+        if not math.isfinite(value) or not math.isfinite(float(length)):
+            for name, buffer in self.network.named_buffers():
+                buffer.copy_(buffers[name])
+            return math.nan
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = lr * group["part"]
+            optimizer.step()
+        self._steps += 1
+        return value
+
+    def model(self) -> TorchModel:
+        """See `learner.Learner`."""
+        network = self._calibrated() if getattr(self._config, "statistics", "") == "calibrated" else self.network
+        weights = _arrays(network.state_dict())
+        return self._model(self._config, self._vocabulary_size, weights, self._prior)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """See `learner.Learner`."""
+        state = {_STEPS: np.array([self._steps])}
+        state |= {_NETWORK + name: array for name, array in _arrays(self.network.state_dict()).items()}
+        for name, kept in self._memories():
+            state |= {f"{_OPTIMIZER}{name}/{key}": array for key, array in _arrays(kept).items()}
+        return state
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """See `learner.Learner`."""
+        weights = {name.removeprefix(_NETWORK): a for name, a in state.items() if name.startswith(_NETWORK)}
+        try:
+            self.network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the network: {error}") from None
+        self._steps = int(state[_STEPS][0])
+        for optimizer in self._optimizers:
+            optimizer.state.clear()
+        for key, array in state.items():
+            if key.startswith(_OPTIMIZER):
+                name, _, memory = key.removeprefix(_OPTIMIZER).rpartition("/")
+                self._remember(name, memory, array)
+
+    def _calibrated(self) -> nn.Module:
+        """A copy whose means and deviations are those of the training set with the weights of now."""
+        network = deepcopy(self.network).eval()
+        for norm in network.modules():
+            if isinstance(norm, nn.BatchNorm1d):
+                norm.train().reset_running_stats()
+                norm.momentum = None  # every batch counts the same
+        with torch.no_grad(), fast_matrices():
+            for part in np.array_split(np.arange(self.examples), math.ceil(self.examples / EXAMPLES_CALIBRATED)):
+                network(*self._corpus.at(part)[0])
+        return network
+
+    def _remember(self, name: str, memory: str, array: np.ndarray) -> None:
+        parameter = self._parameters[name]
+        if memory != "step" and array.shape != tuple(parameter.shape):
+            raise ValueError(f"the optimizer's memory of {name} has another shape")
+        for optimizer in self._optimizers:
+            if any(parameter is one for group in optimizer.param_groups for one in group["params"]):
+                optimizer.state[parameter][memory] = torch.tensor(array, device=self.device)
+
+    def _memories(self) -> Iterator[tuple[str, dict[str, Tensor]]]:
+        for name, parameter in self._parameters.items():
+            for optimizer in self._optimizers:
+                if parameter in optimizer.state:
+                    yield name, optimizer.state[parameter]
+
+    @contextmanager
+    def _random(self, number: int) -> Iterator[None]:
+        """What is random here depends on the seed and a number alone, and nothing else depends on it."""
+        seed = int(np.random.Philox(key=self._seed, counter=[0, number, 0, 0]).random_raw()) >> 1
+        generators = [torch.default_generator]  # not `torch.manual_seed`, which costs as much as a small step
+        if self.device.type == "cuda":
+            generators.append(torch.cuda.default_generators[self.device.index or torch.cuda.current_device()])
+        before = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
+            yield
+        finally:
+            for generator, state in zip(generators, before, strict=True):
+                generator.set_state(state)
+
+    def _tell_first_loss(self, tell: Listener) -> None:
+        """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
+        chosen = np.arange(min(self.examples, POSITIONS_JUDGED))
+        with torch.no_grad(), self._random(0):
+            self.network.eval()
+            first = float(self.loss(chosen))
+            self.network.train()
+            expected = math.log(self._vocabulary_size)
+            if self._rows is not None:
+                _, positions = self._corpus.at(chosen)
+                targets = self._targets[torch.as_tensor(positions, device=self.device)]
+                expected = float(nn.functional.nll_loss(self._counted(positions), targets))
+        tell({"event": "first_loss", "nats_per_token": first, "expected": expected})
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Copies, without BatchNorm's count of batches, which nothing depends on."""
+    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in kept.items()}

@@ -1,0 +1,183 @@
+"""A trained network in PyTorch behind the contract.
+
+What the model has learned are NumPy arrays; the network is built from them when it is first asked, in float64, so
+that its answers do not depend on how lines are batched, on the machine, or on the number of threads. PyTorch is
+imported then, not before.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..errors import UsageError
+from .contract import Listener, Reader
+from .neural import NeuralModel, log_softmax
+from .ngram import NgramModel
+from .ngram_counts import context_columns
+
+if TYPE_CHECKING:
+    import torch
+
+    from .torch_learner import TorchLearner
+
+PRIOR_SCALE = "prior_scale"
+
+
+def require_torch(what: str) -> None:
+    """`UsageError` if PyTorch is not installed."""
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UsageError(f"{what} needs PyTorch, which is not installed: pip install 'spellout[torch]'") from None
+
+
+class TorchModel(NeuralModel):
+    """What networks over windows and over whole lines share."""
+
+    network: ClassVar[str]
+    """The file in this folder and the class of the network."""
+
+    @classmethod
+    def build(cls, config: Any, vocabulary_size: int) -> torch.nn.Module:
+        """A fresh network with random weights."""
+        file, name = cls.network.split(".")
+        require_torch(f"the model {name.lower()}")
+        return getattr(import_module(f".{file}", __package__), name)(config, vocabulary_size)
+
+    @classmethod
+    def learner(
+        cls,
+        stream: np.ndarray,
+        vocabulary_size: int,
+        config: Any,
+        prior: NgramModel | None,
+        seed: int,
+        device: str = "auto",
+        threads: int | None = None,
+        tell: Listener = lambda event: None,
+    ) -> TorchLearner:
+        """A network in training. See `table.Family`."""
+        require_torch(f"the model {cls.network.split('.')[1].lower()}")
+        from .torch_learner import TorchLearner
+
+        return TorchLearner(cls, stream, vocabulary_size, config, prior, seed, device, threads, tell)
+
+    @cached_property
+    def module(self) -> Any:
+        """The network with the weights, in float64, evaluating."""
+        import torch
+
+        network = self.build(self.config, self.vocabulary_size)
+        weights = {name: torch.tensor(array) for name, array in self.weights.items() if name != PRIOR_SCALE}
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the network: {error}") from None
+        return network.to(self.device, torch.float64).eval()
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where it runs: on a GPU that knows float64, if there is one."""
+        import torch
+
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def check(self) -> None:
+        """See `NeuralModel`."""
+        if self.prior is not None and self.weights[PRIOR_SCALE].shape != (1,):
+            raise ValueError("the prior's scale is not one number")
+        assert self.module is not None
+
+    def tensor(self, array: np.ndarray) -> torch.Tensor:
+        """Token ids on the network's device."""
+        import torch
+
+        return torch.as_tensor(array.astype(np.int64), device=self.device)
+
+    def on_top(self, logits: torch.Tensor, prior: np.ndarray | None) -> np.ndarray:
+        """Logits added to the prior's log-probabilities times their scale, of the same shape."""
+        added: np.ndarray = logits.cpu().numpy()
+        return added if prior is None else added + float(self.weights[PRIOR_SCALE][0]) * prior
+
+
+class WindowModel(TorchModel):
+    """A network that sees a fixed number of last tokens, the boundary in the places before the line."""
+
+    def __init__(
+        self, config: Any, vocabulary_size: int, weights: dict[str, np.ndarray], prior: NgramModel | None = None
+    ) -> None:
+        super().__init__(config, vocabulary_size, weights, prior)
+        self.context = max(config.context, prior.context or 0) if prior is not None else config.context
+
+    def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """See `NeuralModel`."""
+        windows = np.stack(context_columns(tokens, self.config.context)[::-1], axis=-1)
+        return self._run(windows.reshape(-1, windows.shape[-1]), tokens.shape, prior)
+
+    def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """See `NeuralModel`."""
+        window = tokens[:, -self.config.context :]
+        window = np.pad(window, ((0, 0), (self.config.context - window.shape[1], 0)))
+        return self._run(window, tokens.shape[:1], prior)
+
+    def _run(self, windows: np.ndarray, shape: tuple[int, ...], prior: np.ndarray | None) -> np.ndarray:
+        import torch
+
+        with torch.inference_mode():
+            return self.on_top(self.module(self.tensor(windows)).reshape(*shape, self.vocabulary_size), prior)
+
+
+class LineModel(TorchModel):
+    """A network that reads whole lines and remembers them by a state."""
+
+    context: int | None = None
+
+    def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """See `NeuralModel`."""
+        import torch
+
+        lines, length = tokens.shape
+        with torch.inference_mode():
+            steps = self.module(self.tensor(tokens.T.ravel()), torch.full((length,), lines))
+            return self.on_top(steps.reshape(length, lines, -1).transpose(0, 1), prior)
+
+    def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """See `NeuralModel`."""
+        return self.logits(tokens, None if prior is None else prior[:, None])[:, -1]
+
+    def reader(self, lines: int) -> Reader:
+        """A reader that goes on from the state of each line."""
+        return StateReader(self, lines)
+
+
+class StateReader:
+    """The states of many lines (see `contract.Reader`), as tensors whose second dimension is the line."""
+
+    def __init__(self, model: LineModel, lines: int) -> None:
+        self._model = model
+        self._state: tuple[torch.Tensor, ...] | None = None
+        self._prior = None if model.prior is None else model.prior.reader(lines)
+
+    def read(self, tokens: np.ndarray) -> np.ndarray:
+        """Log-probabilities (B, V) of what follows."""
+        import torch
+
+        model = self._model
+        with torch.inference_mode():
+            logits, self._state = model.module.read(model.tensor(tokens), self._state)
+            prior = None if self._prior is None else self._prior.read(tokens)
+            return log_softmax(model.on_top(logits, prior))
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with these lines only."""
+        if self._state is not None:
+            places = self._model.tensor(np.flatnonzero(rows))
+            self._state = tuple(part.index_select(1, places) for part in self._state)
+        if self._prior is not None:
+            self._prior.keep(rows)

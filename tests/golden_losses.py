@@ -1,0 +1,42 @@
+"""Losses of every network in PyTorch after a fixed number of steps, one line each.
+
+`python tests/golden_losses.py` writes `golden_losses.txt` anew; a change of it is reviewed as any other.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.training.config import TrainingConfig
+from spellout.training.prepared import Prepared
+from spellout.training.prior import learner_of, parse
+
+PATH = Path(__file__).with_suffix(".txt")
+STEPS = 30
+SPECIFICATIONS = [
+    "mlp-bn:32",
+    "wavenet:32",
+    "rnn:32",
+    "gru:32",
+    "gru:32:optimizer=adamw:dropout=0",
+    "lstm:32",
+    "bow:32",
+    "transformer:32:layers=2",
+    "transformer:32:layers=2:optimizer=adamw:dropout=0",
+    "gru:32+ngram:4",
+]
+
+
+def loss_of(specification: str) -> float:
+    """The training loss on the last batch."""
+    prepared = Prepared.of(Lines.of(Lines.bundled().distinct[:1000]), DataConfig())
+    training = TrainingConfig(device="cpu")
+    learner = learner_of(parse(specification), prepared.stream, prepared.vocabulary.size, training)
+    batches = np.random.default_rng(5).integers(0, learner.examples, (STEPS, 64))
+    return [learner.step(batch, learner.lr) for batch in batches][-1]
+
+
+if __name__ == "__main__":
+    PATH.write_text("".join(f"{name} {loss_of(name):.4f}\n" for name in SPECIFICATIONS), encoding="utf-8")

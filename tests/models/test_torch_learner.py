@@ -1,0 +1,246 @@
+"""The learner of networks in PyTorch: where it starts, what moves, and that nothing else does."""
+
+import math
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.errors import UsageError
+from spellout.generation.config import SamplingConfig
+from spellout.generation.sampling import sample
+from spellout.models.neural import NeuralReader
+from spellout.models.table import MODELS
+from spellout.models.torch_families import TorchMlpModel
+from spellout.models.torch_optimizers import optimizers_of
+from spellout.training.config import TrainingConfig
+from spellout.training.prepared import Prepared
+from spellout.training.prior import learner_of, parse
+
+TINY = {
+    "mlp-bn": "mlp-bn:8:context=3",
+    "wavenet": "wavenet:8:levels=2",
+    "rnn": "rnn:8",
+    "gru": "gru:8",
+    "lstm": "lstm:8",
+    "bow": "bow:8",
+    "transformer": "transformer:8:layers=2",
+}
+
+
+@pytest.fixture(scope="module")
+def few(names):
+    return Prepared.of(Lines.of(names.distinct[:300]), DataConfig())
+
+
+def begin(prepared, specification, seed=0, tell=lambda event: None):
+    training = TrainingConfig(train_seed=seed)
+    return learner_of(parse(specification), prepared.stream, prepared.vocabulary.size, training, tell)
+
+
+def test_every_network_of_the_table_is_tried():
+    assert set(TINY) == {name for name, family in MODELS.items() if family.torch_learner}
+
+
+@pytest.mark.parametrize("specification", TINY.values())
+def test_at_first_all_tokens_are_equally_likely(few, specification):
+    events = []
+    begin(few, specification, tell=events.append)
+    device, first = events
+    assert (device["event"], device["device"]) == ("device", "cuda" if torch.cuda.is_available() else "cpu")
+    assert first["expected"] == math.log(few.vocabulary.size)
+    assert first["nats_per_token"] == pytest.approx(first["expected"], abs=0.03)
+
+
+def test_with_counts_the_first_loss_is_that_of_the_counts_without_the_token_itself(few):
+    events = []
+    begin(few, "gru:8+ngram:3", tell=events.append)
+    first = events[-1]
+    from spellout.models.ngram import NgramConfig
+    from spellout.models.ngram_training import train_ngram
+
+    ngram, _ = train_ngram(few.stream, few.vocabulary.size, NgramConfig(order=3), lambda event: None)
+    scores = ngram.leave_one_out_score(few.stream[None, :-1], few.stream[None, 1:])
+    assert first["expected"] == pytest.approx(-scores.mean(), abs=1e-5)
+    assert first["nats_per_token"] == pytest.approx(first["expected"], abs=0.03)
+
+
+@pytest.mark.parametrize("specification", [*TINY.values(), "gru:8:optimizer=adamw+ngram:2"])
+def test_a_loss_that_is_not_finite_moves_nothing(few, specification):
+    learner = begin(few, specification)
+    learner.step(np.arange(16), 1e-3)
+    poisoned = learner.network.head.bias
+    before = poisoned.detach().clone()
+    with torch.no_grad():
+        poisoned[3] = math.inf
+    state = learner.state()
+    assert math.isnan(learner.step(np.arange(16), 1e-3))
+    for name, array in learner.state().items():
+        assert np.array_equal(array, state[name], equal_nan=True), name
+    with torch.no_grad():
+        poisoned.copy_(before)
+    assert math.isfinite(learner.step(np.arange(16), 1e-3))
+
+
+@pytest.mark.parametrize("end", ["", "+ngram:3"])
+@pytest.mark.parametrize("specification", [*TINY.values(), "gru:8:optimizer=adamw"])
+def test_it_goes_on_exactly_from_its_state(few, specification, end):
+    whole = begin(few, specification + end)
+    batches = np.random.default_rng(0).integers(0, whole.examples, (6, 8))
+    losses = [whole.step(batch, 0.01) for batch in batches[:3]]
+    state = {name: array.copy() for name, array in whole.state().items()}
+    losses += [whole.step(batch, 0.01) for batch in batches[3:]]
+    again = begin(few, specification + end, seed=0)
+    again.step(batches[5], 0.5)
+    again.load_state(state)
+    assert [again.step(batch, 0.01) for batch in batches[3:]] == losses[3:]
+    for name, array in again.state().items():
+        assert np.array_equal(array, whole.state()[name]), name
+
+
+@pytest.mark.parametrize("damage", ["network/head.bias", "steps"])
+def test_a_state_that_does_not_fit_is_refused(few, damage):
+    learner = begin(few, "gru:8")
+    learner.step(np.arange(4), 1e-3)
+    state = learner.state()
+    del state[damage]
+    with pytest.raises((KeyError, ValueError)):
+        learner.load_state(state)
+    with pytest.raises(ValueError, match="do not fit"):
+        learner.load_state(begin(few, "gru:9").state())
+
+
+def test_random_numbers_come_from_the_seed_and_the_world_keeps_its_own(few):
+    torch.manual_seed(1)
+    first = begin(few, "gru:8:dropout=0.5")
+    a = [first.step(np.arange(8), 1e-3) for _ in range(2)]
+    there = torch.get_rng_state()
+    second = begin(few, "gru:8:dropout=0.5")
+    b = [second.step(np.arange(8), 1e-3) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), there)
+    assert a == b
+    assert a != [begin(few, "gru:8:dropout=0.5", seed=1).step(np.arange(8), 1e-3)]
+    assert first.network.training
+
+
+def test_a_step_of_adamw_is_that_of_pytorch(few):
+    """One batch, a clipped gradient, decay on matrices only: against autograd and the textbook's update."""
+    learner = begin(few, "gru:8:weight_decay=0.5:optimizer=adamw:dropout=0")
+    before = {name: p.detach().clone() for name, p in learner.network.named_parameters()}
+    learner.loss(np.arange(16)).backward()
+    gradients = {name: p.grad.clone() for name, p in learner.network.named_parameters()}
+    length = math.sqrt(sum(float((g**2).sum()) for g in gradients.values()))
+    learner.step(np.arange(16), 0.01)
+    for name, parameter in learner.network.named_parameters():
+        gradient = gradients[name] * min(1.0, 1.0 / length)
+        decays = parameter.ndim == 2 and "embedding" not in name
+        expected = before[name] * (1 - 0.01 * 0.5 * decays) - 0.01 * gradient / (gradient.abs() + 1e-8)
+        torch.testing.assert_close(parameter, expected, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_every_parameter_is_moved_by_one_optimizer_and_only_matrices_decay(few, optimizer):
+    learner = begin(few, f"transformer:8:optimizer={optimizer}+ngram:2")
+    parameters = dict(learner.network.named_parameters())
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    moved = []
+    for one in optimizers_of(parameters, parse(f"transformer:8:optimizer={optimizer}").config):
+        for group in one.param_groups:
+            for parameter in group["params"]:
+                name = names[id(parameter)]
+                moved.append(name)
+                assert (group["weight_decay"] > 0) == (parameter.ndim == 2 and "embedding" not in name), name
+                assert isinstance(one, torch.optim.Muon) == (
+                    optimizer == "muon" and parameter.ndim == 2 and "embedding" not in name and "head" not in name
+                )
+    assert sorted(moved) == sorted(parameters)
+
+
+@pytest.mark.parametrize("specification", ["mlp-bn:8:context=3", "wavenet:8:levels=2"])
+def test_calibrated_statistics_are_those_of_the_training_set(few, specification):
+    running, calibrated = (begin(few, f"{specification}:statistics={kind}") for kind in ("running", "calibrated"))
+    for number in range(300):
+        batch = np.random.default_rng(number).integers(0, running.examples, 256)
+        assert running.step(batch, 1e-3) == calibrated.step(batch, 1e-3)
+    averaged, measured = running.model(), calibrated.model()
+    network = calibrated.network.double()
+    inputs: list[torch.Tensor] = []
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+    hooks = [norm.register_forward_hook(lambda _, given, out: inputs.append(given[0].detach())) for norm in norms]
+    (windows,), _ = calibrated._corpus.at(np.arange(calibrated.examples))
+    with torch.no_grad():
+        network(windows)
+    for hook in hooks:
+        hook.remove()
+    names = [name for name in measured.weights if name.endswith("running_mean")]
+    assert len(inputs) == len(names)
+    for name, seen in zip(names, inputs, strict=True):
+        np.testing.assert_allclose(measured.weights[name], seen.mean(0), atol=1e-4)
+        variance = measured.weights[name.replace("mean", "var")]
+        np.testing.assert_allclose(variance, seen.var(0), rtol=1e-3)
+        assert 0 < np.abs(averaged.weights[name] - measured.weights[name]).max() < 0.2  # near, and not the same
+    assert calibrated.network.training
+
+
+def test_the_twin_of_the_program_mlp_learns(few):
+    config = TorchMlpModel.Config(hidden=16, context=3, embedding=8)
+    learner = TorchMlpModel.learner(few.stream, few.vocabulary.size, config, None, 0)
+    losses = [learner.step(np.arange(number % 4, learner.examples, 4), 0.02) for number in range(40)]
+    assert losses[0] == pytest.approx(math.log(few.vocabulary.size), abs=0.03)
+    assert losses[-1] < 2.4
+
+
+@pytest.mark.parametrize("specification", [*TINY.values(), "gru:8+ngram:3"])
+def test_sampling_with_a_state_makes_the_lines_that_recomputing_makes(few, specification):
+    learner = begin(few, specification)
+    for number in range(20):
+        learner.step(np.arange(number * 8, number * 8 + 8), 0.02)
+    model = learner.model()
+
+    class Recomputing:
+        vocabulary_size = model.vocabulary_size
+
+        def reader(self, lines):
+            return NeuralReader(model, lines)
+
+    settings = SamplingConfig(max_length=12)
+    made = [[one.text for one in islice(sample(m, few.vocabulary, settings), 40)] for m in (model, Recomputing())]
+    assert made[0] == made[1]
+    assert len(set(made[0])) > 20
+
+
+def test_a_table_of_the_counts_and_rows_made_when_needed_are_the_same(few, monkeypatch):
+    losses = []
+    for largest in (1 << 27, 0):
+        monkeypatch.setattr("spellout.models.leave_one_out._MOST_KEPT", largest)
+        learner = begin(few, "gru:8+ngram:3")
+        losses.append([learner.step(np.arange(8), 0.01) for _ in range(3)])
+    assert losses[0] == losses[1]
+
+
+def test_a_device_that_is_not_there_is_explained(few):
+    missing = next(name for name in ("mps", "cuda") if not getattr(torch.backends, name, torch.cuda).is_available())
+    config = parse("gru:8").config
+    with pytest.raises(UsageError, match=f"--device {missing}: PyTorch .* finds none here; it finds: .*cpu"):
+        MODELS["gru"].torch_learner(few.stream, few.vocabulary.size, config, None, 0, missing, None, print)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize(
+    "specification",
+    ["mlp-bn:8:context=3", "wavenet:8", "bow:8", "gru:8:dropout=0+ngram:3", "transformer:8:dropout=0"],
+)
+def test_a_gpu_learns_the_same(few, specification):
+    asked = parse(specification)
+    first, second = (
+        learner_of(asked, few.stream, few.vocabulary.size, TrainingConfig(device=device))
+        for device in ("cuda", "cpu")
+    )
+    second.load_state(first.state())
+    for number in range(5):
+        batch = np.arange(16 * number, 16 * number + 16)
+        assert first.step(batch, 0.01) == pytest.approx(second.step(batch, 0.01), abs=0.01)
