@@ -36,7 +36,9 @@ def test_starting_imports_nothing_heavy(statement):
 
 
 def test_making_names_imports_neither_torch_nor_numba():
-    loaded = modules_after("from spellout.cli import run_command; run_command(['make', '-n', '1'])")
+    loaded = modules_after(
+        "from spellout.cli import run_command; run_command(['make', '-n', '1', '--model', 'ngram'])"
+    )
     assert "numpy" in loaded
     assert not loaded & {"torch", "numba", "matplotlib", "optuna"}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from time import perf_counter
 from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
@@ -27,6 +28,7 @@ from .options import (
     Out,
     RunFolder,
     Sampling,
+    Seconds,
     Training,
     check_count,
     with_order,
@@ -51,7 +53,8 @@ def make(
     /,
     *,
     count: Count = 10,
-    model: str = "ngram",
+    model: str | None = None,
+    seconds: Seconds = 10.0,
     data: Data = DataConfig(),
     sampling: Sampling = SamplingConfig(),
     novel: bool = True,
@@ -66,7 +69,8 @@ def make(
     Parameters
     ----------
     model
-        What to train, such as ngram or ngram:5.
+        What to train, such as ngram or ngram:5. Without it, the n-gram says at once how good it is, and the best
+        network that starts from it is trained in the rest of --seconds.
     novel
         Only lines that FILE does not hold.
     unique
@@ -78,11 +82,14 @@ def make(
     """
     from .training.run import check_place, save_run
 
+    began = perf_counter()
     check_count(count)
     if out is not None:
         check_place(out)
     prepared = steps.prepare(file, encoding, data)
-    run = steps.train(prepared, model).run
+    training = TrainingConfig(seconds=seconds or None)
+    trained = steps.train(prepared, model, training) if model else steps.train_best(prepared, seconds, began)
+    run = trained.run
     if out is not None:
         save_run(run, out)
     known = prepared.split.known

@@ -79,6 +79,34 @@ def train(
     return trained
 
 
+def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
+    """The n-gram, said at once, and then the best network that starts from it, until `seconds` after `began`.
+
+    Ctrl-C ends it early, and what was learned is kept.
+    """
+    from .training.best import improve, ready
+
+    ngram = train(prepared, "ngram")
+    if not prepared.split.dev or seconds == 0:
+        return ngram
+    terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
+    with terminal.progress(None, "compiling the kernels, once after an installation"):
+        began += ready()
+    with terminal.progress(terminal.WHOLE, "improving") as advance, interruptible() as interrupted:
+        trained = improve(ngram, prepared, seconds, began, terminal.Watch(advance), interrupted)
+    if trained is not ngram:
+        terminal.print_training(trained)
+    return trained
+
+
+def _examples(run: Run) -> list[str]:
+    from .generation.config import SamplingConfig
+    from .generation.sampling import sample as lines_of
+
+    config = SamplingConfig(max_length=2 * run.usual_length + 10)
+    return [one.text for one in islice(lines_of(run.model, run.vocabulary, config), 3)]
+
+
 def train_into(
     file: str,
     out: Path,

@@ -14,6 +14,7 @@ from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
 from spellout.models.contract import LanguageModel
 from spellout.models.table import MODELS, parse_specification
+from spellout.training.config import TrainingConfig
 from spellout.training.train import Prepared, Trained, train
 
 SPECIFICATIONS = {
@@ -26,6 +27,9 @@ SPECIFICATIONS = {
         "ngram:3:smoothing=add-k:k=0.1",
         "ngram:40",
     ],
+    "bigram": ["bigram", "bigram+ngram:3"],
+    "mlp": ["mlp:8:context=3:embedding=2:batch=16", "mlp:4:context=1:embedding=2:batch=16+ngram:2"],
+    "gpt": ["gpt:4:heads=2:block=8:batch=4", "gpt:4:heads=1:layers=2:block=4:batch=4+ngram:2"],
 }
 UNITS = [DataConfig(), DataConfig(unit="byte"), DataConfig(unit="word", min_count=2)]
 LINES = ["new york", "new delhi", "york", "old york", "zoé", "zoë new", "delhi", "old delhi", "n", "new zoé"]
@@ -52,7 +56,7 @@ def asked(request) -> tuple[Prepared, str]:
 
 @pytest.fixture(scope="module")
 def trained(asked: tuple[Prepared, str]) -> Trained:
-    return train(*asked)
+    return train(*asked, training=TrainingConfig(steps=10))
 
 
 @pytest.fixture
@@ -136,7 +140,7 @@ def test_settings_without_their_arrays_are_refused(model):
 
 
 def test_training_is_deterministic(asked, trained, tokens):
-    again = train(*asked).run.model
+    again = train(*asked, training=TrainingConfig(steps=10)).run.model
     assert np.array_equal(again.log_probabilities(tokens), trained.run.model.log_probabilities(tokens))
 
 

@@ -100,9 +100,13 @@ class NgramModel:
         `tokens` and `targets` (B, T) must be training lines: target t is what followed tokens 0..t there.
         Padding beyond the end of a line gives rows without meaning.
         """
-        contexts = self.contexts_of(self._columns(tokens))
-        rows = self._distributions(contexts, self._entries(contexts, targets))
-        return np.log(rows).reshape(*tokens.shape, self.vocabulary_size)
+        rows = self.leave_one_out_rows(self._columns(tokens), targets.ravel())
+        return rows.reshape(*tokens.shape, self.vocabulary_size)
+
+    def leave_one_out_rows(self, columns: Columns, targets: np.ndarray) -> np.ndarray:
+        """The same for single positions: the columns of their contexts and their targets, (N,) each, to (N, V)."""
+        contexts = self.contexts_of(columns)
+        return np.log(self._distributions(contexts, self._entries(contexts, targets)))
 
     def leave_one_out_score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of training targets without their own occurrence: `leave_one_out`, picked."""

@@ -15,8 +15,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from ..errors import UsageError
+from .bigram import BigramConfig, BigramModel, bigram_learner
 from .contract import LanguageModel, Listener
+from .gpt import GptConfig, GptModel, gpt_learner
 from .learner import Learner
+from .mlp import MlpConfig, MlpModel, mlp_learner
 from .ngram import NgramConfig, NgramModel
 from .ngram_training import train_ngram
 
@@ -51,6 +54,33 @@ MODELS = {
             config=NgramConfig,
             model=NgramModel,
             train=train_ngram,
+        ),
+        Family(
+            name="bigram",
+            sentence="one linear layer on the last letter; learns what counting pairs knows",
+            paper="Karpathy 2022, the first lecture's network",
+            dial="batch",
+            config=BigramConfig,
+            model=BigramModel,
+            learner=bigram_learner,
+        ),
+        Family(
+            name="mlp",
+            sentence="vectors of the last letters, one hidden layer, run as a compiled program of scalars",
+            paper="Bengio et al. 2003",
+            dial="hidden",
+            config=MlpConfig,
+            model=MlpModel,
+            learner=mlp_learner,
+        ),
+        Family(
+            name="gpt",
+            sentence="a small Transformer in scalars: every letter looks at those before it",
+            paper="Vaswani et al. 2017; Radford et al. 2019",
+            dial="width",
+            config=GptConfig,
+            model=GptModel,
+            learner=gpt_learner,
         ),
     ]
 }

@@ -84,90 +84,90 @@ _ERF_SLOPE = 2.0 / math.sqrt(math.pi)
 def elementwise_forward(op: int, R: Any, pool: Any, at: int, count: int, arity: int, lanes: int) -> None:
     """Results from arguments."""
     for r in range(count):
-        y, a = R[pool[at + r]], R[pool[at + count + r]]
-        b = R[pool[at + min(2, arity) * count + r]]
-        c = R[pool[at + min(3, arity) * count + r]]
+        y, a = pool[at + r], pool[at + count + r]
+        b = pool[at + min(2, arity) * count + r]
+        c = pool[at + min(3, arity) * count + r]
         if op == ADD:
             for l in range(lanes):
-                y[l] = a[l] + b[l]
+                R[y, l] = R[a, l] + R[b, l]
         elif op == SUB:
             for l in range(lanes):
-                y[l] = a[l] - b[l]
+                R[y, l] = R[a, l] - R[b, l]
         elif op == MUL:
             for l in range(lanes):
-                y[l] = a[l] * b[l]
+                R[y, l] = R[a, l] * R[b, l]
         elif op == DIV:
             for l in range(lanes):
-                y[l] = a[l] / b[l]
+                R[y, l] = R[a, l] / R[b, l]
         elif op == NEG:
             for l in range(lanes):
-                y[l] = -a[l]
+                R[y, l] = -R[a, l]
         elif op == POW:
             for l in range(lanes):
-                y[l] = math.pow(a[l], b[l])
+                R[y, l] = math.pow(R[a, l], R[b, l])
         elif op == MAXIMUM:
             for l in range(lanes):
-                y[l] = select((a[l] >= b[l]) | (a[l] != a[l]), a[l], b[l])
+                R[y, l] = select((R[a, l] >= R[b, l]) | (R[a, l] != R[a, l]), R[a, l], R[b, l])
         elif op == MINIMUM:
             for l in range(lanes):
-                y[l] = select((a[l] <= b[l]) | (a[l] != a[l]), a[l], b[l])
+                R[y, l] = select((R[a, l] <= R[b, l]) | (R[a, l] != R[a, l]), R[a, l], R[b, l])
         elif op == ABS:
             for l in range(lanes):
-                y[l] = abs(a[l])
+                R[y, l] = abs(R[a, l])
         elif op == EXP:
             for l in range(lanes):
-                y[l] = exp(a[l])
+                R[y, l] = exp(R[a, l])
         elif op == EXPM1:
             for l in range(lanes):
-                y[l] = expm1(a[l])
+                R[y, l] = expm1(R[a, l])
         elif op == LOG:
             for l in range(lanes):
-                y[l] = math.log(a[l])
+                R[y, l] = math.log(R[a, l])
         elif op == LOG1P:
             for l in range(lanes):
-                y[l] = math.log1p(a[l])
+                R[y, l] = math.log1p(R[a, l])
         elif op == SQRT:
             for l in range(lanes):
-                y[l] = math.sqrt(a[l])
+                R[y, l] = math.sqrt(R[a, l])
         elif op == SIN:
             for l in range(lanes):
-                y[l] = math.sin(a[l])
+                R[y, l] = math.sin(R[a, l])
         elif op == COS:
             for l in range(lanes):
-                y[l] = math.cos(a[l])
+                R[y, l] = math.cos(R[a, l])
         elif op == TAN:
             for l in range(lanes):
-                y[l] = math.tan(a[l])
+                R[y, l] = math.tan(R[a, l])
         elif op == ERF:
             for l in range(lanes):
-                y[l] = math.erf(a[l])
+                R[y, l] = math.erf(R[a, l])
         elif op == SIGMOID:
             for l in range(lanes):
-                y[l] = sigmoid(a[l])
+                R[y, l] = sigmoid(R[a, l])
         elif op == TANH:
             for l in range(lanes):
-                y[l] = tanh(a[l])
+                R[y, l] = tanh(R[a, l])
         elif op == RELU:
             for l in range(lanes):
-                y[l] = select(a[l] <= ZERO, ZERO, a[l])
+                R[y, l] = select(R[a, l] <= ZERO, ZERO, R[a, l])
         elif op == LEAKY_RELU:
             for l in range(lanes):
-                y[l] = select(a[l] > ZERO, a[l], b[l] * a[l])
+                R[y, l] = select(R[a, l] > ZERO, R[a, l], R[b, l] * R[a, l])
         elif op == ELU:
             for l in range(lanes):
-                y[l] = select(a[l] <= ZERO, b[l] * expm1(a[l]), a[l])
+                R[y, l] = select(R[a, l] <= ZERO, R[b, l] * expm1(R[a, l]), R[a, l])
         elif op == SILU:
             for l in range(lanes):
-                y[l] = a[l] / (ONE + exp(-a[l]))
+                R[y, l] = R[a, l] / (ONE + exp(-R[a, l]))
         elif op == GELU:
             for l in range(lanes):
-                y[l] = HALF * a[l] * (ONE + math.erf(a[l] * _ROOT_HALF))
+                R[y, l] = HALF * R[a, l] * (ONE + math.erf(R[a, l] * _ROOT_HALF))
         elif op == SOFTPLUS:
             for l in range(lanes):
-                y[l] = softplus(a[l])
+                R[y, l] = softplus(R[a, l])
         elif op == WHERE:
             for l in range(lanes):
-                y[l] = select(a[l] > ZERO, b[l], c[l])
+                R[y, l] = select(R[a, l] > ZERO, R[b, l], R[c, l])
 
 
 @part
@@ -176,117 +176,120 @@ def elementwise_backward(
 ) -> None:
     """Add to the gradient of argument `which` (0, 1, 2) what the results' gradients give."""
     for r in range(count):
-        y, g, a = R[pool[at + r]], G[pool[at + r]], R[pool[at + count + r]]
-        b = R[pool[at + min(2, arity) * count + r]]
-        d = G[pool[at + (1 + which) * count + r]]
+        y, a = pool[at + r], pool[at + count + r]
+        b = pool[at + min(2, arity) * count + r]
+        d = pool[at + (1 + which) * count + r]
         code = op + which * len(ELEMENTWISE)
         if code in (ADD, SUB):
             for l in range(lanes):
-                d[l] += g[l]
+                G[d, l] += G[y, l]
         elif code == MUL:
             for l in range(lanes):
-                d[l] += g[l] * b[l]
+                G[d, l] += G[y, l] * R[b, l]
         elif code == DIV:
             for l in range(lanes):
-                d[l] += g[l] * (ONE / b[l])
+                G[d, l] += G[y, l] * (ONE / R[b, l])
         elif code == NEG:
             for l in range(lanes):
-                d[l] += -g[l]
+                G[d, l] += -G[y, l]
         elif code == POW:
             for l in range(lanes):
-                d[l] += select(b[l] == ZERO, ZERO, g[l] * (b[l] * math.pow(a[l], b[l] - ONE)))
+                G[d, l] += select(R[b, l] == ZERO, ZERO, G[y, l] * (R[b, l] * math.pow(R[a, l], R[b, l] - ONE)))
         elif code == MAXIMUM:
             for l in range(lanes):
-                d[l] += select(a[l] == b[l], HALF * g[l], select(a[l] < b[l], ZERO, g[l]))
+                G[d, l] += select(R[a, l] == R[b, l], HALF * G[y, l], select(R[a, l] < R[b, l], ZERO, G[y, l]))
         elif code == MINIMUM:
             for l in range(lanes):
-                d[l] += select(a[l] == b[l], HALF * g[l], select(a[l] > b[l], ZERO, g[l]))
+                G[d, l] += select(R[a, l] == R[b, l], HALF * G[y, l], select(R[a, l] > R[b, l], ZERO, G[y, l]))
         elif code == ABS:
             for l in range(lanes):
-                d[l] += g[l] * select(a[l] > ZERO, ONE, select(a[l] < ZERO, -ONE, ZERO))
+                G[d, l] += G[y, l] * select(R[a, l] > ZERO, ONE, select(R[a, l] < ZERO, -ONE, ZERO))
         elif code == EXP:
             for l in range(lanes):
-                d[l] += g[l] * y[l]
+                G[d, l] += G[y, l] * R[y, l]
         elif code == EXPM1:
             for l in range(lanes):
-                d[l] += g[l] * (y[l] + ONE)
+                G[d, l] += G[y, l] * (R[y, l] + ONE)
         elif code == LOG:
             for l in range(lanes):
-                d[l] += g[l] * (ONE / a[l])
+                G[d, l] += G[y, l] * (ONE / R[a, l])
         elif code == LOG1P:
             for l in range(lanes):
-                d[l] += g[l] * (ONE / (ONE + a[l]))
+                G[d, l] += G[y, l] * (ONE / (ONE + R[a, l]))
         elif code == SQRT:
             for l in range(lanes):
-                d[l] += g[l] * (HALF / y[l])
+                G[d, l] += G[y, l] * (HALF / R[y, l])
         elif code == SIN:
             for l in range(lanes):
-                d[l] += g[l] * math.cos(a[l])
+                G[d, l] += G[y, l] * math.cos(R[a, l])
         elif code == COS:
             for l in range(lanes):
-                d[l] += -(g[l] * math.sin(a[l]))
+                G[d, l] += -(G[y, l] * math.sin(R[a, l]))
         elif code == TAN:
             for l in range(lanes):
-                d[l] += g[l] * (ONE + y[l] * y[l])
+                G[d, l] += G[y, l] * (ONE + R[y, l] * R[y, l])
         elif code == ERF:
             for l in range(lanes):
-                d[l] += g[l] * (_ERF_SLOPE * exp(-(a[l] * a[l])))
+                G[d, l] += G[y, l] * (_ERF_SLOPE * exp(-(R[a, l] * R[a, l])))
         elif code == SIGMOID:
             for l in range(lanes):
-                d[l] += g[l] * (y[l] * (ONE - y[l]))
+                G[d, l] += G[y, l] * (R[y, l] * (ONE - R[y, l]))
         elif code == TANH:
             for l in range(lanes):
-                d[l] += g[l] * (ONE - y[l] * y[l])
+                G[d, l] += G[y, l] * (ONE - R[y, l] * R[y, l])
         elif code == RELU:
             for l in range(lanes):
-                d[l] += select(a[l] <= ZERO, ZERO, g[l])
+                G[d, l] += select(R[a, l] <= ZERO, ZERO, G[y, l])
         elif code == LEAKY_RELU:
             for l in range(lanes):
-                d[l] += select(a[l] > ZERO, g[l], g[l] * b[l])
+                G[d, l] += select(R[a, l] > ZERO, G[y, l], G[y, l] * R[b, l])
         elif code == ELU:
             for l in range(lanes):
-                d[l] += select(a[l] <= ZERO, g[l] * (b[l] * exp(a[l])), g[l])
+                G[d, l] += select(R[a, l] <= ZERO, G[y, l] * (R[b, l] * exp(R[a, l])), G[y, l])
         elif code == SILU:
             for l in range(lanes):
-                d[l] += g[l] * (sigmoid(a[l]) * (ONE + a[l] * (ONE - sigmoid(a[l]))))
+                G[d, l] += G[y, l] * (sigmoid(R[a, l]) * (ONE + R[a, l] * (ONE - sigmoid(R[a, l]))))
         elif code == GELU:
             for l in range(lanes):
-                d[l] += g[l] * (
-                    HALF * (ONE + math.erf(a[l] * _ROOT_HALF)) + a[l] * (_DENSITY * exp(-HALF * (a[l] * a[l])))
+                G[d, l] += G[y, l] * (
+                    HALF * (ONE + math.erf(R[a, l] * _ROOT_HALF))
+                    + R[a, l] * (_DENSITY * exp(-HALF * (R[a, l] * R[a, l])))
                 )
         elif code == SOFTPLUS:
             for l in range(lanes):
-                d[l] += g[l] * sigmoid(a[l])
+                G[d, l] += G[y, l] * sigmoid(R[a, l])
         elif code == ADD + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += g[l]
+                G[d, l] += G[y, l]
         elif code == SUB + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += -g[l]
+                G[d, l] += -G[y, l]
         elif code == MUL + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += g[l] * a[l]
+                G[d, l] += G[y, l] * R[a, l]
         elif code == DIV + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += -(g[l] * (y[l] / b[l]))
+                G[d, l] += -(G[y, l] * (R[y, l] / R[b, l]))
         elif code == POW + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += select((a[l] == ZERO) & (b[l] >= ZERO), ZERO, g[l] * (y[l] * math.log(a[l])))
+                G[d, l] += select(
+                    (R[a, l] == ZERO) & (R[b, l] >= ZERO), ZERO, G[y, l] * (R[y, l] * math.log(R[a, l]))
+                )
         elif code == MAXIMUM + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += select(a[l] == b[l], HALF * g[l], select(b[l] < a[l], ZERO, g[l]))
+                G[d, l] += select(R[a, l] == R[b, l], HALF * G[y, l], select(R[b, l] < R[a, l], ZERO, G[y, l]))
         elif code == MINIMUM + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += select(a[l] == b[l], HALF * g[l], select(b[l] > a[l], ZERO, g[l]))
+                G[d, l] += select(R[a, l] == R[b, l], HALF * G[y, l], select(R[b, l] > R[a, l], ZERO, G[y, l]))
         elif code == LEAKY_RELU + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += select(a[l] > ZERO, ZERO, g[l] * a[l])
+                G[d, l] += select(R[a, l] > ZERO, ZERO, G[y, l] * R[a, l])
         elif code == ELU + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += select(a[l] <= ZERO, g[l] * expm1(a[l]), ZERO)
+                G[d, l] += select(R[a, l] <= ZERO, G[y, l] * expm1(R[a, l]), ZERO)
         elif code == WHERE + len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += select(a[l] > ZERO, g[l], ZERO)
+                G[d, l] += select(R[a, l] > ZERO, G[y, l], ZERO)
         elif code == WHERE + 2 * len(ELEMENTWISE):
             for l in range(lanes):
-                d[l] += select(a[l] > ZERO, ZERO, g[l])
+                G[d, l] += select(R[a, l] > ZERO, ZERO, G[y, l])

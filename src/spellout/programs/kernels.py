@@ -29,15 +29,15 @@ OP, COUNT, POOL, A, B, C = range(6)
 def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Sums of products: for each dot its result, n, whether there is a bias, n + n arguments, the bias."""
     for _ in range(count):
-        y, n, biased = R[pool[at]], pool[at + 1], pool[at + 2]
+        y, n, biased = pool[at], pool[at + 1], pool[at + 2]
         at += 3
-        bias = R[pool[at + 2 * n]] if biased else y
+        bias = pool[at + 2 * n] if biased else y
         for l in range(lanes):
-            y[l] = bias[l] if biased else 0
+            R[y, l] = R[bias, l] if biased else 0
         for i in range(n):
-            a, b = R[pool[at + i]], R[pool[at + n + i]]
+            a, b = pool[at + i], pool[at + n + i]
             for l in range(lanes):
-                y[l] += a[l] * b[l]
+                R[y, l] += R[a, l] * R[b, l]
         at += 2 * n + biased
 
 
@@ -45,20 +45,18 @@ def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
 def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Gradients of `dots_forward`."""
     for _ in range(count):
-        g, n, biased = G[pool[at]], pool[at + 1], pool[at + 2]
+        y, n, biased = pool[at], pool[at + 1], pool[at + 2]
         at += 3
         for i in range(n):
             a, b = pool[at + i], pool[at + n + i]
-            x, d = R[b], G[a]
             for l in range(lanes):
-                d[l] += g[l] * x[l]
-            x, d = R[a], G[b]
+                G[a, l] += G[y, l] * R[b, l]
             for l in range(lanes):
-                d[l] += g[l] * x[l]
+                G[b, l] += G[y, l] * R[a, l]
         if biased:
-            d = G[pool[at + 2 * n]]
+            d = pool[at + 2 * n]
             for l in range(lanes):
-                d[l] += g[l]
+                G[d, l] += G[y, l]
         at += 2 * n + biased
 
 
@@ -66,16 +64,16 @@ def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) ->
 def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
     """Sums or means: for each its result, n, and n arguments."""
     for _ in range(count):
-        y, n = R[pool[at]], pool[at + 1]
+        y, n = pool[at], pool[at + 1]
         for l in range(lanes):
-            y[l] = 0
+            R[y, l] = 0
         for i in range(n):
-            x = R[pool[at + 2 + i]]
+            x = pool[at + 2 + i]
             for l in range(lanes):
-                y[l] += x[l]
+                R[y, l] += R[x, l]
         if mean:
             for l in range(lanes):
-                y[l] = y[l] / R.dtype.type(n)
+                R[y, l] = R[y, l] / R.dtype.type(n)
         at += 2 + n
 
 
@@ -83,12 +81,12 @@ def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool)
 def sums_backward(G: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
     """Gradients of `sums_forward`."""
     for _ in range(count):
-        g, n = G[pool[at]], pool[at + 1]
+        y, n = pool[at], pool[at + 1]
         share = G.dtype.type(1.0 / n if mean else 1.0)
         for i in range(n):
-            d = G[pool[at + 2 + i]]
+            d = pool[at + 2 + i]
             for l in range(lanes):
-                d[l] += g[l] * share
+                G[d, l] += G[y, l] * share
         at += 2 + n
 
 
@@ -96,37 +94,36 @@ def sums_backward(G: Any, pool: Any, at: int, count: int, lanes: int, mean: bool
 def logsumexps_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """log(Σ exp x), shifted by the largest: for each its result, n, and n arguments."""
     for _ in range(count):
-        logsumexp(R, pool, at + 2, pool[at + 1], lanes, R[pool[at]], work)
+        logsumexp(R, pool, at + 2, pool[at + 1], lanes, pool[at], work)
         at += 2 + pool[at + 1]
 
 
 @part
-def logsumexp(R: Any, pool: Any, at: int, n: int, lanes: int, y: Any, work: Any) -> None:
-    """One of them, into y; an infinite or nan largest is the answer itself, as the table's row says."""
-    top, x = work, R[pool[at]]
+def logsumexp(R: Any, pool: Any, at: int, n: int, lanes: int, y: int, top: Any) -> None:
+    """One of them, into register y; an infinite or nan largest is the answer itself, as the table's row says."""
     for l in range(lanes):
-        y[l], top[l] = 0, x[l]
+        R[y, l], top[l] = 0, R[pool[at], l]
     for i in range(1, n):
-        x = R[pool[at + i]]
+        x = pool[at + i]
         for l in range(lanes):
-            top[l] = x[l] if (x[l] > top[l]) | (x[l] != x[l]) else top[l]
+            top[l] = R[x, l] if (R[x, l] > top[l]) | (R[x, l] != R[x, l]) else top[l]
     for i in range(n):
-        x = R[pool[at + i]]
+        x = pool[at + i]
         for l in range(lanes):
-            y[l] += exp(x[l] - top[l])
+            R[y, l] += exp(R[x, l] - top[l])
     for l in range(lanes):
-        y[l] = top[l] + math.log(y[l]) if top[l] - top[l] == 0 else top[l]
+        R[y, l] = top[l] + math.log(R[y, l]) if top[l] - top[l] == 0 else top[l]
 
 
 @pasted
 def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Gradients of `logsumexps_forward`: the softmax."""
     for _ in range(count):
-        y, g, n = R[pool[at]], G[pool[at]], pool[at + 1]
+        y, n = pool[at], pool[at + 1]
         for i in range(n):
-            x, d = R[pool[at + 2 + i]], G[pool[at + 2 + i]]
+            x = pool[at + 2 + i]
             for l in range(lanes):
-                d[l] += g[l] * exp(x[l] - y[l])
+                G[x, l] += G[y, l] * exp(R[x, l] - R[y, l])
         at += 2 + n
 
 
@@ -134,26 +131,25 @@ def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: i
 def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
     """x - log(Σ exp x): for each its result, n, the chosen x, and n arguments."""
     for _ in range(count):
-        y, n, chosen = R[pool[at]], pool[at + 1], R[pool[at + 2]]
+        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
         logsumexp(R, pool, at + 3, n, lanes, y, work)
         for l in range(lanes):
-            y[l] = chosen[l] - y[l] + (y[l] - y[l])  # nan among infinite ones, as the table's row says
+            R[y, l] = R[chosen, l] - R[y, l] + (R[y, l] - R[y, l])  # nan among infinite ones, as its row says
         at += 3 + n
 
 
 @pasted
-def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
+def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, shift: Any) -> None:
     """Gradients of `log_softmaxes_forward`."""
     for _ in range(count):
-        y, g, n, chosen, d = R[pool[at]], G[pool[at]], pool[at + 1], R[pool[at + 2]], G[pool[at + 2]]
-        shift = work
+        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
         for l in range(lanes):
-            d[l] += g[l]
-            shift[l] = chosen[l] - y[l]
+            G[chosen, l] += G[y, l]
+            shift[l] = R[chosen, l] - R[y, l]
         for i in range(n):
-            x, d = R[pool[at + 3 + i]], G[pool[at + 3 + i]]
+            x = pool[at + 3 + i]
             for l in range(lanes):
-                d[l] -= g[l] * exp(x[l] - shift[l])
+                G[x, l] -= G[y, l] * exp(R[x, l] - shift[l])
         at += 3 + n
 
 
@@ -191,9 +187,9 @@ def picks(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, inte
 def owns_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """A user's operation, computed by instructions before: its result, n, the computed one, n + n arguments."""
     for _ in range(count):
-        y, x = R[pool[at]], R[pool[at + 2]]
+        y, x = pool[at], pool[at + 2]
         for l in range(lanes):
-            y[l] = x[l]
+            R[y, l] = R[x, l]
         at += 3 + 2 * pool[at + 1]
 
 
@@ -201,11 +197,11 @@ def owns_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
 def owns_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     """Its arguments' gradients, by the partials that the user's derivative gave."""
     for _ in range(count):
-        g, n = G[pool[at]], pool[at + 1]
+        y, n = pool[at], pool[at + 1]
         for i in range(n):
-            d, partial = G[pool[at + 3 + i]], R[pool[at + 3 + n + i]]
+            d, partial = pool[at + 3 + i], pool[at + 3 + n + i]
             for l in range(lanes):
-                d[l] += g[l] * partial[l]
+                G[d, l] += G[y, l] * R[partial, l]
         at += 3 + 2 * n
 
 
@@ -269,10 +265,10 @@ def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, i
 
 
 @part
-def fill(row: Any, number: float, lanes: int) -> None:
+def fill(M: Any, row: int, number: float, lanes: int) -> None:
     """The same number in every lane."""
     for l in range(lanes):
-        row[l] = number
+        M[row, l] = number
 
 
 @pasted
@@ -318,30 +314,30 @@ def run_blocks(
     block = R.shape[1]
     copied = 0
     while maps[1, copied] >= 0:
-        fill(R[maps[1, copied]], S[maps[2, copied]], block)
+        fill(R, maps[1, copied], S[maps[2, copied]], block)
         copied += 1
     for start in range(first, last, block):
         lanes = min(block, last - start)
         for i in range(floats.shape[0]):
-            x = R[maps[0, i]]
+            x = maps[0, i]
             for l in range(lanes):
-                x[l] = floats[i, start + l]
+                R[x, l] = floats[i, start + l]
         chosen = integers[:, start : start + lanes]
         forward(code, pool, S, R, lanes, chosen, scratch)
         for i in range(results.shape[0]):
-            y = R[maps[3, i]]
+            y = maps[3, i]
             for l in range(lanes):
-                results[i, start + l] = y[l]
+                results[i, start + l] = R[y, l]
         if seed != 0:
             for r in range(G.shape[0]):
-                fill(G[r], 0, lanes)
+                fill(G, r, 0, lanes)
             for i in range(results.shape[0]):
-                g = G[maps[3, i]]
+                y = maps[3, i]
                 for l in range(lanes):
-                    g[l] += R.dtype.type(seed)
+                    G[y, l] += R.dtype.type(seed)
             backward(code, pool, S, D, R, G, lanes, chosen, scratch)
             for i in range(copied):
-                D[maps[2, i]] += total(G[maps[1, i]], lanes)
+                D[maps[2, i]] += total(G, maps[1, i], lanes)
 
 
 PREPARE, RUN, FINISH = 1, 2, 4

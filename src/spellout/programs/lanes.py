@@ -20,19 +20,27 @@ from .kernels import FINISH, PREPARE, RUN, execute
 from .layers import PAD
 from .lowering import Lowered, lower
 from .nonfinite import explain
-from .program import Program
+from .program import CONSTANT, Argument, Instruction, Program
 
 _CACHE = 1 << 19
 """Bytes that a block's registers and gradients should fit in: half of a usual second-level cache."""
-_WORTH_A_CHUNK = 1 << 21
+_WORTH_A_CHUNK = 1 << 17
 """Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
 _MOST_CHUNKS = 8
 _MOST_LANES = 240
+
+Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def threads_available() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def warm_up(dtype: Any) -> None:
+    """Have the kernels ready: read from disk, or compiled, which takes about 15 seconds once after installation."""
+    constant = Program((Instruction(CONSTANT, (), 0.0),), (0,), (), (Argument("float", (), 0, 1),), (), ())
+    Lanes(constant, dtype).forward(np.zeros((1, 1), dtype), np.zeros((0, 1), np.int64))
 
 
 class Lanes:
@@ -58,7 +66,7 @@ class Lanes:
         self._bounds = self._index_bounds()
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
         self.block = max(PAD, min(_MOST_LANES, room // PAD * PAD))
-        self._memory: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._memory: dict[int, list[Memory]] = {}
         self._tapes = (
             lowered.shared.code,
             lowered.shared.pool,
@@ -160,32 +168,31 @@ class Lanes:
     def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> np.ndarray:
         lanes = floats.shape[1] if floats.shape[0] else integers.shape[1]
         chunks = self._chunks(lanes)
-        while len(self._memory) < chunks:
-            self._memory.append(self._allocate())
+        threads = min(self.threads, chunks)
+        memory = self._memory_for(threads, min(lanes, self.block))
         if len(self._gradients) != chunks:
             self._gradients = np.zeros((chunks, len(self.shared)), self.dtype)
         elif seed:
             self._gradients.fill(0.0)
         results = np.empty((len(self.program.outputs), lanes), self.dtype)
         finish = FINISH if seed else 0
-        common = (floats, integers, results, seed)
+        size = lanes if chunks == 1 else -(-lanes // chunks // self.block) * self.block
+
+        def work(thread: int) -> None:
+            for chunk in range(thread, chunks, threads):
+                part = chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes)
+                self._execute(RUN, *part, memory[thread], floats, integers, results, seed)
+
         if chunks == 1:
-            self._execute(PREPARE | RUN | finish, 0, 0, lanes, *common)
+            part = 0, 0, lanes
+            self._execute(PREPARE | RUN | finish, *part, memory[0], floats, integers, results, seed)
             return results
-        self._execute(PREPARE, 0, 0, 0, *common)
-        size = -(-lanes // chunks // self.block) * self.block
-        starts = range(0, lanes, size)
-        if self.threads == 1:
-            for chunk, start in enumerate(starts):
-                self._execute(RUN, chunk, start, min(start + size, lanes), *common)
-        else:
-            tasks = [
-                self._pool.submit(self._execute, RUN, chunk, start, min(start + size, lanes), *common)
-                for chunk, start in enumerate(starts)
-            ]
-            for task in tasks:
-                task.result()
-        self._execute(finish, 0, 0, 0, *common)
+        self._execute(PREPARE, 0, 0, 0, memory[0], floats, integers, results, seed)
+        others = [self._pool.submit(work, thread) for thread in range(1, threads)]
+        work(0)
+        for other in others:
+            other.result()
+        self._execute(finish, 0, 0, 0, memory[0], floats, integers, results, seed)
         return results
 
     def _execute(
@@ -194,12 +201,13 @@ class Lanes:
         chunk: int,
         first: int,
         last: int,
+        memory: Memory,
         floats: np.ndarray,
         integers: np.ndarray,
         results: np.ndarray,
         seed: float,
     ) -> None:
-        R, G, scratch = self._memory[chunk]
+        R, G, scratch = memory
         execute(
             phases,
             self._tapes,
@@ -222,14 +230,15 @@ class Lanes:
         worth = self.lowered.registers * lanes // _WORTH_A_CHUNK
         return max(1, min(_MOST_CHUNKS, worth, -(-lanes // self.block)))
 
-    def _allocate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        shape = (max(1, self.lowered.registers), self.block)
-        columns = [-(-groups * self.block // PAD) * PAD * rows for rows, groups in self.lowered.scratch]
-        return (
-            np.zeros(shape, self.dtype),
-            np.zeros(shape, self.dtype),
-            np.zeros((2, max([self.block, *columns])), self.dtype),
-        )
+    def _memory_for(self, threads: int, lanes: int) -> list[Memory]:
+        """Registers, gradients and scratch for each thread. Few lanes get narrow registers, close to each other."""
+        width = lanes if lanes < PAD else -(-lanes // PAD) * PAD
+        memory = self._memory.setdefault(width, [])
+        columns = [rows * (-(-groups * width // PAD) * PAD) for rows, groups in self.lowered.scratch]
+        while len(memory) < threads:
+            R, G = np.zeros((2, max(1, self.lowered.registers), width), self.dtype)
+            memory.append((R, G, np.zeros((2, max([width, *columns])), self.dtype)))
+        return memory
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -249,7 +258,7 @@ class Lanes:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
         # contiguous, as all arrays are: for any other kind the kernels would be compiled again
         self._go(np.ascontiguousarray(floats), np.ascontiguousarray(integers), 1.0)
-        R, G, _ = self._memory[0]
+        R, G, _ = self._memory[1][0]
         register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
         lane = register_of >= 0
         values = np.where(lane, R[register_of, 0], self.shared[slot_of])

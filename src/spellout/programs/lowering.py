@@ -100,7 +100,7 @@ class _Lowering:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.instructions = program.instructions
-        self.varies: list[bool] = []
+        self.varies = program.varies
         self.learns: list[bool] = []
         self.slot_of: dict[int, int] = {}
         self.constants: list[tuple[int, float]] = []
@@ -116,7 +116,6 @@ class _Lowering:
         """Which instructions differ between lanes, which learn, and where the shared ones are kept."""
         slots = len(self.program.parameters)
         for place, (op, args, data, _) in enumerate(self.instructions):
-            self.varies.append(op in (INPUT, "pick", "select") or any(self.varies[arg] for arg in args))
             self.learns.append(op in (PARAMETER, "pick") or any(self.learns[arg] for arg in args))
             if op == PARAMETER:
                 self.slot_of[place] = data

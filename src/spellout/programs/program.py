@@ -103,6 +103,14 @@ class Program:
 
         return Lanes(self)
 
+    @cached_property
+    def varies(self) -> list[bool]:
+        """Which instructions differ between examples; the others need parameters and constants only."""
+        varies: list[bool] = []
+        for op, args, _, _ in self.instructions:
+            varies.append(op in (INPUT, PICK, SELECT) or any(varies[arg] for arg in args))
+        return varies
+
     @property
     def computed(self) -> int:
         """How many instructions compute something: all but parameters, constants and inputs."""

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import UsageError
 from ..models.contract import Listener
 from ..models.learner import Learner
-from ..models.ngram import NgramConfig
+from ..models.ngram import NgramConfig, NgramModel
 from ..models.ngram_training import train_ngram
 from ..models.table import Family, parse_specification
 
@@ -49,9 +49,15 @@ def parse(specification: str, prior: str | None = None) -> Asked:
 
 
 def learner_of(
-    asked: Asked, stream: np.ndarray, vocabulary_size: int, seed: int, tell: Listener = lambda event: None
+    asked: Asked,
+    stream: np.ndarray,
+    vocabulary_size: int,
+    seed: int,
+    tell: Listener = lambda event: None,
+    prior: NgramModel | None = None,
 ) -> Learner:
-    """A fresh learner, and first the n-gram it starts from, trained on the same lines."""
+    """A fresh learner, and first the n-gram it starts from, trained on the same lines unless it is given."""
     assert asked.family.learner is not None
-    prior = None if asked.prior is None else train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
+    if asked.prior is not None and prior is None:
+        prior = train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
     return asked.family.learner(stream, vocabulary_size, asked.config, prior, seed)

@@ -1,0 +1,44 @@
+"""What a network with a prior learns from: the n-gram at every training position, without that very occurrence.
+
+Counts that include the token to be predicted would teach the network to trust what is only memorised.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .ngram import NgramModel
+from .ngram_counts import context_columns
+
+_MOST_KEPT = 1 << 28
+
+
+class LeaveOneOut:
+    """The prior's log-probabilities at positions of a training stream.
+
+    Each is worked out when it is first asked for, and kept unless text and vocabulary are large.
+    """
+
+    def __init__(self, prior: NgramModel, stream: np.ndarray) -> None:
+        self._prior = prior
+        self._columns = [column[:-1] for column in context_columns(stream, max(prior.order - 1, 1))]
+        self._targets = stream[1:].astype(np.int64)
+        size = self._targets.size
+        self._kept: np.ndarray | None = None
+        if size * prior.vocabulary_size <= _MOST_KEPT:
+            self._kept = np.empty((size, prior.vocabulary_size), np.float32)
+            self._known = np.zeros(size, bool)
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """(N,) positions to the log-probabilities (N, V), float32, of the token that follows each."""
+        if self._kept is None:
+            return self._rows(places)
+        new = places[~self._known[places]]
+        if new.size:
+            self._kept[new] = self._rows(new)
+            self._known[new] = True
+        return self._kept[places]
+
+    def _rows(self, places: np.ndarray) -> np.ndarray:
+        columns = [column[places] for column in self._columns]
+        return self._prior.leave_one_out_rows(columns, self._targets[places]).astype(np.float32)
