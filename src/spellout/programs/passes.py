@@ -1,8 +1,9 @@
 """Rewrites of programs: each a function from one program to another that computes the same.
 
-`python bench/programs.py` measures what each is worth: fusing 25 times, folding and sharing a fifth to a third
-where there is something to fold or share; dropping what nobody uses costs nothing. Sums are reordered by `fuse_dots`
-and `split_dots` only, so results agree with the eager engine exactly before and to the last few bits after them.
+`python bench/programs.py` measures what each is worth: fusing five times, folding a third where there is something
+to fold (a square), the others nothing by themselves on its two functions: sharing and dropping clean up, and
+`split_dots` is for wide layers with residuals. Sums are reordered by `fuse_dots` and `split_dots` only, so results
+agree with the eager engine exactly before and to the last few bits after them.
 """
 
 from __future__ import annotations
