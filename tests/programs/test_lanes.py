@@ -163,6 +163,8 @@ def test_without_parameters_without_inputs_and_without_arguments():
     itself = record(lambda x: w, 1.0)
     assert itself([1.0, 2.0]).tolist() == [3.0, 3.0]
     assert itself.gradient([1.0, 2.0])[1].tolist() == [1.0]
+    nothing = record(lambda x, y: w * x, 1.0, [])
+    assert nothing([1.0, 2.0], np.zeros((2, 0))).tolist() == [3.0, 6.0]
     assert record(lambda x: [x, x, Value(5.0)], 1.0)([7.0]).tolist() == [[7.0, 7.0, 5.0]]
 
 

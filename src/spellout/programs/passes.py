@@ -1,8 +1,9 @@
 """Rewrites of programs: each a function from one program to another that computes the same.
 
-`python bench/programs.py` measures what each is worth: fusing 25 times, folding and sharing a fifth to a third
-where there is something to fold or share; dropping what nobody uses costs nothing. Sums are reordered by
-`fuse_dots` only, so results agree with the eager engine exactly before it and to the last few bits after it.
+`python bench/programs.py` measures what each is worth: fusing five times, folding a third where there is something
+to fold (a square), the others nothing by themselves on its two functions: sharing and dropping clean up, and
+`split_dots` is for wide layers with residuals. Sums are reordered by `fuse_dots` and `split_dots` only, so results
+agree with the eager engine exactly before and to the last few bits after them.
 """
 
 from __future__ import annotations
@@ -12,14 +13,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..autograd.ops import TABLE
-from .program import CONSTANT, INPUT, OWN, PICK, SELECT, SOURCES, Instruction, Program
+from .program import CONSTANT, OWN, PICK, SELECT, SOURCES, Instruction, Program
 
 Pass = Callable[[Program], Program]
 _COMMUTE = frozenset(["add", "mul"])  # not maximum: for signed zeros and nan the order matters
 _SHORT = 4
 """Dots of fewer products are not worth a layer."""
 _FIXED = SOURCES | {PICK, SELECT, OWN}
-_VARY = frozenset([INPUT, PICK, SELECT])
 
 
 class _Rewriter:
@@ -29,14 +29,10 @@ class _Rewriter:
         self.old = program
         self.new: list[Instruction] = []
         self.moved: list[int] = []
-        self.varying: set[int] = set()  # from example to example
 
     def write(self, instruction: Instruction) -> int:
-        place = len(self.new)
         self.new.append(instruction)
-        if instruction.op in _VARY or not self.varying.isdisjoint(instruction.args):
-            self.varying.add(place)
-        return place
+        return len(self.new) - 1
 
     def args(self, instruction: Instruction) -> tuple[int, ...]:
         moved = self.moved
@@ -111,8 +107,7 @@ def fuse_dots(program: Program) -> Program:
     """Make one `dot` of every sum of products, in whatever order it was added up.
 
     A term may be a product, a dot, a sum, or any other value, which then counts as its product with 1. Terms that
-    are used elsewhere too are left alone. Three or more terms without a product become one `sum`. Two or more
-    products with shared weights stay a dot of their own, which can be part of a layer; other terms are added to it.
+    are used elsewhere too are left alone. Three or more terms without a product become one `sum`.
     """
     uses = Counter([arg for instruction in program.instructions for arg in instruction.args])
     uses.update(program.outputs)
@@ -184,39 +179,6 @@ def _one_instruction(
         return _plain(rewriter, root, [*zip(signs, made, strict=True), *terms])
     if not products and all(sign == 1.0 for sign, _ in terms):
         return rewriter.write(Instruction("sum", tuple([term for _, term in terms]), None, line))
-    weighted = [(a in rewriter.varying) != (b in rewriter.varying) for a, b in products]
-    if sum(weighted) >= 2 and not (all(weighted) and rewriter.varying.isdisjoint([term for _, term in terms])):
-        return _layer_apart(rewriter, root, products, signs, terms)
-    return _dot(rewriter, line, products, signs, terms)
-
-
-def _layer_apart(
-    rewriter: _Rewriter,
-    root: Instruction,
-    products: list[tuple[int, int]],
-    signs: list[float],
-    terms: list[tuple[float, int]],
-) -> int:
-    """Write the products with shared weights, and what is shared, as one dot, and add the rest to it."""
-    varying = rewriter.varying
-    signed = list(zip(signs, products, strict=True))
-    inside = [(sign, (a, b)) for sign, (a, b) in signed if (a in varying) != (b in varying)]
-    outside = [(sign, (a, b)) for sign, (a, b) in signed if (a in varying) == (b in varying)]
-    shared = [(sign, term) for sign, term in terms if term not in varying]
-    dot = _dot(rewriter, root.line, [p for _, p in inside], [s for s, _ in inside], shared)
-    rest = [(1.0, dot), *[(sign, term) for sign, term in terms if term in varying]]
-    add = root._replace(op="add")
-    return _one_instruction(rewriter, add, [p for _, p in outside], [s for s, _ in outside], rest)
-
-
-def _dot(
-    rewriter: _Rewriter,
-    line: str,
-    products: list[tuple[int, int]],
-    signs: list[float],
-    terms: list[tuple[float, int]],
-) -> int:
-    """Write a dot; the first term that is added is its bias, others count as products with 1 or -1."""
     bias = [term for sign, term in terms if sign == 1.0][:1]
     rest = list(terms)
     if bias:
