@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,15 +26,28 @@ def run_folder(command, names_file, tmp_path):
 
 
 def test_make_prints_ten_new_names_from_the_bundled_list(command):
-    code, out, err = command("make")
+    code, out, err = command("make", "--seconds", 4)
     lines = out.splitlines()
     assert code == 0
     assert len(set(lines)) == 10
     assert "29,910 lines" in err
-    assert "nats" in err
+    ngram, mlp = re.findall(r"dev: ([\d.]+) nats", err)
+    assert float(mlp) <= float(ngram)
+    assert err.index("it makes lines like ") < err.index("\nmlp: ")
     from spellout.data.lines import Lines
 
     assert not set(lines) & set(Lines.bundled().distinct)
+
+
+def test_make_without_time_is_the_ngram(command, names_file):
+    code, out, err = command("make", names_file, "--seconds", 0)
+    assert (code, len(out.splitlines())) == (0, 10)
+    assert "ngram, order" in err
+    assert "mlp" not in err
+    assert out == command("make", names_file, "--model", "ngram")[1]
+    code, out, err = command("make", names_file, "--seconds", -1)
+    assert (code, out) == (2, "")
+    assert "--seconds" in err
 
 
 def test_make_is_repeatable_and_seeded(command, names_file):

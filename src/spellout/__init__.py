@@ -26,12 +26,14 @@ _HOME = {  # public name -> the module that defines it
     "SpelloutError": "errors",
     "TrainingConfig": "training.config",
     "Value": "autograd.value",
+    "assert_healthy": "doctor.examination",
     "check_rules": "autograd.gradcheck",
     "Program": "programs.program",
     "Recorded": "programs.recorded",
     "Trainer": "programs.trainer",
     "draw": "autograd.drawing",
     "evaluate": "generation.evaluation",
+    "examine": "doctor.examination",
     "explain": "autograd.explain",
     "grad": "autograd.gradients",
     "freeze": "autograd.functions",
@@ -46,6 +48,7 @@ _HOME = {  # public name -> the module that defines it
     "save_run": "training.run",
     "score_lines": "generation.scoring",
     "train": "training.train",
+    "watch": "doctor.watching",
     "where": "autograd.functions",
 }
 

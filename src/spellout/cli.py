@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from time import perf_counter
 from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
@@ -28,6 +29,7 @@ from .options import (
     Out,
     RunFolder,
     Sampling,
+    Seconds,
     Training,
     check_count,
     with_order,
@@ -52,7 +54,8 @@ def make(
     /,
     *,
     count: Count = 10,
-    model: str = "ngram",
+    model: str | None = None,
+    seconds: Seconds = 10.0,
     data: Data = DataConfig(),
     sampling: Sampling = SamplingConfig(),
     novel: bool = True,
@@ -67,7 +70,8 @@ def make(
     Parameters
     ----------
     model
-        What to train, such as ngram or ngram:5.
+        What to train, such as ngram or ngram:5. Without it, the n-gram says at once how good it is, and the best
+        network that starts from it is trained in the rest of --seconds.
     novel
         Only lines that FILE does not hold.
     unique
@@ -79,11 +83,14 @@ def make(
     """
     from .training.run import check_place, save_run
 
+    began = perf_counter()
     check_count(count)
     if out is not None:
         check_place(out)
     prepared = steps.prepare(file, encoding, data)
-    run = steps.train(prepared, model).run
+    training = TrainingConfig(seconds=seconds or None)
+    trained = steps.train(prepared, model, training) if model else steps.train_best(prepared, seconds, began)
+    run = trained.run
     if out is not None:
         save_run(run, out)
     known = prepared.split.known
@@ -406,6 +413,29 @@ def draw(
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror}") from None
     terminal.note(f"wrote {out}")
+
+
+@app.command
+def doctor(
+    target: str | None = None,
+    /,
+    *,
+    explain: str | None = None,
+    ignore: tuple[str, ...] = (),
+    json: Json = False,
+) -> None:
+    """Examine a PyTorch training program and name its mistakes; exit code 1 if there is one.
+
+    Parameters
+    ----------
+    target
+        FILE.py:FUNCTION that returns a dictionary (model, loss, batch, optimizer, step, evaluate), or a run folder.
+    explain
+        Print the page of one check by its id; `all` lists them.
+    ignore
+        The id of a check to leave out; may be given again.
+    """
+    steps.doctor(target, explain, list(ignore), json)
 
 
 def main() -> NoReturn:

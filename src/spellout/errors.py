@@ -12,6 +12,8 @@
     ├── OperationError       an operation declared or called in a way that cannot work (also a ValueError)
     ├── RecordingError       a function that cannot be recorded as a program (also a TypeError)
     ├── NotFiniteError       a program that made a nan or an infinity (also an ArithmeticError)
+    ├── ExaminationError     a program that the doctor cannot examine
+    ├── UnhealthyError       a program that the doctor found a mistake in (also an AssertionError)
     ├── GradcheckError       a gradient that is not the derivative (also an AssertionError)
     └── UsageError           exit code 2: an option or a value that cannot work
         └── ExpressionError  a formula that cannot be read
@@ -73,6 +75,14 @@ class RecordingError(SpelloutError, TypeError):
 
 class NotFiniteError(SpelloutError, ArithmeticError):
     """A program made a nan or an infinity; the message names the first instruction and its line."""
+
+
+class ExaminationError(SpelloutError):
+    """The doctor cannot examine this program as it was given."""
+
+
+class UnhealthyError(SpelloutError, AssertionError):
+    """The doctor found a mistake where a test asks for none."""
 
 
 class GradcheckError(SpelloutError, AssertionError):

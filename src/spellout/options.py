@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter, Token
+from cyclopts.validators import Number
 
 from .data.config import DataConfig
 from .errors import UsageError
@@ -24,6 +25,9 @@ File = Annotated[str, Parameter(converter=_file, help="A text file with one thin
 RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
 Count = Annotated[int, Parameter(alias="-n", help="How many lines.")]
 Out = Annotated[Path, Parameter(alias="-o")]
+Seconds = Annotated[
+    float, Parameter(validator=Number(gte=0), help="About how long it may take in all; 0: no network.")
+]
 Encoding = Annotated[str | None, Parameter(help="The encoding of FILE, if it is not UTF-8.")]
 Flag = Annotated[bool, Parameter(negative=())]
 Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import os
 import shlex
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import terminal
-from .errors import GenerationError, TrainingError, TrainingInterrupted
+from .errors import GenerationError, TrainingError, TrainingInterrupted, UnhealthyError, UsageError
 from .training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -78,6 +81,34 @@ def train(
         )
     terminal.print_training(trained)
     return trained
+
+
+def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
+    """The n-gram, said at once, and then the best network that starts from it, until `seconds` after `began`.
+
+    Ctrl-C ends it early, and what was learned is kept.
+    """
+    from .training.best import improve, ready
+
+    ngram = train(prepared, "ngram")
+    if not prepared.split.dev or seconds == 0:
+        return ngram
+    terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
+    with terminal.progress(None, "compiling the kernels, once after an installation"):
+        began += ready()
+    with terminal.progress(terminal.WHOLE, "improving") as advance, interruptible() as interrupted:
+        trained = improve(ngram, prepared, seconds, began, terminal.Watch(advance), interrupted)
+    if trained is not ngram:
+        terminal.print_training(trained)
+    return trained
+
+
+def _examples(run: Run) -> list[str]:
+    from .generation.config import SamplingConfig
+    from .generation.sampling import sample as lines_of
+
+    config = SamplingConfig(max_length=2 * run.usual_length + 10)
+    return [one.text for one in islice(lines_of(run.model, run.vocabulary, config), 3)]
 
 
 def train_into(
@@ -244,3 +275,41 @@ def print_samples(
             f"stopped after {printed:,} of {count:,} lines: 10,000 tries in a row brought no other {kind}; "
             "ask for fewer, raise --temperature, or give more lines to learn from"
         )
+
+
+def doctor(target: str | None, explain: str | None, ignore: list[str], json: bool) -> None:
+    """Explain one check, or examine a program."""
+    if explain is not None:
+        terminal.print_line(explain_check(explain))
+    elif target is None:
+        raise UsageError("name what to examine, as in: spellout doctor train.py:case")
+    else:
+        examine(target, ignore, json)
+
+
+def explain_check(name: str) -> str:
+    """The page of one check of the doctor, or the table of all."""
+    from .doctor import PAGES
+
+    if name == "all":
+        return "\n".join(f"{page.id:32} {page.severity:8} {page.title}" for page in PAGES.values())
+    if name not in PAGES:
+        near = difflib.get_close_matches(name, PAGES, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"there is no check {name!r}{hint} (--explain all lists them)")
+    return str(PAGES[name])
+
+
+def examine(target: str, ignore: list[str], json: bool) -> None:
+    """Examine a program and print the report; an error in it is an error of the command."""
+    from .doctor.programs import examine_target
+
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
+        report = examine_target(target, ignore)
+    if json:
+        terminal.print_json(report.to_json())
+    else:
+        terminal.print_line(str(report))
+    if report.errors:
+        count = len(report.errors)
+        raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")

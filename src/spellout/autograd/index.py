@@ -6,6 +6,7 @@ As plain Python numbers would be frozen into the recording without a word, every
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, NoReturn
 
 from ..errors import RecordingError, ShapeError
@@ -52,6 +53,10 @@ class Index:
         raise RecordingError("an integer input of a recording was used after it; it can only pick while recorded")
 
     __index__ = __int__ = __float__ = __bool__ = _refuse
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __floordiv__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __abs__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse
     __hash__ = object.__hash__
+
+
+Real.register(Index)  # whoever takes real numbers then asks for this one, and is told why there is none

@@ -16,7 +16,7 @@ from ..autograd.functions import pick
 from ..autograd.value import Value
 from ..errors import UsageError
 from .ngram import NgramModel
-from .scalar import Shapes, Values, Weights
+from .scalar import Shapes, Values, Weights, add_prior
 from .windows import WindowLearner, WindowModel
 
 
@@ -44,20 +44,22 @@ class BigramModel(WindowModel):
     Config = BigramConfig
 
     @staticmethod
-    def shapes(config: BigramConfig, vocabulary_size: int) -> Shapes:
+    def shapes(config: BigramConfig, vocabulary_size: int, prior: bool) -> Shapes:
         """See `WindowModel`."""
-        return {"weight": (vocabulary_size, vocabulary_size)}
+        matrix: Shapes = {"weight": (vocabulary_size, vocabulary_size)}
+        return matrix | {"prior_scale": ()} if prior else matrix
 
     @staticmethod
     def start(config: BigramConfig, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
         """Zeros: every token is as likely as any other."""
-        return {"weight": np.zeros((vocabulary_size, vocabulary_size))}
+        weights = {"weight": np.zeros((vocabulary_size, vocabulary_size))}
+        return weights | {"prior_scale": np.ones(())} if prior else weights
 
     @staticmethod
-    def formula(weights: Values, context: list[Any]) -> list[Value]:
+    def formula(weights: Values, context: list[Any], prior: list[Value] | None) -> list[list[Value]]:
         """See `WindowModel`."""
-        row: list[Value] = pick(weights["weight"], context[0])
-        return row
+        row = pick(weights["weight"], context[0])
+        return [row if prior is None else add_prior(row, prior, weights["prior_scale"])]
 
 
 def bigram_learner(

@@ -28,7 +28,7 @@ from .contract import LanguageModel
 from .leave_one_out import LeaveOneOut
 from .neural import NeuralModel
 from .ngram import NgramModel
-from .scalar import Parameters, Shapes, Values, Weights, add_prior, flatten, values_of, with_scale
+from .scalar import Parameters, Shapes, Values, Weights, add_prior, flatten, values_of
 
 if TYPE_CHECKING:
     from ..programs.lanes import Lanes  # Numba is imported when a network is first run, not before
@@ -72,7 +72,7 @@ def shapes_of(config: GptConfig, vocabulary_size: int, prior: bool) -> Shapes:
         shapes |= {f"{layer}.{name}": (C, C) for name in ("query", "key", "value", "mix")}
         shapes |= {f"{layer}.up": (4 * C, C), f"{layer}.down": (C, 4 * C)}
     shapes["out"] = (vocabulary_size, C)
-    return shapes | {"prior_scale": (1,)} if prior else shapes
+    return shapes | {"prior_scale": ()} if prior else shapes
 
 
 def start(config: GptConfig, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
@@ -84,7 +84,7 @@ def start(config: GptConfig, vocabulary_size: int, random: np.random.Generator, 
         for name in ("mix", "down"):
             weights[f"{layer}.{name}"] /= sqrt(2 * config.layers)
     weights["out"][:] = 0.0
-    return with_scale(weights, prior)
+    return weights | {"prior_scale": np.ones(())} if prior else weights
 
 
 # The network, for one line ----------------------------------------------------------------------------------
@@ -141,8 +141,10 @@ def formula(weights: Values, tokens: list[Any], config: GptConfig) -> list[list[
 
 
 def _logits_of(values: Values, config: GptConfig, tokens: list[Any], prior: Any) -> list[list[Value]]:
-    rows = prior[0] if prior else [None] * len(tokens)
-    return [add_prior(values, row, p) for row, p in zip(formula(values, tokens, config), rows, strict=True)]
+    logits = formula(values, tokens, config)
+    if not prior:
+        return logits
+    return [add_prior(row, rows, values["prior_scale"]) for row, rows in zip(logits, prior[0], strict=True)]
 
 
 @cache

@@ -51,16 +51,10 @@ def unflatten(flat: np.ndarray, shapes: Shapes) -> Weights:
     return {name: part.reshape(shape).copy() for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
-def with_scale(weights: Weights, prior: bool) -> Weights:
-    """The weights with the factor of a prior's log-probabilities, 1 before training, if there is a prior."""
-    return weights | {"prior_scale": np.ones(1)} if prior else weights
-
-
-def add_prior(values: Values, logits: list[Value], prior: list[Value] | None) -> list[Value]:
-    """Logits of one position, with the prior's log-probabilities times their factor added if there is one."""
+def add_prior(logits: list[Value], prior: list[Value] | None, scale: Value) -> list[Value]:
+    """Logits of one position, with the prior's log-probabilities times a factor added if there is one."""
     if prior is None:
         return logits
-    scale = values["prior_scale"][0]
     return [logit + scale * number for logit, number in zip(logits, prior, strict=True)]
 
 
@@ -69,6 +63,7 @@ class Parameters:
 
     Attributes:
         array: the numbers, (P,) float32.
+        steps: how often they were moved.
     """
 
     def __init__(self, weights: Weights, shapes: Shapes, weight_decay: float) -> None:
@@ -78,7 +73,7 @@ class Parameters:
         self._shapes = shapes
         self._optimizer = AdamW(weight_decay=weight_decay, betas=(0.9, 0.99))
         self._memory = self._optimizer.memory(self.array)
-        self._steps = 0
+        self.steps = 0
 
     def move(self, gradient: np.ndarray, lr: float) -> bool:
         """Follow a gradient; False if it is not finite, and then nothing has moved."""
@@ -87,8 +82,8 @@ class Parameters:
             return False
         if norm > 1.0:
             gradient = gradient / np.float32(norm)
-        self._optimizer.move(self.array, gradient, self._memory, self._steps, lr)
-        self._steps += 1
+        self._optimizer.move(self.array, gradient, self._memory, self.steps, lr)
+        self.steps += 1
         return True
 
     def weights(self) -> Weights:
@@ -98,7 +93,7 @@ class Parameters:
     def state(self) -> Weights:
         """See `learner.Learner`."""
         memory = {name: array.copy() for name, array in self._memory.items()}
-        return {"weights": self.array.copy(), "steps": np.array([self._steps]), **memory}
+        return {"weights": self.array.copy(), "steps": np.array([self.steps]), **memory}
 
     def load_state(self, state: Weights) -> None:
         """See `learner.Learner`."""
@@ -107,4 +102,4 @@ class Parameters:
                 raise ValueError(f"{name} has the shape {state[name].shape}, not {self.array.shape}")
         self.array[:] = state["weights"]
         self._memory = {name: state[name].copy() for name in self._memory}
-        self._steps = int(state["steps"][0])
+        self.steps = int(state["steps"][0])

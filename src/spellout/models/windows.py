@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..autograd.functions import mean, sum
 from ..autograd.value import Value
 from ..nn.losses import cross_entropy
 from ..programs.program import Program
@@ -20,7 +21,7 @@ from .leave_one_out import LeaveOneOut
 from .neural import NeuralModel
 from .ngram import NgramModel
 from .ngram_counts import context_columns
-from .scalar import Parameters, Shapes, Values, Weights, add_prior, flatten, values_of, with_scale
+from .scalar import Parameters, Shapes, Values, Weights, flatten, values_of
 
 if TYPE_CHECKING:
     from ..programs.lanes import Lanes  # Numba is imported when a network is first run, not before
@@ -43,8 +44,8 @@ class WindowModel(NeuralModel):
 
     @staticmethod
     @abstractmethod
-    def shapes(config: Any, vocabulary_size: int) -> Shapes:
-        """The weights' names and shapes."""
+    def shapes(config: Any, vocabulary_size: int, prior: bool) -> Shapes:
+        """The weights' names and shapes; with a prior, what weighs it is among them."""
 
     @staticmethod
     @abstractmethod
@@ -53,8 +54,12 @@ class WindowModel(NeuralModel):
 
     @staticmethod
     @abstractmethod
-    def formula(weights: Values, context: list[Any]) -> list[Value]:
-        """V logits of one example: what follows `context`, k tokens, the newest first."""
+    def formula(weights: Values, context: list[Any], prior: list[Value] | None) -> list[list[Value]]:
+        """V logits of what follows `context` (k tokens, the newest first), from each member of the model.
+
+        Members learn side by side, each from its own loss; together they answer with the mean of their logits.
+        `prior` are V log-probabilities to start from, if there are any.
+        """
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""
@@ -69,7 +74,7 @@ class WindowModel(NeuralModel):
 
     def check(self) -> None:
         """See `NeuralModel`."""
-        flatten(self.weights, _shapes(type(self), self.config, self.vocabulary_size, self.prior is not None))
+        flatten(self.weights, self.shapes(self.config, self.vocabulary_size, self.prior is not None))
 
     def _run(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
         """Contexts as columns (N,), and rows (N, V) of the prior, to logits (N, V), float64."""
@@ -78,7 +83,7 @@ class WindowModel(NeuralModel):
 
             family, learned = type(self), self.prior is not None
             self._lanes = Lanes(_logits(family, self.config, self.vocabulary_size, learned))
-            shapes = _shapes(family, self.config, self.vocabulary_size, learned)
+            shapes = family.shapes(self.config, self.vocabulary_size, learned)
             self._lanes.weights[:] = flatten(self.weights, shapes)
         tokens = np.stack(columns).astype(np.int64)
         result = np.empty((tokens.shape[1], self.vocabulary_size))
@@ -104,6 +109,7 @@ class WindowLearner:
         from ..programs.lanes import Lanes
 
         self.examples = len(stream) - 1
+        self._members = getattr(config, "members", 1)
         self.batch = min(config.batch, self.examples)
         self.lr = config.lr
         self._family, self._config, self._vocabulary_size = family, config, vocabulary_size
@@ -111,8 +117,8 @@ class WindowLearner:
         learned = prior is not None
         self._lanes = Lanes(_loss(family, config, vocabulary_size, learned), np.float32)
         random = np.random.Generator(np.random.Philox(seed))
-        weights = with_scale(family.start(config, vocabulary_size, random, learned), learned)
-        shapes = _shapes(family, config, vocabulary_size, learned)
+        weights = family.start(config, vocabulary_size, random, learned)
+        shapes = family.shapes(config, vocabulary_size, learned)
         self._parameters = Parameters(weights, shapes, config.weight_decay)
         contexts = context_columns(stream, config.context)
         self._tokens = np.stack([*[column[:-1] for column in contexts], stream[1:]])
@@ -126,7 +132,7 @@ class WindowLearner:
             prior = np.ascontiguousarray(self._left_out.at(chosen).T)
         self._lanes.weights[:] = self._parameters.array
         results, gradient = self._lanes.backward(prior, tokens, 1.0 / len(chosen))
-        loss = float(results.sum(dtype=np.float64)) / len(chosen)
+        loss = float(results.sum(dtype=np.float64)) / (len(chosen) * self._members)
         return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
 
     def model(self) -> LanguageModel:
@@ -142,18 +148,14 @@ class WindowLearner:
         self._parameters.load_state(state)
 
 
-def _shapes(family: type[WindowModel], config: Any, vocabulary_size: int, prior: bool) -> Shapes:
-    shapes = family.shapes(config, vocabulary_size)
-    return shapes | {"prior_scale": (1,)} if prior else shapes
-
-
 @cache
 def _logits(family: type[WindowModel], config: Any, vocabulary_size: int, prior: bool) -> Program:
     """The program of all logits of one position."""
-    values, flat = values_of(_shapes(family, config, vocabulary_size, prior))
+    values, flat = values_of(family.shapes(config, vocabulary_size, prior))
 
-    def logits(context: list[Any], *rows: list[Value]) -> list[Value]:
-        return _logits_of(family, values, context, rows)
+    def logits(context: list[Any], *prior: list[Value]) -> list[Value]:
+        members = family.formula(values, context, prior[0] if prior else None)
+        return members[0] if len(members) == 1 else [mean(column) for column in zip(*members, strict=True)]
 
     example = [[0] * config.context] + [[0.0] * vocabulary_size] * prior
     return record(logits, *example, parameters=flat)
@@ -162,16 +164,11 @@ def _logits(family: type[WindowModel], config: Any, vocabulary_size: int, prior:
 @cache
 def _loss(family: type[WindowModel], config: Any, vocabulary_size: int, prior: bool) -> Program:
     """The program of the loss of one position, in nats."""
-    values, flat = values_of(_shapes(family, config, vocabulary_size, prior))
+    values, flat = values_of(family.shapes(config, vocabulary_size, prior))
 
-    def loss(context: list[Any], target: Any, *rows: list[Value]) -> Value:
-        return cross_entropy(_logits_of(family, values, context, rows), target)
+    def loss(context: list[Any], target: Any, *prior: list[Value]) -> Value:
+        members = family.formula(values, context, prior[0] if prior else None)
+        return sum([cross_entropy(logits, target) for logits in members])
 
     example = [[0] * config.context, 0] + [[0.0] * vocabulary_size] * prior
     return record(loss, *example, parameters=flat)
-
-
-def _logits_of(
-    family: type[WindowModel], values: Values, context: list[Any], rows: tuple[list[Value], ...]
-) -> list[Value]:
-    return add_prior(values, family.formula(values, context), rows[0] if rows else None)

@@ -26,12 +26,13 @@ _LN2_HIGH = {64: 6.93147180369123816490e-01, 32: 0.693359375}  # few bits, so th
 
 @intrinsic
 def _select(typing_context: Any, condition: Any, a: Any, b: Any) -> Any:
-    """`a if condition else b` in the type of b, both computed: an `if` would keep the compiler from SIMD."""
+    """`a if condition else b` in the wider type, both computed: an `if` would keep the compiler from SIMD."""
+    real = typing_context.unify_types(a, b)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.select(*arguments)
 
-    return b(types.boolean, b, b), generate
+    return real(types.boolean, real, real), generate
 
 
 select: Any = _select  # called with three arguments in compiled code; the first above is Numba's own
@@ -128,4 +129,4 @@ def sigmoid(x: Any) -> Any:
 @register_jitable
 def softplus(x: Any) -> Any:
     """log(1 + e**x)."""
-    return select(x > ZERO, x, x - x) + math.log1p(exp(-abs(x)))
+    return select(x > ZERO, x, ZERO) + math.log1p(exp(-abs(x)))

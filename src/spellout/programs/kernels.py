@@ -134,7 +134,7 @@ def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, wo
         y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
         logsumexp(R, pool, at + 3, n, lanes, y, work)
         for l in range(lanes):
-            R[y, l] = R[chosen, l] - R[y, l]
+            R[y, l] = R[chosen, l] - R[y, l] + (R[y, l] - R[y, l])  # nan among infinite ones, as its row says
         at += 3 + n
 
 

@@ -20,7 +20,7 @@ from .kernels import FINISH, PREPARE, RUN, execute
 from .layers import PAD
 from .lowering import Lowered, lower
 from .nonfinite import explain
-from .program import Program
+from .program import CONSTANT, Argument, Instruction, Program
 
 _CACHE = 1 << 19
 """Bytes that a block's registers and gradients should fit in: half of a usual second-level cache."""
@@ -35,6 +35,12 @@ Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
 def threads_available() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def warm_up(dtype: Any) -> None:
+    """Have the kernels ready: read from disk, or compiled, which takes about 15 seconds once after installation."""
+    constant = Program((Instruction(CONSTANT, (), 0.0),), (0,), (), (Argument("float", (), 0, 1),), (), ())
+    Lanes(constant, dtype).forward(np.zeros((1, 1), dtype), np.zeros((0, 1), np.int64))
 
 
 class Lanes:
@@ -104,7 +110,8 @@ class Lanes:
         floats, integers = self.arrange(*examples)
         lanes = floats.shape[1] or integers.shape[1]
         results, gradient = self.backward(floats, integers, 1.0 / lanes)
-        mean = float(results.mean(dtype=np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(results.mean(dtype=np.float64))
         if not math.isfinite(mean) or not np.isfinite(gradient).all():
             raise NotFiniteError(explain(self, floats, integers))
         return mean, gradient.astype(np.float64)
@@ -121,7 +128,7 @@ class Lanes:
         if len(examples) != len(arguments):
             raise ShapeError(f"this program takes {len(arguments)} arguments, got {len(examples)}")
         arrays = [np.asarray(example) for example in examples]
-        lanes = len(arrays[0]) if arrays and arrays[0].ndim else 0
+        lanes = len(arrays[0]) if arrays and arrays[0].ndim else int(not arrays)  # without arguments, once
         for i, (argument, array) in enumerate(zip(arguments, arrays, strict=True)):
             if array.ndim == 0 or array.shape[1:] != argument.shape:
                 wanted = ", ".join(["N", *map(str, argument.shape)])
@@ -249,7 +256,8 @@ class Lanes:
 
     def trace(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
-        self._go(floats, integers, 1.0)
+        # contiguous, as all arrays are: for any other kind the kernels would be compiled again
+        self._go(np.ascontiguousarray(floats), np.ascontiguousarray(integers), 1.0)
         R, G, _ = self._memory[1][0]
         register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
         lane = register_of >= 0

@@ -93,7 +93,7 @@ class _Writer:
         self.pool += content
 
     def done(self) -> Tape:
-        return Tape(np.array(self.code, np.int64).reshape(-1, 6), np.array([*self.pool, 0], np.int64))
+        return Tape(np.array(self.code, np.int64).reshape(-1, 6), np.array([*self.pool, 0], np.int32))
 
 
 class _Lowering:

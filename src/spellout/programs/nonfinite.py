@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .compiling import entry
 from .program import CONSTANT, INPUT, PARAMETER, PICK, SELECT, Instruction
 
 if TYPE_CHECKING:
     from .lanes import Lanes
+
+
+@entry
+def all_finite(numbers: Any) -> bool:
+    """Whether none of them is nan or infinite; much faster than NumPy for a few hundred."""
+    wrong = 0
+    for i in range(numbers.shape[0]):
+        wrong += numbers[i] - numbers[i] != 0
+    return wrong == 0
 
 
 def explain(lanes: Lanes, floats: np.ndarray, integers: np.ndarray) -> str:

@@ -196,7 +196,8 @@ def verify(program: Program) -> Program:
             good = not args and 0 <= data < floats
         elif op == PICK:
             table, column, index = data
-            good = not args and 0 <= column < len(program.tables[table][0]) and 0 <= index < integers
+            good = not args and 0 <= table < len(program.tables) and 0 <= index < integers
+            good = good and 0 <= column < len(program.tables[table][0])
         elif op == SELECT:
             good = len(args) > 0 and 0 <= data < integers
         elif op == OWN:

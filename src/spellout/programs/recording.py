@@ -81,6 +81,7 @@ class _Recorder:
         self.rows: list[tuple[tuple[int, ...], ...]] = []
         self.alive: list[Any] = []  # tables are known by identity, so none may be freed meanwhile
         self.first = 0.0
+        self.expanding = False  # an operation of the user's
         self.internal: dict[CodeType, bool] = {}
 
     # Before the recording: what the function is given.
@@ -164,16 +165,21 @@ class _Recorder:
         return self._write(CONSTANT, (), value._data)
 
     def _own(self, node: Value, args: tuple[int, ...]) -> int:
-        """An operation of the user's: its function and its derivative are recorded as they are."""
+        """An operation of the user's: its function and its derivative are recorded as they are.
+
+        Nobody differentiates what is inside, so there the function alone is enough; and a derivative may use its
+        own operation, as that of exp does.
+        """
         with taped(None):
             inside = [lift(0.0) for _ in node.parents]
         for stand_in, parent, place in zip(inside, node.parents, args, strict=True):
             stand_in._data = parent._data
             self.places[stand_in] = place
-        line = self.line()
+        line, inner = self.line(), self.expanding
+        self.expanding = True
         try:
             forward, derivative = node.op.written or (node.op.forward, node.op.partials)
-            result, partials = forward(*inside), derivative(*inside)
+            result, partials = forward(*inside), () if inner else derivative(*inside)
         except (TypeError, AttributeError) as error:
             if isinstance(error, RecordingError):
                 raise
@@ -181,6 +187,10 @@ class _Recorder:
                 f"operation {node.op.name} cannot be recorded, its functions do not take Values ({error}); write "
                 "them with operators and spellout's functions instead of math's"
             ) from None
+        finally:
+            self.expanding = inner
+        if inner:
+            return self.place(lift(result))
         partials = partials if isinstance(partials, tuple) else (partials,)
         places = [self.place(lift(0.0 if partial is None else partial)) for partial in partials]
         return self._write(OWN, (self.place(lift(result)), *args, *places), node.op.name, line)

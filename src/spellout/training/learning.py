@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import RunError, TrainingError
 from ..generation.evaluation import Evaluation, evaluate
 from ..models.contract import LanguageModel
+from ..models.ngram import NgramModel
 from .checkpoint import Checkpoint
 from .config import TrainingConfig
 from .log import Log
@@ -36,13 +37,15 @@ class Learning:
         keep: Callable[[Run], None],
         interrupted: Callable[[], bool],
         going_on: Unfinished | None,
+        prior: NgramModel | None,
+        since: float | None,
     ) -> None:
-        self._start = perf_counter() - (going_on.checkpoint.state.seconds if going_on else 0.0)
+        self._start = since or perf_counter() - (going_on.checkpoint.state.seconds if going_on else 0.0)
         self._prepared, self._specification, self._training = prepared, specification, training
         self._family, self._log, self._keep = asked.family, log, keep
         self._judged: dict[float, Evaluation] = {}
         tell = (lambda event: None) if going_on else log
-        self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell)
+        self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell, prior)
         best = self._restore(going_on) if going_on else None
         self._loop = Loop(
             self._learner,
@@ -53,6 +56,7 @@ class Learning:
             interrupted=interrupted,
             state=replace(going_on.checkpoint.state) if going_on else None,
             best=best,
+            since=since,
         )
 
     def run(self) -> Trained:

@@ -25,6 +25,8 @@ EVALUATION_SHARE = 0.1
 """The part of the time that evaluations may take."""
 SMOOTHING = 0.98
 """The weight of the past in the training loss that is shown."""
+GRACE = 0.1
+"""With two budgets, the clock has no say before this part of it, so that a slow start changes nothing."""
 SECONDS_BETWEEN_EVENTS = 0.1
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 CHECKPOINT_SHARE = 0.05
@@ -58,6 +60,8 @@ class Loop:
 
     `checkpoint` is called now and then between two steps, when everything fits together. `interrupted` is asked
     after every step whether to stop. `state` and `best` are given to go on; the learner has its own state back.
+    `since` is when the budget of seconds began (a `perf_counter`); by default after the first step, which may
+    compile something.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Loop:
         interrupted: Callable[[], bool] = lambda: False,
         state: LoopState | None = None,
         best: LanguageModel | None = None,
+        since: float | None = None,
     ) -> None:
         self.state = state or LoopState()
         self._learner, self._config, self._judge = learner, config, judge
@@ -82,7 +87,8 @@ class Loop:
         if self._every is None and config.seconds is None and config.steps is not None:
             self._every = max(1, config.steps // EVALUATIONS)
         # The first evaluation and the first step of a process may compile something: the clock starts after them.
-        self._clock: float | None = None
+        self._clock = since
+        self._begun: float | None = None
         self._cost: float | None = None
         self._told = perf_counter()
         self._keep_at = self._told + SECONDS_BETWEEN_CHECKPOINTS
@@ -110,6 +116,9 @@ class Loop:
 
     def _step(self) -> None:
         state, config = self.state, self._config
+        if self._begun is None and self._clock is not None:
+            self._tick()
+            self._begun = state.seconds
         lr = learning_rate(self._highest, config.warmup, config.decay, self._progress(0.5))
         loss = float(self._learner.step(self._order.at(state.step), lr))
         if not math.isfinite(loss):
@@ -182,8 +191,15 @@ class Loop:
         """The part of the budget that is spent, or will be `ahead` steps later."""
         steps, deadline = self._config.steps, self._deadline()
         by_steps = 0.0 if steps is None else (self.state.step + ahead) / steps
-        by_seconds = 0.0 if deadline is None else self.state.seconds / deadline
+        by_seconds = self._part_of_time(deadline)
+        if steps is not None and by_seconds < GRACE:
+            by_seconds = 0.0
         return min(1.0, max(by_steps, by_seconds))
+
+    def _part_of_time(self, deadline: float | None) -> float:
+        """The part of the time between the first step and the deadline that is over."""
+        begun = self._begun or 0.0
+        return 0.0 if deadline is None else (self.state.seconds - begun) / max(1e-9, deadline - begun)
 
     def _tick(self) -> None:
         if self._clock is None:

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import UsageError
 from ..models.contract import Listener
 from ..models.learner import Learner
-from ..models.ngram import NgramConfig
+from ..models.ngram import NgramConfig, NgramModel
 from ..models.ngram_training import train_ngram
 from ..models.table import Family, parse_specification
 from .config import Engine, TrainingConfig
@@ -55,11 +55,13 @@ def learner_of(
     vocabulary_size: int,
     training: TrainingConfig,
     tell: Listener = lambda event: None,
+    prior: NgramModel | None = None,
 ) -> Learner:
-    """A fresh learner, and first the n-gram it starts from, trained on the same lines."""
+    """A fresh learner, and first the n-gram it starts from, trained on the same lines unless it is given."""
     family, seed = asked.family, training.train_seed
     check_engine(family, training.engine)
-    prior = None if asked.prior is None else train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
+    if asked.prior is not None and prior is None:
+        prior = train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
     if family.learner is not None and training.engine != "torch":
         return family.learner(stream, vocabulary_size, asked.config, prior, seed)
     assert family.torch_learner is not None

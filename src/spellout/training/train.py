@@ -7,6 +7,7 @@ from time import perf_counter
 
 from ..generation.evaluation import evaluate
 from ..models.contract import Listener
+from ..models.ngram import NgramModel
 from .config import TrainingConfig
 from .learning import Learning
 from .log import Log
@@ -25,19 +26,24 @@ def train(
     keep: Callable[[Run], None] = lambda run: None,
     interrupted: Callable[[], bool] = lambda: False,
     going_on: Unfinished | None = None,
+    prior: NgramModel | None = None,
+    since: float | None = None,
 ) -> Trained:
     """Train one model on the training lines and evaluate it on the dev lines.
 
     `tell` hears every event as it happens; the run's log keeps those worth keeping. Models that learn in steps
     follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
-    `interrupted` becomes true. `going_on` is an earlier part of the same training.
+    `interrupted` becomes true. `going_on` is an earlier part of the same training. `prior` is the n-gram to start
+    from, if it was trained on these lines before; `since` is when the budget of seconds began (`perf_counter`).
 
     Raises `TrainingError`, after `keep`, if the loss stops being finite.
     """
     asked = parse(specification, training.prior)
     log = Log(tell, going_on.events if going_on else [])
     if asked.family.train is None:
-        return Learning(prepared, specification, asked, training, log, keep, interrupted, going_on).run()
+        return Learning(
+            prepared, specification, asked, training, log, keep, interrupted, going_on, prior, since
+        ).run()
     start = perf_counter()
     model, held_out = asked.family.train(prepared.stream, prepared.vocabulary.size, asked.config, log)
     seconds = perf_counter() - start

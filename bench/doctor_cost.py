@@ -1,0 +1,133 @@
+"""What an examination costs: seconds for a small model, steps for a larger one, the tape on a forward pass.
+
+python bench/doctor_cost.py
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from machine import machine
+from spellout.doctor import examine
+from spellout.doctor.tape import Tape
+
+
+def perceptron(width: int, hidden: int, samples: int) -> tuple[nn.Module, Any, Any]:
+    """A two-layer net, its loss and a batch."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10)
+    )
+    return model, F.cross_entropy, (torch.randn(samples, width), torch.arange(samples) % 10)
+
+
+def convolutional(width: int, samples: int) -> tuple[nn.Module, Any, Any]:
+    """A small image net."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for before, after in ((3, width), (width, width), (width, 2 * width), (2 * width, 2 * width)):
+        layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2 * width, 10))
+    return model, F.cross_entropy, (torch.randn(samples, 3, 32, 32), torch.arange(samples) % 10)
+
+
+def transformer(width: int, samples: int, length: int) -> tuple[nn.Module, Any, Any]:
+    """A causal language model of two layers."""
+    torch.manual_seed(0)
+
+    class Language(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.place = nn.Embedding(64, width), nn.Embedding(length, width)
+            layer = nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, batch_first=True, norm_first=True)
+            self.net, self.out = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(width, 64)
+
+        def forward(self, index: torch.Tensor) -> torch.Tensor:
+            size = index.shape[1]
+            mask = nn.Transformer.generate_square_subsequent_mask(size)
+            x = 0.1 * (self.table(index) + self.place(torch.arange(size)))
+            return self.out(self.net(x, mask=mask, is_causal=True))
+
+    def loss(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(logits.flatten(0, 1), y.flatten())
+
+    line = torch.randint(0, 64, (samples, length + 1))
+    return Language(), loss, (line[:, :-1], line[:, 1:])
+
+
+def seconds(call: Callable[[], Any], rounds: int) -> float:
+    """The median of some rounds, after one that warms up."""
+    call()
+    times = []
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return median(times)
+
+
+def cost(model: nn.Module, loss: Any, batch: Any, rounds: int) -> dict[str, float]:
+    """Seconds of a training step, of the examination without and with the overfit check, and of the tape."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step() -> None:
+        model.train()
+        optimizer.zero_grad()
+        loss(model(batch[0]), batch[1]).backward()
+        optimizer.step()
+
+    def evaluate() -> None:
+        model.eval()
+        with torch.no_grad():
+            loss(model(batch[0]), batch[1])
+
+    def examined(budget: float) -> None:
+        examine(model, loss, batch, optimizer=optimizer, step=step, evaluate=evaluate, overfit_seconds=budget)
+
+    def taped() -> None:
+        with Tape():
+            model(batch[0])
+
+    one = seconds(step, 5)
+    whole = seconds(lambda: examined(0), rounds)
+    plain, recorded = [], []
+    for _ in range(5):  # interleaved, so that a busy machine slows both
+        plain.append(seconds(lambda: model(batch[0]), 2))
+        recorded.append(seconds(taped, 3))
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "step": round(one, 5),
+        "examination": round(whole, 3),
+        "in steps": round(whole / one, 1),
+        "with overfitting": round(seconds(lambda: examined(4.0), 1), 3),
+        "forward": round(min(plain), 5),
+        "tape": round(min(recorded) / min(plain) - 1, 3),
+    }
+
+
+def main() -> None:
+    """Print a table, and one JSON object."""
+    cases = {
+        "perceptron": (perceptron(64, 256, 64), 5),
+        "transformer": (transformer(64, 16, 32), 5),
+        "convolutional": (convolutional(16, 16), 3),
+        "large transformer": (transformer(192, 16, 64), 1),
+        "large convolutional": (convolutional(32, 16), 1),
+    }
+    rows = {}
+    for name, (case, rounds) in cases.items():
+        rows[name] = cost(*case, rounds)
+        print(name, rows[name], flush=True)
+    print(json.dumps({"cost": rows, "torch": torch.__version__, "threads": torch.get_num_threads(), **machine()}))
+
+
+if __name__ == "__main__":
+    main()

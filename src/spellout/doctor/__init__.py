@@ -1,0 +1,16 @@
+"""Mend: a doctor for PyTorch training that names the mistake, the line and the cure. Needs the extra `[torch]`."""
+
+from ..errors import ExaminationError
+
+try:
+    import torch  # noqa: F401
+except ImportError as error:
+    raise ExaminationError("the doctor needs PyTorch: pip install 'spellout[torch]'") from error
+
+from .catalog import PAGES
+from .examination import assert_healthy, examine
+from .patient import Case
+from .report import Finding, Page, Report
+from .watching import watch
+
+__all__ = ["PAGES", "Case", "Finding", "Page", "Report", "assert_healthy", "examine", "watch"]

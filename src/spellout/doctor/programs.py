@@ -1,0 +1,79 @@
+"""What `spellout doctor TARGET` examines: a factory in a Python file, or a run folder.
+
+A factory is a function without arguments, named as in `train.py:healthy_case`. It returns a `Case`, a
+dictionary with a `Case`'s fields (`model`, `loss`, `batch`, `optimizer`, `step`, `evaluate`, …), or a tuple of
+the first three.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from ..errors import ExaminationError, UsageError
+from ..training.run import load_run
+from .examination import examine
+from .patient import Case
+from .report import Report
+
+
+def examine_target(target: str, ignore: list[str]) -> Report:
+    """Examine `path/to/file.py:factory`, or a run folder."""
+    path, _, factory = target.rpartition(":")
+    if path.endswith(".py"):
+        made = _call(Path(path), factory)
+    elif target.endswith(".py"):
+        raise UsageError(f"{target}: name the function that makes the case, as in {target}:case")
+    else:
+        made = case_of_run(Path(target))
+    try:
+        if isinstance(made, tuple):
+            return examine(*made, ignore=ignore)
+        return examine(made, ignore=ignore)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ValueError) and "there is no check" in str(error):
+            raise UsageError(f"--ignore: {error}") from None
+        raise
+
+
+def case_of_run(folder: Path) -> Case:
+    """The case of a trained run; counted models have no gradients to examine."""
+    run = load_run(folder)
+    model: Any = run.model
+    if not isinstance(model, nn.Module):
+        raise ExaminationError(
+            f"{folder} holds a {type(model).__name__}, which is counted and not trained with PyTorch; the doctor "
+            "examines torch modules, and functions that make one: spellout doctor train.py:case"
+        )
+    return Case(model=model)
+
+
+def _call(path: Path, name: str) -> Any:
+    if not path.is_file():
+        raise ExaminationError(f"{path} is not a file; name it as in train.py:case")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ExaminationError(f"{path} cannot be read as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))
+    sys.modules[path.stem], before = module, sys.modules.get(path.stem)
+    try:
+        spec.loader.exec_module(module)
+        factory = getattr(module, name, None)
+        if not callable(factory):
+            raise ExaminationError(f"{path} has no function {name!r} that makes the case")
+        return factory()
+    except ExaminationError:
+        raise
+    except Exception as error:
+        raise ExaminationError(f"{path}:{name} raised {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+        if before is not None:
+            sys.modules[path.stem] = before
+        else:
+            sys.modules.pop(path.stem, None)

@@ -1,0 +1,274 @@
+"""What the user's own steps do, seen through hooks: forward passes, gradients that arrive, optimizer steps.
+
+Every parameter has an account: has a gradient arrived since the optimizer's last step, and does what lies in
+`.grad` hold something older than that step? The hooks change nothing and are removed at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from . import walk
+from .tape import Tape, dense, users_line
+from .walk import MODE_SENSITIVE
+
+
+@dataclass
+class Account:
+    """The gradient of one parameter."""
+
+    name: str
+    parameter: torch.Tensor
+    reached: bool = False
+    """A gradient has arrived, ever."""
+    waiting: bool = False
+    """A gradient that is not zero has arrived since the optimizer's last step."""
+    stepped: bool = False
+    """The optimizer has stepped and no gradient has arrived since."""
+    stepper: Optimizer | None = None
+    """The optimizer that stepped last."""
+    stale: bool = False
+    """`.grad` holds something that the optimizer has already used."""
+    old: float = 0.0
+    """The norm of that part."""
+    held: bool = False
+    """`.grad` was not zero before the last arrival."""
+    value: torch.Tensor | None = None
+    """The parameter when the last gradient arrived, to see updates without an optimizer."""
+    broken: bool = False
+    """A gradient that is not finite has arrived."""
+    moved: bool = False
+    """The value changed between two arrivals without an optimizer's step."""
+
+    @property
+    def grad(self) -> torch.Tensor | None:
+        """What lies in `.grad`."""
+        grad = self.parameter.grad
+        return None if grad is None else dense(grad)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One call of the whole model."""
+
+    phase: str
+    training: bool
+    tracking: bool
+    """Gradients were enabled."""
+    all_eval: bool
+    """The model is in eval mode, and so is every part whose mode matters."""
+    where: str | None
+    tick: int
+
+
+@dataclass
+class Step:
+    """One optimizer step."""
+
+    optimizer: Optimizer
+    where: str | None
+    tick: int
+    closure: bool
+    stale: list[Account] = field(default_factory=list)
+    zeroed: list[Account] = field(default_factory=list)
+    repeated: list[Account] = field(default_factory=list)
+    moved_frozen: list[str] = field(default_factory=list)
+    stale_share: float = 0.0
+    """The largest ratio of an old part to the whole gradient."""
+    live: int = 0
+    """How many parameters had a gradient."""
+    schedulers: list[int] = field(default_factory=list)
+    """Steps of the optimizer's schedulers so far."""
+
+
+class Recording:
+    """Watches a model and the optimizers while it is entered."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizers: Iterable[Optimizer],
+        schedulers: Iterable[LRScheduler] = (),
+        limit: int | None = None,
+    ) -> None:
+        self.model = model
+        self.optimizers = list(optimizers)
+        self.schedulers = list(schedulers)
+        self.limit = limit
+        """After so many optimizer steps the hooks are removed."""
+        self.tape: Tape | None = None
+        self.phase = "step"
+        self.forwards: list[Forward] = []
+        self.steps: list[Step] = []
+        self.arrivals: list[int] = []
+        """The ticks of gradients that arrived."""
+        self.lost: list[str] = []
+        """Parameters whose gradient was thrown away without a step."""
+        self.calls = 0
+        """How often the user's step was called."""
+        self.inputs: list[torch.Tensor] = []
+        """What the model was given in the first call of the step."""
+        self.after_first: dict[str, torch.Tensor] = {}
+        """The parameters after that call."""
+        self.accounts: dict[int, Account] = {}
+        self._handles: list[Any] = []
+        self._pending: Step | None = None
+        self._frozen: dict[int, torch.Tensor] = {}
+
+    @property
+    def tick(self) -> int:
+        """The place on the tape, or simply the number of events."""
+        return len(self.tape.calls) if self.tape is not None else len(self.arrivals) + len(self.steps)
+
+    def __enter__(self) -> Recording:
+        for name, parameter in walk.parameters(self.model):
+            self._open(name, parameter)
+        for optimizer in self.optimizers:
+            self._open_foreign(optimizer)
+        self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True))
+        self._handles.append(register_optimizer_step_pre_hook(self._before_step))
+        self._handles.append(register_optimizer_step_post_hook(self._after_step))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _open(self, name: str, parameter: torch.Tensor) -> None:
+        if id(parameter) in self.accounts:
+            return
+        account = self.accounts[id(parameter)] = Account(name, parameter)
+        if parameter.requires_grad and parameter.is_leaf:
+            before, after = parameter.register_hook, parameter.register_post_accumulate_grad_hook
+            self._handles.append(before(lambda grad: self._before_arrival(account)))  # type: ignore[no-untyped-call]
+            self._handles.append(after(lambda _: self._after_arrival(account)))  # type: ignore[no-untyped-call]
+
+    def _open_foreign(self, optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            for place, parameter in enumerate(group["params"]):
+                self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
+
+    def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if self.calls == 1:
+            self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
+        all_eval = not module.training and not _any_learns(module)
+        self.forwards.append(
+            Forward(self.phase, module.training, torch.is_grad_enabled(), all_eval, users_line(), self.tick)
+        )
+
+    @torch.no_grad()
+    def _before_arrival(self, account: Account) -> None:
+        grad = account.grad
+        account.held = grad is not None and bool(grad.any())
+        account.old = float(grad.norm()) if account.held and grad is not None and account.stepped else account.old
+
+    @torch.no_grad()
+    def _after_arrival(self, account: Account) -> None:
+        parameter = account.parameter
+        account.reached = True
+        self.arrivals.append(self.tick)
+        if not self.steps:
+            changed = account.value is not None and not torch.equal(account.value, parameter)
+            account.moved = account.moved or changed
+            account.stepped = account.stepped or changed
+            if account.waiting and not account.held and not changed:
+                self.lost.append(account.name)
+            account.value = parameter.detach().clone()
+        if not account.held:
+            account.stale = False
+        elif account.stepped:
+            account.stale = True
+        account.stepped = False
+        grad = account.grad
+        if grad is not None:
+            account.waiting = account.waiting or bool(grad.any())
+            account.broken = account.broken or not bool(torch.isfinite(grad).all())
+
+    @torch.no_grad()
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if optimizer not in self.optimizers:
+            mine = any(id(p) in self.accounts for group in optimizer.param_groups for p in group["params"])
+            if not mine:
+                return
+            self.optimizers.append(optimizer)
+            self._open_foreign(optimizer)
+        closure = len(args) > 1 or kwargs.get("closure") is not None
+        step = Step(optimizer, users_line(), self.tick, closure)
+        step.schedulers = counts_of([one for one in self.schedulers if one.optimizer is optimizer])
+        for account in self._accounts_of(optimizer):
+            grad = account.grad
+            if not account.parameter.requires_grad:
+                self._frozen[id(account.parameter)] = account.parameter.detach().clone()
+            live = grad is not None and bool(grad.any())
+            step.live += live
+            if closure:
+                continue
+            if live and account.stale:
+                self._note_stale(step, account)
+            if live and not account.waiting and account.stepped and account.stepper is optimizer:
+                step.repeated.append(account)
+            if not live and account.waiting:
+                step.zeroed.append(account)
+        self.steps.append(step)
+        self._pending = step
+
+    @torch.no_grad()
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        step, self._pending = self._pending, None
+        for account in self._accounts_of(optimizer):
+            if step is not None and step.closure and account.stale and account.parameter.grad is not None:
+                self._note_stale(step, account)
+            before = self._frozen.pop(id(account.parameter), None)
+            if step is not None and before is not None and not torch.equal(before, account.parameter):
+                step.moved_frozen.append(account.name)
+            account.waiting, account.stepped, account.stepper = False, True, optimizer
+        if self.limit is not None and len(self.steps) >= self.limit:
+            self.__exit__()
+
+    def _accounts_of(self, optimizer: Optimizer) -> list[Account]:
+        found = (self.accounts.get(id(p)) for group in optimizer.param_groups for p in group["params"])
+        return [account for account in found if account is not None]
+
+    def _note_stale(self, step: Step, account: Account) -> None:
+        step.stale.append(account)
+        whole = float(account.grad.norm()) if account.grad is not None else 0.0
+        step.stale_share = max(step.stale_share, account.old / whole if whole else 0.0)
+
+    def steps_of(self, optimizer: Optimizer) -> list[Step]:
+        """The steps that one optimizer took."""
+        return [step for step in self.steps if step.optimizer is optimizer]
+
+    @property
+    def clips(self) -> list[tuple[int, str | None]]:
+        """Where gradients were clipped: place on the tape, user's line."""
+        calls = self.tape.calls if self.tape is not None else []
+        return [(call.index, call.where) for call in calls if call.entry == "clip"]
+
+
+def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:
+    """How often each scheduler has stepped."""
+    return [getattr(one, "_step_count", one.last_epoch) for one in schedulers]
+
+
+def _any_learns(model: nn.Module) -> bool:
+    """Is a part in train mode whose mode matters, or does none matter outside what is frozen?"""
+    found = list(walk.modules(model))
+    minds = [(name, one) for name, one in found if isinstance(one, MODE_SENSITIVE)]
+    if not minds:
+        return any(one.training for _, one in found)
+    by_name = dict(found)
+    thawed = [one for name, one in minds if _has_trained(one) or _has_trained(by_name[name.rpartition(".")[0]])]
+    return any(one.training for _, one in minds) or not thawed
+
+
+def _has_trained(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for _, parameter in walk.parameters(module))

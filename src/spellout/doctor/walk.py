@@ -1,0 +1,44 @@
+"""Modules and parameters, read from the model's own dictionaries: no method that a user may override is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import nn
+
+MODE_SENSITIVE = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+"""Modules that compute something else in train mode (if a dropout's p is not 0)."""
+
+
+def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module once, by its first dotted name; the model itself is ''."""
+    seen: set[int] = set()
+    pending = [("", model)]
+    while pending:
+        name, module = pending.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        yield name, module
+        inner = [
+            (f"{name}.{key}" if name else key, child) for key, child in module._modules.items() if child is not None
+        ]
+        pending.extend(reversed(inner))
+
+
+def parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Every parameter once, by its first dotted name."""
+    seen: set[int] = set()
+    for name, module in modules(model):
+        for key, parameter in module._parameters.items():
+            if parameter is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield f"{name}.{key}" if name else key, parameter
+
+
+def set_mode(model: nn.Module, train: bool) -> None:
+    """Train or eval mode; a model in train mode keeps the parts that its user put into eval mode."""
+    if train and model.training:
+        return
+    for _, module in modules(model):
+        module.training = train

@@ -1,0 +1,228 @@
+"""Pairs about data: scale, labels, leaks, chance, overlap."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from doctor.table import faulty, healthy, trained
+
+
+def classes(samples=24, width=10, count=3, seed=0):
+    torch.manual_seed(seed)
+    y = torch.arange(samples) % count
+    return torch.randn(samples, width) + 2 * F.one_hot(y, width), y
+
+
+def case(model, batch, loss=F.cross_entropy, rate=3e-3, **more):
+    return trained(model, loss, batch, torch.optim.Adam(model.parameters(), lr=rate), **more)
+
+
+def body(width=10, out=3):
+    return nn.Sequential(nn.Linear(width, 16), nn.ReLU(), nn.Linear(16, out))
+
+
+def images(samples=6):
+    torch.manual_seed(0)
+    return torch.randint(0, 256, (samples, 1, 8, 8)), torch.arange(samples) % 3
+
+
+class Convolves(nn.Module):
+    def __init__(self, before):
+        super().__init__()
+        self.conv, self.out, self.before = nn.Conv2d(1, 8, 3), nn.Linear(8, 3), before
+
+    def forward(self, x):
+        return self.out(F.relu(self.conv(self.before(x))).mean((2, 3)))
+
+
+# 23
+
+
+@faulty("inputs-not-scaled")
+def bytes_of_images():
+    return case(Convolves(lambda x: x.float()), images())
+
+
+@faulty("inputs-not-scaled")
+def years_and_prices():
+    x, y = classes()
+    return case(body(), (x * 5 + 2000, y))
+
+
+@faulty("labels-out-of-range")
+def labels_begin_at_one():
+    x, y = classes()
+    return case(body(), (x, y + 1))
+
+
+@faulty("labels-out-of-range")
+def signs_into_binary_cross_entropy():
+    x, y = classes(count=2)
+    return case(body(out=1), (x, (2.0 * y - 1)[:, None]), nn.BCEWithLogitsLoss())
+
+
+@faulty("tokens-out-of-range")
+def vocabulary_too_small():
+    model = nn.Sequential(nn.Embedding(5, 8), nn.Flatten(), nn.Linear(24, 3))
+    return case(model, (torch.arange(18).view(6, 3) % 7, torch.arange(6) % 3))
+
+
+@faulty("one-hot-targets")
+def one_hot_rows():
+    x, y = classes()
+    return case(body(), (x, F.one_hot(y, 3).float()))
+
+
+@faulty("one-hot-targets")
+def one_hot_integers():
+    x, y = classes()
+    return case(body(), (x, F.one_hot(y, 3)))
+
+
+@faulty("constant-features")
+def columns_that_never_change():
+    x, y = classes()
+    x[:, 4:7] = 0.37
+    return case(body(), (x, y))
+
+
+@faulty("constant-features")
+def every_sample_the_same():
+    x, y = classes()
+    return case(body(), (x[:1].repeat(24, 1), y))
+
+
+@faulty("target-among-inputs")
+def target_is_a_column():
+    x, _ = classes()
+    y = torch.sin(3 * x[:, 0])
+    return case(body(11, 1), (torch.cat([x, y[:, None]], 1), y[:, None]), F.mse_loss)
+
+
+@faulty("target-among-inputs")
+def label_left_in_the_table():
+    x, y = classes()
+    x[:, 7] = y.float()
+    return case(body(), (x, y))
+
+
+@faulty("targets-not-shifted")
+def targets_are_the_inputs():
+    torch.manual_seed(0)
+    x = torch.randint(0, 9, (6, 8))
+    model = nn.Sequential(nn.Embedding(9, 12), nn.Linear(12, 9))
+    return case(model, (x, x.clone()), lambda z, y: F.cross_entropy(z.flatten(0, 1), y.flatten()))
+
+
+@faulty("does-not-run")
+def shapes_do_not_fit():
+    x, y = classes()
+    return case(nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(15, 3)), (x, y))
+
+
+@healthy("inputs-not-scaled")
+def bytes_divided_inside():
+    return case(Convolves(lambda x: x.float() / 255), images())
+
+
+@healthy("inputs-not-scaled")
+def prices_normalised_first():
+    x, y = classes()
+    return case(nn.Sequential(nn.BatchNorm1d(10), *body()), (x * 50 + 2000, y))
+
+
+@healthy("labels-out-of-range")
+def padding_is_ignored():
+    x, y = classes()
+    y[::4] = -100
+    return case(body(), (x, y))
+
+
+@healthy("one-hot-targets")
+def mixed_labels():
+    x, y = classes()
+    soft = F.one_hot(y, 3).float()
+    return case(body(), (x, 0.7 * soft + 0.3 * soft.flip(0)))
+
+
+@healthy("constant-features")
+def column_of_ones():
+    x, y = classes()
+    x[:, 0] = 1.0
+    return case(body(), (x, y))
+
+
+@healthy("target-among-inputs")
+def autoencoder():
+    x, _ = classes()
+    return case(nn.Sequential(nn.Linear(10, 4), nn.Tanh(), nn.Linear(4, 10)), (x, x), F.mse_loss)
+
+
+@healthy("targets-not-shifted")
+def next_tokens():
+    torch.manual_seed(0)
+    line = torch.randint(0, 9, (6, 9))
+    model = nn.Sequential(nn.Embedding(9, 12), nn.Linear(12, 9))
+    return case(model, (line[:, :-1], line[:, 1:]), lambda z, y: F.cross_entropy(z.flatten(0, 1), y.flatten()))
+
+
+# 24
+
+
+@faulty("labels-look-shuffled")
+def labels_shuffled_apart():
+    x, y = classes(300)
+    return case(body(), (x, y[torch.randperm(300)]))
+
+
+@faulty("labels-look-shuffled")
+def targets_sorted_apart():
+    torch.manual_seed(0)
+    angle = torch.rand(300) * 6.28
+    x = torch.stack([angle.cos(), angle.sin()], 1) + 0.02 * torch.randn(300, 2)
+    return case(
+        body(2, 1),
+        (x, torch.sin(2 * angle).sort().values[:, None].squeeze(1)),
+        lambda z, y: F.mse_loss(z.squeeze(1), y),
+    )
+
+
+@faulty("held-out-overlap")
+def split_after_copying():
+    x, y = classes(40)
+    return case(body(), (x, y), held_out=(torch.cat([x[:10], x[:10] + 1]), y[:20]))
+
+
+@faulty("held-out-overlap")
+def windows_of_one_text_overlap():
+    torch.manual_seed(0)
+    line = torch.randint(0, 30, (60,))
+    windows = line.unfold(0, 6, 1)
+    order = torch.randperm(len(windows))
+    doubled = torch.cat([windows[order[40:]], windows[order[:5]]])
+    model = nn.Sequential(nn.Embedding(30, 8), nn.Flatten(), nn.Linear(40, 30))
+    return case(model, (windows[order[:40], :5], windows[order[:40], 5]), held_out=(doubled[:, :5], doubled[:, 5]))
+
+
+@healthy("labels-look-shuffled")
+def labels_belong():
+    return case(body(), classes(300))
+
+
+@healthy("labels-look-shuffled")
+def random_numbers_to_try_it_out():
+    torch.manual_seed(0)
+    return case(body(), (torch.randn(300, 10), torch.randint(0, 3, (300,))))
+
+
+@healthy("held-out-overlap")
+def fresh_held_out():
+    return case(body(), classes(40), held_out=classes(40, seed=1))
+
+
+@healthy("held-out-overlap")
+def words_that_repeat_by_nature():
+    torch.manual_seed(0)
+    x = torch.randint(0, 3, (60, 2))
+    model = nn.Sequential(nn.Embedding(3, 8), nn.Flatten(), nn.Linear(16, 2))
+    return case(model, (x, x.sum(1) % 2), held_out=(x[:20].flip(0), x[:20].flip(0).sum(1) % 2))
