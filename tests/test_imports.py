@@ -48,6 +48,14 @@ def test_networks_are_named_and_configured_without_torch():
     assert not loaded & {"torch", "numba"}
 
 
+def test_training_a_network_does_not_import_the_compiler_of_torch():
+    arguments = "Prepared.of(Lines.of(['anna', 'bob']), DataConfig()), 'gru:4+ngram:2'"
+    training = "training=TrainingConfig(steps=2)"
+    loaded = modules_after(f"from spellout import *; train({arguments}, {training})")
+    assert "torch" in loaded  # and its compiler would take two seconds
+    assert not {name for name in loaded if name.startswith("torch._dynamo")}
+
+
 def test_without_torch_a_sentence_says_what_to_install():
     command = "['train', '-', '-o', 'unwritten', '--model', 'gru']"
     code = f"import sys; sys.modules['torch'] = None; from spellout.cli import run_command; run_command({command})"

@@ -13,11 +13,10 @@ from spellout.data.lines import Lines
 from spellout.errors import UsageError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
-from spellout.models.muon import Muon
 from spellout.models.neural import NeuralReader
 from spellout.models.table import MODELS
 from spellout.models.torch_families import TorchMlpModel
-from spellout.models.torch_optimizers import optimizers_of
+from spellout.models.torch_optimizers import BETAS, AdamW, Muon, optimizers_of
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.prior import learner_of, parse
@@ -147,34 +146,35 @@ def test_a_step_of_adamw_is_that_of_pytorch(few):
 def test_every_parameter_is_moved_by_one_optimizer_and_only_matrices_decay(few, optimizer):
     learner = begin(few, f"transformer:8:optimizer={optimizer}+ngram:2")
     parameters = dict(learner.network.named_parameters())
-    names = {id(parameter): name for name, parameter in parameters.items()}
     moved = []
     for one in optimizers_of(parameters, parse(f"transformer:8:optimizer={optimizer}").config):
-        for group in one.param_groups:
-            for parameter in group["params"]:
-                name = names[id(parameter)]
-                moved.append(name)
-                assert (group["weight_decay"] > 0) == (parameter.ndim == 2 and "embedding" not in name), name
-                assert isinstance(one, Muon) == (
-                    optimizer == "muon" and parameter.ndim == 2 and "embedding" not in name and "head" not in name
-                )
+        for name, parameter in one.parameters.items():
+            assert parameter is parameters[name]
+            moved.append(name)
+            matrix = parameter.ndim == 2 and "embedding" not in name
+            assert (one.decay > 0) == matrix, name
+            assert isinstance(one, Muon) == (optimizer == "muon" and matrix and "head" not in name), name
     assert sorted(moved) == sorted(parameters)
 
 
 @pytest.mark.parametrize("shape", [(12, 5), (5, 12), (8, 8)])
-def test_muon_is_pytorchs(shape):
+@pytest.mark.parametrize("kind", [AdamW, Muon])
+def test_the_optimizers_are_pytorchs(shape, kind):
     random = torch.Generator().manual_seed(2)
     start = torch.randn(shape, generator=random)
     ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
-    one = Muon([{"params": [ours]}], lr=0.1, weight_decay=0.3)
-    other = torch.optim.Muon([theirs], lr=0.1, weight_decay=0.3)
-    for _ in range(5):
+    one = kind({"matrix": ours}, 0.3)
+    if kind is Muon:
+        other, close = torch.optim.Muon([theirs], lr=0.1, weight_decay=0.3), 0.02  # theirs is in bfloat16
+    else:
+        other, close = torch.optim.AdamW([theirs], lr=0.1, betas=BETAS, weight_decay=0.3), 1e-6
+    for number in range(5):
         ours.grad = torch.randn(shape, generator=random)
         theirs.grad = ours.grad.clone()
-        one.step()
+        one.step(0.1, number + 1)
         other.step()
     assert (ours - start).abs().max() > 0.1
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=0.02)  # theirs is in bfloat16
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=close)
 
 
 @pytest.mark.parametrize("specification", ["mlp-bn:8:context=3", "wavenet:8:levels=2"])

@@ -91,8 +91,8 @@ class TorchLearner:
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         with self._random(self._steps + 1), fast_matrices():
             loss = self.loss(chosen)
-            for optimizer in self._optimizers:
-                optimizer.zero_grad()
+            for parameter in self._parameters.values():
+                parameter.grad = None
             torch.autograd.backward(loss)
         length = nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
         value = float(loss.detach())
@@ -102,9 +102,7 @@ class TorchLearner:
             return math.nan
         with fast_matrices():
             for optimizer in self._optimizers:
-                for group in optimizer.param_groups:
-                    group["lr"] = lr * group["part"]
-                optimizer.step()
+                optimizer.step(lr, self._steps + 1)
         self._steps += 1
         return value
 
@@ -118,8 +116,9 @@ class TorchLearner:
         """See `learner.Learner`."""
         state = {_STEPS: np.array([self._steps])}
         state |= {_NETWORK + name: array for name, array in _arrays(self.network.state_dict()).items()}
-        for name, kept in self._memories():
-            state |= {f"{_OPTIMIZER}{name}/{key}": array for key, array in _arrays(kept).items()}
+        for optimizer in self._optimizers:
+            for name, memory in optimizer.memory.items():
+                state |= {f"{_OPTIMIZER}{name}/{key}": array for key, array in _arrays(memory).items()}
         return state
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
@@ -131,11 +130,12 @@ class TorchLearner:
             raise ValueError(f"the weights do not fit the network: {error}") from None
         self._steps = int(state[_STEPS][0])
         for optimizer in self._optimizers:
-            optimizer.state.clear()
-        for key, array in state.items():
-            if key.startswith(_OPTIMIZER):
-                name, _, memory = key.removeprefix(_OPTIMIZER).rpartition("/")
-                self._remember(name, memory, array)
+            for name, memory in optimizer.memory.items():
+                for key, tensor in memory.items():
+                    kept = torch.tensor(state[f"{_OPTIMIZER}{name}/{key}"])
+                    if kept.shape != tensor.shape:
+                        raise ValueError(f"the optimizer's memory of {name} has another shape")
+                    tensor.copy_(kept)
 
     def _calibrated(self) -> nn.Module:
         """A copy whose means and deviations are those of the training set with the weights of now."""
@@ -148,20 +148,6 @@ class TorchLearner:
             for part in np.array_split(np.arange(self.examples), math.ceil(self.examples / EXAMPLES_CALIBRATED)):
                 network(*self._corpus.at(part)[0])
         return network
-
-    def _remember(self, name: str, memory: str, array: np.ndarray) -> None:
-        parameter = self._parameters[name]
-        if memory != "step" and array.shape != tuple(parameter.shape):
-            raise ValueError(f"the optimizer's memory of {name} has another shape")
-        for optimizer in self._optimizers:
-            if any(parameter is one for group in optimizer.param_groups for one in group["params"]):
-                optimizer.state[parameter][memory] = torch.tensor(array, device=self.device)
-
-    def _memories(self) -> Iterator[tuple[str, dict[str, Tensor]]]:
-        for name, parameter in self._parameters.items():
-            for optimizer in self._optimizers:
-                if parameter in optimizer.state:
-                    yield name, optimizer.state[parameter]
 
     @contextmanager
     def _random(self, number: int) -> Iterator[None]:
