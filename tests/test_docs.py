@@ -61,7 +61,7 @@ def test_the_python_in_the_readme_runs(capsys):
 
 
 def test_the_list_of_models_is_the_table():
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w-]+)` \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
     assert rows == [(family.name, family.sentence, family.paper) for family in MODELS.values()]
 
 
