@@ -3,9 +3,9 @@
     python bench/torch_family.py NAMES.txt [--only steps,sampling,quality] [--seconds 60]
 
 Steps: against the plain eager style of the same model, batch and sizes (bench/plain_models.py), interleaved,
-medians of processor time on one core. Sampling: 10,000 lines against recomputing one line at a time, which is timed
-over 100. Quality: dev lines of both splits, everything included, and the test loss once beside it. The last line is
-one JSON object.
+medians of processor time on one core.
+Sampling: 10,000 lines against recomputing one line at a time, which is timed over 100. Quality: dev lines of both
+splits, everything included, and the test loss once beside it. The last line is one JSON object.
 """
 
 from __future__ import annotations

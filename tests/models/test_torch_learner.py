@@ -13,6 +13,7 @@ from spellout.data.lines import Lines
 from spellout.errors import UsageError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
+from spellout.models.muon import Muon
 from spellout.models.neural import NeuralReader
 from spellout.models.table import MODELS
 from spellout.models.torch_families import TorchMlpModel
@@ -154,10 +155,26 @@ def test_every_parameter_is_moved_by_one_optimizer_and_only_matrices_decay(few, 
                 name = names[id(parameter)]
                 moved.append(name)
                 assert (group["weight_decay"] > 0) == (parameter.ndim == 2 and "embedding" not in name), name
-                assert isinstance(one, torch.optim.Muon) == (
+                assert isinstance(one, Muon) == (
                     optimizer == "muon" and parameter.ndim == 2 and "embedding" not in name and "head" not in name
                 )
     assert sorted(moved) == sorted(parameters)
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (5, 12), (8, 8)])
+def test_muon_is_pytorchs(shape):
+    random = torch.Generator().manual_seed(2)
+    start = torch.randn(shape, generator=random)
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    one = Muon([{"params": [ours]}], lr=0.1, weight_decay=0.3)
+    other = torch.optim.Muon([theirs], lr=0.1, weight_decay=0.3)
+    for _ in range(5):
+        ours.grad = torch.randn(shape, generator=random)
+        theirs.grad = ours.grad.clone()
+        one.step()
+        other.step()
+    assert (ours - start).abs().max() > 0.1
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0.02)  # theirs is in bfloat16
 
 
 @pytest.mark.parametrize("specification", ["mlp-bn:8:context=3", "wavenet:8:levels=2"])

@@ -107,8 +107,8 @@ MODELS = {
         ),
         Family(
             name="mlp-bn",
-            sentence="looks at the last letters through a hidden layer that is normalised over the batch",
-            paper="Bengio 2003; Ioffe & Szegedy 2015 for BatchNorm",
+            sentence="an mlp whose hidden layer is normalised over the batch",
+            paper="Bengio et al. 2003; Ioffe & Szegedy 2015",
             dial="hidden",
             config=MlpBnConfig,
             model=MlpBnModel,
@@ -117,7 +117,7 @@ MODELS = {
         Family(
             name="wavenet",
             sentence="fuses pairs of letters, then pairs of pairs, level by level",
-            paper="van den Oord 2016",
+            paper="van den Oord et al. 2016",
             dial="hidden",
             config=WavenetConfig,
             model=WavenetModel,
@@ -126,7 +126,7 @@ MODELS = {
         Family(
             name="rnn",
             sentence="reads a line from left to right into one memory",
-            paper="Mikolov 2010",
+            paper="Mikolov et al. 2010",
             dial="hidden",
             config=RecurrentConfig,
             model=RnnModel,
@@ -134,8 +134,8 @@ MODELS = {
         ),
         Family(
             name="gru",
-            sentence="the same with gates that choose what is renewed",
-            paper="Cho 2014",
+            sentence="reads a line from left to right; gates choose what of its memory is renewed",
+            paper="Cho et al. 2014",
             dial="hidden",
             config=RecurrentConfig,
             model=GruModel,
@@ -143,7 +143,7 @@ MODELS = {
         ),
         Family(
             name="lstm",
-            sentence="the same with a second, protected memory",
+            sentence="reads a line from left to right; gates protect a second memory",
             paper="Hochreiter & Schmidhuber 1997; Graves 2014",
             dial="hidden",
             config=RecurrentConfig,
@@ -162,7 +162,7 @@ MODELS = {
         Family(
             name="transformer",
             sentence="lets every letter look back at all the others",
-            paper="Vaswani 2017; Radford 2019, GPT-2",
+            paper="Vaswani et al. 2017; Radford et al. 2019, GPT-2",
             dial="width",
             config=TransformerConfig,
             model=TransformerModel,

@@ -127,7 +127,7 @@ class RecurrentConfig(NetworkConfig):
     """One layer that reads a line from left to right."""
 
     batch: ClassVar[int] = 128
-    rates: ClassVar[dict[str, float]] = {"adamw": 1e-2, "muon": 2e-2}
+    rates: ClassVar[dict[str, float]] = {"adamw": 1e-2, "muon": 3e-2}
 
     hidden: int = 128
     """How many numbers it remembers a line by."""

@@ -32,6 +32,7 @@ POSITIONS_JUDGED = 4096
 """From so many training positions the first loss is estimated."""
 EXAMPLES_CALIBRATED = 1 << 14
 """So many examples are measured together when a network is calibrated."""
+_IGNORED = -100
 _STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
 
 
@@ -60,7 +61,8 @@ class TorchLearner:
         if getattr(config, "places", 0) is None:
             config = replace(config, places=lines.longest)
         self._config = config
-        self._targets = torch.as_tensor(stream[1:].astype(np.int64), device=self.device)
+        ignored = np.append(stream[1:].astype(np.int64), _IGNORED)  # at `NOWHERE`
+        self._targets = torch.as_tensor(ignored, device=self.device)
         self._rows = None if prior is None else LeaveOneOut(prior, stream)
         with self._random(0):
             self.network = model.build(config, vocabulary_size).to(self.device)
@@ -77,7 +79,7 @@ class TorchLearner:
         if self._rows is not None:
             logits = logits + self._parameters[PRIOR_SCALE] * self._counted(positions)
         targets = self._targets[torch.as_tensor(positions, device=self.device)]
-        return nn.functional.cross_entropy(logits, targets)
+        return nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
 
     def _counted(self, positions: np.ndarray) -> Tensor:
         """What the n-gram says of training positions, each without itself: (N, V) log-probabilities."""
@@ -98,10 +100,11 @@ class TorchLearner:
             for name, buffer in self.network.named_buffers():
                 buffer.copy_(buffers[name])
             return math.nan
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = lr * group["part"]
-            optimizer.step()
+        with fast_matrices():
+            for optimizer in self._optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = lr * group["part"]
+                optimizer.step()
         self._steps += 1
         return value
 
@@ -187,7 +190,7 @@ class TorchLearner:
             if self._rows is not None:
                 _, positions = self._corpus.at(chosen)
                 targets = self._targets[torch.as_tensor(positions, device=self.device)]
-                expected = float(nn.functional.nll_loss(self._counted(positions), targets))
+                expected = float(nn.functional.nll_loss(self._counted(positions), targets, ignore_index=_IGNORED))
         tell({"event": "first_loss", "nats_per_token": first, "expected": expected})
 
 

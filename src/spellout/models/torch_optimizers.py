@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .muon import Muon
+
 if TYPE_CHECKING:
     from .torch_families import NetworkConfig
 
@@ -34,7 +36,6 @@ def optimizers_of(parameters: Mapping[str, Tensor], config: NetworkConfig) -> li
     ]
     found: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, betas=BETAS, fused=True)]
     if hidden:
-        found.append(
-            torch.optim.Muon([{"params": list(hidden.values()), "part": 1.0}], weight_decay=config.weight_decay)
-        )
+        group = {"params": list(hidden.values()), "weight_decay": config.weight_decay, "part": 1.0}
+        found.append(Muon([group]))
     return found
