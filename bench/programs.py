@@ -65,9 +65,11 @@ def demo_program(model: MLP, **settings: object) -> Program:
     )
 
 
-def spellout_step(optimizer: object, dtype: type, data: tuple[np.ndarray, np.ndarray]) -> Step:
+def spellout_step(
+    optimizer: object, dtype: type, data: tuple[np.ndarray, np.ndarray], compiled: bool = False
+) -> Step:
     """Ours: one call of Trainer.step."""
-    trainer = Trainer(demo_program(demo()), optimizer, dtype=dtype, threads=1)
+    trainer = Trainer(demo_program(demo()), optimizer, dtype=dtype, threads=1, compiled=compiled)
     points, labels = data
     return lambda: trainer.step(points, labels)
 
@@ -319,6 +321,7 @@ def main() -> None:
     data = data[0], data[1].astype(float)
     steps = {
         "spellout, SGD": spellout_step(SGD(lr=LR), np.float64, data),
+        "spellout, SGD, compiled": spellout_step(SGD(lr=LR), np.float64, data, compiled=True),
         "spellout, AdamW": spellout_step(AdamW(lr=1e-3), np.float64, data),
         "spellout, SGD, float32": spellout_step(SGD(lr=LR), np.float32, data),
         "NumPy by hand": numpy_step(data),
