@@ -118,19 +118,26 @@ class WindowModel(TorchModel):
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""
         windows = np.stack(context_columns(tokens, self.config.context)[::-1], axis=-1)
-        return self._run(windows.reshape(-1, windows.shape[-1]), tokens.shape, prior)
+        return self.on_top(self._network(windows.reshape(-1, windows.shape[-1])).reshape(*tokens.shape, -1), prior)
 
     def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""
         window = tokens[:, -self.config.context :]
         window = np.pad(window, ((0, 0), (self.config.context - window.shape[1], 0)))
-        return self._run(window, tokens.shape[:1], prior)
+        if self.vocabulary_size**self.config.context >= 2**63:
+            return self.on_top(self._network(window), prior)
+        # Lines begin alike: each distinct window is worked out once.
+        keys = window.astype(np.int64) @ self.vocabulary_size ** np.arange(self.config.context)
+        _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+        return self.on_top(self._network(window[first])[self.tensor(which)], prior)
 
-    def _run(self, windows: np.ndarray, shape: tuple[int, ...], prior: np.ndarray | None) -> np.ndarray:
+    def _network(self, windows: np.ndarray) -> torch.Tensor:
+        """Windows (N, C) to logits (N, V)."""
         import torch
 
         with torch.inference_mode():
-            return self.on_top(self.module(self.tensor(windows)).reshape(*shape, self.vocabulary_size), prior)
+            logits: torch.Tensor = self.module(self.tensor(windows))
+            return logits
 
 
 class LineModel(TorchModel):
