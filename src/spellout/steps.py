@@ -99,7 +99,7 @@ def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
     with terminal.progress(terminal.WHOLE, "improving") as advance, interruptible() as interrupted:
         trained = improve(ngram, prepared, seconds, began, terminal.Watch(advance), interrupted)
     if trained is not ngram:
-        terminal.print_training(trained)
+        terminal.print_result(trained)
     return trained
 
 

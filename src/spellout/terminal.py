@@ -253,11 +253,17 @@ def note_of(event: Event) -> str:
 
 def print_training(trained: Trained) -> None:
     """What was trained on what, and how good it is, on stderr."""
-    facts, model = trained.run.facts, trained.run.model
+    facts = trained.run.facts
     data, split = facts["data"], facts["split"]
     different = f", {data['distinct']:,} different" if data.get("distinct", data["lines"]) != data["lines"] else ""
     parts = f": {split['train']:,} to train, {split['dev']:,} dev, {split['test']:,} test" if split["dev"] else ""
     note(f"{data['name']}: {data['lines']:,} lines{different}; split {split['name']}{parts}")
+    print_result(trained)
+
+
+def print_result(trained: Trained) -> None:
+    """What was trained, and how good it is, on stderr."""
+    model = trained.run.model
     order = f", order {model.settings()['order']}" if "order" in model.settings() else ""
     result = f"; dev: {_losses(trained.dev)}" if trained.dev else ""
     steps = f" and {trained.run.last.state.step:,} steps" if trained.run.last else ""

@@ -45,13 +45,6 @@ def batch_norm(x, w, name):
     return (x - w[f"{name}.running_mean"]) * scale + w[f"{name}.bias"]
 
 
-def test_mlp_is_bengios_formula(tokens):
-    model, w = made(families.TorchMlpModel, context=4, embedding=5, hidden=7)
-    x = w["embedding.weight"][windows_of(tokens, 4)].flatten(2)
-    hidden = torch.tanh(x @ w["hidden.weight"].T + w["hidden.bias"])
-    assert_same(model, tokens, hidden @ w["head.weight"].T + w["head.bias"])
-
-
 def test_mlp_bn_normalises_by_what_it_learned(tokens):
     model, w = made(families.MlpBnModel, context=4, embedding=5, hidden=7)
     x = w["embedding.weight"][windows_of(tokens, 4)].flatten(2) @ w["hidden.weight"].T
@@ -142,7 +135,6 @@ def test_lines_side_by_side_are_lines_alone(family, tokens):
 @pytest.mark.parametrize(
     ("family", "settings", "reach"),
     [
-        (families.TorchMlpModel, {"context": 3, "hidden": 8}, 3),
         (families.MlpBnModel, {"context": 4, "hidden": 8}, 4),
         (families.WavenetModel, {"levels": 2, "hidden": 8}, 4),
         (families.RnnModel, {"hidden": 8}, LENGTH),

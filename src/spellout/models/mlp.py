@@ -15,8 +15,11 @@ import numpy as np
 from ..autograd.functions import dot, pick
 from ..autograd.value import Value
 from ..errors import UsageError
+from .contract import Listener
+from .learner import Learner
 from .ngram import NgramModel
 from .scalar import Shapes, Values, Weights, add_prior
+from .torch_model import require_torch
 from .windows import WindowLearner, WindowModel
 
 
@@ -108,3 +111,20 @@ def mlp_learner(
 ) -> WindowLearner:
     """A learner for the table."""
     return WindowLearner(MlpModel, stream, vocabulary_size, config, prior, seed)
+
+
+def mlp_torch_learner(
+    stream: np.ndarray,
+    vocabulary_size: int,
+    config: MlpConfig,
+    prior: NgramModel | None,
+    seed: int,
+    device: str = "auto",
+    threads: int | None = None,
+    tell: Listener = lambda event: None,
+) -> Learner:
+    """A learner that runs on PyTorch, for the table."""
+    require_torch("--engine torch")
+    from .mlp_torch import TorchMlpLearner
+
+    return TorchMlpLearner(stream, vocabulary_size, config, prior, seed, device, threads, tell)

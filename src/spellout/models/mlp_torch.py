@@ -1,30 +1,112 @@
-"""mlp in PyTorch: the last letters as vectors, one hidden layer of tanh.
+"""mlp trained by PyTorch: the same weights, formula and optimizer as the program's, so that both can be compared.
 
-Bengio 2003, "A Neural Probabilistic Language Model". The same network, written in scalars and compiled, is the
-program `mlp`.
+Bengio et al. 2003, "A Neural Probabilistic Language Model". What comes out is an `MlpModel`, as from the program.
 
     N windows · C context · E embedding · H hidden · V vocabulary
 """
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+import math
 
-from .torch_families import TorchMlpConfig
-from .torch_layers import TANH_GAIN, linear, small_linear
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .contract import Listener
+from .leave_one_out import LeaveOneOut
+from .mlp import MlpConfig, MlpModel
+from .ngram import NgramModel
+from .ngram_counts import context_columns
+from .torch_device import chosen_device, fast_matrices
 
 
-class Mlp(nn.Module):
-    """logits = U tanh(W [vectors of the last letters] + b) + d."""
+class TorchMlpLearner:
+    """Trains an mlp on every position of a stream (see `learner.Learner`)."""
 
-    def __init__(self, config: TorchMlpConfig, vocabulary_size: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, config.embedding)
-        self.hidden = linear(config.context * config.embedding, config.hidden, TANH_GAIN)
-        self.dropout = nn.Dropout(config.dropout)
-        self.head = small_linear(config.hidden, vocabulary_size)
+    def __init__(
+        self,
+        stream: np.ndarray,
+        vocabulary_size: int,
+        config: MlpConfig,
+        prior: NgramModel | None,
+        seed: int,
+        device: str = "auto",
+        threads: int | None = None,
+        tell: Listener = lambda event: None,
+    ) -> None:
+        self.device = chosen_device(device, threads, tell)
+        self.examples = len(stream) - 1
+        self.batch, self.lr = min(config.batch, self.examples), config.lr
+        self._config, self._vocabulary_size, self._prior = config, vocabulary_size, prior
+        random = np.random.Generator(np.random.Philox(seed))
+        weights = MlpModel.start(config, vocabulary_size, random, prior is not None)
+        self._weights = {
+            name: torch.tensor(array, dtype=torch.float32, device=self.device, requires_grad=True)
+            for name, array in weights.items()
+        }
+        self._adamw = torch.optim.AdamW(
+            self._weights.values(), betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
+        )
+        columns = [column[:-1] for column in context_columns(stream.astype(np.int64), config.context)]
+        self._windows = torch.as_tensor(np.stack(columns, axis=1), device=self.device)  # (positions, C)
+        self._targets = torch.as_tensor(stream[1:].astype(np.int64), device=self.device)
+        self._left_out = LeaveOneOut(prior, stream) if prior else None
 
-    def forward(self, windows: Tensor) -> Tensor:
-        """Windows (N, C), the newest token last, to logits (N, V)."""
-        read = self.embedding(windows).flatten(1)  # (N, C * E)
-        return self.head(self.dropout(self.hidden(read).tanh()))
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """See `Learner`."""
+        places = torch.as_tensor(chosen, device=self.device)
+        prior = None if self._left_out is None else torch.as_tensor(self._left_out.at(chosen), device=self.device)
+        with fast_matrices():
+            members = [self._logits(member, places, prior) for member in range(self._config.members)]
+            loss = torch.stack([F.cross_entropy(logits, self._targets[places]) for logits in members]).sum()
+            self._adamw.zero_grad()
+            torch.autograd.backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self._weights.values(), 1.0)
+        mean = float(loss.detach()) / self._config.members
+        if not (math.isfinite(mean) and math.isfinite(float(norm))):
+            return math.nan
+        self._adamw.param_groups[0]["lr"] = lr
+        self._adamw.step()
+        return mean
+
+    def _logits(self, member: int, places: Tensor, prior: Tensor | None) -> Tensor:
+        """What one member says of some positions, (N, V)."""
+        w = {name: self._weights[f"{member}.{name}"] for name in ("embedding", "hidden.weight", "hidden.bias")}
+        vectors = w["embedding"][self._windows[places]].flatten(1)  # (N, C * E)
+        hidden = F.linear(vectors, w["hidden.weight"], w["hidden.bias"]).tanh()  # (N, H)
+        logits = F.linear(hidden, self._weights[f"{member}.out.weight"], self._weights[f"{member}.out.bias"])
+        if prior is None:
+            return logits
+        scale = hidden @ self._weights[f"{member}.prior.weight"] + self._weights[f"{member}.prior.bias"]  # (N,)
+        return logits + scale[:, None] * prior
+
+    def model(self) -> MlpModel:
+        """See `Learner`."""
+        return MlpModel(self._config, self._vocabulary_size, self._arrays(self._weights), self._prior)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """See `Learner`."""
+        state = self._arrays(self._weights)
+        for name, weight in self._weights.items():
+            memory = self._arrays(self._adamw.state[weight])
+            state |= {f"{key}/{name}": array for key, array in memory.items()}
+        return state
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """See `Learner`."""
+        for name, weight in self._weights.items():
+            if state[name].shape != tuple(weight.shape):
+                raise ValueError(f"{name} has the shape {state[name].shape}, not {tuple(weight.shape)}")
+        self._adamw.state.clear()
+        for name, weight in self._weights.items():
+            with torch.no_grad():
+                weight.copy_(torch.as_tensor(state[name]))
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if f"{key}/{name}" in state:
+                    self._adamw.state[weight][key] = torch.tensor(state[f"{key}/{name}"], device=self.device)
+
+    @staticmethod
+    def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items()}

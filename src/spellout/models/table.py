@@ -19,7 +19,7 @@ from .bigram import BigramConfig, BigramModel, bigram_learner
 from .contract import LanguageModel, Listener
 from .gpt import GptConfig, GptModel, gpt_learner
 from .learner import Learner
-from .mlp import MlpConfig, MlpModel, mlp_learner
+from .mlp import MlpConfig, MlpModel, mlp_learner, mlp_torch_learner
 from .ngram import NgramConfig, NgramModel
 from .ngram_training import train_ngram
 from .torch_families import (
@@ -95,6 +95,7 @@ MODELS = {
             config=MlpConfig,
             model=MlpModel,
             learner=mlp_learner,
+            torch_learner=mlp_torch_learner,
         ),
         Family(
             name="gpt",

@@ -48,28 +48,6 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TorchMlpConfig(NetworkConfig):
-    """Bengio 2003: the last letters as vectors, one hidden layer of tanh."""
-
-    batch: ClassVar[int] = 1024
-    rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
-
-    hidden: int = 128
-    """How many hidden units."""
-    context: int = 8
-    """How many last tokens it sees."""
-    embedding: int = 16
-    """How many numbers stand for a token."""
-
-
-class TorchMlpModel(WindowModel):
-    """See `mlp_torch`."""
-
-    Config = TorchMlpConfig
-    network = "mlp_torch.Mlp"
-
-
-@dataclass(frozen=True, kw_only=True)
 class MlpBnConfig(NetworkConfig):
     """An mlp whose hidden units are normalised over the batch."""
 
