@@ -24,7 +24,7 @@ STEPS_PER_SECOND = 300
 """Of a single network. Steps rather than seconds end the training on most machines, so it can be repeated."""
 
 
-AROUND = 0.8
+AROUND = 1.0
 """Seconds of a command that are not training: starting Python, the last evaluation, making lines, leaving."""
 SMALL = 60_000
 """Texts of fewer positions are learned more carefully: on 300 to 4,000 names that won 0.01 to 0.02 nats."""
