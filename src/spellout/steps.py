@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from . import terminal
@@ -92,6 +93,9 @@ def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
 
     ngram = train(prepared, "ngram")
     if not prepared.split.dev or seconds == 0:
+        return ngram
+    if perf_counter() - began > seconds - 2.0:
+        terminal.note("no time is left to improve on it; more --seconds would give some")
         return ngram
     terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
     with terminal.progress(None, "compiling the kernels, once after an installation"):
