@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from .data.lines import Lines
     from .generation.config import SamplingConfig
     from .lectures.reproduction import Row as LectureRow
+    from .plots.kinds import Kind
     from .training.comparison import Row
+    from .training.lr_finder import LrCurve
     from .training.prepared import Prepared
     from .training.resume import Unfinished
     from .training.run import Keeper, Run, Trained
@@ -239,6 +241,42 @@ def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingCo
         for row in reproduce(lines, only, timed, training, watch):
             watch.finish()
             yield row
+
+
+def check_picture(path: Path) -> None:
+    """`UsageError` if a picture cannot be drawn or not be written there: to be asked before the work."""
+    from .plots.kinds import FORMATS
+
+    if path.suffix.removeprefix(".").lower() not in FORMATS:
+        raise UsageError(f"-o {path}: a picture's name ends in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}")
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise UsageError(
+            "drawing pictures needs matplotlib, which is not installed: pip install 'spellout[plots]'"
+        ) from None
+
+
+def plot(run: Path, what: Kind, line: str | None, out: Path) -> None:
+    """Draw a picture of a run."""
+    check_picture(out)
+    from .plots.figure import save_figure
+    from .plots.pictures import picture
+
+    with terminal.progress(None, "drawing"):
+        save_figure(picture(run, what, line), out)
+    terminal.note(f"wrote {out}")
+
+
+def plot_lr_curve(curve: LrCurve, out: Path) -> None:
+    """Draw what the learning-rate finder found."""
+    from .plots.curves import lr_curve
+    from .plots.figure import save_figure
+
+    save_figure(lr_curve(curve.rates, curve.losses, curve.smoothed, curve.suggestion), out)
+    terminal.note(f"wrote {out}")
 
 
 def print_samples(

@@ -224,6 +224,8 @@ class Watch:
         elif event["event"] in ("device", "first_loss"):
             self._advance(0.0, label, note_of(event))
             return
+        elif event["event"] == "updates":
+            return
         elif event["event"] == "evaluation":
             if event["best"]:
                 self._best = f", best dev {event['nats_per_char']:.4f}"

@@ -1,0 +1,110 @@
+"""Pictures of symbols: which follows which, which are alike, and which surprise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .figure import colours, name_places, new_figure, plain
+
+_CELL = 0.34  # inches
+
+
+def bigram_map(symbols: Sequence[str], counts: np.ndarray, chances: np.ndarray | None = None) -> Figure:
+    """What follows what: `counts` (S, S), the row before and the column after, coloured by the row's shares.
+
+    `chances` (S, S), a model's own probabilities, are drawn beside them in percent.
+    """
+    side = max(4.0, _CELL * len(symbols)) + 1.0
+    maps = 1 if chances is None else 2
+    figure, axes = new_figure(maps * side, side + 0.4, 1, maps)
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    _draw_map(axes[0], list(symbols), shares, [[_short(count) for count in row] for row in counts.tolist()])
+    axes[0].set_title("how often the column follows the row", fontsize=11)
+    if chances is not None:
+        percent = [[f"{100 * chance:.0f}" if chance >= 0.005 else "" for chance in row] for row in chances.tolist()]
+        _draw_map(axes[1], list(symbols), chances, percent)
+        axes[1].set_title("what the model expects, in percent", fontsize=11)
+    return figure
+
+
+def _draw_map(axes: Axes, symbols: list[str], shares: np.ndarray, texts: list[list[str]]) -> None:
+    shades = np.sqrt(shares)  # the eye sees small shares too
+    axes.imshow(shades, cmap="Blues", vmin=0.0, vmax=max(float(shades.max()), 1e-9))
+    name_places(axes, symbols, across=True, up=True)
+    axes.tick_params(length=0, top=True, labeltop=True)
+    middle = 0.6 * float(shades.max())
+    for row, cells in enumerate(texts):
+        for column, text in enumerate(cells):
+            colour = "white" if shades[row, column] > middle else "#333333"
+            axes.text(column, row, text, ha="center", va="center", fontsize=5.5, color=colour)
+
+
+def _short(count: int) -> str:
+    """At most four letters: 123, 1.2k, 34k."""
+    if count < 1000:
+        return str(count) if count else ""
+    return f"{count / 1000:.1f}k" if count < 10_000 else f"{count / 1000:.0f}k"
+
+
+def embedding_scatter(symbols: Sequence[str], vectors: np.ndarray) -> Figure:
+    """Symbols where their vectors (S, E) are; of more than two dimensions, the two along which they vary most.
+
+    That is principal component analysis (Pearson 1901); the axes say which part of the variance they hold.
+    """
+    centred = vectors - vectors.mean(axis=0)
+    names = ["first number", "second number"]
+    if vectors.shape[1] > 2:
+        _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+        shares = sizes**2 / max(float((sizes**2).sum()), 1e-30)
+        places = centred @ directions[:2].T
+        names = [
+            f"{number} component, {share:.0%} of the variance"
+            for number, share in zip(["first", "second"], shares.tolist(), strict=False)
+        ]
+    else:
+        places = np.pad(vectors, ((0, 0), (0, 2 - vectors.shape[1])))
+    figure, (axes,) = new_figure(8, 8)
+    axes.scatter(places[:, 0], places[:, 1], s=330, color=colours(6)[5], alpha=0.35, linewidths=0)
+    for symbol, (x, y) in zip(symbols, places.tolist(), strict=True):
+        axes.text(x, y, symbol, ha="center", va="center", fontsize=11, parse_math=False)
+    plain(axes, f"vectors of {vectors.shape[1]} numbers: what is near is used alike", *names)
+    return figure
+
+
+def surprise_bars(symbols: Sequence[str], bits: np.ndarray) -> Figure:
+    """The surprise of each symbol of a line in bits (T,), and the average as a line."""
+    figure, (axes,) = new_figure(max(5.0, 0.45 * len(symbols) + 1.5), 4)
+    blue, orange = colours(2)
+    axes.bar(range(len(symbols)), bits, color=blue, width=0.8)
+    mean = float(np.mean(bits))
+    axes.axhline(mean, color=orange, linestyle="--", linewidth=1.2, label=f"average {mean:.2f} bits")
+    for place, number in enumerate(bits.tolist()):
+        axes.text(place, number, f"{number:.1f}", ha="center", va="bottom", fontsize=8)
+    plain(axes, f"surprise, {float(np.sum(bits)):.1f} bits in all; ¶ is the end", "", "bits")
+    axes.grid(visible=False, axis="x")
+    axes.margins(y=0.15)
+    name_places(axes, list(symbols), size=12)
+    axes.legend(frameon=False)
+    return figure
+
+
+def attention_maps(symbols: Sequence[str], maps: np.ndarray) -> Figure:
+    """How much each place (row) looks at each (column), one map for every layer and head (L, H, T, T)."""
+    layers, heads, length, _ = maps.shape
+    side = max(2.2, 0.24 * length + 0.6)
+    figure, axes = new_figure(heads * side, layers * (side + 0.3) + 0.5, layers, heads)
+    future = np.triu(np.ones((length, length), bool), 1)
+    for number, one in enumerate(axes):
+        layer, head = divmod(number, heads)
+        one.set_facecolor("#eeeeee")
+        shown = one.imshow(np.ma.masked_array(maps[layer, head], future), cmap="viridis", vmin=0.0, vmax=1.0)
+        name_places(one, list(symbols), across=True, up=True, size=8)
+        one.tick_params(length=0)
+        one.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=9)
+    figure.colorbar(shown, ax=axes, shrink=0.6, label="part of the attention")
+    figure.suptitle("each row looks at the columns", fontsize=11)
+    return figure
