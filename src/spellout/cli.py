@@ -356,6 +356,43 @@ def lr_find(
 
 
 @app.command
+def tune(
+    file: File,
+    /,
+    *,
+    model: str,
+    out: Out,
+    trials: int = 20,
+    test: Flag = False,
+    data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Look for better settings of a model: many trainings on FILE, judged by dev lines.
+
+    The same command goes on where it was stopped, and may run several times at once. What --model or a flag says
+    stays as it is; the rest is tried.
+
+    Parameters
+    ----------
+    model
+        A model that learns in steps, such as gru or gru+ngram; gru:128 tries only the rest.
+    out
+        The folder of the study.
+    trials
+        How many trainings in all, each of --seconds or --steps.
+    test
+        At the end, also say how good the best is on test lines. Do this once.
+    json
+        One JSON object a trial, the best first.
+    """
+    if trials < 1:
+        raise UsageError(f"--trials {trials}: must be at least 1")
+    steps.tune(file, out, model, trials, data, training, encoding, test, json)
+
+
+@app.command
 def plot(
     run: RunFolder,
     /,

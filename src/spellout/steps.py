@@ -11,17 +11,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import terminal
+from .data.config import DataConfig
 from .errors import GenerationError, TrainingError, TrainingInterrupted, UnhealthyError, UsageError
 from .training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from .data.config import DataConfig
     from .data.lines import Lines
     from .generation.config import SamplingConfig
     from .lectures.reproduction import Row as LectureRow
@@ -229,6 +230,40 @@ def compare(
             yield row
 
 
+def tune(
+    file: str,
+    out: Path,
+    model: str,
+    trials: int,
+    data: DataConfig,
+    training: TrainingConfig,
+    encoding: str | None,
+    test: bool,
+    json: bool,
+) -> None:
+    """Tune a model, and print the best trials."""
+    require("optuna", "tune", "tuning")
+    from .training.space import Space
+    from .training.tuning import Tuning
+
+    Space.of(model, training)  # a typing error should not cost the reading
+    tuning = Tuning(out, prepare(file, encoding, data), model, training)
+    with terminal.progress(terminal.WHOLE * trials, "training") as advance:
+        watch = terminal.Watch(advance)
+        beginnings = ("device", "first_loss")  # not worth a line in every trial
+        for trial in tuning.run(trials, lambda event: event["event"] in beginnings or watch(event)):
+            watch.finish()
+            advance(0.0, "training", terminal.trial_note(trial))
+    best = tuning.best()[: terminal.TRIALS_SHOWN]
+    if not best:
+        raise TrainingError(f"no trial in {out} has ended well; give more --trials or --seconds, or a lower --lr")
+    tested = tuning.test(best[0]) if test else None
+    flags = {field.name: getattr(data, field.name) for field in fields(data)}
+    changed = {name: value for name, value in flags.items() if value != getattr(DataConfig(), name)}
+    again = best[0].command(file, "RUN", changed | ({"encoding": encoding} if encoding else {}))
+    terminal.print_trials(best, tuning.count(), tested, again, str(tuning.run_folder(best[0])), json)
+
+
 def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingConfig) -> Iterator[LectureRow]:
     """Rows of the course's results, as they are ready."""
     from .models.torch_model import require_torch
@@ -249,13 +284,18 @@ def check_picture(path: Path) -> None:
 
     if path.suffix.removeprefix(".").lower() not in FORMATS:
         raise UsageError(f"-o {path}: a picture's name ends in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}")
+    require("matplotlib", "plots", "drawing pictures")
+
+
+def require(library: str, extra: str, what: str) -> None:
+    """`UsageError` if the library of an extra is not installed."""
     try:
-        import matplotlib  # noqa: F401
+        import_module(library)
     except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
+        if error.name != library:
             raise
         raise UsageError(
-            "drawing pictures needs matplotlib, which is not installed: pip install 'spellout[plots]'"
+            f"{what} needs {library}, which is not installed: pip install 'spellout[{extra}]'"
         ) from None
 
 

@@ -61,7 +61,7 @@ def lr_curve(
 
 def update_ratios(steps: Sequence[int], ratios: Mapping[str, Sequence[float]]) -> Figure:
     """How much each step changed every matrix: log10 of the update:data ratio, with a line at -3."""
-    figure, (axes,) = new_figure(8, 4.5)
+    figure, (axes,) = new_figure(10, 4.5)
     for (name, values), colour in zip(ratios.items(), colours(len(ratios)), strict=True):
         known = np.array(values, dtype=float)
         known[known <= 0] = np.nan  # the zeros of a last layer that has just begun

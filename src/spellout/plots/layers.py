@@ -13,7 +13,7 @@ from .figure import colours, new_figure, plain
 SATURATED = 0.97
 """A tanh beyond this has almost no slope."""
 ROWS_SHOWN = 100
-_BINS = 100
+_BINS = 60
 
 
 def activation_histograms(
@@ -23,7 +23,7 @@ def activation_histograms(
 
     For the layers in `bounded` the part that is saturated is said.
     """
-    figure, axes = new_figure(9, 4 * (1 + bool(before)), 1 + bool(before))
+    figure, axes = new_figure(11, 4 * (1 + bool(before)), 1 + bool(before))
     shades = dict(zip(after, colours(len(after)), strict=True))
     if before:
         _histograms(axes[0], before, shades, {name: _moments(values) for name, values in before.items()})
@@ -39,7 +39,7 @@ def activation_histograms(
 
 def gradient_histograms(units: Mapping[str, np.ndarray], matrices: Mapping[str, np.ndarray]) -> Figure:
     """The gradients of the activations of each layer, and below them those of each matrix."""
-    figure, axes = new_figure(9, 8, 2)
+    figure, axes = new_figure(11, 8, 2)
     for one, arrays, title in zip(
         axes, (units, matrices), ("gradients of the activations", "gradients of the matrices"), strict=True
     ):
@@ -77,10 +77,12 @@ def _histograms(
     low, high = np.quantile(together, [0.005, 0.995]).tolist()
     for name, values in arrays.items():
         density, edges = np.histogram(values, _BINS, (low, high if high > low else low + 1e-12), density=True)
+        if log:
+            density[density == 0] = np.nan  # a gap, and not a fall without end
         axes.plot((edges[1:] + edges[:-1]) / 2, density, color=shades[name], label=f"{name}: {notes[name]}")
     if log:
         axes.set_yscale("log")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _moments(values: np.ndarray) -> str:

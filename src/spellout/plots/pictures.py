@@ -33,7 +33,7 @@ def _loss(run: Run, path: Path, line: str | None) -> Figure:
 
 def _bigrams(run: Run, path: Path, line: str | None) -> Figure:
     found = pairs(run)
-    return bigram_map(found.symbols, found.counts, found.chances)
+    return bigram_map(found.symbols, found.counts, found.chances, run.vocabulary.size)
 
 
 def _activations(run: Run, path: Path, line: str | None) -> Figure:

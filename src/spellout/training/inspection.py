@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +31,7 @@ SHOWN_BY: dict[str, tuple[str, ...]] = {
     "activations": _LAYERED,
     "gradients": _LAYERED,
     "saturation": _LAYERED[:-1],
-    "updates": tuple(name for name in IN_STEPS),
+    "updates": IN_STEPS,
     "attention": ("transformer",),
     "surprise": tuple(MODELS),
 }
@@ -127,12 +126,14 @@ def curve(events: list[Event], name: str, value: str) -> tuple[list[int], list[f
 
 def chosen_line(run: Run, line: str | None) -> str:
     """The line asked for, as reading a file would give it, or the first training line."""
+    if line is None and not run.lines:
+        raise UsageError("this run kept no training lines; say which --line to show")
     return _lines(run)[0] if line is None else unicodedata.normalize("NFC", line.strip())
 
 
 def _frequent(run: Run) -> np.ndarray:
     """The tokens to show, in their order: the boundary and the most frequent ones."""
-    size: Any = run.vocabulary.size
+    size = run.vocabulary.size
     if size <= MOST_SYMBOLS or run.lines is None:
         return np.arange(min(size, MOST_SYMBOLS))
     often = np.bincount(run.vocabulary.encode(run.lines), minlength=size)
