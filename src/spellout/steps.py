@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .data.lines import Lines
     from .generation.config import SamplingConfig
     from .lectures.reproduction import Row as LectureRow
+    from .models.contract import Event
     from .plots.kinds import Kind
     from .training.comparison import Row
     from .training.lr_finder import LrCurve
@@ -250,8 +251,11 @@ def tune(
     tuning = Tuning(out, prepare(file, encoding, data), model, training)
     with terminal.progress(terminal.WHOLE * trials, "training") as advance:
         watch = terminal.Watch(advance)
-        beginnings = ("device", "first_loss")  # not worth a line in every trial
-        for trial in tuning.run(trials, lambda event: event["event"] in beginnings or watch(event)):
+        def tell(event: Event) -> None:
+            if event["event"] not in ("device", "first_loss"):  # not worth a line in every trial
+                watch(event)
+
+        for trial in tuning.run(trials, tell):
             watch.finish()
             advance(0.0, "training", terminal.trial_note(trial))
     best = tuning.best()[: terminal.TRIALS_SHOWN]
