@@ -251,6 +251,7 @@ def tune(
     tuning = Tuning(out, prepare(file, encoding, data), model, training)
     with terminal.progress(terminal.WHOLE * trials, "training") as advance:
         watch = terminal.Watch(advance)
+
         def tell(event: Event) -> None:
             if event["event"] not in ("device", "first_loss"):  # not worth a line in every trial
                 watch(event)

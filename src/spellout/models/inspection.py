@@ -44,7 +44,8 @@ class Inside:
 
 def look_inside_mlp(model: MlpModel, stream: np.ndarray) -> Inside:
     """Activations and gradients of the loss on a stream `0 line 0 line 0`, of the first member of an mlp."""
-    weights = {name[2:]: array for name, array in model.weights.items() if name.startswith("0.")}
+    first = {name: array for name, array in model.weights.items() if name.startswith("0.")}
+    weights = {name.removeprefix("0."): array.astype(np.float64) for name, array in first.items()}
     embedding, out = weights["embedding"], weights["out.weight"]
     tokens = np.stack([c[:-1] for c in context_columns(stream.astype(np.int64), model.config.context)], axis=1)
     read = embedding[tokens].reshape(len(tokens), -1)  # (N, C * E), the newest token first

@@ -44,7 +44,9 @@ class _Hearing(TorchFunctionMode):
 
 def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
     """Activations and gradients of the loss on a stream `0 line 0 line 0`, in float64, without dropout."""
-    network, device = model.module, model.device
+    # A network of its own: one that has answered before may be made of tensors that cannot have gradients.
+    fresh = type(model)(model.config, model.vocabulary_size, model.weights, model.prior)
+    network, device = fresh.module, model.device
     windows = isinstance(model, WindowModel)
     corpus = Windows(stream, model.config.context, device) if windows else WholeLines(stream, device)
     inputs, positions = corpus.at(np.arange(corpus.examples))

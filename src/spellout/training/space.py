@@ -105,9 +105,9 @@ class Space:
         full = ":".join([name, *(f"{field}={value}" for field, value in chosen.items())])
         config = parse(full).config
         training = self.training
-        if "lr" in values:
+        if values.get("lr", 1.0) != 1.0:
             training = replace(training, lr=_rounded(config.lr * values["lr"]))
-        if "batch" in values:
+        if values.get("batch", 1.0) != 1.0:  # else the model's own, which is less for few lines
             training = replace(training, batch=max(1, int(config.batch * values["batch"])))
         if "decay" in values:
             training = replace(training, decay=values["decay"])
