@@ -11,7 +11,7 @@ import spellout
 
 SOURCE = Path(spellout.__file__).parent
 ROOMS = ["errors", "autograd", "nn", "programs", "data", "models", "generation", "training", "lectures", "doctor"]
-ROOMS += ["terminal", "steps", "options", "cli"]
+ROOMS += ["plots", "terminal", "steps", "options", "cli"]
 """From the ground up: a room imports only rooms that stand before it."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
 
@@ -28,6 +28,8 @@ def modules_after(statement):
         "import spellout",
         "from spellout.cli import run_command; run_command(['--help'])",
         "from spellout.cli import run_command; run_command(['make', '--help'])",
+        "from spellout.cli import run_command; run_command(['plot', '--help'])",
+        "from spellout.cli import run_command; run_command(['tune', '--help'])",
         "from spellout.cli import run_command; run_command(['--version'])",
     ],
 )
@@ -62,6 +64,34 @@ def test_without_torch_a_sentence_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", code], input="anna\nbob\n", capture_output=True, text=True)
     assert "the model gru needs PyTorch, which is not installed: pip install 'spellout[torch]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("library", "arguments", "sentence"),
+    [
+        (
+            "matplotlib",
+            ["plot", "runs/none", "--what", "loss"],
+            "drawing pictures needs matplotlib, which is not installed: pip install 'spellout[plots]'",
+        ),
+        (
+            "matplotlib",
+            ["lr-find", "-", "--model", "bigram", "-o", "curve.png"],
+            "drawing pictures needs matplotlib, which is not installed: pip install 'spellout[plots]'",
+        ),
+        (
+            "optuna",
+            ["tune", "-", "--model", "gru", "-o", "study"],
+            "tuning needs optuna, which is not installed: pip install 'spellout[tune]'",
+        ),
+    ],
+)
+def test_without_an_extra_a_sentence_says_what_to_install(library, arguments, sentence):
+    code = f"import sys; sys.modules[{library!r}] = None; from spellout.cli import run_command; "
+    code += f"sys.exit(run_command({arguments!r}))"
+    done = subprocess.run([sys.executable, "-c", code], input="anna\nbob\n", capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == f"spellout: {sentence}\n"
 
 
 def imports_of(path):

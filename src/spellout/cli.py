@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Literal, NoReturn
 
@@ -34,6 +35,7 @@ from .options import (
     check_count,
     with_order,
 )
+from .plots.kinds import Kind
 from .training.config import TrainingConfig
 from .version import __version__
 
@@ -317,6 +319,7 @@ def lr_find(
     batch: int | None = None,
     train_seed: int = 0,
     data: Data = DataConfig(),
+    out: Out | None = None,
     encoding: Encoding = None,
     json: Json = False,
 ) -> None:
@@ -334,16 +337,84 @@ def lr_find(
         How many examples a step learns from; by default the model's own number.
     train_seed
         Other first weights, and another order of the examples.
+    out
+        Also draw the curve: FILE.png, FILE.svg or FILE.pdf.
     """
     from .training.lr_finder import find_lr_for
 
+    if out is not None:
+        steps.check_picture(out)
     prepared = steps.prepare(file, encoding, data)
     with terminal.progress(tries, "trying rates") as advance:
         curve = find_lr_for(prepared, model, prior, tries, batch, train_seed, advance)
+    if out is not None:
+        steps.plot_lr_curve(curve, out)
     if json:
         terminal.print_json(curve.to_json())
     else:
         terminal.print_lr_curve(curve)
+
+
+@app.command
+def tune(
+    file: File,
+    /,
+    *,
+    model: str,
+    out: Out,
+    trials: int = 20,
+    test: Flag = False,
+    data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Look for better settings of a model: many trainings on FILE, judged by dev lines.
+
+    The same command goes on where it was stopped, and may run several times at once. What --model or a flag says
+    stays as it is; the rest is tried.
+
+    Parameters
+    ----------
+    model
+        A model that learns in steps, such as gru or gru+ngram; gru:128 tries only the rest.
+    out
+        The folder of the study.
+    trials
+        How many trainings in all, each of --seconds or --steps.
+    test
+        At the end, also say how good the best is on test lines. Do this once.
+    json
+        One JSON object a trial, the best first.
+    """
+    if trials < 1:
+        raise UsageError(f"--trials {trials}: must be at least 1")
+    steps.tune(file, out, model, trials, data, training, encoding, test, json)
+
+
+@app.command
+def plot(
+    run: RunFolder,
+    /,
+    *,
+    what: Kind,
+    line: str | None = None,
+    out: Out | None = None,
+) -> None:
+    """Draw a picture of the model of a run folder, or of how it was trained.
+
+    Parameters
+    ----------
+    what
+        Losses over steps, which letter follows which, the letters' vectors, histograms by layer of activations and
+        gradients, saturated units, how much the steps moved the weights, who looks at whom, or where a line
+        surprises.
+    line
+        The line whose attention or surprise is shown; by default the first training line.
+    out
+        FILE.png, FILE.svg or FILE.pdf; by default WHAT.png.
+    """
+    steps.plot(run, what, line, out or Path(f"{what}.png"))
 
 
 @app.command

@@ -11,22 +11,26 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from . import terminal
+from .data.config import DataConfig
 from .errors import GenerationError, TrainingError, TrainingInterrupted, UnhealthyError, UsageError
 from .training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from .data.config import DataConfig
     from .data.lines import Lines
     from .generation.config import SamplingConfig
     from .lectures.reproduction import Row as LectureRow
+    from .models.contract import Event
+    from .plots.kinds import Kind
     from .training.comparison import Row
+    from .training.lr_finder import LrCurve
     from .training.prepared import Prepared
     from .training.resume import Unfinished
     from .training.run import Keeper, Run, Trained
@@ -231,6 +235,44 @@ def compare(
             yield row
 
 
+def tune(
+    file: str,
+    out: Path,
+    model: str,
+    trials: int,
+    data: DataConfig,
+    training: TrainingConfig,
+    encoding: str | None,
+    test: bool,
+    json: bool,
+) -> None:
+    """Tune a model, and print the best trials."""
+    require("optuna", "tune", "tuning")
+    from .training.space import Space
+    from .training.tuning import Tuning
+
+    Space.of(model, training)  # a typing error should not cost the reading
+    tuning = Tuning(out, prepare(file, encoding, data), model, training)
+    with terminal.progress(terminal.WHOLE * trials, "training") as advance:
+        watch = terminal.Watch(advance)
+
+        def tell(event: Event) -> None:
+            if event["event"] not in ("device", "first_loss"):  # not worth a line in every trial
+                watch(event)
+
+        for trial in tuning.run(trials, tell):
+            watch.finish()
+            advance(0.0, "training", terminal.trial_note(trial))
+    best = tuning.best()[: terminal.TRIALS_SHOWN]
+    if not best:
+        raise TrainingError(f"no trial in {out} has ended well; give more --trials or --seconds, or a lower --lr")
+    tested = tuning.test(best[0]) if test else None
+    flags = {field.name: getattr(data, field.name) for field in fields(data)}
+    changed = {name: value for name, value in flags.items() if value != getattr(DataConfig(), name)}
+    again = best[0].command(file, "RUN", changed | ({"encoding": encoding} if encoding else {}))
+    terminal.print_trials(best, tuning.count(), tested, again, str(tuning.run_folder(best[0])), json)
+
+
 def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingConfig) -> Iterator[LectureRow]:
     """Rows of the course's results, as they are ready."""
     from .models.torch_model import require_torch
@@ -243,6 +285,47 @@ def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingCo
         for row in reproduce(lines, only, timed, training, watch):
             watch.finish()
             yield row
+
+
+def check_picture(path: Path) -> None:
+    """`UsageError` if a picture cannot be drawn or not be written there: to be asked before the work."""
+    from .plots.kinds import FORMATS
+
+    if path.suffix.removeprefix(".").lower() not in FORMATS:
+        raise UsageError(f"-o {path}: a picture's name ends in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}")
+    require("matplotlib", "plots", "drawing pictures")
+
+
+def require(library: str, extra: str, what: str) -> None:
+    """`UsageError` if the library of an extra is not installed."""
+    try:
+        import_module(library)
+    except ModuleNotFoundError as error:
+        if error.name != library:
+            raise
+        raise UsageError(
+            f"{what} needs {library}, which is not installed: pip install 'spellout[{extra}]'"
+        ) from None
+
+
+def plot(run: Path, what: Kind, line: str | None, out: Path) -> None:
+    """Draw a picture of a run."""
+    check_picture(out)
+    from .plots.figure import save_figure
+    from .plots.pictures import picture
+
+    with terminal.progress(None, "drawing"):
+        save_figure(picture(run, what, line), out)
+    terminal.note(f"wrote {out}")
+
+
+def plot_lr_curve(curve: LrCurve, out: Path) -> None:
+    """Draw what the learning-rate finder found."""
+    from .plots.curves import lr_curve
+    from .plots.figure import save_figure
+
+    save_figure(lr_curve(curve.rates, curve.losses, curve.smoothed, curve.suggestion), out)
+    terminal.note(f"wrote {out}")
 
 
 def print_samples(

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from .training.comparison import Row
     from .training.lr_finder import LrCurve
     from .training.run import Trained
+    from .training.tuning import Trial
 
 T = TypeVar("T")
 PATIENCE = 1.0
 """Seconds before a progress bar appears."""
+TRIALS_SHOWN = 10
 LETTERS_SHOWN = 40
 WHOLE = 100.0
 """The length of the progress bar of one training."""
@@ -223,6 +225,8 @@ class Watch:
             label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
         elif event["event"] in ("device", "first_loss"):
             self._advance(0.0, label, note_of(event))
+            return
+        elif event["event"] == "updates":
             return
         elif event["event"] == "evaluation":
             if event["best"]:
@@ -432,3 +436,48 @@ def _draw_lr_curve(curve: LrCurve) -> None:
         )
     if curve.diverged:
         console.print(Text("then it exploded", style="dim"))
+
+
+def trial_note(trial: Trial) -> str:
+    """How one trial of a tuning ended."""
+    result = "stopped early" if trial.nats_per_char is None else f"dev {trial.nats_per_char:.4f}"
+    return f"trial {trial.number}: {result}, {trial.specification}"
+
+
+def print_trials(
+    trials: Sequence[Trial],
+    count: tuple[int, int],
+    tested: dict[str, float] | None,
+    again: str,
+    folder: str,
+    as_json: bool,
+) -> None:
+    """The best trials as a table, how many there were, and the command that trains the best again.
+
+    `tested` are the best one's losses on test lines, if it was asked for them.
+    """
+    if as_json:
+        for place, one in enumerate(trials):
+            best = {"test": tested, "command": again, "run": folder} if place == 0 else {}
+            print_json({**one.to_json(), **best})
+    else:
+        hidden = ("seconds", "steps", "prior", "train_seed", "engine")
+        print_table(
+            ["trial", "nats/char", "seconds", "model", "training"],
+            (
+                [
+                    str(one.number),
+                    f"{one.nats_per_char:.4f}",
+                    f"{one.seconds:.1f}",
+                    one.specification,
+                    " ".join(f"{name}={value}" for name, value in one.training.items() if name not in hidden),
+                ]
+                for one in trials
+            ),
+            left=["model", "training"],
+        )
+    ended, stopped = count
+    note(f"{ended} trials, {stopped} of them stopped early; the best run is kept in {folder}")
+    if tested is not None:
+        note(f"on test lines: {tested['nats_per_char']:.4f} nats per character")
+    note(f"train it again with: {again}")

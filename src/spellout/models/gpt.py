@@ -272,6 +272,11 @@ class GptLearner:
         loss = nats / tokens
         return loss if np.isfinite(loss) and self._parameters.move(total, lr) else float("nan")
 
+    @property
+    def updates(self) -> dict[str, float]:
+        """See `Learner`."""
+        return self._parameters.updates
+
     def model(self) -> LanguageModel:
         """See `Learner`."""
         return GptModel(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)

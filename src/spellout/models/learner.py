@@ -13,9 +13,15 @@ import numpy as np
 
 from .contract import LanguageModel
 
+UPDATES_EVERY = 20
+"""Learners that can, measure in so many steps once by how much the step moved their matrices."""
+
 
 class Learner(Protocol):
-    """A network in training. `tests/training/` holds the loop to it, `tests/models/` every learner."""
+    """A network in training. `tests/training/` holds the loop to it, `tests/models/` every learner.
+
+    It may have `updates`, a dictionary: if the last step was measured, the `update_ratio` of every matrix.
+    """
 
     examples: int
     """How many training examples there are; a batch is some of the numbers from 0 to examples - 1."""
@@ -43,3 +49,12 @@ class Learner(Protocol):
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `state` returned. Raises ValueError or KeyError if it does not fit."""
         ...
+
+
+def update_ratio(before: np.ndarray, after: np.ndarray) -> float:
+    """Update:data: the deviation of what a step added to a matrix, over that of its numbers; about 0.001 is usual.
+
+    0 for numbers that were all the same, such as the zeros that a last layer may begin with.
+    """
+    spread = float(before.std())
+    return float((after - before).std()) / spread if spread > 0 else 0.0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.value import Value
+from .learner import UPDATES_EVERY, update_ratio
 
 Shapes = dict[str, tuple[int, ...]]
 Weights = dict[str, np.ndarray]
@@ -64,6 +65,7 @@ class Parameters:
     Attributes:
         array: the numbers, (P,) float32.
         steps: how often they were moved.
+        updates: see `learner.Learner`.
     """
 
     def __init__(self, weights: Weights, shapes: Shapes, weight_decay: float) -> None:
@@ -74,6 +76,7 @@ class Parameters:
         self._optimizer = AdamW(weight_decay=weight_decay, betas=(0.9, 0.99))
         self._memory = self._optimizer.memory(self.array)
         self.steps = 0
+        self.updates: dict[str, float] = {}
 
     def move(self, gradient: np.ndarray, lr: float) -> bool:
         """Follow a gradient; False if it is not finite, and then nothing has moved."""
@@ -82,9 +85,15 @@ class Parameters:
             return False
         if norm > 1.0:
             gradient = gradient / np.float32(norm)
+        before = self._matrices() if self.steps % UPDATES_EVERY == 0 else {}
         self._optimizer.move(self.array, gradient, self._memory, self.steps, lr)
+        after = self._matrices() if before else {}
+        self.updates = {name: update_ratio(array, after[name]) for name, array in before.items()}
         self.steps += 1
         return True
+
+    def _matrices(self) -> Weights:
+        return {name: array for name, array in self.weights().items() if array.ndim == 2}
 
     def weights(self) -> Weights:
         """A copy of the numbers of now, by name."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from .contract import Listener
+from .learner import UPDATES_EVERY, update_ratio
 from .leave_one_out import LeaveOneOut
 from .ngram import NgramModel
 from .torch_batches import WholeLines, Windows
@@ -70,6 +71,7 @@ class TorchLearner:
             self.network.register_parameter(PRIOR_SCALE, nn.Parameter(torch.ones(1, device=self.device)))
         self._parameters = dict(self.network.named_parameters())
         self._optimizers = optimizers_of(self._parameters, config)
+        self.updates: dict[str, float] = {}
         self._tell_first_loss(tell)
 
     def loss(self, chosen: np.ndarray) -> Tensor:
@@ -100,11 +102,17 @@ class TorchLearner:
             for name, buffer in self.network.named_buffers():
                 buffer.copy_(buffers[name])
             return math.nan
+        before = self._matrices() if self._steps % UPDATES_EVERY == 0 else {}
         with fast_matrices():
             for optimizer in self._optimizers:
                 optimizer.step(lr, self._steps + 1)
+        after = self._matrices() if before else {}
+        self.updates = {name: update_ratio(array, after[name]) for name, array in before.items()}
         self._steps += 1
         return value
+
+    def _matrices(self) -> dict[str, np.ndarray]:
+        return _arrays({name: p for name, p in self._parameters.items() if p.ndim == 2})
 
     def model(self) -> TorchModel:
         """See `learner.Learner`."""

@@ -135,6 +135,11 @@ class WindowLearner:
         loss = float(results.sum(dtype=np.float64)) / (len(chosen) * self._members)
         return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
 
+    @property
+    def updates(self) -> dict[str, float]:
+        """See `Learner`."""
+        return self._parameters.updates
+
     def model(self) -> LanguageModel:
         """See `Learner`."""
         return self._family(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
+from ..errors import RunError
 from ..models.contract import Event, Listener
 
+LOG = "log.jsonl"
+"""The file of a run folder that holds the events, one a line."""
 STEPS_KEPT = 200
-"""How many of the events of steps are kept, spread over the whole training."""
+"""How many of the events of steps are kept, and of those of updates, spread over the whole training."""
 
 
 class Log:
@@ -16,13 +21,21 @@ class Log:
     def __init__(self, tell: Listener, earlier: Iterable[Event] = ()) -> None:
         self.events: list[Event] = list(earlier)
         self._tell = tell
-        self._next = 0.0
+        self._next = {"step": 0.0, "updates": 0.0}
 
     def __call__(self, event: Event) -> None:
         """Hear one event."""
         self._tell(event)
-        if event["event"] == "step":
-            if event["progress"] < self._next:
+        if (name := event["event"]) in self._next:
+            if event["progress"] < self._next[name]:
                 return
-            self._next = event["progress"] + 1 / STEPS_KEPT
+            self._next[name] = event["progress"] + 1 / STEPS_KEPT
         self.events.append(event)
+
+
+def read_log(path: Path) -> list[Event]:
+    """The events of a run folder. `RunError` if they cannot be read."""
+    try:
+        return [json.loads(line) for line in (path / LOG).read_text("utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path / LOG} cannot be read ({error}); train again") from None

@@ -128,6 +128,8 @@ class Loop:
         state.loss = SMOOTHING * state.loss + loss
         state.weight = SMOOTHING * state.weight + 1.0
         self._tick()
+        if updates := getattr(self._learner, "updates", None):
+            self._publish("updates", ratios=updates)
         if perf_counter() - self._told >= SECONDS_BETWEEN_EVENTS:
             self._publish("step", nats_per_token=state.loss / state.weight, lr=lr)
             self._told = perf_counter()

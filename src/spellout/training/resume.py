@@ -13,7 +13,8 @@ from ..errors import RunError, UsageError
 from ..models.contract import Event
 from .checkpoint import Checkpoint
 from .config import TrainingConfig
-from .run import LAST, LOG, read_config
+from .log import LOG
+from .run import LAST, read_config
 
 
 @dataclass(frozen=True)

@@ -37,16 +37,16 @@ from ..models.contract import LanguageModel
 from ..models.table import MODELS
 from ..version import __version__
 from .checkpoint import Checkpoint
+from .log import LOG
 from .loop import Reason
 
 FORMAT = 1
-CONFIG, _VOCABULARY, _WEIGHTS, LAST, _LINES, LOG = (
+CONFIG, _VOCABULARY, _WEIGHTS, LAST, _LINES = (
     "config.json",
     "vocabulary.json",
     "best.safetensors",
     "last.safetensors",
     "train.txt",
-    "log.jsonl",
 )
 
 

@@ -1,0 +1,90 @@
+"""Looking into a network in PyTorch while it reads: every tanh and GELU, every memory, every attention.
+
+The networks stay as they are: a function mode hears their calls, a hook the recurrent layers, whose fused kernels
+call nothing. Gradients are asked for and not stored, so the model is as it was afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from .inspection import Inside, Layer
+from .leave_one_out import LeaveOneOut
+from .torch_batches import WholeLines, Windows
+from .torch_model import PRIOR_SCALE, TorchModel, WindowModel
+
+_FUNCTIONS = {torch.Tensor.tanh: "tanh", torch.tanh: "tanh", nn.functional.gelu: "GELU"}
+
+
+class _Hearing(TorchFunctionMode):
+    """Keeps what the functions of a network were given and gave while it is active."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers: list[tuple[str, Tensor | None, Tensor]] = []
+        self.attention: list[tuple[Tensor, Tensor]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in _FUNCTIONS:
+            self.layers.append((_FUNCTIONS[func], args[0], result))
+        elif func is nn.functional.scaled_dot_product_attention:
+            self.attention.append((args[0], args[1]))
+        return result
+
+    def hear_memory(self, layer: nn.Module, given: Any, gave: Any) -> None:
+        """A hook for a recurrent layer."""
+        self.layers.append(("memory", None, gave[0].data))
+
+
+def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
+    """Activations and gradients of the loss on a stream `0 line 0 line 0`, in float64, without dropout."""
+    # A network of its own: one that has answered before may be made of tensors that cannot have gradients.
+    fresh = type(model)(model.config, model.vocabulary_size, model.weights, model.prior)
+    network, device = fresh.module, model.device
+    windows = isinstance(model, WindowModel)
+    corpus = Windows(stream, model.config.context, device) if windows else WholeLines(stream, device)
+    inputs, positions = corpus.at(np.arange(corpus.examples))
+    hearing = _Hearing()
+    hooks = [m.register_forward_hook(hearing.hear_memory) for m in network.modules() if isinstance(m, nn.RNNBase)]
+    try:
+        with hearing:
+            logits = network(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if model.prior is not None:
+        counted = LeaveOneOut(model.prior, stream).at(positions)
+        logits = logits + float(model.weights[PRIOR_SCALE][0]) * torch.as_tensor(counted, device=device)
+    targets = torch.as_tensor(stream[1:].astype(np.int64)[positions], device=device)
+    loss = nn.functional.cross_entropy(logits, targets)
+    matrices = {name: p for name, p in network.named_parameters() if p.ndim == 2}
+    found = torch.autograd.grad(loss, [*[after for _, _, after in hearing.layers], *matrices.values()])
+    layers = []
+    for number, ((name, before, after), gradient) in enumerate(zip(hearing.layers, found, strict=False), 1):
+        given = None if before is None else _rows(before)
+        layers.append(Layer(f"layer {number}, {name}", given, _rows(after), _rows(gradient), name != "GELU"))
+    gradients = zip(matrices, found[len(layers) :], strict=True)
+    return Inside(layers, {name: gradient.cpu().numpy() for name, gradient in gradients})
+
+
+def attention_of(model: TorchModel, tokens: np.ndarray) -> np.ndarray:
+    """How much each place of one line looks at each before it, (layers, heads, T, T), for tokens (T,)."""
+    with torch.inference_mode(), _Hearing() as hearing:
+        model.module(model.tensor(tokens), torch.ones(len(tokens), dtype=torch.int64))
+    maps = []
+    for q, k in hearing.attention:  # (1, H, T, D) each
+        looks = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5)[0]
+        future = torch.ones_like(looks, dtype=torch.bool).triu(1)
+        maps.append(looks.masked_fill(future, -torch.inf).softmax(-1).cpu().numpy())
+    return np.stack(maps)
+
+
+def _rows(x: Tensor) -> np.ndarray:
+    array: np.ndarray = x.detach().cpu().numpy()
+    return array.reshape(-1, array.shape[-1])

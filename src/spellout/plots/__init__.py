@@ -1,0 +1,1 @@
+"""plots: figures from numbers that others computed. Needs matplotlib, the extra [plots]."""

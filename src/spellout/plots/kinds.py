@@ -1,0 +1,19 @@
+"""The names of the pictures, apart from the drawing, so that help needs no matplotlib."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Kind = Literal[
+    "loss",
+    "bigrams",
+    "embedding",
+    "activations",
+    "gradients",
+    "saturation",
+    "updates",
+    "attention",
+    "surprise",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+FORMATS = ("png", "svg", "pdf")

@@ -1,0 +1,149 @@
+"""Pictures of symbols: which follows which, which are alike, and which surprise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .figure import colours, name_places, new_figure, plain
+
+_CELL = 0.34
+"""Inches of a cell of a map."""
+_PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+"""Behind numbers, so that no line crosses them."""
+
+
+def bigram_map(
+    symbols: Sequence[str], counts: np.ndarray, chances: np.ndarray | None = None, of: int | None = None
+) -> Figure:
+    """What follows what: `counts` (S, S), the row before and the column after, coloured by the row's shares.
+
+    The symbols are the most frequent `of` so many, if not all. `chances` (S, S), a model's own probabilities,
+    are drawn beside them in percent.
+    """
+    side = max(4.0, _CELL * len(symbols)) + 1.0
+    maps = 1 if chances is None else 2
+    figure, axes = new_figure(maps * side, side + 0.4, 1, maps)
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    _draw_map(axes[0], list(symbols), shares, [[_short(count) for count in row] for row in counts.tolist()])
+    some = f" ({len(symbols)} most frequent of {of:,} symbols)" if of and of > len(symbols) else ""
+    axes[0].set_title(f"how often the column follows the row{some}", fontsize=11)
+    if chances is not None:
+        percent = [[f"{100 * chance:.0f}" if chance >= 0.005 else "" for chance in row] for row in chances.tolist()]
+        _draw_map(axes[1], list(symbols), chances, percent)
+        axes[1].set_title("what the model expects, in percent", fontsize=11)
+    return figure
+
+
+def _draw_map(axes: Axes, symbols: list[str], shares: np.ndarray, texts: list[list[str]]) -> None:
+    shades = np.sqrt(shares)  # the eye sees small shares too
+    axes.imshow(shades, cmap="Blues", vmin=0.0, vmax=max(float(shades.max()), 1e-9))
+    name_places(axes, symbols, across=True, up=True)
+    axes.tick_params(length=0, top=True, labeltop=True)
+    middle = 0.6 * float(shades.max())
+    for row, cells in enumerate(texts):
+        for column, text in enumerate(cells):
+            colour = "white" if shades[row, column] > middle else "#333333"
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+
+
+def _short(count: int) -> str:
+    """At most four letters: 123, 1.2k, 34k."""
+    if count < 1000:
+        return str(count) if count else ""
+    return f"{count / 1000:.1f}k" if count < 10_000 else f"{count / 1000:.0f}k"
+
+
+def embedding_scatter(symbols: Sequence[str], vectors: np.ndarray) -> Figure:
+    """Symbols where their vectors (S, E) are; of more than two dimensions, the two along which they vary most.
+
+    That is principal component analysis (Pearson 1901); the axes say which part of the variance they hold.
+    """
+    centred = vectors - vectors.mean(axis=0)
+    names = ["first number", "second number"]
+    if vectors.shape[1] > 2:
+        _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+        shares = sizes**2 / max(float((sizes**2).sum()), 1e-30)
+        places = centred @ directions[:2].T
+        names = [
+            f"{number} component, {share:.0%} of the variance"
+            for number, share in zip(["first", "second"], shares.tolist(), strict=False)
+        ]
+    else:
+        places = np.pad(vectors, ((0, 0), (0, 2 - vectors.shape[1])))
+    figure, (axes,) = new_figure(8, 8)
+    letters = _apart(places)
+    blue = colours(1)[0]
+    axes.scatter(letters[:, 0], letters[:, 1], s=300, color=blue, alpha=0.15, linewidths=0)
+    for symbol, here, (x, y) in zip(symbols, places, letters.tolist(), strict=True):
+        if np.abs((here - (x, y)) / np.ptp(places, axis=0).clip(1e-12)).max() > 0.005:  # it had to move
+            axes.plot([here[0], x], [here[1], y], color=blue, linewidth=0.8, marker=".", markevery=[0])
+        axes.text(x, y, symbol, ha="center", va="center", fontsize=12, parse_math=False)
+    plain(axes, f"vectors of {vectors.shape[1]} numbers: what is near is used alike", *names)
+    return figure
+
+
+def _apart(places: np.ndarray, distance: float = 0.045, rounds: int = 200) -> np.ndarray:
+    """Places (S, 2) for letters that stay near their points and do not lie on each other.
+
+    `distance` is a part of the picture's width; letters that are closer push each other away.
+    """
+    scale = np.maximum(np.ptp(places, axis=0), 1e-12)
+    moved = places / scale
+    turn = np.arange(len(moved)) * 2.4  # letters of the same place leave in different directions
+    moved = moved + 1e-4 * np.column_stack([np.cos(turn), np.sin(turn)])
+    for _ in range(rounds):
+        gaps = moved[:, None] - moved
+        lengths = np.hypot(gaps[..., 0], gaps[..., 1])
+        push = np.clip(distance - lengths, 0.0, None) / np.maximum(lengths, 1e-12)
+        np.fill_diagonal(push, 0.0)
+        if not push.any():
+            break
+        moved = moved + 0.5 * (push[..., None] * gaps).sum(axis=1)
+    return moved * scale
+
+
+def surprise_bars(symbols: Sequence[str], bits: np.ndarray) -> Figure:
+    """The surprise of each symbol of a line in bits (T,), and the average as a line."""
+    figure, (axes,) = new_figure(max(5.0, 0.45 * len(symbols) + 1.5), 4)
+    blue, orange = colours(2)
+    axes.bar(range(len(symbols)), bits, color=blue, width=0.8)
+    mean = float(np.mean(bits))
+    axes.axhline(mean, color=orange, linestyle="--", linewidth=1.2, zorder=0.9, label=f"average {mean:.2f} bits")
+    for place, number in enumerate(bits.tolist()):
+        axes.annotate(
+            f"{number:.1f}",
+            (place, number),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            bbox=_PAPER,
+        )
+    plain(axes, f"surprise, {float(np.sum(bits)):.1f} bits in all; ¶ is the end", "", "bits")
+    axes.grid(visible=False, axis="x")
+    axes.margins(y=0.15)
+    name_places(axes, list(symbols), size=12)
+    axes.legend(frameon=False)
+    return figure
+
+
+def attention_maps(symbols: Sequence[str], maps: np.ndarray) -> Figure:
+    """How much each place (row) looks at each (column), one map for every layer and head (L, H, T, T)."""
+    layers, heads, length, _ = maps.shape
+    side = max(2.2, 0.24 * length + 0.6)
+    figure, axes = new_figure(heads * side + 1.0, layers * (side + 0.3) + 0.5, layers, heads)
+    future = np.triu(np.ones((length, length), bool), 1)
+    for number, one in enumerate(axes):
+        layer, head = divmod(number, heads)
+        one.set_facecolor("#eeeeee")
+        shown = one.imshow(np.ma.masked_array(maps[layer, head], future), cmap="viridis", vmin=0.0, vmax=1.0)
+        name_places(one, list(symbols), across=True, up=True, size=8)
+        one.tick_params(length=0)
+        one.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=9)
+    figure.colorbar(shown, ax=axes, shrink=0.6, label="part of the attention")
+    figure.suptitle("each row looks at the columns", fontsize=11)
+    return figure
