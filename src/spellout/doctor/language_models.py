@@ -49,15 +49,16 @@ class Laid(nn.Module):
         return logits + scale * counted[0] if counted else logits
 
     def _read(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """The lines as the learner gives them: the longest first, step by step; zeros after their ends."""
+        """The lines as the learner gives them: the longest first, step by step. After its end a line repeats
+        its last answer, which no target asks for."""
         lengths = lengths.clamp(1, tokens.shape[1])
         order = lengths.argsort(descending=True, stable=True)
-        steps = torch.arange(int(lengths.max()), device=tokens.device)[:, None]
-        left = steps < lengths[order]  # (T', B)
-        logits = self.network(tokens.T[: len(steps), order][left], left.sum(1).cpu())
-        table = logits.new_zeros(tokens.shape[1], tokens.shape[0], logits.shape[-1])
-        step, place = left.nonzero(as_tuple=True)
-        return table.index_put((step, order[place]), logits).transpose(0, 1)
+        steps = torch.arange(tokens.shape[1], device=tokens.device)[:, None]
+        left = steps < lengths[order]  # (T, B)
+        sizes = left.sum(1)
+        logits = self.network(tokens.T[:, order][left], sizes[sizes > 0].cpu())  # (N, V)
+        begun = sizes.cumsum(0) - sizes  # where each step begins among the N
+        return logits[begun[torch.minimum(steps, lengths - 1)] + order.argsort()].transpose(0, 1)
 
 
 class LaidLearner(TorchLearner):
@@ -70,6 +71,7 @@ class LaidLearner(TorchLearner):
 
     def lay(self, lines: bool) -> None:
         """From now on."""
+        self.lines = lines
         self.network = Laid(self.network, lines)
 
     def read(self, chosen: np.ndarray) -> tuple[Tensor, ...]:
@@ -77,7 +79,7 @@ class LaidLearner(TorchLearner):
         inputs, positions = self._corpus.at(chosen)
         targets = self._targets[torch.as_tensor(positions, device=self.device)]
         counted = [] if self._rows is None else [self._counted(positions)]
-        if not self.network.lines:
+        if not self.lines:
             return (*inputs, *counted, targets)
         tokens, sizes = inputs
         left = torch.arange(int(sizes[0])) < sizes[:, None]  # (T, B)
@@ -130,7 +132,7 @@ def case_of(learner: LaidLearner, chosen: np.ndarray, lr: float) -> Case:
         optimizer=learner.optimizers,
         step=partial(learner.step, chosen, lr),
         evaluate=partial(learner.evaluate, chosen),
-        causal=learner.network.lines,
+        causal=learner.lines,
         batch_axis=0,
     )
 
