@@ -192,7 +192,7 @@ def test_a_run_without_torch_modules_is_refused(tmp_path, command, names_file):
     assert command("train", names_file, "-o", tmp_path / "run", "--model", "ngram:2")[0] == 0
     code, _, err = command("doctor", tmp_path / "run")
     assert code == 1
-    assert "counted and not trained with PyTorch" in err
+    assert "holds a model of the family ngram, which is not trained with PyTorch" in err
 
 
 def test_explaining(command):

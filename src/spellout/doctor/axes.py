@@ -45,7 +45,9 @@ def relabel(patient: Patient) -> Relabelled | None:
         length = batch.inputs[0].shape[time_axis]
         known = patient.shifted_axis == time_axis
         lengths = [prime for prime in reversed(primes) if prime <= length and prime != samples]
-        for time in lengths[: 1 if patient.heavy else 2]:
+        if patient.heavy:  # as short as may be, and if that is refused, as long as may be
+            lengths = [*[time for time in lengths if 2 * time > length][-1:], *lengths[:1]]
+        for time in dict.fromkeys(lengths[:2]):
             cut = resized.cut(time_axis, time, length)
             trial = _tried(patient, cut)
             if trial is not None:

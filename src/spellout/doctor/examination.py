@@ -216,7 +216,7 @@ def record(patient: Patient, schedulers: list[Any]) -> tuple[Recording, Exceptio
                     case.step()  # type: ignore[misc]
                     if recording.calls == 1:
                         recording.after_first = {name: p.detach().clone() for name, p in patient.parameters()}
-                    if recording.calls == 2:
+                    if recording.calls == needed - 1:
                         _evaluate(recording, case.evaluate)
         except Exception as raised:
             error = raised

@@ -86,7 +86,7 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
 
 def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None:
     """The loss of the batch before and after each step, with one seed; the median update:data ratio."""
-    with patient.borrowed(train=True):
+    with patient.borrowed(train=True, steps=True):
         for optimizer in patient.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["lr"] * factor
@@ -94,7 +94,8 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None
         steps = _steps(patient)
         for place in range(steps + 1):
             torch.manual_seed(0)
-            trial = patient.run(patient.batch, gradients=place < steps, taped=False)
+            first = place == 0  # then it is the pass that the examination began with
+            trial = patient.training if first else patient.run(patient.batch, gradients=place < steps, taped=False)
             if trial.error:
                 return None
             losses.append(trial.value)
@@ -106,7 +107,8 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None
 def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[float]:
     before = {name: p.detach().clone() for name, p in patient.parameters() if p.requires_grad and p.ndim > 1}
     for name, parameter in patient.parameters():
-        parameter.grad = gradients.get(name)
+        grad = gradients.get(name)
+        parameter.grad = None if grad is None else grad.clone()
     for optimizer in patient.optimizers:
         optimizer.step()
     now = dict(patient.parameters())

@@ -111,6 +111,9 @@ def _learning(forwards: list[Forward], arrivals: list[int]) -> list[Forward]:
 
 def check_random(patient: Patient) -> Iterator[Finding]:
     """Is the output a function of the input in eval mode?"""
+    one, other = patient.settled
+    if one.error or other.error or not _difference(one.output, other.output):
+        return
     with patient.borrowed(seed=1, train=False), torch.no_grad():
         one = patient.run(patient.batch, loss=False, taped=False)
         torch.manual_seed(1)

@@ -7,10 +7,11 @@ on the modules themselves, never with methods that the user may have overridden.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -96,7 +97,10 @@ class Patient:
             self.model, *self.optimizers, case.loss, case.step, case.evaluate, self.batch.args, self.batch.kwargs,
             self.batch.target,
         ]  # fmt: skip
+        self.passing: list[Any] = [self.model, case.loss, self.batch.args, self.batch.kwargs, self.batch.target]
+        """What a pass may change; the examination's own snapshot holds the rest."""
         self.facts: dict[str, float | int | str] = {}
+        self._exact: dict[int, torch.Tensor] = {}
 
     @cached_property
     def names(self) -> dict[int, str]:
@@ -112,9 +116,12 @@ class Patient:
         return walk.modules(self.model)
 
     @contextmanager
-    def borrowed(self, *, seed: int | None = 0, train: bool | None = None) -> Iterator[None]:
-        """Everything done inside is undone; `train` sets the mode, `seed` the random generators."""
-        with borrowed(*self.roots):
+    def borrowed(self, *, seed: int | None = 0, train: bool | None = None, steps: bool = False) -> Iterator[None]:
+        """Everything done inside is undone; `train` sets the mode, `seed` the random generators.
+
+        `steps` must be true where an optimizer steps.
+        """
+        with borrowed(*(self.roots if steps else self.passing)):
             if seed is not None:
                 torch.manual_seed(seed)
             if train is not None:
@@ -226,8 +233,8 @@ class Patient:
                     noise = torch.randn(parameter.shape, generator=generator)
                     parameter.data = parameter.data + size * noise.to(parameter)
 
-    def double(self) -> None:
-        """Every floating-point parameter and buffer in float64, for exact zeros."""
+    def double(self, values: Mapping[int, torch.Tensor] = MappingProxyType({})) -> None:
+        """Every floating-point parameter and buffer in float64, for exact zeros; parameters with these values."""
         for module in (module for _, module in self.modules()):
             for name, buffer in module._buffers.items():
                 if buffer is not None and buffer.is_floating_point():
@@ -235,7 +242,8 @@ class Patient:
         for _, parameter in self.parameters():
             parameter.grad = None
             if parameter.is_floating_point():
-                parameter.data = parameter.data.double()
+                known = values.get(id(parameter))
+                parameter.data = parameter.data.double() if known is None else known.clone()
 
     def exact(
         self, batch: Batch | None = None, *, train: bool = False, gradients: bool = False, loss: bool = False
@@ -243,8 +251,10 @@ class Patient:
         """A trial in float64 with perturbed parameters; in float32 where the model insists on it."""
 
         def widened() -> None:
-            self.perturb()
-            self.double()
+            if not self._exact:
+                self.perturb()
+            self.double(self._exact)
+            self._exact = {id(p): p.data.clone() for _, p in self.parameters()} if not self._exact else self._exact
 
         given = batch or self.batch
         wide = given.mapped(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
@@ -262,6 +272,14 @@ class Patient:
     def evaluation(self) -> Trial:
         """One forward pass in eval mode."""
         return self.trial(train=False)
+
+    @cached_property
+    def settled(self) -> tuple[Trial, Trial]:
+        """Two forward passes in eval mode, one after the other, with different seeds."""
+        with self.borrowed(seed=0, train=False):
+            first = self.run(self.batch, loss=False, taped=False)
+            torch.manual_seed(2)
+            return first, self.run(self.batch, loss=False, taped=False)
 
     @cached_property
     def relabelled(self) -> Relabelled | None:
@@ -286,11 +304,16 @@ class Patient:
         """Does train mode compute something else than eval mode?"""
         if any(isinstance(m, MODE_SENSITIVE) and getattr(m, "p", 1) != 0 for _, m in self.modules()):
             return True
-        left, right = self.trial(train=True, loss=False), self.trial(train=False, loss=False)
-        if left.error or right.error:
+        if "training" in self.__dict__ and not _differ(self.training, self.settled[0]):
             return False
-        pairs = zip(tensors_in(left.output), tensors_in(right.output), strict=False)
-        return any(not torch.equal(one, other) for one, other in pairs if one.shape == other.shape)
+        return _differ(self.trial(train=True, loss=False), self.trial(train=False, loss=False))
+
+
+def _differ(left: Trial, right: Trial) -> bool:
+    if left.error or right.error:
+        return False
+    pairs = zip(tensors_in(left.output), tensors_in(right.output), strict=False)
+    return any(not torch.equal(one, other) for one, other in pairs if one.shape == other.shape)
 
 
 def forward_pass(model: nn.Module, batch: Batch) -> Any:

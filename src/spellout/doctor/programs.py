@@ -12,12 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from ..errors import ExaminationError, UsageError
-from ..training.run import load_run
 from .examination import examine
-from .patient import Case
+from .language_models import case_of_run
 from .report import Report
 
 
@@ -38,18 +35,6 @@ def examine_target(target: str, ignore: list[str]) -> Report:
         if isinstance(error, ValueError) and "there is no check" in str(error):
             raise UsageError(f"--ignore: {error}") from None
         raise
-
-
-def case_of_run(folder: Path) -> Case:
-    """The case of a trained run; counted models have no gradients to examine."""
-    run = load_run(folder)
-    model: Any = run.model
-    if not isinstance(model, nn.Module):
-        raise ExaminationError(
-            f"{folder} holds a {type(model).__name__}, which is counted and not trained with PyTorch; the doctor "
-            "examines torch modules, and functions that make one: spellout doctor train.py:case"
-        )
-    return Case(model=model)
 
 
 def _call(path: Path, name: str) -> Any:

@@ -154,9 +154,9 @@ class Snapshot:
 
     def _keep_numpy(self, value: Any) -> None:
         name = type(value).__name__
-        if name == "ndarray" and value.dtype != object:
+        if name == "ndarray" and value.dtype != object and value.flags.writeable:
             bits = value.copy()
-            self._undo.append(lambda: value.__setitem__(..., bits) if value.flags.writeable else None)
+            self._undo.append(lambda: value.__setitem__(..., bits))
         elif name == "Generator":
             generator, inner = value.bit_generator, copy.deepcopy(value.bit_generator.state)
             self._undo.append(lambda: setattr(generator, "state", inner))

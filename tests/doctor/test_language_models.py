@@ -1,0 +1,287 @@
+"""The language models of this package as patients: healthy as they are, and every planted fault is named."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.doctor import examine
+from spellout.doctor.language_models import case_of_run
+from spellout.errors import ExaminationError, RunError
+from spellout.models import transformer
+from spellout.models.bow import Bow
+from spellout.models.table import MODELS
+from spellout.models.torch_layers import Table
+from spellout.training.config import TrainingConfig
+from spellout.training.prepared import Prepared, facts_of
+from spellout.training.prior import learner_of, parse
+from spellout.training.run import Run, save_run
+from spellout.training.train import train
+
+TINY = {
+    "mlp-bn": "mlp-bn:24:context=3",
+    "wavenet": "wavenet:24:levels=2",
+    "rnn": "rnn:24",
+    "gru": "gru:24",
+    "lstm": "lstm:24",
+    "bow": "bow:24:embedding=16",
+    "transformer": "transformer:24:layers=2",
+}
+MORE = [
+    "transformer:24:layers=1:tied=yes:dropout=0",
+    "gru:24:optimizer=adamw:dropout=0",
+    "mlp-bn:24:statistics=calibrated:dropout=0.2",
+]
+LINES = {"rnn", "gru", "lstm", "bow", "transformer"}
+LAYERS = {"mlp-bn": ["hidden"], "wavenet": ["fuse", "0"]}
+
+
+@pytest.fixture(scope="module")
+def few(names):
+    return Prepared.of(Lines.of(names.distinct[:200]), DataConfig())
+
+
+@pytest.fixture(scope="module")
+def begun(few, tmp_path_factory):
+    """A run folder of a network that has not been trained, or for a few steps."""
+
+    def make(specification, steps=0):
+        folder = tmp_path_factory.mktemp("run") / "run"
+        if steps:
+            training = TrainingConfig(steps=steps, batch=64, device="cpu")
+            save_run(train(few, specification, training=training).run, folder)
+            return folder
+        asked = parse(specification)
+        learner = learner_of(asked, few.stream, few.vocabulary.size, TrainingConfig(device="cpu"))
+        facts = facts_of(few, specification, {})
+        save_run(Run(asked.family.name, learner.model(), few.vocabulary, few.split.train, facts), folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def case(begun):
+    """The case of a fresh network, without the attempt to learn a batch by heart."""
+    return lambda name: replace(case_of_run(begun(TINY[name])), overfit_seconds=0)
+
+
+def found(case):
+    report = examine(case)
+    return {finding.id for finding in report.findings if finding.severity != "note"}
+
+
+def test_every_network_of_the_table_is_a_patient():
+    assert set(TINY) == {name for name, family in MODELS.items() if family.torch_learner}
+
+
+@pytest.mark.parametrize("steps", [0, 12])
+@pytest.mark.parametrize("specification", [*TINY.values(), *MORE, *(f"{one}+ngram:3" for one in TINY.values())])
+def test_the_networks_are_healthy(begun, specification, steps):
+    report = examine(case_of_run(begun(specification, steps)))
+    assert not report.findings, str(report)
+    assert not report.not_examined
+
+
+def test_the_case_reads_what_the_learner_reads(few, begun):
+    for specification in ("gru:24+ngram:3", "wavenet:24:levels=2+ngram:3"):
+        case = case_of_run(begun(specification, 5))
+        learner, chosen = case.step.func.__self__, case.step.args[0]
+        *inputs, targets = case.batch
+        with torch.no_grad():
+            case.model.eval()
+            laid = float(case.loss(case.model(*inputs), targets))
+            learner.network = case.model.network
+            assert laid == pytest.approx(float(learner.loss(chosen)), rel=1e-5)
+
+
+def test_it_goes_on_where_the_training_is(begun):
+    trained, fresh = case_of_run(begun("bow:24", 5)), case_of_run(begun("bow:24"))
+    assert all(optimizer.state for optimizer in trained.optimizer)
+    assert not any(optimizer.state for optimizer in fresh.optimizer)
+    assert trained.step.func.__self__.state()["steps"] == 5
+
+
+class Dropped(nn.Module):
+    def forward(self, x):
+        return F.dropout(x, 0.3)  # also while evaluating
+
+
+def _softmax(case, monkeypatch):
+    case.model.network.head = nn.Sequential(case.model.network.head, nn.Softmax(-1))
+    return case
+
+
+def _missing(case, monkeypatch):
+    lost = case.model.network.head.weight
+    for optimizer in case.optimizer:
+        for group in optimizer.param_groups:
+            group["params"] = [one for one in group["params"] if one is not lost]
+    return case
+
+
+def _dropped(case, monkeypatch):
+    case.model.network.dropout = Dropped()
+    return case
+
+
+def _not_zeroed(case, monkeypatch):
+    for optimizer in case.optimizer:
+        optimizer.zero_grad = lambda: None
+    return case
+
+
+def _detached(case, monkeypatch):
+    case.model.network.embedding.register_forward_hook(lambda module, args, output: output.detach())
+    return case
+
+
+def _in_eval_mode(case, monkeypatch):
+    case.model.network.dropout.p = 0.3
+    step = case.step
+
+    def wrong():
+        torch.nn.Module.eval(case.model)
+        step()
+
+    return replace(case, step=wrong)
+
+
+def _evaluated_in_train_mode(case, monkeypatch):
+    case.model.network.dropout.p = 0.3
+    *inputs, targets = case.batch
+
+    def wrong():
+        with torch.no_grad():
+            return float(case.loss(case.model(*inputs), targets))
+
+    return replace(case, evaluate=wrong)
+
+
+FAULTS = {
+    "softmax-before-cross-entropy": _softmax,
+    "parameter-not-in-optimizer": _missing,
+    "random-in-eval-mode": _dropped,
+    "stale-gradients": _not_zeroed,
+    "parameter-without-gradient": _detached,
+    "training-in-eval-mode": _in_eval_mode,
+    "evaluating-in-train-mode": _evaluated_in_train_mode,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", TINY)
+def test_a_planted_fault_is_named(case, monkeypatch, name, fault):
+    # In a batch of lines, which place draws what depends on the lengths of the others.
+    follows = {"samples-mix"} if fault == "random-in-eval-mode" and name in LINES else set()
+    assert found(FAULTS[fault](case(name), monkeypatch)) - follows == {fault}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_bias_before_batchnorm_is_named(case, name):
+    patient = case(name)
+    layer = patient.model.network.get_submodule(".".join(LAYERS[name]))
+    layer.bias = nn.Parameter(torch.zeros(layer.out_features))
+    patient.optimizer[0].param_groups[1]["params"].append(layer.bias)
+    assert found(patient) == {"bias-before-batchnorm"}
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_a_layer_that_reads_both_ways_looks_ahead(case, name):
+    patient = case(name)
+    before = patient.model.network.layer
+    after = type(before)(before.input_size, before.hidden_size // 2, bidirectional=True)
+    patient.model.network.layer = after
+    assert found(replace(patient, optimizer=None, step=None)) == {"looks-ahead"}
+
+
+@pytest.fixture
+def unmasked(monkeypatch):
+    """Attention that sees all places: those to come, and those after the ends of shorter lines."""
+    attention = transformer.scaled_dot_product_attention
+    monkeypatch.setattr(
+        transformer, "scaled_dot_product_attention", lambda *args, is_causal, **more: attention(*args, **more)
+    )
+
+
+@pytest.mark.usefixtures("unmasked")
+def test_attention_without_a_mask_looks_ahead(case):
+    assert found(case("transformer")) - {"samples-mix"} == {"looks-ahead"}
+
+
+def test_a_bag_of_the_whole_line_looks_ahead(case, monkeypatch):
+    def forward(self, tokens, sizes):
+        table = Table(sizes, tokens.device)
+        x = self._vectors(tokens, table.steps)
+        return self._logits(x, table.gather(table.lay(x).sum(0, keepdim=True).expand(len(sizes), -1, -1)))
+
+    monkeypatch.setattr(Bow, "forward", forward)
+    assert found(case("bow")) == {"looks-ahead"}
+
+
+def test_attention_across_lines_mixes_them(case, monkeypatch):
+    attention = transformer.scaled_dot_product_attention
+
+    def across(q, k, v, **more):
+        return attention(*(one.transpose(0, 2) for one in (q, k, v)), **more).transpose(0, 2)
+
+    monkeypatch.setattr(transformer, "scaled_dot_product_attention", across)
+    assert "samples-mix" in found(case("transformer"))
+
+
+def test_units_that_are_saturated_and_logits_that_are_too_sure_are_named(case):
+    patient = case("bow")
+    with torch.no_grad():
+        patient.model.network.hidden.weight.mul_(60)
+    assert "saturated-units" in found(patient)
+    patient = case("bow")
+    with torch.no_grad():
+        patient.model.network.head.weight.mul_(300)
+    assert "first-loss-too-high" in found(patient)
+
+
+def test_the_command_examines_a_run(command, begun):
+    folder = begun(TINY["gru"], 5)
+    assert command("doctor", folder) == (0, "healthy\n", "")
+    code, out, _ = command("doctor", folder, "--json")
+    assert code == 0
+    assert json.loads(out)["findings"] == []
+
+
+@pytest.mark.usefixtures("unmasked")
+def test_the_command_ends_with_1_where_it_finds_an_error(command, begun):
+    folder = begun(TINY["transformer"], 5)
+    code, out, err = command("doctor", folder)
+    assert code == 1
+    assert "[looks-ahead]" in out
+    assert err == f"spellout: {folder}: 2 errors found\n"
+    code, out, _ = command("doctor", folder, "--json")
+    assert code == 1
+    assert [one["id"] for one in json.loads(out)["findings"]] == ["samples-mix", "looks-ahead"]
+    assert command("doctor", folder, "--ignore", "looks-ahead", "--ignore", "samples-mix")[0] == 0
+
+
+@pytest.mark.parametrize("specification", ["ngram:2", "bigram"])
+def test_models_that_pytorch_does_not_train_are_refused(begun, few, tmp_path, specification):
+    if specification == "ngram:2":
+        save_run(train(few, specification).run, tmp_path / "run")
+    folder = tmp_path / "run" if specification == "ngram:2" else begun(specification)
+    with pytest.raises(ExaminationError, match=r"of the family \w+, which is not trained with PyTorch; .*mlp-bn, "):
+        case_of_run(folder)
+
+
+def test_runs_without_lines_and_damaged_checkpoints_are_refused(begun):
+    folder = begun("gru:8", 2)
+    content = (folder / "last.safetensors").read_bytes()
+    (folder / "last.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(RunError, match=r"last\.safetensors is damaged"):
+        case_of_run(folder)
+    (folder / "last.safetensors").unlink()
+    (folder / "train.txt").unlink()
+    with pytest.raises(ExaminationError, match="has no training lines"):
+        case_of_run(folder)
