@@ -18,7 +18,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from . import terminal
+from . import terminal, waiting
 from .data.config import DataConfig
 from .errors import GenerationError, TrainingError, TrainingInterrupted, UnhealthyError, UsageError
 from .training.config import TrainingConfig
@@ -42,7 +42,7 @@ def read(file: str | None, encoding: str | None) -> Lines:
 
     if file is None:
         return Lines.bundled()
-    with terminal.progress(_size(file), "reading") as advance:
+    with waiting.progress(_size(file), "reading") as advance:
         return Lines.read(file, encoding, advance)
 
 
@@ -56,7 +56,7 @@ def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepare
     from .training.prepared import Prepared
 
     lines = read(file, encoding)
-    with terminal.progress(None, "splitting and encoding"):
+    with waiting.progress(None, "splitting and encoding"):
         prepared = Prepared.of(lines, data)
     if (different := len(prepared.lines.distinct)) < FEW_LINES:
         terminal.warn(
@@ -79,8 +79,8 @@ def train(
     from .training.train import train as train_on
 
     in_steps = parse(model, training.prior).family.in_steps
-    with terminal.progress(terminal.WHOLE if in_steps else None, "training") as advance:
-        watch = terminal.Watch(advance)
+    with waiting.progress(waiting.WHOLE if in_steps else None, "training") as advance:
+        watch = waiting.Watch(advance)
         trained = train_on(
             prepared, model, watch, training=training, keep=keep, interrupted=interrupted, going_on=going_on
         )
@@ -102,10 +102,10 @@ def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
         terminal.note("no time is left to improve on it; more --seconds would give some")
         return ngram
     terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
-    with terminal.progress(None, "compiling the kernels, once after an installation"):
+    with waiting.progress(None, "compiling the kernels, once after an installation"):
         began += ready()
-    with terminal.progress(terminal.WHOLE, "improving") as advance, interruptible() as interrupted:
-        trained = improve(ngram, prepared, seconds, began, terminal.Watch(advance), interrupted)
+    with waiting.progress(waiting.WHOLE, "improving") as advance, interruptible() as interrupted:
+        trained = improve(ngram, prepared, seconds, began, waiting.Watch(advance), interrupted)
     if trained is not ngram:
         terminal.print_result(trained)
     return trained
@@ -215,7 +215,7 @@ def train_streaming(
 
     check_place(out, overwrite)
     config = check_streaming(data, model)
-    with terminal.progress(_size(file), "counting") as advance:
+    with waiting.progress(_size(file), "counting") as advance:
         trained = stream_on(file, config, encoding, advance)
     terminal.print_training(trained)
     save_run(trained.run, out, overwrite)
@@ -228,8 +228,8 @@ def compare(
     """Rows of a comparison, as they are ready; with `printing`, they go to stdout."""
     from .training.comparison import compare as rows_of
 
-    with terminal.progress(terminal.WHOLE * len(models), "training", printing) as advance:
-        watch = terminal.Watch(advance)
+    with waiting.progress(waiting.WHOLE * len(models), "training", printing) as advance:
+        watch = waiting.Watch(advance)
         for row in rows_of(prepared, models, part, training=training, tell=watch):
             watch.finish()
             yield row
@@ -253,8 +253,8 @@ def tune(
 
     Space.of(model, training)  # a typing error should not cost the reading
     tuning = Tuning(out, prepare(file, encoding, data), model, training)
-    with terminal.progress(terminal.WHOLE * trials, "training") as advance:
-        watch = terminal.Watch(advance)
+    with waiting.progress(waiting.WHOLE * trials, "training") as advance:
+        watch = waiting.Watch(advance)
 
         def tell(event: Event) -> None:
             if event["event"] not in ("device", "first_loss"):  # not worth a line in every trial
@@ -280,8 +280,8 @@ def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingCo
     require_torch("spellout lectures")
     from .lectures.reproduction import reproduce
 
-    with terminal.progress(None, "training") as advance:
-        watch = terminal.Watch(advance)
+    with waiting.progress(None, "training") as advance:
+        watch = waiting.Watch(advance)
         for row in reproduce(lines, only, timed, training, watch):
             watch.finish()
             yield row
@@ -314,7 +314,7 @@ def plot(run: Path, what: Kind, line: str | None, out: Path) -> None:
     from .plots.figure import save_figure
     from .plots.pictures import picture
 
-    with terminal.progress(None, "drawing"):
+    with waiting.progress(None, "drawing"):
         save_figure(picture(run, what, line), out)
     terminal.note(f"wrote {out}")
 
@@ -350,7 +350,7 @@ def print_samples(
         sampling = replace(sampling, max_length=2 * run.usual_length + 10)
     made = lines_of(run.model, run.vocabulary, sampling, accept=only(unlike=unlike, unique=unique))
     printed = 0
-    for one in terminal.track(islice(made, count), count, "making", printing=True):
+    for one in waiting.track(islice(made, count), count, "making", printing=True):
         row: dict[str, Any] = {"line": one.text, "complete": one.complete}
         if near is not None:
             row["nearest"], row["distance"] = nearest(one.text, near)

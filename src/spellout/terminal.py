@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from threading import Timer
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -26,19 +24,13 @@ if TYPE_CHECKING:
     from .generation.evaluation import Evaluation
     from .generation.scoring import Score, Step
     from .lectures.reproduction import Row as LectureRow
-    from .models.contract import Event
     from .training.comparison import Row
     from .training.lr_finder import LrCurve
     from .training.run import Trained
     from .training.tuning import Trial
 
-T = TypeVar("T")
-PATIENCE = 1.0
-"""Seconds before a progress bar appears."""
 TRIALS_SHOWN = 10
 LETTERS_SHOWN = 40
-WHOLE = 100.0
-"""The length of the progress bar of one training."""
 _SHADES = "·░▒▓█"
 
 
@@ -52,14 +44,9 @@ def stderr() -> Console:
     return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
-def note(message: str) -> None:
-    """One line for the reader, on stderr."""
-    _note(message)
-
-
-def _note(message: str | None, console: Console | None = None) -> None:
-    if message is not None:
-        (console or stderr()).print(Text(message, style="dim"))
+def note(message: str, console: Console | None = None) -> None:
+    """One line for the reader, on stderr, or above a bar that is shown there."""
+    (console or stderr()).print(Text(message, style="dim"))
 
 
 def warn(message: str) -> None:
@@ -114,63 +101,6 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], le
     console.print(table)
 
 
-class Advance(Protocol):
-    """Says that so much more is done, and what is being done now."""
-
-    def __call__(self, amount: float, label: str | None = None, note: str | None = None) -> None:
-        """Move on; a note stays on the screen."""
-        ...
-
-
-def track(items: Iterable[T], total: int | None, label: str, printing: bool = False) -> Iterator[T]:
-    """Pass items through and show how many of them are done (see `progress`)."""
-    with progress(total, label, printing) as advance:
-        for item in items:
-            yield item
-            advance(1)
-
-
-@contextmanager
-def progress(total: float | None, label: str, printing: bool = False) -> Iterator[Advance]:
-    """Give a function to report progress to.
-
-    On a terminal, what takes over a second shows a bar and the time left, or the time taken where the total is
-    unknown; it vanishes at the end. With `printing`, lines go to stdout meanwhile: on a terminal they are
-    progress enough, and a bar would get in their way.
-    """
-    if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
-        yield lambda amount, label=None, note=None: _note(note)
-        return
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    known = [BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()]
-    columns = known if total else [SpinnerColumn(), TimeElapsedColumn()]
-    bar = Progress(
-        TextColumn("{task.description}"),
-        *columns,
-        console=stderr(),
-        transient=True,
-        redirect_stdout=False,  # redirected, our data would be drawn above the bar and not reach a file
-        redirect_stderr=False,
-    )
-    task = bar.add_task(label, total=total)
-    patience = Timer(PATIENCE, bar.start)
-    patience.daemon = True
-    patience.start()
-
-    def advance(amount: float, label: str | None = None, note: str | None = None) -> None:
-        _note(note, bar.console)
-        bar.update(task, advance=amount, description=label)
-
-    try:
-        yield advance
-    finally:
-        patience.cancel()
-        patience.join()
-        if bar.live.is_started:
-            bar.stop()
-
-
 def surprise_bar(bits: float, width: int = 12, full: float = 12.0) -> Text:
     """A bar for a surprise in bits: green is expected, red is not."""
     length = min(width, round(bits / full * width))
@@ -210,49 +140,6 @@ def print_sample(row: dict[str, Any], as_json: bool) -> None:
         print_line(f"{row['line']}\t{row['nearest']}\t{row['distance']}")
     else:
         print_line(row["line"])
-
-
-class Watch:
-    """Listens to trainings, one after the other, and moves a progress display on: each is `WHOLE` of it."""
-
-    def __init__(self, advance: Advance) -> None:
-        self._advance, self._done, self._best = advance, 0.0, ""
-
-    def __call__(self, event: Event) -> None:
-        """Hear one event of a training."""
-        label = "training"
-        if event["event"] == "order" and event["held_out_nats_per_token"]:
-            label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
-        elif event["event"] in ("device", "first_loss"):
-            self._advance(0.0, label, note_of(event))
-            return
-        elif event["event"] == "updates":
-            return
-        elif event["event"] == "evaluation":
-            if event["best"]:
-                self._best = f", best dev {event['nats_per_char']:.4f}"
-            return
-        elif event["event"] == "step":
-            label += (
-                f": step {event['step']:,}, loss {event['nats_per_token']:.3f}{self._best}, lr {event['lr']:.2g}"
-            )
-        part = WHOLE * float(event.get("progress", self._done / WHOLE))
-        self._advance(max(0.0, part - self._done), label)
-        self._done = max(self._done, part)
-
-    def finish(self) -> None:
-        """One training is over, and another may begin."""
-        self._advance(WHOLE - self._done, "training")
-        self._done, self._best = 0.0, ""
-
-
-def note_of(event: Event) -> str:
-    """What the beginning of a training says of itself."""
-    if event["event"] == "device":
-        count = event["threads"]
-        threads = f", {count} thread{'s' * (count > 1)}" if count else ""
-        return f"PyTorch {event['torch']} on {event['device']}{threads}: {event['why']}"
-    return f"first loss {event['nats_per_token']:.4f} nats a token, expected {event['expected']:.4f}"
 
 
 def print_training(trained: Trained) -> None:

@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import neural_bigram
-from spellout import steps, terminal
+from spellout import steps, waiting
 from spellout.cli import run_command
 
 
@@ -258,7 +258,7 @@ def screen(monkeypatch):
         streams = Terminal(), Terminal()
         monkeypatch.setattr("sys.stdout", streams[0])
         monkeypatch.setattr("sys.stderr", streams[1])
-        monkeypatch.setattr(terminal, "PATIENCE", 0.0)
+        monkeypatch.setattr(waiting, "PATIENCE", 0.0)
         return streams
 
     return make

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from ..errors import ExaminationError, RunError
 from ..models.table import MODELS
-from ..models.torch_learner import TorchLearner
+from ..models.torch_learner import CLIP, TorchLearner
 from ..models.torch_model import PRIOR_SCALE, LineModel, TorchModel
+from ..models.torch_optimizers import BETAS, MOMENTUM, AdamW, Muon
 from ..training.checkpoint import Checkpoint
 from ..training.run import LAST, Run, load_run
 from ..training.schedule import Order
@@ -64,15 +65,24 @@ class Laid(nn.Module):
 class LaidLearner(TorchLearner):
     """A learner whose network reads what `Laid` reads."""
 
-    @property
-    def optimizers(self) -> list[torch.optim.Optimizer]:
-        """What moves the parameters."""
-        return self._optimizers
-
     def lay(self, lines: bool) -> None:
-        """From now on."""
+        """From now on. The optimizers become PyTorch's own, with the same groups and memory."""
         self.lines = lines
+        self.optimizers = [_as_in_torch(optimizer, self._steps) for optimizer in self._optimizers]
         self.network = Laid(self.network, lines)
+
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """See `TorchLearner`."""
+        with self._random(self._steps + 1):
+            for optimizer in self.optimizers:
+                optimizer.zero_grad()
+            loss = self.loss(chosen)
+            torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self._steps += 1
+        return float(loss.detach())
 
     def read(self, chosen: np.ndarray) -> tuple[Tensor, ...]:
         """What the network reads of some examples, and last the targets (B, T) or (B,)."""
@@ -106,7 +116,7 @@ def case_of_run(folder: Path) -> Case:
     """The case of a training with PyTorch. `ExaminationError` for models that PyTorch does not train."""
     run = load_run(folder)
     if not isinstance(run.model, TorchModel):
-        known = ", ".join(name for name, family in MODELS.items() if family.torch_learner is not None)
+        known = ", ".join(name for name, family in MODELS.items() if issubclass(family.model, TorchModel))
         raise ExaminationError(
             f"{folder} holds a model of the family {run.family}, which is not trained with PyTorch; the doctor "
             f"examines runs of {known}, and your own programs: spellout doctor train.py:case"
@@ -161,6 +171,23 @@ def _learner(folder: Path, run: Run, model: TorchModel) -> LaidLearner:
         raise RunError(f"{folder} is damaged: its files do not fit together ({error}); train again") from None
     learner.lay(isinstance(model, LineModel))
     return learner
+
+
+def _as_in_torch(own: AdamW | Muon, steps: int) -> torch.optim.Optimizer:
+    """The optimizer of `torch.optim` that does the same, and remembers the same."""
+    group = {"params": list(own.parameters.values()), "weight_decay": own.decay, "part": getattr(own, "part", 1.0)}
+    optimizer: torch.optim.Optimizer
+    if isinstance(own, AdamW):
+        optimizer, names = torch.optim.AdamW([group], betas=BETAS), {"mean": "exp_avg", "square": "exp_avg_sq"}
+    else:
+        optimizer, names = torch.optim.Muon([group], momentum=MOMENTUM), {"mean": "momentum_buffer"}
+    if steps:
+        for name, parameter in own.parameters.items():
+            kept: dict[str, Tensor] = {names[key]: array.clone() for key, array in own.memory[name].items()}
+            if isinstance(own, AdamW):
+                kept["step"] = torch.tensor(float(steps))
+            optimizer.state[parameter] = kept
+    return optimizer
 
 
 def _table(left: Tensor, part: Tensor, empty: int = 0) -> Tensor:

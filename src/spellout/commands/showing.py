@@ -1,0 +1,102 @@
+"""Commands that show: a formula's graph, pictures of a run, what is wrong with a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from .. import steps, terminal
+from ..errors import RunError
+from ..options import (
+    Json,
+    Out,
+    RunFolder,
+)
+from ..plots.kinds import Kind
+from .app import app
+
+
+@app.command
+def draw(
+    expression: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    *numbers: str,
+    out: Out | None = None,
+) -> None:
+    """Spell out a formula: every value, every gradient, and the chain rule along every path.
+
+    spellout draw "tanh(a*b + c)" a=2 b=-3 c=10
+
+    Parameters
+    ----------
+    expression
+        A formula of numbers, names, + - * / ** and functions; steps may be named: "n = a*b + c; tanh(n)".
+    numbers
+        What the names stand for, as in a=2.
+    out
+        Draw it instead: FILE.svg is a picture, FILE.html plays backpropagation, FILE.dot is for Graphviz.
+    """
+    from ..autograd.drawing import draw as draw_graph
+    from ..autograd.expression import evaluate, read_numbers, report
+
+    root = evaluate(expression, read_numbers(numbers))
+    root.backward()
+    if out is None:
+        terminal.print_line(report(root))
+        return
+    picture = draw_graph(root).render(out.suffix.removeprefix("."))
+    try:
+        out.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror}") from None
+    terminal.note(f"wrote {out}")
+
+
+@app.command
+def plot(
+    run: RunFolder,
+    /,
+    *,
+    what: Kind,
+    line: str | None = None,
+    out: Out | None = None,
+) -> None:
+    """Draw a picture of the model of a run folder, or of how it was trained.
+
+    Parameters
+    ----------
+    what
+        Losses over steps, which letter follows which, the letters' vectors, histograms by layer of activations and
+        gradients, saturated units, how much the steps moved the weights, who looks at whom, or where a line
+        surprises.
+    line
+        The line whose attention or surprise is shown; by default the first training line.
+    out
+        FILE.png, FILE.svg or FILE.pdf; by default WHAT.png.
+    """
+    steps.plot(run, what, line, out or Path(f"{what}.png"))
+
+
+@app.command
+def doctor(
+    target: str | None = None,
+    /,
+    *,
+    explain: str | None = None,
+    ignore: tuple[str, ...] = (),
+    json: Json = False,
+) -> None:
+    """Examine a PyTorch training program and name its mistakes; exit code 1 if there is one.
+
+    Parameters
+    ----------
+    target
+        FILE.py:FUNCTION that returns a dictionary (model, loss, batch, optimizer, step, evaluate), or a run folder.
+    explain
+        Print the page of one check by its id; `all` lists them.
+    ignore
+        The id of a check to leave out; may be given again.
+    """
+    steps.doctor(target, explain, list(ignore), json)
