@@ -1,5 +1,7 @@
 """`spellout plot`: every model and every picture, and what each cannot show."""
 
+import shutil
+
 import pytest
 
 from spellout.data.config import DataConfig
@@ -95,8 +97,6 @@ def test_what_cannot_be_drawn_is_explained(command, folders, arguments, code, fr
 
 
 def test_a_broken_log_is_named(command, folders, tmp_path):
-    import shutil
-
     shutil.copytree(folders("bigram"), tmp_path / "run")
     (tmp_path / "run" / "log.jsonl").write_text("{")
     code, _, err = command("plot", tmp_path / "run", "--what", "loss", "-o", tmp_path / "a.png")
@@ -110,4 +110,4 @@ def test_the_learning_rate_finder_draws_its_curve(command, names_file, tmp_path)
     assert code == 0
     assert table.startswith("lr\tloss")
     assert f"wrote {out}" in err
-    assert "learning rate" in out.read_text("utf-8") or out.stat().st_size > 1000
+    assert out.read_text("utf-8").startswith("<?xml")

@@ -208,7 +208,7 @@ def test_a_ratio_is_of_deviations():
 
 
 def test_the_log_keeps_the_measured_steps(few):
-    events = train(few, "bigram", training=TrainingConfig(steps=2 * UPDATES_EVERY + 1)).run.events
+    events = train(few, "bigram", training=TrainingConfig(steps=2 * UPDATES_EVERY + 1, patience=0)).run.events
     steps, ratios = updates(events)
     assert steps == [1, UPDATES_EVERY + 1, 2 * UPDATES_EVERY + 1]
     assert list(ratios) == ["weight"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from .contract import LanguageModel
 
-UPDATES_EVERY = 20
+UPDATES_EVERY = 50
 """Learners that can, measure in so many steps once by how much the step moved their matrices."""
 
 
