@@ -96,17 +96,19 @@ def cost(model: nn.Module, loss: Any, batch: Any, rounds: int) -> dict[str, floa
         with Tape():
             model(batch[0])
 
-    one = seconds(step, 5)
-    whole = seconds(lambda: examined(0), rounds)
-    plain, recorded = [], []
-    for _ in range(5):  # interleaved, so that a busy machine slows both
+    steps, wholes, plain, recorded = [], [], [], []
+    for _ in range(rounds):  # interleaved, so that a busy machine slows both
+        steps.append(seconds(step, 5))
+        wholes.append(seconds(lambda: examined(0), 1))
+    one, whole = median(steps), median(wholes)
+    for _ in range(5):
         plain.append(seconds(lambda: model(batch[0]), 2))
         recorded.append(seconds(taped, 3))
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "step": round(one, 5),
         "examination": round(whole, 3),
-        "in steps": round(whole / one, 1),
+        "in steps": round(median(both / alone for both, alone in zip(wholes, steps, strict=True)), 1),
         "with overfitting": round(seconds(lambda: examined(4.0), 1), 3),
         "forward": round(min(plain), 5),
         "tape": round(min(recorded) / min(plain) - 1, 3),
@@ -119,8 +121,10 @@ def main() -> None:
         "perceptron": (perceptron(64, 256, 64), 5),
         "transformer": (transformer(64, 16, 32), 5),
         "convolutional": (convolutional(16, 16), 3),
-        "large transformer": (transformer(192, 16, 64), 1),
-        "large convolutional": (convolutional(32, 16), 1),
+        "large transformer": (transformer(192, 16, 64), 5),
+        "large convolutional": (convolutional(32, 16), 5),
+        "larger convolutional": (convolutional(64, 16), 3),
+        "larger transformer": (transformer(384, 16, 64), 3),
     }
     rows = {}
     for name, (case, rounds) in cases.items():

@@ -247,6 +247,13 @@ def test_units_that_are_saturated_and_logits_that_are_too_sure_are_named(case):
     assert "first-loss-too-high" in found(patient)
 
 
+def test_what_training_saturates_is_only_a_note(begun):
+    patient = replace(case_of_run(begun(TINY["bow"], 3)), overfit_seconds=0)
+    with torch.no_grad():
+        patient.model.network.hidden.weight.mul_(60)
+    assert [(one.id, one.severity) for one in examine(patient).findings] == [("saturated-units", "note")]
+
+
 def test_the_command_examines_a_run(command, begun):
     folder = begun(TINY["gru"], 5)
     assert command("doctor", folder) == (0, "healthy\n", "")

@@ -99,7 +99,7 @@ class Snapshot:
                     for key, item in pairs:
                         (OrderedDict if isinstance(value, OrderedDict) else dict).__setitem__(value, key, item)
 
-            content = [item for pair in pairs for item in pair]
+            content = [item for pair in pairs for item in pair if not isinstance(item, _PLAIN)]
         elif isinstance(value, list | bytearray):
 
             def undo() -> None:
@@ -224,7 +224,9 @@ def borrowed(*roots: object) -> Iterator[None]:
 def companions(optimizers: Iterable[Optimizer]) -> list[Any]:
     """The living schedulers of these optimizers; users seldom hand them over."""
     wanted = {id(optimizer) for optimizer in optimizers}
-    alive = [thing for thing in gc.get_objects() if issubclass(type(thing), LRScheduler)]
+    living = gc.get_objects()
+    kinds = {kind for kind in set(map(type, living)) if issubclass(kind, LRScheduler)}  # few types, many objects
+    alive = [thing for thing in living if type(thing) in kinds] if kinds else []
     return [thing for thing in alive if id(getattr(thing, "optimizer", None)) in wanted]
 
 

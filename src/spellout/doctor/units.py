@@ -37,7 +37,8 @@ SATURATED = Page(
     title="tanh or sigmoid units are saturated",
     why="Where |tanh| is near 1 its slope is near 0, and no gradient passes.",
     evidence="The share of outputs beyond 0.97 of the range, and the share in the same model initialised afresh.",
-    legitimate="Gates that are meant to be open or closed.",
+    legitimate="Gates that are meant to be open or closed; units that training drove there (a note, once the "
+    "optimizer has stepped).",
     cure="Smaller weights before the activation (gain/√fan_in), scaled inputs, or a normalisation.",
     symptom=True,
 )
@@ -121,11 +122,13 @@ def check(patient: Patient) -> Iterator[Finding]:
             yield DEAD.found(
                 f"{share:.0%} of the units are zero for the whole batch; initialised afresh {usual:.0%}", where
             )
+    # Training may drive units to their ends for good reasons: then that they are there is only worth knowing.
+    severity = "note" if any(optimizer.state for optimizer in patient.optimizers) else "warning"
     for place, (share, where) in saturated.items():
         usual = usual_saturated.get(place, 0.0)
         if share > 0.5 and share > usual + 0.3:
             yield SATURATED.found(
-                f"{share:.0%} of the outputs are beyond 0.97; initialised afresh {usual:.0%}", where
+                f"{share:.0%} of the outputs are beyond 0.97; initialised afresh {usual:.0%}", where, severity
             )
     if fading is not None:
         yield FADES.found(fading)
@@ -167,6 +170,10 @@ def _saturated(tape: Tape) -> dict[int, tuple[float, str | None]]:
     return found
 
 
+_SAMPLES = 8
+"""Enough to see the spread between samples change by a factor of ten thousand."""
+
+
 def _by_unit(values: torch.Tensor) -> torch.Tensor:
     """Samples (and places) down, units across: channels are axis 1 of images, the last axis of everything else."""
     axis = 1 if values.ndim == 4 else values.ndim - 1
@@ -178,9 +185,9 @@ def _fading(patient: Patient) -> str | None:
     spreads = []
     for call in patient.training.tape.calls:
         if call.name in AFFINE and call.phase == "model":
-            out = call.out.detach().float()
+            out = call.out.detach()[:_SAMPLES].float()
             if out.ndim > 1 and out.shape[0] > 1 and any(t.requires_grad for t in call.inputs):
-                spreads.append(float(out.std(0).mean()))
+                spreads.append(float((out - out.mean(0)).norm()) / out.numel() ** 0.5)
     if len(spreads) < 4 or min(spreads) < 0 or not all(math.isfinite(spread) for spread in spreads):
         return None
     first, last = spreads[0], spreads[-2]
