@@ -15,7 +15,7 @@ from torch import nn
 
 from .names import AFFINE
 from .patient import Patient
-from .report import Finding, Page
+from .report import Finding, Page, Severity
 from .tape import Tape
 
 DEAD = Page(
@@ -123,7 +123,7 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"{share:.0%} of the units are zero for the whole batch; initialised afresh {usual:.0%}", where
             )
     # Training may drive units to their ends for good reasons: then that they are there is only worth knowing.
-    severity = "note" if any(optimizer.state for optimizer in patient.optimizers) else "warning"
+    severity: Severity = "note" if any(optimizer.state for optimizer in patient.optimizers) else "warning"
     for place, (share, where) in saturated.items():
         usual = usual_saturated.get(place, 0.0)
         if share > 0.5 and share > usual + 0.3:
