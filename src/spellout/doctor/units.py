@@ -15,7 +15,7 @@ from torch import nn
 
 from .names import AFFINE
 from .patient import Patient
-from .report import Finding, Page
+from .report import Finding, Page, Severity
 from .tape import Tape
 
 DEAD = Page(
@@ -123,7 +123,7 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"{share:.0%} of the units are zero for the whole batch; initialised afresh {usual:.0%}", where
             )
     # Training may drive units to their ends for good reasons: then that they are there is only worth knowing.
-    severity = "note" if any(optimizer.state for optimizer in patient.optimizers) else "warning"
+    severity: Severity = "note" if any(optimizer.state for optimizer in patient.optimizers) else "warning"
     for place, (share, where) in saturated.items():
         usual = usual_saturated.get(place, 0.0)
         if share > 0.5 and share > usual + 0.3:
@@ -170,7 +170,7 @@ def _saturated(tape: Tape) -> dict[int, tuple[float, str | None]]:
     return found
 
 
-_SAMPLES = 8
+_SAMPLES = 64
 """Enough to see the spread between samples change by a factor of ten thousand."""
 
 
@@ -185,7 +185,8 @@ def _fading(patient: Patient) -> str | None:
     spreads = []
     for call in patient.training.tape.calls:
         if call.name in AFFINE and call.phase == "model":
-            out = call.out.detach()[:_SAMPLES].float()
+            out = call.out.detach()
+            out = out[:: max(1, len(out) // _SAMPLES) if out.ndim else None].float()
             if out.ndim > 1 and out.shape[0] > 1 and any(t.requires_grad for t in call.inputs):
                 spreads.append(float((out - out.mean(0)).norm()) / out.numel() ** 0.5)
     if len(spreads) < 4 or min(spreads) < 0 or not all(math.isfinite(spread) for spread in spreads):
