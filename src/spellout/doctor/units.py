@@ -186,8 +186,8 @@ def _fading(patient: Patient) -> str | None:
     for call in patient.training.tape.calls:
         if call.name in AFFINE and call.phase == "model":
             out = call.out.detach()
-            out = out[:: max(1, len(out) // _SAMPLES) if out.ndim else None].float()
             if out.ndim > 1 and out.shape[0] > 1 and any(t.requires_grad for t in call.inputs):
+                out = out[:: max(1, len(out) // _SAMPLES)].float()
                 spreads.append(float((out - out.mean(0)).norm()) / out.numel() ** 0.5)
     if len(spreads) < 4 or min(spreads) < 0 or not all(math.isfinite(spread) for spread in spreads):
         return None
