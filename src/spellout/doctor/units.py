@@ -170,7 +170,7 @@ def _saturated(tape: Tape) -> dict[int, tuple[float, str | None]]:
     return found
 
 
-_SAMPLES = 8
+_SAMPLES = 64
 """Enough to see the spread between samples change by a factor of ten thousand."""
 
 
@@ -185,8 +185,9 @@ def _fading(patient: Patient) -> str | None:
     spreads = []
     for call in patient.training.tape.calls:
         if call.name in AFFINE and call.phase == "model":
-            out = call.out.detach()[:_SAMPLES].float()
+            out = call.out.detach()
             if out.ndim > 1 and out.shape[0] > 1 and any(t.requires_grad for t in call.inputs):
+                out = out[:: max(1, len(out) // _SAMPLES)].float()
                 spreads.append(float((out - out.mean(0)).norm()) / out.numel() ** 0.5)
     if len(spreads) < 4 or min(spreads) < 0 or not all(math.isfinite(spread) for spread in spreads):
         return None
