@@ -16,7 +16,9 @@ from spellout.models.mlp import MlpConfig, MlpModel, mlp_learner
 from spellout.models.neural import log_softmax
 from spellout.models.ngram import NgramConfig
 from spellout.models.ngram_training import train_ngram
-from spellout.training.best import best_training
+from spellout.programs.kernels import execute
+from spellout.programs.optimizers import _adam
+from spellout.training.best import best_training, ready
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
@@ -212,6 +214,20 @@ class TestLearner:
         assert np.isnan(learner.step(np.arange(learner.examples), 0.1))
         after = learner.state()
         assert all(np.array_equal(before[key], after[key], equal_nan=True) for key in before)
+
+
+def test_training_compiles_nothing_that_is_not_ready(few, counted):
+    """Another layout of an array would compile the kernels again, half a minute in the middle of a training."""
+    ready()
+    compiled = (len(execute.signatures), len(_adam.signatures))
+    for make, config in LEARNERS.values():
+        for prior in (None, counted):
+            learner = make(few.stream, few.vocabulary.size, config, prior, 0)
+            steps(learner, 2, 0.01)
+            model = learner.model()
+            model.score(few.stream[None, :9], few.stream[None, 1:10])
+            model.reader(3).read(np.zeros(3, int))
+    assert (len(execute.signatures), len(_adam.signatures)) == compiled
 
 
 def test_what_is_left_out_is_worked_out_when_asked_for(few, counted):

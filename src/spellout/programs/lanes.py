@@ -166,6 +166,8 @@ class Lanes:
         return results, self._gradients[0, : len(self.program.parameters)]
 
     def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> np.ndarray:
+        # contiguous, all of them: for any other kind of array the kernels would be compiled again
+        floats, integers = np.ascontiguousarray(floats), np.ascontiguousarray(integers)
         lanes = floats.shape[1] if floats.shape[0] else integers.shape[1]
         chunks = self._chunks(lanes)
         threads = min(self.threads, chunks)
@@ -256,8 +258,7 @@ class Lanes:
 
     def trace(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
-        # contiguous, as all arrays are: for any other kind the kernels would be compiled again
-        self._go(np.ascontiguousarray(floats), np.ascontiguousarray(integers), 1.0)
+        self._go(floats, integers, 1.0)
         R, G, _ = self._memory[1][0]
         register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
         lane = register_of >= 0

@@ -47,10 +47,13 @@ def ready() -> float:
     import numpy as np
 
     from ..programs.lanes import warm_up
+    from ..programs.optimizers import AdamW
 
     start = perf_counter()
     warm_up(np.float64)
     warm_up(np.float32)
+    nothing = np.zeros(1, np.float32)
+    AdamW().move(nothing, nothing, AdamW().memory(nothing), 0, 0.0)
     return perf_counter() - start
 
 
