@@ -256,7 +256,7 @@ def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
 
 
 @pytest.mark.parametrize(
-    ("positions", "seconds", "steps"), [(100, 10, 100), (180_000, 1, 300), (180_000, 10, 3000), (180_000, 60, 3515)]
+    ("positions", "seconds", "steps"), [(100, 10, 100), (180_000, 2, 600), (180_000, 10, 3000), (180_000, 60, 3515)]
 )
 def test_the_steps_depend_on_the_text_and_the_time(positions, seconds, steps):
     _, training = best_training(positions, seconds)

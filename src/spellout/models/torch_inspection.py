@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from .inspection import Inside, Layer
 from .leave_one_out import LeaveOneOut
-from .torch_batches import WholeLines, Windows
+from .torch_batches import NOWHERE, WholeLines, Windows
 from .torch_model import PRIOR_SCALE, TorchModel, WindowModel
 
 _FUNCTIONS = {torch.Tensor.tanh: "tanh", torch.tanh: "tanh", nn.functional.gelu: "GELU"}
@@ -58,6 +58,8 @@ def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
     finally:
         for hook in hooks:
             hook.remove()
+    kept = positions != NOWHERE
+    logits, positions = logits[torch.as_tensor(kept, device=device)], positions[kept]
     if model.prior is not None:
         counted = LeaveOneOut(model.prior, stream).at(positions)
         logits = logits + float(model.weights[PRIOR_SCALE][0]) * torch.as_tensor(counted, device=device)
@@ -67,8 +69,9 @@ def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
     found = torch.autograd.grad(loss, [*[after for _, _, after in hearing.layers], *matrices.values()])
     layers = []
     for number, ((name, before, after), gradient) in enumerate(zip(hearing.layers, found, strict=False), 1):
-        given = None if before is None else _rows(before)
-        layers.append(Layer(f"layer {number}, {name}", given, _rows(after), _rows(gradient), name != "GELU"))
+        given = None if before is None else _rows(before, kept)
+        rows = _rows(after, kept), _rows(gradient, kept)
+        layers.append(Layer(f"layer {number}, {name}", given, *rows, name != "GELU"))
     gradients = zip(matrices, found[len(layers) :], strict=True)
     return Inside(layers, {name: gradient.cpu().numpy() for name, gradient in gradients})
 
@@ -85,6 +88,8 @@ def attention_of(model: TorchModel, tokens: np.ndarray) -> np.ndarray:
     return np.stack(maps)
 
 
-def _rows(x: Tensor) -> np.ndarray:
+def _rows(x: Tensor, kept: np.ndarray) -> np.ndarray:
+    """The vectors of a layer, without those of places that only fill up a batch."""
     array: np.ndarray = x.detach().cpu().numpy()
-    return array.reshape(-1, array.shape[-1])
+    rows = array.reshape(-1, array.shape[-1])
+    return rows[kept] if len(rows) == len(kept) else rows

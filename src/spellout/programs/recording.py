@@ -92,9 +92,9 @@ class _Recorder:
             example = example.tolist()
         leaves: list[Any] = []
         shape = _shape(example, leaves)
-        if not leaves or any(isinstance(leaf, bool) for leaf in leaves):
+        if any(isinstance(leaf, bool) for leaf in leaves):
             raise RecordingError(f"an example is made of floats or integers, got {example!r}")
-        kind = "integer" if all(isinstance(leaf, Integral) for leaf in leaves) else "float"
+        kind = "integer" if leaves and all(isinstance(leaf, Integral) for leaf in leaves) else "float"
         start = self.counts[kind]
         self.counts[kind] += len(leaves)
         self.arguments.append(Argument(kind, shape, start, len(leaves)))  # type: ignore[arg-type]
