@@ -1,30 +1,21 @@
 """The code blocks of docs/autograd.md run in order, and print what the page says they print."""
 
 import re
-from pathlib import Path
 
 import pytest
 
+from documentation import DOCS, run_blocks
 from spellout import draw
 from spellout.autograd import ops
 
-PAGE = Path(__file__).parents[2] / "docs" / "autograd.md"
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+PAGE = DOCS / "autograd.md"
 
 
 @pytest.mark.usefixtures("_table_restored")
 def test_every_block_runs(capsys):
-    namespace = {}
-    shown = ""
-    for language, text in BLOCKS:
-        if language == "python":
-            exec(compile(text, str(PAGE), "exec"), namespace)
-            shown = capsys.readouterr().out
-        else:
-            assert language == "output"
-            assert shown == text
+    namespace, languages = run_blocks(PAGE, capsys)
     assert draw(namespace["o"]).svg() == (PAGE.parent / "neuron.svg").read_text(encoding="utf-8")
-    assert sum(language == "python" for language, _ in BLOCKS) > 12
+    assert languages.count("python") > 12
 
 
 def test_every_operation_is_listed():
