@@ -217,8 +217,8 @@ class GptModel(NeuralModel):
             if prior is not None:
                 rows = np.zeros((len(padded[part]), length, self.vocabulary_size))
                 rows[:, :T] = prior[part]
-                floats = np.ascontiguousarray(rows.reshape(len(rows), -1).T)
-            logits = lanes.forward(floats, np.ascontiguousarray(padded[part].T))
+                floats = rows.reshape(len(rows), -1).T
+            logits = lanes.forward(floats, padded[part].T)
             result[part] = logits.T.reshape(-1, length, self.vocabulary_size)[:, :T]
         return result
 
@@ -304,7 +304,7 @@ class GptLearner:
         if self._left_out is None:
             return np.zeros((0, 0), np.float32), integers
         rows = self._left_out.at(places.ravel()).reshape(length, len(starts), -1)
-        return np.ascontiguousarray(rows.transpose(0, 2, 1)).reshape(-1, len(starts)), integers
+        return rows.transpose(0, 2, 1).reshape(-1, len(starts)), integers
 
 
 def gpt_learner(

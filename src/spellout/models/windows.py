@@ -89,8 +89,8 @@ class WindowModel(NeuralModel):
         result = np.empty((tokens.shape[1], self.vocabulary_size))
         for start in range(0, len(result), _ROWS_AT_ONCE):
             piece = slice(start, start + _ROWS_AT_ONCE)
-            floats = np.zeros((0, 0)) if prior is None else np.ascontiguousarray(prior[piece].T, np.float64)
-            result[piece] = self._lanes.forward(floats, np.ascontiguousarray(tokens[:, piece])).T
+            floats = np.zeros((0, 0)) if prior is None else prior[piece].T.astype(np.float64, copy=False)
+            result[piece] = self._lanes.forward(floats, tokens[:, piece]).T
         return result
 
 
@@ -129,7 +129,7 @@ class WindowLearner:
         tokens = self._tokens[:, chosen].astype(np.int64)
         prior = np.zeros((0, 0), np.float32)
         if self._left_out:
-            prior = np.ascontiguousarray(self._left_out.at(chosen).T)
+            prior = self._left_out.at(chosen).T
         self._lanes.weights[:] = self._parameters.array
         results, gradient = self._lanes.backward(prior, tokens, 1.0 / len(chosen))
         loss = float(results.sum(dtype=np.float64)) / (len(chosen) * self._members)

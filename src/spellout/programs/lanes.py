@@ -236,8 +236,8 @@ class Lanes:
         """Registers, gradients and scratch for each thread. Few lanes get narrow registers, close to each other."""
         width = lanes if lanes < PAD else -(-lanes // PAD) * PAD
         memory = self._memory.setdefault(width, [])
-        columns = [rows * (-(-groups * width // PAD) * PAD) for rows, groups in self.lowered.scratch]
         while len(memory) < threads:
+            columns = [rows * (-(-groups * width // PAD) * PAD) for rows, groups in self.lowered.scratch]
             R, G = np.zeros((2, max(1, self.lowered.registers), width), self.dtype)
             memory.append((R, G, np.zeros((2, max([width, *columns])), self.dtype)))
         return memory
