@@ -8,17 +8,18 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.functional import scaled_dot_product_attention
 
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.doctor import examine
 from spellout.doctor.language_models import case_of_run
 from spellout.errors import ExaminationError, RunError
-from spellout.models import transformer
 from spellout.models.bow import Bow
 from spellout.models.table import MODELS
 from spellout.models.torch_layers import Table
 from spellout.models.torch_model import TorchModel
+from spellout.models.transformer import CausalAttention
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared, facts_of
 from spellout.training.prior import learner_of, parse
@@ -205,10 +206,7 @@ def test_a_layer_that_reads_both_ways_looks_ahead(case, name):
 @pytest.fixture
 def unmasked(monkeypatch):
     """Attention that sees all places: those to come, and those after the ends of shorter lines."""
-    attention = transformer.scaled_dot_product_attention
-    monkeypatch.setattr(
-        transformer, "scaled_dot_product_attention", lambda *args, is_causal, **more: attention(*args, **more)
-    )
+    monkeypatch.setattr(CausalAttention, "forward", lambda self, *qkv: scaled_dot_product_attention(*qkv))
 
 
 @pytest.mark.usefixtures("unmasked")
@@ -227,12 +225,12 @@ def test_a_bag_of_the_whole_line_looks_ahead(case, monkeypatch):
 
 
 def test_attention_across_lines_mixes_them(case, monkeypatch):
-    attention = transformer.scaled_dot_product_attention
+    attend = CausalAttention.forward
 
-    def across(q, k, v, **more):
-        return attention(*(one.transpose(0, 2) for one in (q, k, v)), **more).transpose(0, 2)
+    def across(self, *qkv):
+        return attend(self, *(one.transpose(0, 2) for one in qkv)).transpose(0, 2)
 
-    monkeypatch.setattr(transformer, "scaled_dot_product_attention", across)
+    monkeypatch.setattr(CausalAttention, "forward", across)
     assert "samples-mix" in found(case("transformer"))
 
 

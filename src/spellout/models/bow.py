@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .torch_families import BowConfig
-from .torch_layers import TANH_GAIN, Table, linear, small_linear
+from .torch_layers import TANH_GAIN, Dropout, Table, linear, small_linear
 
 
 class Bow(nn.Module):
@@ -26,7 +26,7 @@ class Bow(nn.Module):
             nn.init.normal_(table.weight, std=0.5)
         self.hidden = linear(config.embedding, config.hidden, TANH_GAIN)
         self.back = linear(config.hidden, config.embedding, 0.5**0.5)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = small_linear(config.embedding, vocabulary_size)
 
     def forward(self, tokens: Tensor, sizes: Tensor) -> Tensor:

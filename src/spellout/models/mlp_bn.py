@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from .torch_families import MlpBnConfig
-from .torch_layers import TANH_GAIN, linear, small_linear
+from .torch_layers import TANH_GAIN, Dropout, linear, small_linear
 
 
 class MlpBn(nn.Module):
@@ -22,7 +22,7 @@ class MlpBn(nn.Module):
         self.embedding = nn.Embedding(vocabulary_size, config.embedding)
         self.hidden = linear(config.context * config.embedding, config.hidden, TANH_GAIN, bias=False)
         self.norm = nn.BatchNorm1d(config.hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = small_linear(config.hidden, vocabulary_size)
 
     def forward(self, windows: Tensor) -> Tensor:

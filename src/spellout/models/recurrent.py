@@ -2,7 +2,8 @@
 
 Mikolov 2010, "Recurrent neural network based language model"; Cho 2014, "Learning Phrase Representations using RNN
 Encoder–Decoder" (GRU); Graves 2014, "Generating Sequences With Recurrent Neural Networks" (LSTM). The lines of a
-batch are packed: at every step only those that have not ended are computed, by PyTorch's own loop over time.
+batch are packed: at every step only those that have not ended are computed, by PyTorch's own loop over time or, for
+the gru on a CPU, by ours (`torch_gru`).
 
     N tokens in a batch · T longest line · B lines · E embedding · H hidden · V vocabulary
 """
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .torch_families import RecurrentConfig
-from .torch_layers import small_linear
+from .torch_gru import PackedGru
+from .torch_layers import Dropout, small_linear
 
 
 class _Recurrent(nn.Module):
@@ -28,7 +30,7 @@ class _Recurrent(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, config.embedding)
         self.layer = self.cell(config.embedding, config.hidden)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = small_linear(config.hidden, vocabulary_size)
         for name, parameter in self.layer.named_parameters():
             if name.startswith("weight_hh"):  # a memory that neither fades nor explodes at first
@@ -61,7 +63,7 @@ class Rnn(_Recurrent):
 class Gru(_Recurrent):
     """Gates choose how much of the memory is renewed."""
 
-    cell, gates = nn.GRU, 3
+    cell, gates = PackedGru, 3
 
 
 class Lstm(_Recurrent):

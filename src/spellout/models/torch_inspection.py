@@ -17,6 +17,7 @@ from .inspection import Inside, Layer
 from .leave_one_out import LeaveOneOut
 from .torch_batches import NOWHERE, WholeLines, Windows
 from .torch_model import PRIOR_SCALE, TorchModel, WindowModel
+from .transformer import CausalAttention
 
 _FUNCTIONS = {torch.Tensor.tanh: "tanh", torch.tanh: "tanh", nn.functional.gelu: "GELU"}
 
@@ -27,14 +28,11 @@ class _Hearing(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.layers: list[tuple[str, Tensor | None, Tensor]] = []
-        self.attention: list[tuple[Tensor, Tensor]] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if func in _FUNCTIONS:
             self.layers.append((_FUNCTIONS[func], args[0], result))
-        elif func is nn.functional.scaled_dot_product_attention:
-            self.attention.append((args[0], args[1]))
         return result
 
     def hear_memory(self, layer: nn.Module, given: Any, gave: Any) -> None:
@@ -78,10 +76,18 @@ def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
 
 def attention_of(model: TorchModel, tokens: np.ndarray) -> np.ndarray:
     """How much each place of one line looks at each before it, (layers, heads, T, T), for tokens (T,)."""
-    with torch.inference_mode(), _Hearing() as hearing:
-        model.module(model.tensor(tokens), torch.ones(len(tokens), dtype=torch.int64))
+    network = model.module
+    heard: list[tuple[Tensor, Tensor, Tensor]] = []
+    parts = [part for part in network.modules() if isinstance(part, CausalAttention)]
+    hooks = [part.register_forward_pre_hook(lambda part, given: heard.append(given)) for part in parts]
+    try:
+        with torch.inference_mode():
+            network(model.tensor(tokens), torch.ones(len(tokens), dtype=torch.int64))
+    finally:
+        for hook in hooks:
+            hook.remove()
     maps = []
-    for q, k in hearing.attention:  # (1, H, T, D) each
+    for q, k, _ in heard:  # (1, H, T, D) each
         looks = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5)[0]
         future = torch.ones_like(looks, dtype=torch.bool).triu(1)
         maps.append(looks.masked_fill(future, -torch.inf).softmax(-1).cpu().numpy())

@@ -27,6 +27,20 @@ def small_linear(inputs: int, outputs: int) -> nn.Linear:
     return linear(inputs, outputs, SMALL)
 
 
+class Dropout(nn.Dropout):
+    """On a CPU one random word decides over four units, to one part in 65,536: four times as fast as PyTorch's,
+    whose dropout takes a tenth of a step of a small network."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zeros at random places, the rest larger, so that the mean stays."""
+        if not self.training or not self.p or x.device.type != "cpu":
+            return super().forward(x)
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        dropped = round(self.p * 2**16)
+        kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
+        return x * kept.to(x.dtype).mul_(2**16 / (2**16 - dropped))
+
+
 class Table:
     """Lays tokens side by side, of which `sizes` (T,) go on at each step, out as a table of steps and lines, and
     back. The table is flat, (T · B, ...), so that neither way needs more than one index."""

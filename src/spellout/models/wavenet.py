@@ -13,7 +13,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from .torch_families import WavenetConfig
-from .torch_layers import TANH_GAIN, linear, small_linear
+from .torch_layers import TANH_GAIN, Dropout, linear, small_linear
 
 
 class Wavenet(nn.Module):
@@ -25,7 +25,7 @@ class Wavenet(nn.Module):
         widths = [config.embedding, *[config.hidden] * config.levels]
         self.fuse = nn.ModuleList(linear(2 * a, b, TANH_GAIN, bias=False) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in widths[1:])
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = small_linear(config.hidden, vocabulary_size)
 
     def forward(self, windows: Tensor) -> Tensor:
