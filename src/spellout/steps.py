@@ -223,14 +223,14 @@ def train_streaming(
 
 
 def compare(
-    prepared: Prepared, models: Sequence[str], part: str, training: TrainingConfig, printing: bool
+    prepared: Prepared, models: Sequence[str], part: str, training: TrainingConfig, at_once: int, printing: bool
 ) -> Iterator[Row]:
     """Rows of a comparison, as they are ready; with `printing`, they go to stdout."""
     from .training.comparison import compare as rows_of
 
     with waiting.progress(waiting.WHOLE * len(models), "training", printing) as advance:
         watch = waiting.Watch(advance)
-        for row in rows_of(prepared, models, part, training=training, tell=watch):
+        for row in rows_of(prepared, models, part, training=training, tell=watch, at_once=at_once):
             watch.finish()
             yield row
 

@@ -81,6 +81,7 @@ def compare(
     *,
     models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
     on: Literal["dev", "test"] = "dev",
+    at_once: int = 1,
     data: Data = DataConfig(),
     training: Training = TrainingConfig(),
     encoding: Encoding = None,
@@ -94,16 +95,20 @@ def compare(
         Separated by commas; MODEL+ngram is a network that starts from an n-gram.
     on
         The lines that judge. Choose models on dev; look at test once.
+    at_once
+        How many models train side by side, sharing the processor cores.
     """
     from ..training.prior import parse
 
+    if at_once < 1:
+        raise UsageError(f"--at-once {at_once}: must be at least 1")
     wanted = [name.strip() for name in models.split(",") if name.strip()]
     if not wanted:
         raise UsageError("--models: name at least one model, such as ngram:5")
     for name in wanted:
         parse(name, training.prior)  # a typing error in the last one should not cost the first one's training
     prepared = steps.prepare(file, encoding, data)
-    rows = steps.compare(prepared, wanted, on, training, json)
+    rows = steps.compare(prepared, wanted, on, training, at_once, json)
     if json:
         for row in rows:
             terminal.print_json(row.to_json())

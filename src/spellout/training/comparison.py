@@ -13,10 +13,10 @@ from ..errors import UsageError
 from ..generation.evaluation import Evaluation, evaluate, unique_and_novel
 from ..models.contract import LanguageModel, Listener
 from ..models.mixture import Mixture
+from .at_once import train_each
 from .config import TrainingConfig
 from .prepared import Prepared
 from .run import Trained
-from .train import train
 
 SAMPLES = 1000
 
@@ -54,18 +54,20 @@ def compare(
     *,
     training: TrainingConfig = TrainingConfig(),
     tell: Listener = lambda event: None,
+    at_once: int = 1,
 ) -> Iterator[Row]:
     """Train each model on the training lines and judge it on `dev` or `test`; rows come as they are ready.
 
-    `training` is for the models that learn in steps: each has the whole budget. Of several models, the mixture of
-    the two best on dev lines is the last row: its seconds are those of both.
+    `training` is for the models that learn in steps: each has the whole budget. `at_once` of them train side by
+    side and share the processor cores. Of several models, the mixture of the two best on dev lines is the last
+    row: its seconds are those of both, or of the longer one if all trained at once.
     """
     lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
     if not lines:
         raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
     done: list[tuple[float, str, Trained]] = []
-    for specification in specifications:
-        trained = train(prepared, specification, tell, training=training)
+    trainings = train_each(prepared, specifications, training, tell, at_once)
+    for specification, trained in zip(specifications, trainings, strict=True):
         known = trained.dev if part == "dev" else None
         if trained.dev is not None:
             done.append((trained.dev.nats_per_char, specification, trained))
@@ -73,7 +75,8 @@ def compare(
     best = sorted(done, key=lambda one: one[0])[:2]
     if len(best) == 2:
         name = " × ".join(specification for _, specification, _ in best)
-        seconds = sum(trained.seconds for _, _, trained in best)
+        together = max if at_once >= len(specifications) else sum
+        seconds = together([trained.seconds for _, _, trained in best])
         yield _row(prepared, name, Mixture([trained.run.model for _, _, trained in best]), part, seconds, seed)
 
 
