@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from ..errors import ExaminationError, RunError
 from ..models.table import MODELS
 from ..models.torch_learner import CLIP, TorchLearner
-from ..models.torch_model import PRIOR_SCALE, LineModel, TorchModel
+from ..models.torch_model import PRIOR_SCALES, LineModel, TorchModel, with_prior
 from ..models.torch_optimizers import BETAS, MOMENTUM, AdamW, Muon
 from ..training.checkpoint import Checkpoint
 from ..training.run import LAST, Run, load_run
@@ -46,8 +45,10 @@ class Laid(nn.Module):
         """
         logits = self._read(tokens, more[0]) if self.lines else self.network(tokens)
         counted = more[1:] if self.lines else more
-        scale: Any = getattr(self.network, PRIOR_SCALE, None)
-        return logits + scale * counted[0] if counted else logits
+        if not counted:
+            return logits
+        both: Tensor = with_prior(logits, counted[0], getattr(self.network, PRIOR_SCALES))
+        return both
 
     def _read(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """The lines as the learner gives them: the longest first, step by step. After its end a line repeats

@@ -21,7 +21,7 @@ from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
 from .config import SamplingConfig
 
-LARGEST_BATCH = 8192
+LARGEST_BATCH = 2048
 _LARGEST_TABLE = 1 << 23  # probabilities of one step: batch times vocabulary
 _PAGE = 32  # uniform numbers drawn for a candidate at a time
 _BLOCK = 4  # 64-bit numbers in one step of Philox's counter

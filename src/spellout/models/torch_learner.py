@@ -1,8 +1,9 @@
 """A network in PyTorch in training: the learner that the loop drives.
 
 All tokens are one tensor on the device and batches are made by index. Matrices decay and, with Muon, move by
-orthogonal updates; everything else moves as AdamW does. With a prior, the logits start from the n-gram's
-log-probabilities of every training position without itself.
+orthogonal updates; everything else moves as AdamW does. With a prior, the logits are weighed with the n-gram's
+log-probabilities of every training position without itself, and the network learns to do well both with them and
+without: if only the whole counts, it leaves to the n-gram what it should have learned.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from .leave_one_out import LeaveOneOut
 from .ngram import NgramModel
 from .torch_batches import WholeLines, Windows
 from .torch_device import chosen_device, fast_matrices
-from .torch_model import PRIOR_SCALE, TorchModel, WindowModel
+from .torch_model import PRIOR_SCALES, TorchModel, WindowModel, with_prior
 from .torch_optimizers import optimizers_of
 
 CLIP = 1.0
 """The longest gradient that is taken as it is."""
+ALONE = 0.3
+"""With a prior, the part of the loss that is the network's own. On the course's names, 4,000 steps of gru:128+ngram
+end at 1.9134 nats a character with 0, 1.9079 with 0.3, 1.9106 with 0.5 (dev lines)."""
 POSITIONS_JUDGED = 4096
 """From so many training positions the first loss is estimated."""
 EXAMPLES_CALIBRATED = 1 << 14
@@ -68,7 +72,7 @@ class TorchLearner:
         with self._random(0):
             self.network = model.build(config, vocabulary_size).to(self.device)
         if prior is not None:
-            self.network.register_parameter(PRIOR_SCALE, nn.Parameter(torch.ones(1, device=self.device)))
+            self.network.register_parameter(PRIOR_SCALES, nn.Parameter(torch.ones(2, device=self.device)))
         self._parameters = dict(self.network.named_parameters())
         self._optimizers = optimizers_of(self._parameters, config)
         self.updates: dict[str, float] = {}
@@ -76,12 +80,19 @@ class TorchLearner:
 
     def loss(self, chosen: np.ndarray) -> Tensor:
         """Mean nats per token of some examples, with a gradient."""
+        return self._losses(chosen)[0]
+
+    def _losses(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The loss, and what training makes small."""
         inputs, positions = self._corpus.at(chosen)
-        logits = self.network(*inputs)
-        if self._rows is not None:
-            logits = logits + self._parameters[PRIOR_SCALE] * self._counted(positions)
         targets = self._targets[torch.as_tensor(positions, device=self.device)]
-        return nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
+        logits = self.network(*inputs)
+        alone = nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
+        if self._rows is None:
+            return alone, alone
+        logits = with_prior(logits, self._counted(positions), self._parameters[PRIOR_SCALES])
+        loss = nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
+        return loss, torch.lerp(loss, alone, ALONE)
 
     def _counted(self, positions: np.ndarray) -> Tensor:
         """What the n-gram says of training positions, each without itself: (N, V) log-probabilities."""
@@ -92,10 +103,10 @@ class TorchLearner:
         """See `learner.Learner`."""
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         with self._random(self._steps + 1), fast_matrices():
-            loss = self.loss(chosen)
+            loss, objective = self._losses(chosen)
             for parameter in self._parameters.values():
                 parameter.grad = None
-            torch.autograd.backward(loss)
+            torch.autograd.backward(objective)
         length = nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
         value = float(loss.detach())
         if not math.isfinite(value) or not math.isfinite(float(length)):

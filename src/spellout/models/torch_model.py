@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
     from .torch_learner import TorchLearner
 
-PRIOR_SCALE = "prior_scale"
+PRIOR_SCALES = "prior_scales"
+
+
+def with_prior(logits: Any, prior: Any, scales: Any) -> Any:
+    """Logits (..., V) of a network and log-probabilities (..., V) of an n-gram, each times its scale: the geometric
+    mean of both, renormalised, if the scales are halves. Arrays or tensors."""
+    return scales[0] * logits + scales[1] * prior
 
 
 def require_torch(what: str) -> None:
@@ -74,7 +80,7 @@ class TorchModel(NeuralModel):
         import torch
 
         network = self.build(self.config, self.vocabulary_size)
-        weights = {name: torch.tensor(array) for name, array in self.weights.items() if name != PRIOR_SCALE}
+        weights = {name: torch.tensor(array) for name, array in self.weights.items() if name != PRIOR_SCALES}
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
@@ -90,8 +96,8 @@ class TorchModel(NeuralModel):
 
     def check(self) -> None:
         """See `NeuralModel`."""
-        if self.prior is not None and self.weights[PRIOR_SCALE].shape != (1,):
-            raise ValueError("the prior's scale is not one number")
+        if self.prior is not None and self.weights[PRIOR_SCALES].shape != (2,):
+            raise ValueError("the scales of the network and of its prior are not two numbers")
         assert self.module is not None
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
@@ -101,9 +107,14 @@ class TorchModel(NeuralModel):
         return torch.as_tensor(array.astype(np.int64), device=self.device)
 
     def on_top(self, logits: torch.Tensor, prior: np.ndarray | None) -> np.ndarray:
-        """Logits added to the prior's log-probabilities times their scale, of the same shape."""
-        added: np.ndarray = logits.cpu().numpy()
-        return added if prior is None else added + float(self.weights[PRIOR_SCALE][0]) * prior
+        """Logits with the prior's log-probabilities of the same shape, if there is one."""
+        alone: np.ndarray = logits.cpu().numpy()
+        both: np.ndarray = alone if prior is None else with_prior(alone, prior, self._scales)
+        return both
+
+    @cached_property
+    def _scales(self) -> np.ndarray:
+        return self.weights[PRIOR_SCALES].astype(np.float64)
 
 
 class WindowModel(TorchModel):
