@@ -9,7 +9,7 @@ from torch import nn  # noqa: E402
 from torch.nn.utils.rnn import PackedSequence  # noqa: E402
 
 from spellout.models.torch_gru import PackedGru  # noqa: E402
-from spellout.models.torch_layers import Dropout  # noqa: E402
+from spellout.models.torch_layers import Blend, Dropout  # noqa: E402
 from spellout.models.transformer import CausalAttention  # noqa: E402
 
 
@@ -80,3 +80,15 @@ def test_dropout_leaves_out_its_part_and_keeps_the_mean():
 
 def test_dropout_of_halves_keeps_the_type():
     assert Dropout(0.5)(torch.ones(3, dtype=torch.bfloat16)).dtype == torch.bfloat16
+
+
+def test_a_blend_is_a_product_whose_powers_depend_on_the_network():
+    blend, random = Blend(3), torch.Generator().manual_seed(3)
+    logits, counted = torch.randn(2, 5, 3, generator=random), torch.randn(2, 5, 3, generator=random).log_softmax(-1)
+    torch.testing.assert_close(blend(logits, counted), logits + counted)
+    with torch.no_grad():
+        blend.powers.copy_(torch.tensor([0.4, 0.6]))
+        blend.trust.copy_(torch.tensor([0.1, -0.2, 0.3]) * 3**0.5)
+    powers = 0.6 + 0.1 * logits[..., 0] - 0.2 * logits[..., 1] + 0.3 * logits[..., 2]
+    product = logits.exp() ** 0.4 * counted.exp() ** powers[..., None]
+    torch.testing.assert_close(blend(logits, counted).exp(), product)

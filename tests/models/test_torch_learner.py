@@ -13,11 +13,14 @@ from spellout.data.lines import Lines
 from spellout.errors import UsageError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
+from spellout.models.leave_one_out import LeaveOneOut
 from spellout.models.mlp import MlpConfig, mlp_learner, mlp_torch_learner
 from spellout.models.neural import NeuralReader
 from spellout.models.ngram import NgramConfig
 from spellout.models.ngram_training import train_ngram
 from spellout.models.table import MODELS
+from spellout.models.torch_batches import NOWHERE, WholeLines
+from spellout.models.torch_learner import ALONE
 from spellout.models.torch_optimizers import BETAS, AdamW, Muon, optimizers_of
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
@@ -142,6 +145,24 @@ def test_a_step_of_adamw_is_that_of_pytorch(few):
         decays = parameter.ndim == 2 and "embedding" not in name
         expected = before[name] * (1 - 0.01 * 0.5 * decays) - 0.01 * gradient / (gradient.abs() + 1e-8)
         torch.testing.assert_close(parameter, expected, rtol=1e-3, atol=2e-5)
+
+
+def test_with_counts_the_network_learns_to_stand_alone_too(few):
+    learner = begin(few, "gru:8:optimizer=adamw:dropout=0+ngram:2")
+    network, chosen = learner.network, np.arange(16)
+    (tokens, sizes), positions = WholeLines(few.stream, torch.device("cpu")).at(chosen)
+    kept = positions != NOWHERE
+    ngram, _ = train_ngram(few.stream, few.vocabulary.size, NgramConfig(order=2), lambda event: None)
+    counted = torch.tensor(LeaveOneOut(ngram, few.stream).at(positions[kept]))
+    targets = torch.tensor(few.stream[1:].astype(np.int64)[positions[kept]])
+    logits = network(tokens, sizes)[torch.tensor(kept)]
+    alone = nn.functional.cross_entropy(logits, targets)
+    both = nn.functional.cross_entropy(network.blend(logits, counted), targets)
+    expected = torch.autograd.grad((1 - ALONE) * both + ALONE * alone, list(network.parameters()))
+    length = math.sqrt(sum(float((g**2).sum()) for g in expected))
+    assert learner.step(chosen, 0.0) == pytest.approx(float(both.detach()), rel=1e-6)
+    for parameter, gradient in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient * min(1.0, 1.0 / length), rtol=1e-3, atol=2e-5)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])

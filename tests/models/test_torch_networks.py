@@ -22,7 +22,7 @@ def made(family, **settings):
     config = family.Config(**settings)
     with torch.random.fork_rng():
         torch.manual_seed(7)
-        network = family.build(config, SIZE)
+        network = family.build(config, SIZE, prior=False)
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point():
                 tensor += 0.3 * torch.rand(tensor.shape) if "var" in name else 0.3 * torch.randn(tensor.shape)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from ..errors import ExaminationError, RunError
 from ..models.table import MODELS
 from ..models.torch_learner import CLIP, TorchLearner
-from ..models.torch_model import PRIOR_SCALES, LineModel, TorchModel, with_prior
+from ..models.torch_model import LineModel, TorchModel
 from ..models.torch_optimizers import BETAS, MOMENTUM, AdamW, Muon
 from ..training.checkpoint import Checkpoint
 from ..training.run import LAST, Run, load_run
@@ -36,7 +37,8 @@ class Laid(nn.Module):
 
     def __init__(self, network: nn.Module, lines: bool) -> None:
         super().__init__()
-        self.network, self.lines = network, lines
+        self.network: Any = network
+        self.lines = lines
 
     def forward(self, tokens: Tensor, *more: Tensor) -> Tensor:
         """Windows (B, C) to logits (B, V), or lines (B, T) and their lengths (B,) to logits (B, T, V).
@@ -47,7 +49,7 @@ class Laid(nn.Module):
         counted = more[1:] if self.lines else more
         if not counted:
             return logits
-        both: Tensor = with_prior(logits, counted[0], getattr(self.network, PRIOR_SCALES))
+        both: Tensor = self.network.blend(logits, counted[0])
         return both
 
     def _read(self, tokens: Tensor, lengths: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from .inspection import Inside, Layer
 from .leave_one_out import LeaveOneOut
 from .torch_batches import NOWHERE, WholeLines, Windows
-from .torch_model import PRIOR_SCALES, TorchModel, WindowModel, with_prior
+from .torch_model import TorchModel, WindowModel
 from .transformer import CausalAttention
 
 _FUNCTIONS = {torch.Tensor.tanh: "tanh", torch.tanh: "tanh", nn.functional.gelu: "GELU"}
@@ -60,7 +60,7 @@ def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
     logits, positions = logits[torch.as_tensor(kept, device=device)], positions[kept]
     if model.prior is not None:
         counted = torch.as_tensor(LeaveOneOut(model.prior, stream).at(positions), device=device)
-        logits = with_prior(logits, counted, model.weights[PRIOR_SCALES].tolist())
+        logits = network.blend(logits, counted)
     targets = torch.as_tensor(stream[1:].astype(np.int64)[positions], device=device)
     loss = nn.functional.cross_entropy(logits, targets)
     matrices = {name: p for name, p in network.named_parameters() if p.ndim == 2}

@@ -41,6 +41,24 @@ class Dropout(nn.Dropout):
         return x * kept.to(x.dtype).mul_(2**16 / (2**16 - dropped))
 
 
+class Blend(nn.Module):
+    """Weighs what a network says with what an n-gram says: a product of both, each to a power. How much the n-gram
+    is trusted depends on what the network says. At first both count once.
+
+    Hinton 2002, "Training Products of Experts by Minimizing Contrastive Divergence".
+    """
+
+    def __init__(self, vocabulary_size: int) -> None:
+        super().__init__()
+        self.powers = nn.Parameter(torch.ones(2))
+        self.trust = nn.Parameter(torch.zeros(vocabulary_size))
+
+    def forward(self, logits: Tensor, counted: Tensor) -> Tensor:
+        """Logits (..., V) and log-probabilities (..., V) to logits (..., V)."""
+        power = self.powers[1] + logits @ self.trust * len(self.trust) ** -0.5  # (...)
+        return self.powers[0] * logits + power[..., None] * counted
+
+
 class Table:
     """Lays tokens side by side, of which `sizes` (T,) go on at each step, out as a table of steps and lines, and
     back. The table is flat, (T · B, ...), so that neither way needs more than one index."""

@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 
     from .torch_learner import TorchLearner
 
-PRIOR_SCALES = "prior_scales"
-
-
-def with_prior(logits: Any, prior: Any, scales: Any) -> Any:
-    """Logits (..., V) of a network and log-probabilities (..., V) of an n-gram, each times its scale: the geometric
-    mean of both, renormalised, if the scales are halves. Arrays or tensors."""
-    return scales[0] * logits + scales[1] * prior
-
 
 def require_torch(what: str) -> None:
     """`UsageError` if PyTorch is not installed."""
@@ -50,11 +42,16 @@ class TorchModel(NeuralModel):
     """The file in this folder and the class of the network."""
 
     @classmethod
-    def build(cls, config: Any, vocabulary_size: int) -> torch.nn.Module:
-        """A fresh network with random weights."""
+    def build(cls, config: Any, vocabulary_size: int, prior: bool) -> torch.nn.Module:
+        """A fresh network with random weights; with a prior, `blend` weighs both."""
         file, name = cls.network.split(".")
         require_torch(f"the model {name.lower()}")
-        return getattr(import_module(f".{file}", __package__), name)(config, vocabulary_size)
+        from .torch_layers import Blend
+
+        network: torch.nn.Module = getattr(import_module(f".{file}", __package__), name)(config, vocabulary_size)
+        if prior:
+            network.blend = Blend(vocabulary_size)
+        return network
 
     @classmethod
     def learner(
@@ -79,8 +76,8 @@ class TorchModel(NeuralModel):
         """The network with the weights, in float64, evaluating."""
         import torch
 
-        network = self.build(self.config, self.vocabulary_size)
-        weights = {name: torch.tensor(array) for name, array in self.weights.items() if name != PRIOR_SCALES}
+        network = self.build(self.config, self.vocabulary_size, self.prior is not None)
+        weights = {name: torch.tensor(array) for name, array in self.weights.items()}
         try:
             network.load_state_dict(weights)
         except RuntimeError as error:
@@ -96,8 +93,6 @@ class TorchModel(NeuralModel):
 
     def check(self) -> None:
         """See `NeuralModel`."""
-        if self.prior is not None and self.weights[PRIOR_SCALES].shape != (2,):
-            raise ValueError("the scales of the network and of its prior are not two numbers")
         assert self.module is not None
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
@@ -107,14 +102,14 @@ class TorchModel(NeuralModel):
         return torch.as_tensor(array.astype(np.int64), device=self.device)
 
     def on_top(self, logits: torch.Tensor, prior: np.ndarray | None) -> np.ndarray:
-        """Logits with the prior's log-probabilities of the same shape, if there is one."""
-        alone: np.ndarray = logits.cpu().numpy()
-        both: np.ndarray = alone if prior is None else with_prior(alone, prior, self._scales)
-        return both
+        """Logits weighed with the prior's log-probabilities of the same shape, if there is one."""
+        import torch
 
-    @cached_property
-    def _scales(self) -> np.ndarray:
-        return self.weights[PRIOR_SCALES].astype(np.float64)
+        if prior is not None:
+            with torch.inference_mode():
+                logits = self.module.blend(logits, torch.as_tensor(prior, device=self.device))
+        array: np.ndarray = logits.cpu().numpy()
+        return array
 
 
 class WindowModel(TorchModel):
