@@ -20,6 +20,9 @@ from .mlp import MlpConfig, MlpModel
 from .ngram import NgramModel
 from .ngram_counts import context_columns
 from .torch_device import chosen_device, fast_matrices
+from .torch_optimizers import AdamW
+
+_STEPS = "steps"
 
 
 class TorchMlpLearner:
@@ -46,9 +49,7 @@ class TorchMlpLearner:
             name: torch.tensor(array, dtype=torch.float32, device=self.device, requires_grad=True)
             for name, array in weights.items()
         }
-        self._adamw = torch.optim.AdamW(
-            self._weights.values(), betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
-        )
+        self._adamw, self._steps = AdamW(self._weights, config.weight_decay), 0
         columns = [column[:-1] for column in context_columns(stream.astype(np.int64), config.context)]
         self._windows = torch.as_tensor(np.stack(columns, axis=1), device=self.device)  # (positions, C)
         self._targets = torch.as_tensor(stream[1:].astype(np.int64), device=self.device)
@@ -61,14 +62,15 @@ class TorchMlpLearner:
         with fast_matrices():
             members = [self._logits(member, places, prior) for member in range(self._config.members)]
             loss = torch.stack([F.cross_entropy(logits, self._targets[places]) for logits in members]).sum()
-            self._adamw.zero_grad()
+            for weight in self._weights.values():
+                weight.grad = None
             torch.autograd.backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self._weights.values(), 1.0)
         mean = float(loss.detach()) / self._config.members
         if not (math.isfinite(mean) and math.isfinite(float(norm))):
             return math.nan
-        self._adamw.param_groups[0]["lr"] = lr
-        self._adamw.step()
+        self._steps += 1
+        self._adamw.step(lr, self._steps)
         return mean
 
     def _logits(self, member: int, places: Tensor, prior: Tensor | None) -> Tensor:
@@ -88,24 +90,21 @@ class TorchMlpLearner:
 
     def state(self) -> dict[str, np.ndarray]:
         """See `Learner`."""
-        state = self._arrays(self._weights)
-        for name, weight in self._weights.items():
-            memory = self._arrays(self._adamw.state[weight])
-            state |= {f"{key}/{name}": array for key, array in memory.items()}
+        state = {_STEPS: np.array([self._steps])} | self._arrays(self._weights)
+        for name, memory in self._adamw.memory.items():
+            state |= {f"{key}/{name}": array for key, array in self._arrays(memory).items()}
         return state
 
+    @torch.no_grad()
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """See `Learner`."""
+        self._steps = int(state[_STEPS][0])
         for name, weight in self._weights.items():
-            if state[name].shape != tuple(weight.shape):
-                raise ValueError(f"{name} has the shape {state[name].shape}, not {tuple(weight.shape)}")
-        self._adamw.state.clear()
-        for name, weight in self._weights.items():
-            with torch.no_grad():
-                weight.copy_(torch.as_tensor(state[name]))
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if f"{key}/{name}" in state:
-                    self._adamw.state[weight][key] = torch.tensor(state[f"{key}/{name}"], device=self.device)
+            kept = {name: weight} | {f"{key}/{name}": part for key, part in self._adamw.memory[name].items()}
+            for key, tensor in kept.items():
+                if state[key].shape != tuple(tensor.shape):
+                    raise ValueError(f"{key} has the shape {state[key].shape}, not {tuple(tensor.shape)}")
+                tensor.copy_(torch.as_tensor(state[key]))
 
     @staticmethod
     def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
