@@ -107,11 +107,11 @@ class RecurrentConfig(NetworkConfig):
     batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 1e-2, "muon": 3e-2}
 
-    hidden: int = 128
+    hidden: int = 192
     """How many numbers it remembers a line by."""
     embedding: int = 32
     """How many numbers stand for a token."""
-    dropout: float = 0.2
+    dropout: float = 0.15
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
