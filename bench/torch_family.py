@@ -49,8 +49,8 @@ SPECIFICATIONS = {
     "transformer": "transformer:64:layers=3:heads=4:dropout=0:optimizer=adamw",
 }
 BEST = {
-    60: ["gru:192:dropout=0.1", "gru:192:dropout=0.1+ngram"],
-    600: ["transformer:96:heads=6:dropout=0.15", "gru:256:dropout=0.25+ngram"],
+    60: ["gru:192:dropout=0.1", "gru+ngram"],
+    600: ["transformer:96:heads=6:dropout=0.15", "gru:256:dropout=0.45+ngram"],
 }
 """For each budget of seconds a network alone and one with counts."""
 AROUND = 6.0
