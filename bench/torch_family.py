@@ -1,10 +1,12 @@
 """The networks in PyTorch: speed of a step, speed of sampling, and the best dev loss of a budget of seconds.
 
-    python bench/torch_family.py NAMES.txt [--only steps,sampling,quality] [--seconds 60,600]
+    python bench/torch_family.py NAMES.txt [--only parts,steps,sampling,alone,quality] [--seconds 60,600]
 
+Parts: layers of our own against PyTorch's, forward and backward, medians of processor time on one core.
 Steps: against the plain eager style of the same model, batch and sizes (bench/plain_models.py), interleaved,
 medians of processor time on one core.
 Sampling: 10,000 lines against recomputing one line at a time, which is timed over 100.
+Alone: networks with counts, by the part of the loss that is the network's own, after a number of steps; dev lines.
 Quality: two networks side by side, each on a core, and their mixture, on dev lines of both splits. The budget runs
 from the start of the processes until the models are back; the test loss is told once beside it.
 The last line is one JSON object.
@@ -22,6 +24,7 @@ from itertools import islice, pairwise
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
 
 import plain_models as plain
 from machine import machine
@@ -30,7 +33,12 @@ from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
+from spellout.models import torch_learner
 from spellout.models.mixture import Mixture
+from spellout.models.torch_device import fast_matrices
+from spellout.models.torch_gru import PackedGru
+from spellout.models.torch_layers import Dropout
+from spellout.models.transformer import CausalAttention
 from spellout.training.at_once import train_each
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
@@ -53,8 +61,48 @@ BEST = {
     600: ["transformer:96:heads=6:dropout=0.15", "gru:256:dropout=0.45+ngram"],
 }
 """For each budget of seconds a network alone and one with counts."""
+WITH_COUNTS = {"gru:128+ngram": 4000, "transformer+ngram": 5000}
+"""For each network with counts a number of steps."""
+PARTS = (0.0, torch_learner.ALONE, 0.5)
 AROUND = 6.0
 """Seconds of a budget that starting the processes and taking the models over may take."""
+
+
+def parts() -> dict[str, object]:
+    """Milliseconds of layers, PyTorch's and ours: dropout of a batch, a gru over lines, attention with dropout."""
+    torch.manual_seed(0)
+    sizes = torch.tensor([128] * 4 + [112, 96, 64, 48, 32, 16, 16, 16])
+    x = torch.randn(int(sizes.sum()), 128, requires_grad=True)
+    fused = partial(nn.functional.scaled_dot_product_attention, is_causal=True, dropout_p=0.1)
+    ways = {
+        "dropout": [partial(layer, x) for layer in (nn.Dropout(0.1), Dropout(0.1))],
+        "gru": [partial(remembered, layer, x, sizes) for layer in (nn.GRU(128, 128), PackedGru(128, 128))],
+    }
+    for length in (12, 24, 48):
+        qkv = torch.randn(3, 128, 4, length, 16, requires_grad=True).unbind()
+        ways[f"attention over {length}"] = [partial(way, *qkv) for way in (fused, CausalAttention(0.1))]
+    rows = {}
+    for name, pair in ways.items():
+        times: list[list[float]] = [[], []]
+        for _ in range(30):
+            for way, taken in zip(pair, times, strict=True):
+                begin = time.process_time()
+                with fast_matrices():
+                    way().sum().backward()
+                taken.append((time.process_time() - begin) * 1e3)
+        pytorchs, ours = map(statistics.median, times)
+        rows[name] = {
+            "pytorch_ms": round(pytorchs, 2),
+            "ours_ms": round(ours, 2),
+            "times": round(pytorchs / ours, 2),
+        }
+        print(name, rows[name], flush=True)
+    return rows
+
+
+def remembered(layer: nn.GRU, x: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
+    """What a recurrent layer remembers after each token of packed lines."""
+    return layer(PackedSequence(x, sizes))[0].data
 
 
 def plain_step(name: str, prepared: Prepared, batch: int):
@@ -96,7 +144,9 @@ def steps(prepared: Prepared) -> dict[str, object]:
     """Milliseconds of a step, plain and ours, and how many times as fast."""
     rows = {}
     for name, specification in SPECIFICATIONS.items():
-        learner = learner_of(parse(specification), prepared.stream, prepared.vocabulary.size, TrainingConfig())
+        learner = learner_of(
+            parse(specification), prepared.stream, prepared.vocabulary.size, TrainingConfig(threads=1)
+        )
         order = Order(learner.examples, learner.batch, 0)
         ways = {
             "plain": plain_step(name, prepared, learner.batch),
@@ -120,7 +170,7 @@ def sampling(prepared: Prepared) -> dict[str, object]:
     """Seconds for 10,000 lines, and with one line at a time, recomputed from its start at every letter."""
     rows = {}
     for name, specification in SPECIFICATIONS.items():
-        run = train(prepared, specification, training=TrainingConfig(steps=100, evaluate_every=100)).run
+        run = train(prepared, specification, training=TrainingConfig(steps=100, evaluate_every=100, threads=1)).run
         list(islice(sample(run.model, run.vocabulary, SamplingConfig()), 100))
         begin = time.perf_counter()
         list(islice(sample(run.model, run.vocabulary, SamplingConfig()), 10_000))
@@ -137,6 +187,20 @@ def sampling(prepared: Prepared) -> dict[str, object]:
         alone = (time.perf_counter() - begin) * 100
         rows[name] = {"seconds": round(ours, 2), "recomputing": round(alone, 1), "times": round(alone / ours, 1)}
         print(name, rows[name], flush=True)
+    return rows
+
+
+def alone(prepared: Prepared) -> dict[str, object]:
+    """Dev losses of networks with counts, by the part of the loss that is the network's own."""
+    rows: dict[str, object] = {}
+    for specification, number in WITH_COUNTS.items():
+        for part in PARTS:
+            torch_learner.ALONE = part
+            training = TrainingConfig(steps=number, evaluate_every=number, patience=0, threads=1)
+            dev = train(prepared, specification, training=training).dev
+            rows[f"{specification}, {number} steps, {part:g} alone"] = round(dev.nats_per_char, 4)
+            print(rows, flush=True)
+    torch_learner.ALONE = PARTS[1]
     return rows
 
 
@@ -170,21 +234,25 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("path")
-    parser.add_argument("--only", default="steps,sampling,quality")
+    parser.add_argument("--only", default="parts,steps,sampling,alone,quality")
     parser.add_argument("--seconds", default="60,600")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     lines = Lines.read(arguments.path)
     prepared = Prepared.of(lines, DataConfig(split="lecture"))
     result: dict[str, object] = {
         "bench": "torch_family",
         "machine": machine(),
         "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
     }
+    if "parts" in arguments.only:
+        result["parts"] = parts()
     if "steps" in arguments.only:
         result["steps"] = steps(prepared)
     if "sampling" in arguments.only:
         result["sampling"] = sampling(prepared)
+    if "alone" in arguments.only:
+        result["alone"] = alone(prepared)
     if "quality" in arguments.only:
         for budget in map(int, arguments.seconds.split(",")):
             result[f"quality_{budget}"] = quality(lines, budget)

@@ -6,7 +6,8 @@
 
 PyTorch's own takes the steps one after the other too, but then the derivative of every step is an array as large as
 the whole batch, nearly all of it zeros, and the weights' derivative is summed step by step. Here each step writes
-where it belongs, and the weights' derivative is one product at the end: a step of training takes a sixth less time.
+where it belongs, and the weights' derivative is one product at the end, which takes an eighth less time
+(bench/torch_family.py).
 
     N tokens in a batch · T longest line · H hidden
 """
@@ -52,14 +53,13 @@ class _Gru(Function):
         gates, new = inputs[:, : 2 * hidden].clone(), inputs[:, 2 * hidden :].clone()
         remembered, before, recalled = (torch.empty_like(new) for _ in range(3))
         h = new.new_zeros(sizes[0], hidden)
-        for start, end in _steps(sizes):
-            h = h[: end - start]
-            before[start:end] = h
+        for step in _steps(sizes):
+            h = before[step] = h[: step.stop - step.start]
             said = torch.addmm(bias, h, weight.t())
-            gates[start:end].add_(said[:, : 2 * hidden]).sigmoid_()
-            recalled[start:end] = said[:, 2 * hidden :]
-            new[start:end].addcmul_(gates[start:end, :hidden], recalled[start:end]).tanh_()
-            h = torch.lerp(new[start:end], h, gates[start:end, hidden:], out=remembered[start:end])
+            gates[step].add_(said[:, : 2 * hidden]).sigmoid_()
+            recalled[step] = said[:, 2 * hidden :]
+            new[step].addcmul_(gates[step, :hidden], recalled[step]).tanh_()
+            h = torch.lerp(new[step], h, gates[step, hidden:], out=remembered[step])
         ctx.save_for_backward(gates, new, before, recalled, weight)
         ctx.sizes = sizes
         return remembered
@@ -76,13 +76,10 @@ class _Gru(Function):
         by_z = (before - new) * z * (1 - z)  # dh' / d(inside the gate z)
         by_r = recalled * r * (1 - r)  # d(inside tanh) / d(inside the gate r)
         inside, of_inputs = (outer.new_empty(len(outer), 3 * hidden) for _ in range(2))
-        later: Tensor | None = None
-        for start, end in reversed(_steps(ctx.sizes)):
-            step = slice(start, end)
-            of_h = outer[step]
-            if later is not None:
-                of_h = of_h.clone()
-                of_h[: len(later)] += later
+        later = outer.new_zeros(0, hidden)
+        for step in reversed(_steps(ctx.sizes)):
+            of_h = outer[step].clone()
+            of_h[: len(later)] += later
             of_new = torch.mul(of_h, by_new[step], out=of_inputs[step, 2 * hidden :])
             torch.mul(of_new, by_r[step], out=inside[step, :hidden])
             torch.mul(of_h, by_z[step], out=inside[step, hidden : 2 * hidden])
@@ -92,6 +89,6 @@ class _Gru(Function):
         return of_inputs, inside.t() @ before, inside.sum(0), None
 
 
-def _steps(sizes: list[int]) -> list[tuple[int, int]]:
-    """Where each step begins and ends."""
-    return list(pairwise(accumulate(sizes, initial=0)))
+def _steps(sizes: list[int]) -> list[slice]:
+    """The tokens of each step."""
+    return [slice(*ends) for ends in pairwise(accumulate(sizes, initial=0))]

@@ -19,8 +19,7 @@ from .torch_layers import Dropout, Table, linear, small_linear
 
 _STD = 0.02
 SHORT = 128
-"""Up to so many steps, three plain operations take a CPU less time than the fused one: on an AMD EPYC 0.7 of it at
-12 steps, a tenth at 24 (bench/torch_family.py)."""
+"""Up to so many steps, three plain operations take a CPU less time than the fused one (bench/torch_family.py)."""
 
 
 class CausalAttention(nn.Module):
