@@ -119,9 +119,10 @@ class Watch:
 
 
 def note_of(event: Event) -> str:
-    """What the beginning of a training says of itself."""
+    """What the beginning of a training says of itself, and of which one where several run at once."""
+    of = f"{event['of']}: " if "of" in event else ""
     if event["event"] == "device":
         count = event["threads"]
         threads = f", {count} thread{'s' * (count > 1)}" if count else ""
-        return f"PyTorch {event['torch']} on {event['device']}{threads}: {event['why']}"
-    return f"first loss {event['nats_per_token']:.4f} nats a token, expected {event['expected']:.4f}"
+        return f"{of}PyTorch {event['torch']} on {event['device']}{threads}: {event['why']}"
+    return f"{of}first loss {event['nats_per_token']:.4f} nats a token, expected {event['expected']:.4f}"

@@ -42,8 +42,9 @@ def train_each(
     """Train models on the same lines, `at_once` of them at a time, and give them in their order.
 
     Unless `training` says how many threads each has, they share the cores. `tell` hears the first one that is not
-    yet done, and of the others how they began. With more than one at once, a process starts by importing the
-    main module again: a script needs `if __name__ == "__main__":`, as always with `multiprocessing`.
+    yet done, and of the others how they began; each event says which model it is `of`. With more than one at once, a
+    process starts by importing the main module again: a script needs `if __name__ == "__main__":`, as always with
+    `multiprocessing`.
     """
     if at_once == 1 or len(specifications) == 1:
         for specification in specifications:
@@ -64,7 +65,7 @@ def train_each(
             for number, kind, content in _messages(running):
                 if kind == "event":
                     if number == following or content["event"] in ("device", "first_loss"):
-                        tell(content)
+                        tell(content | {"of": specifications[number]})
                     continue
                 _stop(running.pop(number))
                 if kind == "failed":
