@@ -42,8 +42,8 @@ def train_each(
     """Train models on the same lines, `at_once` of them at a time, and give them in their order.
 
     Unless `training` says how many threads each has, they share the cores. `tell` hears the first one that is not
-    yet done, and of the others how they began; each event says which model it is `of`. With more than one at once, a
-    process starts by importing the main module again: a script needs `if __name__ == "__main__":`, as always with
+    yet done, and of the others how they began; each event says which model it is `of`. With more than one at once,
+    a process starts by importing the main module again: a script needs `if __name__ == "__main__":`, as always with
     `multiprocessing`.
     """
     if at_once == 1 or len(specifications) == 1:
