@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from spellout.autograd import ops
 from spellout.cli import run_command
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
@@ -43,3 +44,12 @@ def command(capsys: pytest.CaptureFixture[str]):
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def _table_restored():
+    """The table of operations as it was before a test declared its own."""
+    before = dict(ops.TABLE)
+    yield
+    ops.TABLE.clear()
+    ops.TABLE.update(before)

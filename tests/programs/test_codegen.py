@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spellout import MLP, Value, operation, record
-from spellout.autograd import ops
 from spellout.autograd.functions import dot, log_softmax, logsumexp, mean, pick, where
 from spellout.autograd.functions import sum as sum_of
 from spellout.autograd.ops import BUILT_IN, TABLE
@@ -179,14 +178,6 @@ def test_a_choice_among_what_was_computed():
         return pick([a * x, b + x, x * x * b, a], i) * pick([a, b], 1)
 
     compare(function, [a, b], (np.linspace(-1.0, 1.0, 11), np.arange(11) % 4))
-
-
-@pytest.fixture
-def _table_restored():
-    before = dict(ops.TABLE)
-    yield
-    ops.TABLE.clear()
-    ops.TABLE.update(before)
 
 
 @pytest.mark.usefixtures("_table_restored")
