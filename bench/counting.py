@@ -14,13 +14,13 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from math import log
 
 from machine import machine
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
 from spellout.generation.evaluation import evaluate
+from spellout.lectures.counted import counted_in_python
 from spellout.training.train import Prepared, train
 
 MODELS = (
@@ -43,23 +43,6 @@ def median_seconds(function: Callable[[], object], rounds: int = 5) -> float:
     return statistics.median(times)
 
 
-def lecture_bigram(train_lines: list[str], dev_lines: list[str]) -> float:
-    """The first lecture's bigram with add-one smoothing in plain Python: nats per character on dev."""
-    letters = {"."}.union(*train_lines)
-    pairs: dict[tuple[str, str], int] = {}
-    totals: dict[str, int] = {}
-    for line in train_lines:
-        for pair in zip("." + line, line + ".", strict=True):
-            pairs[pair] = pairs.get(pair, 0) + 1
-            totals[pair[0]] = totals.get(pair[0], 0) + 1
-    nats, count = 0.0, 0
-    for line in dev_lines:
-        for pair in zip("." + line, line + ".", strict=True):
-            nats -= log((pairs.get(pair, 0) + 1) / (totals[pair[0]] + len(letters)))
-            count += 1
-    return nats / count
-
-
 def main(path: str) -> None:
     """Measure and print."""
     result: dict[str, object] = {"bench": "counting", "machine": machine()}
@@ -77,7 +60,7 @@ def main(path: str) -> None:
                 "seconds": round(median_seconds(partial(train, prepared, model)), 4),
             }
         begin = time.perf_counter()
-        baseline = lecture_bigram(prepared.split.train, prepared.split.dev)
+        baseline = counted_in_python(prepared.split.train, prepared.split.dev)
         rows["the lecture's bigram in plain Python"] = {
             "dev_nats_per_char": round(baseline, 4),
             "seconds": round(time.perf_counter() - begin, 4),

@@ -12,7 +12,8 @@ from spellout.data.lines import Lines
 from spellout.errors import UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.lectures import by_hand, loops
-from spellout.lectures.reproduction import NETWORKS, counted_in_python, reach, reproduce
+from spellout.lectures.counted import counted_in_python
+from spellout.lectures.reproduction import NETWORKS, reach, reproduce
 from spellout.lectures.results import RESULTS
 from spellout.lectures.smoothing import chances_of_network, compare_smoothing
 from spellout.training.config import TrainingConfig
@@ -46,7 +47,7 @@ def test_the_bigram_in_python_is_the_counted_one(few):
     everything = Prepared.of(few, DataConfig(split="none"))
     run = train(everything, "ngram:2:smoothing=add-k").run
     expected = evaluate(run.model, run.vocabulary, everything.split.train).nats_per_char
-    assert counted_in_python(list(few.distinct)) == pytest.approx(expected, abs=1e-9)
+    assert counted_in_python(few.distinct, few.distinct) == pytest.approx(expected, abs=1e-9)
 
 
 def test_an_unpenalised_network_is_the_counts_and_a_penalty_smooths(few):

@@ -23,6 +23,7 @@ from ..training.config import TrainingConfig
 from ..training.prepared import Prepared
 from ..training.train import train
 from . import by_hand, loops
+from .counted import counted_in_python
 from .results import RESULTS
 from .smoothing import compare_smoothing
 
@@ -107,7 +108,7 @@ def reproduce(
 def _counts(lines: Lines) -> Iterator[Row]:
     everything = Prepared.of(lines, DataConfig(split="none"))
     start = perf_counter()
-    theirs = counted_in_python(list(everything.split.train))
+    theirs = counted_in_python(everything.split.train, everything.split.train)
     lecture_seconds = perf_counter() - start
     start = perf_counter()
     run = train(everything, "ngram:2:smoothing=add-k").run
@@ -123,23 +124,6 @@ def _counts(lines: Lines) -> Iterator[Row]:
         seconds=seconds,
         remark=f"all lines; the lecture's loop gives {theirs:.4f}",
     )
-
-
-def counted_in_python(lines: list[str]) -> float:
-    """The first lecture's bigram with add-one smoothing, counted and judged in plain Python: nats per character."""
-    letters = {".", *"".join(lines)}
-    counts: dict[tuple[str, str], int] = {}
-    totals: dict[str, int] = {}
-    for line in lines:
-        for pair in zip("." + line, line + ".", strict=True):
-            counts[pair] = counts.get(pair, 0) + 1
-            totals[pair[0]] = totals.get(pair[0], 0) + 1
-    nats, number = 0.0, 0
-    for line in lines:
-        for pair in zip("." + line, line + ".", strict=True):
-            nats -= log((counts[pair] + 1) / (totals[pair[0]] + len(letters)))
-            number += 1
-    return nats / number
 
 
 def _network(
