@@ -10,8 +10,8 @@ import pytest
 import spellout
 
 SOURCE = Path(spellout.__file__).parent
-ROOMS = ["errors", "autograd", "nn", "programs", "data", "models", "generation", "training", "lectures", "doctor"]
-ROOMS += ["plots", "terminal", "waiting", "steps", "options", "commands", "cli"]
+ROOMS = ["errors", "extras", "autograd", "nn", "programs", "data", "models", "generation", "training", "lectures"]
+ROOMS += ["doctor", "plots", "terminal", "waiting", "steps", "options", "commands", "cli"]
 """From the ground up: a room imports only rooms that stand before it."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
 

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from . import terminal, waiting
 from .data.config import DataConfig
 from .errors import GenerationError, TrainingError, TrainingInterrupted, UnhealthyError, UsageError
+from .extras import require
 from .training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def tune(
     json: bool,
 ) -> None:
     """Tune a model, and print the best trials."""
-    require("optuna", "tune", "tuning")
+    require("optuna", "tuning")
     from .training.space import Space
     from .training.tuning import Tuning
 
@@ -275,9 +275,7 @@ def tune(
 
 def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingConfig) -> Iterator[LectureRow]:
     """Rows of the course's results, as they are ready."""
-    from .models.torch_model import require_torch
-
-    require_torch("spellout lectures")
+    require("torch", "spellout lectures")
     from .lectures.reproduction import reproduce
 
     with waiting.progress(None, "training") as advance:
@@ -293,19 +291,7 @@ def check_picture(path: Path) -> None:
 
     if path.suffix.removeprefix(".").lower() not in FORMATS:
         raise UsageError(f"-o {path}: a picture's name ends in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}")
-    require("matplotlib", "plots", "drawing pictures")
-
-
-def require(library: str, extra: str, what: str) -> None:
-    """`UsageError` if the library of an extra is not installed."""
-    try:
-        import_module(library)
-    except ModuleNotFoundError as error:
-        if error.name != library:
-            raise
-        raise UsageError(
-            f"{what} needs {library}, which is not installed: pip install 'spellout[{extra}]'"
-        ) from None
+    require("matplotlib", "drawing pictures")
 
 
 def plot(run: Path, what: Kind, line: str | None, out: Path) -> None:

@@ -177,8 +177,13 @@ class GptModel(NeuralModel):
         self, config: GptConfig, vocabulary_size: int, weights: Weights, prior: NgramModel | None = None
     ) -> None:
         super().__init__(config, vocabulary_size, weights, prior)
-        self.context = config.block if prior is None else max(config.block, prior.context or 0)
         self._lanes: dict[int, Lanes] = {}
+
+    @property
+    def reach(self) -> int:
+        """See `NeuralModel`."""
+        block: int = self.config.block
+        return block
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""

@@ -15,11 +15,11 @@ import numpy as np
 from ..autograd.functions import dot, pick
 from ..autograd.value import Value
 from ..errors import UsageError
+from ..extras import require
 from .contract import Listener
 from .learner import Learner
 from .ngram import NgramModel
 from .scalar import Shapes, Values, Weights, add_prior
-from .torch_model import require_torch
 from .windows import WindowLearner, WindowModel
 
 
@@ -124,7 +124,7 @@ def mlp_torch_learner(
     tell: Listener = lambda event: None,
 ) -> Learner:
     """A learner that runs on PyTorch, for the table."""
-    require_torch("--engine torch")
+    require("torch", "--engine torch")
     from .mlp_torch import TorchMlpLearner
 
     return TorchMlpLearner(stream, vocabulary_size, config, prior, seed, device, threads, tell)

@@ -25,7 +25,7 @@ class NeuralModel(ABC):
 
     Attributes:
         config: the dataclass of its settings; `Config` is its type.
-        weights: what it has learned, by name; with a prior also `prior_scale`, a single number in an array.
+        weights: what it has learned, by name; with a prior also how much that counts.
         prior: the n-gram it starts from, or None.
     """
 
@@ -42,6 +42,15 @@ class NeuralModel(ABC):
         self.parameters = sum([array.size for array in weights.values()])
         if prior is not None:
             self.parameters += prior.parameters
+        self.context = self.reach
+        if prior is not None and self.context is not None:
+            self.context = max(self.context, prior.context or 0)
+
+    @property
+    def reach(self) -> int | None:
+        """How many last tokens the network itself sees, None if it sees the whole line."""
+        reach: int = self.config.context
+        return reach
 
     @abstractmethod
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:

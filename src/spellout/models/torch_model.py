@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..errors import UsageError
+from ..extras import require
 from .contract import Listener, Reader
 from .neural import NeuralModel, log_softmax
 from .ngram import NgramModel
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from .torch_learner import TorchLearner
-
-
-def require_torch(what: str) -> None:
-    """`UsageError` if PyTorch is not installed."""
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise UsageError(f"{what} needs PyTorch, which is not installed: pip install 'spellout[torch]'") from None
 
 
 class TorchModel(NeuralModel):
@@ -45,7 +35,7 @@ class TorchModel(NeuralModel):
     def build(cls, config: Any, vocabulary_size: int, prior: bool) -> torch.nn.Module:
         """A fresh network with random weights; with a prior, `blend` weighs both."""
         file, name = cls.network.split(".")
-        require_torch(f"the model {name.lower()}")
+        require("torch", f"the model {name.lower()}")
         from .torch_layers import Blend
 
         network: torch.nn.Module = getattr(import_module(f".{file}", __package__), name)(config, vocabulary_size)
@@ -66,7 +56,7 @@ class TorchModel(NeuralModel):
         tell: Listener = lambda event: None,
     ) -> TorchLearner:
         """A network in training. See `table.Family`."""
-        require_torch(f"the model {cls.network.split('.')[1].lower()}")
+        require("torch", f"the model {cls.network.split('.')[1].lower()}")
         from .torch_learner import TorchLearner
 
         return TorchLearner(cls, stream, vocabulary_size, config, prior, seed, device, threads, tell)
@@ -115,12 +105,6 @@ class TorchModel(NeuralModel):
 class WindowModel(TorchModel):
     """A network that sees a fixed number of last tokens, the boundary in the places before the line."""
 
-    def __init__(
-        self, config: Any, vocabulary_size: int, weights: dict[str, np.ndarray], prior: NgramModel | None = None
-    ) -> None:
-        super().__init__(config, vocabulary_size, weights, prior)
-        self.context = max(config.context, prior.context or 0) if prior is not None else config.context
-
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""
         windows = np.stack(context_columns(tokens, self.config.context)[::-1], axis=-1)
@@ -149,7 +133,10 @@ class WindowModel(TorchModel):
 class LineModel(TorchModel):
     """A network that reads whole lines and remembers them by a state."""
 
-    context: int | None = None
+    @property
+    def reach(self) -> None:
+        """See `NeuralModel`."""
+        return None
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""

@@ -38,8 +38,6 @@ class WindowModel(NeuralModel):
         self, config: Any, vocabulary_size: int, weights: Weights, prior: NgramModel | None = None
     ) -> None:
         super().__init__(config, vocabulary_size, weights, prior)
-        reach = config.context
-        self.context = reach if prior is None else max(reach, prior.context or 0)
         self._lanes: Lanes | None = None
 
     @staticmethod

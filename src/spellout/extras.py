@@ -1,0 +1,21 @@
+"""Libraries that the base install does not bring, and the extra that brings each."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from .errors import UsageError
+
+EXTRAS = {"torch": ("torch", "PyTorch"), "matplotlib": ("plots", "matplotlib"), "optuna": ("tune", "optuna")}
+"""For each library its extra, and what people call it."""
+
+
+def require(library: str, what: str) -> None:
+    """`UsageError` if a library of `EXTRAS`, which `what` needs, is not installed."""
+    try:
+        import_module(library)
+    except ModuleNotFoundError as error:
+        if error.name != library:
+            raise
+        extra, name = EXTRAS[library]
+        raise UsageError(f"{what} needs {name}, which is not installed: pip install 'spellout[{extra}]'") from None
