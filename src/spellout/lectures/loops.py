@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ..models.ngram_counts import context_columns
+from ..models.ngram_counts import context_windows
 
 BATCH, STEPS, HIDDEN = 32, 200_000, 200
 Step = Callable[[int], float]
@@ -21,8 +21,8 @@ Step = Callable[[int], float]
 
 def examples_of(stream: np.ndarray, context: int) -> tuple[Tensor, Tensor]:
     """The windows (N, C) of a stream and what follows each, (N,)."""
-    columns = [column[:-1].astype(np.int64) for column in context_columns(stream, context)]
-    return torch.tensor(np.stack(columns[::-1], axis=1)), torch.tensor(stream[1:].astype(np.int64))
+    windows = context_windows(stream, context)[:, ::-1].copy()
+    return torch.tensor(windows), torch.tensor(stream[1:].astype(np.int64))
 
 
 def bigram_network(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> Step:

@@ -12,7 +12,10 @@ import numpy as np
 from .leave_one_out import LeaveOneOut
 from .mlp import MlpModel
 from .neural import log_softmax
-from .ngram_counts import context_columns
+from .ngram_counts import context_windows
+
+SATURATED = 0.97
+"""A unit of tanh beyond this has almost no slope, and learns next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def look_inside_mlp(model: MlpModel, stream: np.ndarray) -> Inside:
     first = {name: array for name, array in model.weights.items() if name.startswith("0.")}
     weights = {name.removeprefix("0."): array.astype(np.float64) for name, array in first.items()}
     embedding, out = weights["embedding"], weights["out.weight"]
-    tokens = np.stack([c[:-1] for c in context_columns(stream.astype(np.int64), model.config.context)], axis=1)
+    tokens = context_windows(stream, model.config.context)
     read = embedding[tokens].reshape(len(tokens), -1)  # (N, C * E), the newest token first
     before = read @ weights["hidden.weight"].T + weights["hidden.bias"]
     after = np.tanh(before)

@@ -18,7 +18,7 @@ from .contract import Listener
 from .leave_one_out import LeaveOneOut
 from .mlp import MlpConfig, MlpModel
 from .ngram import NgramModel
-from .ngram_counts import context_columns
+from .ngram_counts import context_windows
 from .torch_device import chosen_device, fast_matrices
 from .torch_optimizers import AdamW
 
@@ -50,8 +50,8 @@ class TorchMlpLearner:
             for name, array in weights.items()
         }
         self._adamw, self._steps = AdamW(self._weights, config.weight_decay), 0
-        columns = [column[:-1] for column in context_columns(stream.astype(np.int64), config.context)]
-        self._windows = torch.as_tensor(np.stack(columns, axis=1), device=self.device)  # (positions, C)
+        windows = context_windows(stream, config.context)  # (N, C)
+        self._windows = torch.as_tensor(windows, device=self.device)
         self._targets = torch.as_tensor(stream[1:].astype(np.int64), device=self.device)
         self._left_out = LeaveOneOut(prior, stream) if prior else None
 

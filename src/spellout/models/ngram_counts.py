@@ -30,6 +30,11 @@ def context_columns(tokens: np.ndarray, length: int) -> Columns:
     return columns[:length]
 
 
+def context_windows(stream: np.ndarray, length: int) -> np.ndarray:
+    """For every token of a stream but the first: the `length` tokens before it, (N, length) int64, newest first."""
+    return np.stack([column[:-1] for column in context_columns(stream.astype(np.int64), length)], axis=1)
+
+
 @dataclass(frozen=True)
 class Counts:
     """Distinct n-grams in lexicographic order of their columns, and how often each was seen (int64)."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .ngram_counts import context_columns
+from .ngram_counts import context_windows
 
 ROUND = 16
 """oneDNN prepares a multiplication for every new shape, which for a small network takes longer than a step: so few
@@ -22,8 +22,7 @@ class Windows:
     """An example is a position, given to the network as its last `context` tokens, the newest last."""
 
     def __init__(self, stream: np.ndarray, context: int, device: torch.device) -> None:
-        columns = [column[:-1] for column in context_columns(stream.astype(np.int64), context)]
-        self._windows = torch.as_tensor(np.stack(columns[::-1], axis=1), device=device)
+        self._windows = torch.as_tensor(context_windows(stream, context)[:, ::-1].copy(), device=device)
         self.examples = len(stream) - 1
         self._device = device
 

@@ -1,11 +1,12 @@
 """Looking into a network in PyTorch while it reads: every tanh and GELU, every memory, every attention.
 
-The networks stay as they are: a function mode hears their calls, a hook the recurrent layers, whose fused kernels
-call nothing. Gradients are asked for and not stored, so the model is as it was afterwards.
+The networks stay as they are: a function mode hears their calls, hooks hear attention and recurrent layers, whose
+kernels call none of these. Gradients are asked for and not stored, so the model is as it was afterwards.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -49,13 +50,11 @@ def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
     corpus = Windows(stream, model.config.context, device) if windows else WholeLines(stream, device)
     inputs, positions = corpus.at(np.arange(corpus.examples))
     hearing = _Hearing()
-    hooks = [m.register_forward_hook(hearing.hear_memory) for m in network.modules() if isinstance(m, nn.RNNBase)]
-    try:
-        with hearing:
-            logits = network(*inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, hearing:
+        for layer in network.modules():
+            if isinstance(layer, nn.RNNBase):
+                hooks.enter_context(layer.register_forward_hook(hearing.hear_memory))
+        logits = network(*inputs)
     kept = positions != NOWHERE
     logits, positions = logits[torch.as_tensor(kept, device=device)], positions[kept]
     if model.prior is not None:
@@ -76,21 +75,17 @@ def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
 
 def attention_of(model: TorchModel, tokens: np.ndarray) -> np.ndarray:
     """How much each place of one line looks at each before it, (layers, heads, T, T), for tokens (T,)."""
-    network = model.module
-    heard: list[tuple[Tensor, Tensor, Tensor]] = []
-    parts = [part for part in network.modules() if isinstance(part, CausalAttention)]
-    hooks = [part.register_forward_pre_hook(lambda part, given: heard.append(given)) for part in parts]
-    try:
-        with torch.inference_mode():
-            network(model.tensor(tokens), torch.ones(len(tokens), dtype=torch.int64))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    maps = []
-    for q, k, _ in heard:  # (1, H, T, D) each
-        looks = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5)[0]
-        future = torch.ones_like(looks, dtype=torch.bool).triu(1)
-        maps.append(looks.masked_fill(future, -torch.inf).softmax(-1).cpu().numpy())
+    maps: list[np.ndarray] = []
+
+    def hear(part: CausalAttention, given: tuple[Tensor, Tensor, Tensor]) -> None:
+        q, k, _ = given  # (1, H, T, D) each
+        maps.append(part.weights(q, k).mT.cpu().numpy())
+
+    with ExitStack() as hooks, torch.inference_mode():
+        for part in model.module.modules():
+            if isinstance(part, CausalAttention):
+                hooks.enter_context(part.register_forward_pre_hook(hear))
+        model.module(model.tensor(tokens), torch.ones(len(tokens), dtype=torch.int64))
     return np.stack(maps)
 
 

@@ -35,11 +35,19 @@ class CausalAttention(nn.Module):
         if length > SHORT or q.device.type != "cpu":
             dropout = self.dropout.p if self.training else 0.0
             return scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-        flat_q, flat_k, flat_v = (part.reshape(-1, length, size) for part in (q, k, v))
+        weights = self.weights(q, k)
+        return (self.dropout(weights).mT @ v.reshape(-1, length, size)).view_as(q)
+
+    @staticmethod
+    def weights(q: Tensor, k: Tensor) -> Tensor:
+        """How much each token looks at each, (B · H, T, T): a row for each key, a column for each query.
+
+        So PyTorch takes the softmax of all columns side by side.
+        """
+        length, size = q.shape[2:]
+        q, k = q.reshape(-1, length, size), k.reshape(-1, length, size)
         later = q.new_full((length, length), -torch.inf).tril(-1)
-        # A row for each key, a column for each query: PyTorch takes the softmax of all columns side by side.
-        weights = torch.baddbmm(later, flat_k, flat_q.mT, alpha=size**-0.5).softmax(1)
-        return (self.dropout(weights).mT @ flat_v).view_as(q)
+        return torch.baddbmm(later, k, q.mT, alpha=size**-0.5).softmax(1)
 
 
 class Attention(nn.Module):

@@ -8,10 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..models.inspection import SATURATED
 from .figure import colours, new_figure, plain
 
-SATURATED = 0.97
-"""A tanh beyond this has almost no slope."""
 ROWS_SHOWN = 100
 _BINS = 60
 
