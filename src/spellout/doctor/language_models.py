@@ -89,9 +89,8 @@ class LaidLearner(TorchLearner):
 
     def read(self, chosen: np.ndarray) -> tuple[Tensor, ...]:
         """What the network reads of some examples, and last the targets (B, T) or (B,)."""
-        inputs, positions = self._corpus.at(chosen)
-        targets = self._targets[torch.as_tensor(positions, device=self.device)]
-        counted = [] if self._rows is None else [self._counted(positions)]
+        inputs, targets, prior = self._read(chosen)
+        counted = [] if prior is None else [prior]
         if not self.lines:
             return (*inputs, *counted, targets)
         tokens, sizes = inputs

@@ -61,11 +61,14 @@ class TorchLearner:
         self.batch, self.lr = config.batch, config.lr
         self._model, self._vocabulary_size, self._prior = model, vocabulary_size, prior
         self._seed, self._steps = seed, 0
-        lines = WholeLines(stream, self.device)
-        self._corpus = Windows(stream, config.context, self.device) if issubclass(model, WindowModel) else lines
+        self._corpus: Windows | WholeLines
+        if issubclass(model, WindowModel):
+            self._corpus = Windows(stream, config.context, self.device)
+        else:
+            self._corpus = lines = WholeLines(stream, self.device)
+            if getattr(config, "places", 0) is None:
+                config = replace(config, places=lines.longest)
         self.examples = self._corpus.examples
-        if getattr(config, "places", 0) is None:
-            config = replace(config, places=lines.longest)
         self._config = config
         ignored = np.append(stream[1:].astype(np.int64), _IGNORED)  # at `NOWHERE`
         self._targets = torch.as_tensor(ignored, device=self.device)
@@ -79,31 +82,31 @@ class TorchLearner:
 
     def loss(self, chosen: np.ndarray) -> Tensor:
         """Mean nats per token of some examples, with a gradient."""
-        return self._losses(chosen)[0]
+        return self._losses(*self._read(chosen))[0]
 
-    def _losses(self, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
-        """The loss, and what training makes small."""
+    def _read(self, chosen: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
+        """Of some examples what the network reads, the targets (N,), and what the n-gram says of each, without the
+        token itself: (N, V) log-probabilities."""
         inputs, positions = self._corpus.at(chosen)
         targets = self._targets[torch.as_tensor(positions, device=self.device)]
+        counted = None if self._rows is None else torch.as_tensor(self._rows.at(positions), device=self.device)
+        return inputs, targets, counted
+
+    def _losses(self, inputs: tuple[Tensor, ...], targets: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The loss, and what training makes small."""
         logits = self.network(*inputs)
-        alone = nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
-        if self._rows is None:
+        alone = _nats(logits, targets)
+        if counted is None:
             return alone, alone
         blend: Any = self.network.blend
-        both = blend(logits, self._counted(positions))
-        loss = nn.functional.cross_entropy(both, targets, ignore_index=_IGNORED)
+        loss = _nats(blend(logits, counted), targets)
         return loss, torch.lerp(loss, alone, ALONE)
-
-    def _counted(self, positions: np.ndarray) -> Tensor:
-        """What the n-gram says of training positions, each without itself: (N, V) log-probabilities."""
-        assert self._rows is not None
-        return torch.as_tensor(self._rows.at(positions), device=self.device)
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """See `learner.Learner`."""
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         with self._random(self._steps + 1), fast_matrices():
-            loss, objective = self._losses(chosen)
+            loss, objective = self._losses(*self._read(chosen))
             for parameter in self._parameters.values():
                 parameter.grad = None
             torch.autograd.backward(objective)
@@ -186,17 +189,20 @@ class TorchLearner:
 
     def _tell_first_loss(self, tell: Listener) -> None:
         """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
-        chosen = np.arange(min(self.examples, POSITIONS_JUDGED))
+        inputs, targets, counted = self._read(np.arange(min(self.examples, POSITIONS_JUDGED)))
         with torch.no_grad(), self._random(0):
             self.network.eval()
-            first = float(self.loss(chosen))
+            first = float(self._losses(inputs, targets, counted)[0])
             self.network.train()
             expected = math.log(self._vocabulary_size)
-            if self._rows is not None:
-                _, positions = self._corpus.at(chosen)
-                targets = self._targets[torch.as_tensor(positions, device=self.device)]
-                expected = float(nn.functional.nll_loss(self._counted(positions), targets, ignore_index=_IGNORED))
+            if counted is not None:
+                expected = float(nn.functional.nll_loss(counted, targets, ignore_index=_IGNORED))
         tell({"event": "first_loss", "nats_per_token": first, "expected": expected})
+
+
+def _nats(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean nats per token, without places that are ignored."""
+    return nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
