@@ -23,6 +23,9 @@ from .errors import GenerationError, TrainingError, TrainingInterrupted, Unhealt
 from .extras import require
 from .training.config import TrainingConfig
 
+LEAST_FOR_A_NETWORK = 2.0
+"""Seconds that must be left for a network to begin."""
+
 if TYPE_CHECKING:
     from .data.lines import Lines
     from .generation.config import SamplingConfig
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from .plots.kinds import Kind
     from .training.comparison import Row
     from .training.lr_finder import LrCurve
+    from .training.plan import Plan
     from .training.prepared import Prepared
     from .training.resume import Unfinished
     from .training.run import Keeper, Run, Trained
@@ -73,6 +77,8 @@ def train(
     keep: Callable[[Run], None] = lambda run: None,
     interrupted: Callable[[], bool] = lambda: False,
     going_on: Unfinished | None = None,
+    since: float | None = None,
+    plan: Plan | None = None,
 ) -> Trained:
     """Train one model on prepared lines, and say how good it is."""
     from .training.prior import parse
@@ -82,33 +88,62 @@ def train(
     with waiting.progress(waiting.WHOLE if in_steps else None, "training") as advance:
         watch = waiting.Watch(advance)
         trained = train_on(
-            prepared, model, watch, training=training, keep=keep, interrupted=interrupted, going_on=going_on
+            prepared,
+            model,
+            watch,
+            training=training,
+            keep=keep,
+            interrupted=interrupted,
+            going_on=going_on,
+            since=since,
+            plan=plan,
         )
     terminal.print_training(trained)
     return trained
 
 
+def train_within(prepared: Prepared, model: str, seconds: float, began: float) -> Trained:
+    """The model asked for, by `seconds` after `began`. Ctrl-C ends it early, and what was learned is kept."""
+    from .training.best import AROUND, plan_for
+    from .training.prior import parse
+
+    if not parse(model).family.in_steps:
+        return train(prepared, model)
+    if seconds <= AROUND:
+        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
+    training = TrainingConfig(seconds=seconds - AROUND)
+    with interruptible() as interrupted:
+        plan = plan_for(len(prepared.stream), seconds)
+        return train(prepared, model, training, interrupted=interrupted, since=began, plan=plan)
+
+
 def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
     """The n-gram, said at once, and then the best network that starts from it, until `seconds` after `began`.
 
-    Ctrl-C ends it early, and what was learned is kept.
+    Ctrl-C ends it early, and what was learned is kept. The n-gram comes back if the network is no better.
     """
-    from .training.best import improve, ready
+    from .training.best import improve
 
     ngram = train(prepared, "ngram")
     if not prepared.split.dev or seconds == 0:
         return ngram
-    if perf_counter() - began > seconds - 2.0:
+    if perf_counter() - began > seconds - LEAST_FOR_A_NETWORK:
         terminal.note("no time is left to improve on it; more --seconds would give some")
         return ngram
-    terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
-    with waiting.progress(None, "compiling the kernels, once after an installation"):
-        began += ready()
-    with waiting.progress(waiting.WHOLE, "improving") as advance, interruptible() as interrupted:
-        trained = improve(ngram, prepared, seconds, began, waiting.Watch(advance), interrupted)
-    if trained is not ngram:
-        terminal.print_result(trained)
-    return trained
+    with interruptible() as interrupted:  # before the promise is made
+        terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
+        with waiting.progress(waiting.WHOLE, "improving") as advance:
+            trained = improve(ngram, prepared, seconds, began, waiting.Watch(advance), interrupted)
+    if trained is None:
+        terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
+        return ngram
+    assert trained.dev is not None
+    assert ngram.dev is not None
+    terminal.print_result(trained)
+    if trained.dev.nats_per_char < ngram.dev.nats_per_char:
+        return trained
+    terminal.note("the network did not improve on the n-gram, so the n-gram makes the lines")
+    return ngram
 
 
 def _examples(run: Run) -> list[str]:

@@ -17,12 +17,10 @@ from spellout.models.neural import log_softmax
 from spellout.models.ngram import NgramConfig
 from spellout.models.ngram_training import train_ngram
 from spellout.programs.kernels import execute
-from spellout.programs.optimizers import _adam
-from spellout.training.best import best_training, ready
-from spellout.training.config import TrainingConfig
+from spellout.programs.lanes import warm_up
+from spellout.programs.optimizers import AdamW, _adam
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
-from spellout.training.train import train
 
 V = 7
 
@@ -218,7 +216,9 @@ class TestLearner:
 
 def test_training_compiles_nothing_that_is_not_ready(few, counted):
     """Another layout of an array would compile the kernels again, half a minute in the middle of a training."""
-    ready()
+    for dtype in (np.float32, np.float64):
+        warm_up(dtype)
+    AdamW().move(*[np.zeros(1, np.float32)] * 2, AdamW().memory(np.zeros(1, np.float32)), 0, 0.0)
     compiled = (len(execute.signatures), len(_adam.signatures))
     for make, config in LEARNERS.values():
         for prior in (None, counted):
@@ -238,27 +238,3 @@ def test_what_is_left_out_is_worked_out_when_asked_for(few, counted):
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
     left_out._kept = None  # as for texts too large to keep it
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
-
-
-def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
-    prepared = Prepared.of(names, DataConfig())
-    ngram = train(prepared, "ngram")
-    specification, training = best_training(len(prepared.stream), 600.0)
-    assert specification == "mlp:128:members=4+ngram"
-    specification, training = best_training(len(prepared.stream), 20.0)
-    assert specification == "mlp+ngram"
-    events = []
-    best = train(prepared, specification, events.append, training=training, prior=ngram.run.model)
-    losses = [event["nats_per_char"] for event in events if event["event"] == "evaluation"]
-    assert losses[0] == pytest.approx(ngram.dev.nats_per_char, abs=1e-6)
-    assert best.dev.nats_per_char == min(losses)
-    assert best.dev.nats_per_char < ngram.dev.nats_per_char - 0.02
-
-
-@pytest.mark.parametrize(
-    ("positions", "seconds", "steps"), [(100, 10, 100), (180_000, 2, 600), (180_000, 10, 3000), (180_000, 60, 3515)]
-)
-def test_the_steps_depend_on_the_text_and_the_time(positions, seconds, steps):
-    _, training = best_training(positions, seconds)
-    assert isinstance(training, TrainingConfig)
-    assert training.steps == steps

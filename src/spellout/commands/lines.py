@@ -22,7 +22,6 @@ from ..options import (
     Seconds,
     check_count,
 )
-from ..training.config import TrainingConfig
 from .app import app
 
 
@@ -66,9 +65,10 @@ def make(
     if out is not None:
         check_place(out)
     prepared = steps.prepare(file, encoding, data)
-    training = TrainingConfig(seconds=seconds or None)
-    trained = steps.train(prepared, model, training) if model else steps.train_best(prepared, seconds, began)
-    run = trained.run
+    if model:
+        run = steps.train_within(prepared, model, seconds, began).run
+    else:
+        run = steps.train_best(prepared, seconds, began).run
     if out is not None:
         save_run(run, out)
     known = prepared.split.known

@@ -15,6 +15,7 @@ from .checkpoint import Checkpoint
 from .config import TrainingConfig
 from .log import Log
 from .loop import Loop
+from .plan import Plan
 from .prepared import Prepared, facts_of, losses
 from .prior import Asked, learner_of
 from .resume import Unfinished
@@ -39,6 +40,7 @@ class Learning:
         going_on: Unfinished | None,
         prior: NgramModel | None,
         since: float | None,
+        plan: Plan | None,
     ) -> None:
         self._start = since or perf_counter() - (going_on.checkpoint.state.seconds if going_on else 0.0)
         self._prepared, self._specification, self._training = prepared, specification, training
@@ -46,10 +48,13 @@ class Learning:
         self._judged: dict[float, Evaluation] = {}
         tell = (lambda event: None) if going_on else log
         self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell, prior)
+        if plan is not None:
+            batch = training.batch or self._learner.batch
+            self._training = replace(training, steps=plan.steps(self._learner, batch, training.train_seed))
         best = self._restore(going_on) if going_on else None
         self._loop = Loop(
             self._learner,
-            training,
+            self._training,
             self._judge if prepared.split.dev else None,
             tell=log,
             checkpoint=lambda: keep(self._run({"seconds": None, "held_out_nats_per_token": None, "dev": None})),

@@ -11,6 +11,7 @@ from ..models.ngram import NgramModel
 from .config import TrainingConfig
 from .learning import Learning
 from .log import Log
+from .plan import Plan
 from .prepared import Prepared, facts_of, losses
 from .prior import parse
 from .resume import Unfinished
@@ -28,6 +29,7 @@ def train(
     going_on: Unfinished | None = None,
     prior: NgramModel | None = None,
     since: float | None = None,
+    plan: Plan | None = None,
 ) -> Trained:
     """Train one model on the training lines and evaluate it on the dev lines.
 
@@ -35,6 +37,7 @@ def train(
     follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
     `interrupted` becomes true. `going_on` is an earlier part of the same training. `prior` is the n-gram to start
     from, if it was trained on these lines before; `since` is when the budget of seconds began (`perf_counter`).
+    With a `plan`, a number of steps is made of it first, and the seconds of `training` are for emergencies.
 
     Raises `TrainingError`, after `keep`, if the loss stops being finite.
     """
@@ -42,7 +45,7 @@ def train(
     log = Log(tell, going_on.events if going_on else [])
     if asked.family.train is None:
         return Learning(
-            prepared, specification, asked, training, log, keep, interrupted, going_on, prior, since
+            prepared, specification, asked, training, log, keep, interrupted, going_on, prior, since, plan
         ).run()
     start = perf_counter()
     model, held_out = asked.family.train(prepared.stream, prepared.vocabulary.size, asked.config, log)
