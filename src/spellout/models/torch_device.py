@@ -11,6 +11,19 @@ import torch
 from ..errors import UsageError
 from .contract import Listener
 
+_BACKENDS: Any = torch.backends  # the stubs of 2.13 lack what follows
+_PRECISIONS: dict[str, list[tuple[Any, str]]] = {
+    "cpu": [(_BACKENDS, "none"), (_BACKENDS.mkldnn.matmul, "ieee"), (_BACKENDS.mkldnn.rnn, "ieee")],
+    "cuda": [
+        (_BACKENDS, "none"),
+        (_BACKENDS.cudnn, "none"),
+        (_BACKENDS.cuda.matmul, "ieee"),
+        (_BACKENDS.cudnn.rnn, "ieee"),
+    ],
+}
+"""How each device multiplies float32 in training. What others inherit from comes first: while it is none, the
+others show what they have of their own, and get it back."""
+
 
 def chosen_device(asked: str, threads: int | None, tell: Listener) -> torch.device:
     """The device asked for; with auto the fastest there is. The event `device` says which one and why.
@@ -31,16 +44,20 @@ def chosen_device(asked: str, threads: int | None, tell: Listener) -> torch.devi
 
 
 @contextmanager
-def fast_matrices() -> Iterator[None]:
-    """Let the CPU multiply float32 matrices as fast as it can, if need be with factors rounded to bfloat16.
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Work in float32 where float32 is asked for, on every processor and whatever the program around has set.
 
-    On processors without instructions for that, PyTorch then calls oneDNN with full precision, which on an AMD
-    EPYC is twice as fast as what it calls by default (bench/torch_family.py).
+    PyTorch may round the factors of products: cuDNN's to tf32 unless told otherwise, all to bfloat16 or tf32 where
+    `torch.set_float32_matmul_precision`, `torch.backends` or `torch.autocast` say so. Afterwards all is set as it
+    was. What full precision costs and what bfloat16 is worth: docs/processors.md.
     """
-    backend: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # the stubs of 2.13 lack it
-    before = backend.fp32_precision
-    backend.fp32_precision = "bf16"
+    before: list[tuple[Any, str]] = []
+    for place, precision in _PRECISIONS.get(device.type, []):
+        before.append((place, place.fp32_precision))
+        place.fp32_precision = precision
     try:
-        yield
+        with torch.autocast(device.type, enabled=False):
+            yield
     finally:
-        backend.fp32_precision = before
+        for place, precision in reversed(before):
+            place.fp32_precision = precision

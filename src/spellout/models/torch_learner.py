@@ -24,7 +24,7 @@ from .learner import UPDATES_EVERY, update_ratio
 from .leave_one_out import LeaveOneOut
 from .ngram import NgramModel
 from .torch_batches import WholeLines, Windows
-from .torch_device import chosen_device, fast_matrices
+from .torch_device import chosen_device, full_precision
 from .torch_model import TorchModel, WindowModel
 from .torch_optimizers import optimizers_of
 
@@ -105,7 +105,7 @@ class TorchLearner:
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """See `learner.Learner`."""
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
-        with self._random(self._steps + 1), fast_matrices():
+        with self._random(self._steps + 1), full_precision(self.device):
             loss, objective = self._losses(*self._read(chosen))
             for parameter in self._parameters.values():
                 parameter.grad = None
@@ -117,7 +117,7 @@ class TorchLearner:
                 buffer.copy_(buffers[name])
             return math.nan
         before = self._matrices() if self._steps % UPDATES_EVERY == 0 else {}
-        with fast_matrices():
+        with full_precision(self.device):
             for optimizer in self._optimizers:
                 optimizer.step(lr, self._steps + 1)
         after = self._matrices() if before else {}
@@ -166,7 +166,7 @@ class TorchLearner:
             if isinstance(norm, nn.BatchNorm1d):
                 norm.train().reset_running_stats()
                 norm.momentum = None  # every batch counts the same
-        with torch.no_grad(), fast_matrices():
+        with torch.no_grad(), full_precision(self.device):
             for part in np.array_split(np.arange(self.examples), math.ceil(self.examples / EXAMPLES_CALIBRATED)):
                 network(*self._corpus.at(part)[0])
         return network
@@ -190,7 +190,7 @@ class TorchLearner:
     def _tell_first_loss(self, tell: Listener) -> None:
         """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
         inputs, targets, counted = self._read(np.arange(min(self.examples, POSITIONS_JUDGED)))
-        with torch.no_grad(), self._random(0):
+        with torch.no_grad(), self._random(0), full_precision(self.device):
             self.network.eval()
             first = float(self._losses(inputs, targets, counted)[0])
             self.network.train()
