@@ -168,6 +168,13 @@ def _precision_restored():
     torch.set_float32_matmul_precision("highest")
 
 
+@pytest.fixture
+def _threads_restored():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.usefixtures("_precision_restored")
 @pytest.mark.parametrize("specification", ["gru:32+ngram:2", "lstm:32", "transformer:32", "mlp-bn:32"])
 def test_training_is_in_float32_whatever_the_program_around_has_set(few, specification):
@@ -187,6 +194,21 @@ def test_training_is_in_float32_whatever_the_program_around_has_set(few, specifi
         losses[name] = [events[-1]["nats_per_token"], *taken]
         assert read() == there
     assert all(one == losses[""] for one in losses.values()), losses
+
+
+@pytest.mark.usefixtures("_threads_restored")
+@pytest.mark.parametrize("specification", ["gru:64", "transformer:64", "mlp-bn:64"])
+def test_the_number_of_threads_is_the_trainings_and_not_the_machines(few, specification):
+    weights = []
+    for around in (1, 3):
+        torch.set_num_threads(around)
+        learner = begin(few, specification)
+        for number in range(3):
+            learner.step(np.arange(64 * number, 64 * number + 64), 0.01)
+        assert torch.get_num_threads() == around
+        weights.append(learner.state())
+    for name, array in weights[0].items():
+        assert np.array_equal(array, weights[1][name]), name
 
 
 @pytest.mark.parametrize("specification", ["rnn:64", "gru:64", "lstm:64", "transformer:64", "mlp-bn:64"])
@@ -337,7 +359,7 @@ def test_a_device_that_is_not_there_is_explained(few):
     missing = next(name for name in ("mps", "cuda") if not getattr(torch.backends, name, torch.cuda).is_available())
     config = parse("gru:8").config
     with pytest.raises(UsageError, match=f"--device {missing}: PyTorch .* finds none here; it finds: .*cpu"):
-        MODELS["gru"].torch_learner(few.stream, few.vocabulary.size, config, None, 0, missing, None, print)
+        MODELS["gru"].torch_learner(few.stream, few.vocabulary.size, config, None, 0, missing, 1, print)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

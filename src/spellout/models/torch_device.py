@@ -1,4 +1,4 @@
-"""Where a network is trained, and how its matrices are multiplied."""
+"""Where a network is trained, and what makes its training the same on every machine."""
 
 from __future__ import annotations
 
@@ -25,39 +25,41 @@ _PRECISIONS: dict[str, list[tuple[Any, str]]] = {
 others show what they have of their own, and get it back."""
 
 
-def chosen_device(asked: str, threads: int | None, tell: Listener) -> torch.device:
+def chosen_device(asked: str, threads: int, tell: Listener) -> torch.device:
     """The device asked for; with auto the fastest there is. The event `device` says which one and why.
 
-    `UsageError` if it is not there. PyTorch has one number of threads for the whole process: it is set here.
+    `UsageError` if it is not there.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if asked != "auto" and not there[asked]:
         found = ", ".join(name for name, is_there in there.items() if is_there)
         raise UsageError(f"--device {asked}: PyTorch {torch.__version__} finds none here; it finds: {found}")
     name = next(name for name in there if there[name]) if asked == "auto" else asked
     why = "as asked" if asked != "auto" else "the fastest there is" if name != "cpu" else "PyTorch finds no GPU"
-    used = torch.get_num_threads() if name == "cpu" else None
+    used = threads if name == "cpu" else None
     tell({"event": "device", "device": name, "why": why, "threads": used, "torch": torch.__version__})
     return torch.device(name)
 
 
 @contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Work in float32 where float32 is asked for, on every processor and whatever the program around has set.
+def reproducible(device: torch.device, threads: int) -> Iterator[None]:
+    """Work in float32, with so many threads, on every machine and whatever the program around has set.
 
     PyTorch may round the factors of products: cuDNN's to tf32 unless told otherwise, all to bfloat16 or tf32 where
-    `torch.set_float32_matmul_precision`, `torch.backends` or `torch.autocast` say so. Afterwards all is set as it
-    was. What full precision costs and what bfloat16 is worth: docs/processors.md.
+    `torch.set_float32_matmul_precision`, `torch.backends` or `torch.autocast` say so. And it sums in another order
+    for every number of threads, by default one for each core. Afterwards all is set as it was. What this costs:
+    docs/processors.md.
     """
     before: list[tuple[Any, str]] = []
     for place, precision in _PRECISIONS.get(device.type, []):
         before.append((place, place.fp32_precision))
         place.fp32_precision = precision
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
         for place, precision in reversed(before):
             place.fp32_precision = precision
+        torch.set_num_threads(threads_before)
