@@ -120,7 +120,7 @@ def mlp_torch_learner(
     prior: NgramModel | None,
     seed: int,
     device: str = "auto",
-    threads: int | None = None,
+    threads: int = 1,
     tell: Listener = lambda event: None,
 ) -> Learner:
     """A learner that runs on PyTorch, for the table."""

@@ -19,7 +19,7 @@ from .leave_one_out import LeaveOneOut
 from .mlp import MlpConfig, MlpModel
 from .ngram import NgramModel
 from .ngram_counts import context_windows
-from .torch_device import chosen_device, fast_matrices
+from .torch_device import chosen_device, reproducible
 from .torch_optimizers import AdamW
 
 _STEPS = "steps"
@@ -36,10 +36,10 @@ class TorchMlpLearner:
         prior: NgramModel | None,
         seed: int,
         device: str = "auto",
-        threads: int | None = None,
+        threads: int = 1,
         tell: Listener = lambda event: None,
     ) -> None:
-        self.device = chosen_device(device, threads, tell)
+        self.device, self.threads = chosen_device(device, threads, tell), threads
         self.examples = len(stream) - 1
         self.batch, self.lr = min(config.batch, self.examples), config.lr
         self._config, self._vocabulary_size, self._prior = config, vocabulary_size, prior
@@ -59,7 +59,7 @@ class TorchMlpLearner:
         """See `Learner`."""
         places = torch.as_tensor(chosen, device=self.device)
         prior = None if self._left_out is None else torch.as_tensor(self._left_out.at(chosen), device=self.device)
-        with fast_matrices():
+        with reproducible(self.device, self.threads):
             members = [self._logits(member, places, prior) for member in range(self._config.members)]
             loss = torch.stack([F.cross_entropy(logits, self._targets[places]) for logits in members]).sum()
             for weight in self._weights.values():

@@ -55,9 +55,9 @@ class Family:
     learner: Callable[[np.ndarray, int, Any, NgramModel | None, int], Learner] | None = None
     """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
     from (or None) and a seed to a learner, in NumPy or as a compiled program."""
-    torch_learner: (
-        Callable[[np.ndarray, int, Any, NgramModel | None, int, str, int | None, Listener], Learner] | None
-    ) = None
+    torch_learner: Callable[[np.ndarray, int, Any, NgramModel | None, int, str, int, Listener], Learner] | None = (
+        None
+    )
     """The same in PyTorch; also given a device, a number of threads and a listener."""
 
     @property

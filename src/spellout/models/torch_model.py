@@ -52,7 +52,7 @@ class TorchModel(NeuralModel):
         prior: NgramModel | None,
         seed: int,
         device: str = "auto",
-        threads: int | None = None,
+        threads: int = 1,
         tell: Listener = lambda event: None,
     ) -> TorchLearner:
         """A network in training. See `table.Family`."""

@@ -42,8 +42,8 @@ class TrainingConfig:
     """What runs a network that exists twice: program is spellout's own compiler, torch is PyTorch."""
     device: Device = "auto"
     """Where PyTorch trains; auto takes a GPU if there is one, and says what it took."""
-    threads: int | None = None
-    """How many processor cores PyTorch uses; by default all of them."""
+    threads: int = 1
+    """How many processor cores PyTorch trains with. Another number gives other weights (sums in another order)."""
 
     def __post_init__(self) -> None:
         for flag, value in [("--seconds", self.seconds), ("--lr", self.lr)]:
