@@ -11,14 +11,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .graph import interior, nodes, overwritten
+from .taping import look
 
 if TYPE_CHECKING:
     from .ops import Op
     from .value import Value
 
+_REMEDY = "use the Value itself, or copy it outside the function"
+
 
 def deepcopy(root: Value, memo: dict[int, Any]) -> Value:
     """Copy the graph of `root` for `copy.deepcopy`, whose memo maps the id of an original to its copy."""
+    look("a copy of a Value", _REMEDY)
     for node in nodes(root):
         if id(node) not in memo:
             parents = tuple([memo[id(parent)] for parent in node.parents])
@@ -31,6 +35,7 @@ def deepcopy(root: Value, memo: dict[int, Any]) -> Value:
 
 def flatten(root: Value) -> tuple[Any, ...]:
     """Describe the graph of `root` for `pickle`: a function and its arguments."""
+    look("a copy or a pickle of a Value", _REMEDY)
     if not root.parents:
         return _restore_leaf, (root.op is _rows()[1], root.data, root.grad, root.label)
     order = nodes(root)

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from ..errors import ValueTypeError
+from .branches import contributions_of
+from .graph import nodes
+from .index import PICK
+from .taping import Tape, look, tape
 from .value import Value, fresh_interior, lift
+
+_REMEDY = "ask for create_graph=True, whose results are computed for every example"
+_PICKED = "ask for the gradient by what was picked: row = pick(rows, i); grad(y, row, create_graph=True)"
 
 
 @overload
@@ -20,12 +27,15 @@ def grad(root: Value, wrt: Value | Sequence[Value], create_graph: bool = False) 
 
     With `create_graph=True` the results remember how they were computed, so that second, third, ...
     derivatives are `grad` of `grad`; otherwise they are leaves. What `root` does not depend on has the
-    gradient 0.
+    gradient 0. While a function is recorded, only `create_graph=True` makes sense, and becomes part of the program.
 
     Raises:
         GraphError: a leaf's data was changed after the graph was computed from it.
         ValueTypeError: `root` or something in `wrt` is not a Value.
+        RecordingError: in a recorded function, without `create_graph=True`, or by rows that an integer input picks.
     """
+    if not create_graph:
+        look("`grad(...)`", _REMEDY)
     targets = [wrt] if isinstance(wrt, Value) else list(wrt)
     for thing in (root, *targets):
         if not isinstance(thing, Value):
@@ -36,7 +46,12 @@ def grad(root: Value, wrt: Value | Sequence[Value], create_graph: bool = False) 
 
 
 def hessian(root: Value, wrt: Sequence[Value], create_graph: bool = False) -> list[list[Value]]:
-    """Return the matrix of second derivatives: row i, column j is d²(root) / d(wrt[i]) d(wrt[j])."""
+    """Return the matrix of second derivatives: row i, column j is d²(root) / d(wrt[i]) d(wrt[j]).
+
+    `create_graph` and errors are those of `grad`.
+    """
+    if not create_graph:
+        look("`hessian(...)`", _REMEDY)
     return [grad(first, wrt, create_graph) for first in grad(root, wrt, create_graph=True)]
 
 
@@ -46,17 +61,35 @@ def _pull_back(root: Value, order: list[Value], targets: list[Value], symbolic: 
     for node in reversed(order):
         if not leads_to.isdisjoint(node.parents):
             leads_to.add(node)
+    listener = tape()
+    if listener is not None:
+        _refuse_picked_rows(order, targets, listener)
     gradients: dict[Value, Any] = {root: 1.0}
     for node in order:
         if node not in leads_to or node not in gradients or not node.parents:
             continue
         gradient = gradients[node]
+
+        def scaled(partial: Any, gradient: Any = gradient, first: bool = node is root) -> Any:
+            return partial if first else gradient * partial
+
+        contributions: Sequence[Any]
         if symbolic:
-            partials = node.op.partials(node, *node.parents)
+            contributions = contributions_of(node, scaled)
         else:
             partials = node.op.partials(node.data, *[parent.data for parent in node.parents])
-        for parent, partial in zip(node.parents, partials, strict=False):
-            if partial is not None and parent in leads_to:
-                contribution = partial if node is root else gradient * partial
+            contributions = [None if partial is None else scaled(partial) for partial in partials]
+        for parent, contribution in zip(node.parents, contributions, strict=False):
+            if contribution is not None and parent in leads_to:
                 gradients[parent] = gradients[parent] + contribution if parent in gradients else contribution
     return gradients
+
+
+def _refuse_picked_rows(order: list[Value], targets: list[Value], listener: Tape) -> None:
+    """Refuse a gradient by rows that integer inputs pick: the graph knows the row of the one example only."""
+    wanted = set(targets)
+    for node in order:
+        if node.op is PICK and node not in wanted:
+            rows = [row for row in listener.candidates(node) if isinstance(row, Value)]
+            if not wanted.isdisjoint([below for row in rows for below in nodes(row)]):
+                look("a gradient by rows that an integer input picks", _PICKED)

@@ -157,7 +157,7 @@ def _check_still_differentiable(
 
     A constant is the same a tiny step to at least one side, even at a kink.
     """
-    numbers = [float(argument) for argument in arguments]
+    numbers = [_number(argument) for argument in arguments]
     sides = [derivative(*[x + step * max(1.0, builtins.abs(x)) for x in numbers]) for step in (-1e-9, 1e-9)]
     for i, partial in enumerate(partials):
         nearby = [side[i] if isinstance(side, tuple) else side for side in sides]
@@ -172,8 +172,13 @@ def _attempt(what: str, function: Callable[..., Any], arguments: tuple[Any, ...]
     try:
         return function(*arguments)
     except ArithmeticError as error:
-        shown = ", ".join([f"{float(argument):g}" for argument in arguments])
+        shown = ", ".join([f"{_number(argument):g}" for argument in arguments])
         raise OperationError(f"{what} failed at ({shown}): {error}") from error
+
+
+def _number(argument: Any) -> float:
+    """The number of an argument, a Value's also while a function is recorded, which forbids to look at it."""
+    return float(getattr(argument, "_data", argument))
 
 
 def _count_arguments(function: Callable[..., Any]) -> int | None:

@@ -9,11 +9,11 @@ tenths of its time.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
 from itertools import count
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import ValueTypeError
 from . import ops
@@ -21,60 +21,34 @@ from .copying import deepcopy, flatten
 from .graph import interior, nodes, refuse_overwritten
 from .ops import Op
 from .real import as_float
+from .taping import RECORDINGS, look, tape
 
 _new = object.__new__
-_next_serial = count(1).__next__
+_next_serial = count(1).__next__  # atomic: two threads never get the same serial
 _last_change = 0.0  # the serial of the newest assignment to any Value's data: older graphs must be looked at
+_changing = threading.Lock()  # without it a thread that was interrupted could write an older serial over a newer
 
 LEAF = Op("leaf", "", 0, lambda: 0.0, lambda out: ())
 CONSTANT = Op("constant", "", 0, lambda: 0.0, lambda out: ())  # a leaf that was a plain number in a formula
-
-
-class Tape(Protocol):
-    """What hears of everything while a function is recorded (see `programs/recording.py`)."""
-
-    def made(self, node: Value) -> None:
-        """A node was made."""
-        ...
-
-    def looked(self, how: str) -> None:
-        """The number inside a Value was looked at, which no recording can repeat. Raises RecordingError."""
-        ...
-
-    def picked(self, node: Value, rows: Sequence[Any], column: int | None, index: int) -> None:
-        """`node`, just made, is what the integer input `index` picks from a column of `rows`."""
-        ...
-
-
-_tape: Tape | None = None
-
-
-@contextmanager
-def taped(tape: Tape | None) -> Iterator[None]:
-    """Let `tape` hear of every node made inside the `with`; None: nobody hears."""
-    global _tape
-    before, _tape = _tape, tape
-    try:
-        yield
-    finally:
-        _tape = before
-
-
-def tape() -> Tape | None:
-    """Return the tape of the recording that is going on, if there is one."""
-    return _tape
+_SYMBOLIC = "use spellout.grad(y, x, create_graph=True), whose results are computed for every example"
 
 
 def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
     node = _new(Value)
     node._data = data
-    node.grad = 0.0
+    node._grad = 0.0
     node.op = op
     node.parents = parents
     node._serial = _next_serial()
-    if _tape is not None:
-        _tape.made(node)
+    if RECORDINGS:
+        _tell(node)
     return node
+
+
+def _tell(node: Value) -> None:
+    listener = tape()
+    if listener is not None:
+        listener.made(node)
 
 
 def lift(number: object) -> Value:
@@ -116,8 +90,10 @@ def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, 
 
 def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Value, object], bool]:
     def method(self: Value, other: object) -> Any:
-        if _tape is not None:
-            _tape.looked(f"`{symbol}`")
+        if RECORDINGS and isinstance(other, Value | Real):
+            listener = tape()
+            if listener is not None:
+                return listener.compared(symbol, compare, self, other)
         if isinstance(other, Value):
             other = other._data
         elif not isinstance(other, Real):
@@ -143,12 +119,12 @@ class Value:
     Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch.
     """
 
-    __slots__ = ("_data", "_label", "_serial", "grad", "op", "parents")
+    __slots__ = ("_data", "_grad", "_label", "_serial", "op", "parents")
 
     _data: float
+    _grad: float
     _label: str
     _serial: float
-    grad: float
     op: Op
     parents: tuple[Value, ...]
 
@@ -156,24 +132,39 @@ class Value:
 
     def __init__(self, data: object, label: str = "") -> None:
         self._data = data if type(data) is float else as_float(data)
-        self.grad = 0.0
+        self._grad = 0.0
         self.op = LEAF
         self.parents = ()
         self._serial = _next_serial()
+        if RECORDINGS:
+            _tell(self)
         if label != "":
             self.label = label
 
     @property
     def data(self) -> float:
         """The number."""
-        if _tape is not None:
-            _tape.looked("`.data`")
+        if RECORDINGS:
+            look("`.data`")
         return self._data
 
     @data.setter
     def data(self, number: object) -> None:
+        if RECORDINGS:
+            look("an assignment to `.data`", "compute a new Value instead")
         self._data = number if type(number) is float else as_float(number)
         self._mark_overwritten()
+
+    @property
+    def grad(self) -> float:
+        """d(root)/d(self)."""
+        if RECORDINGS:
+            look("`.grad`", _SYMBOLIC)
+        return self._grad
+
+    @grad.setter
+    def grad(self, number: float) -> None:
+        self._grad = number
 
     @property
     def label(self) -> str:
@@ -207,39 +198,41 @@ class Value:
         Raises:
             GraphError: a leaf's data was changed after the graph was computed from it.
         """
+        look("`backward()`", _SYMBOLIC)
         order = fresh_interior(self)
         if not order:
-            self.grad += 1.0
+            self._grad += 1.0
             return
         for node in order:
-            node.grad = 0.0
-        self.grad = 1.0
+            node._grad = 0.0
+        self._grad = 1.0
         for node in order:  # `_backward` of every node, without the calls
-            grad, parents = node.grad, node.parents
+            grad, parents = node._grad, node.parents
             if len(parents) == 2:  # most nodes; written out, they take half the time
                 a, b = parents
                 by_a, by_b = node.op.partials(node._data, a._data, b._data)
                 if by_a is not None:
-                    a.grad += grad * by_a
+                    a._grad += grad * by_a
                 if by_b is not None:
-                    b.grad += grad * by_b
+                    b._grad += grad * by_b
                 continue
             partials = node.op.partials(node._data, *[parent._data for parent in parents])
             for parent, partial in zip(parents, partials, strict=False):
                 if partial is not None:
-                    parent.grad += grad * partial
+                    parent._grad += grad * partial
 
     def _backward(self) -> None:
         """Pass this node's gradient on to its parents, and no further: one step of the chain rule by hand."""
+        look("`_backward()`", _SYMBOLIC)
         partials = self.op.partials(self._data, *[parent._data for parent in self.parents])
         for parent, partial in zip(self.parents, partials, strict=False):
             if partial is not None:
-                parent.grad += self.grad * partial
+                parent._grad += self._grad * partial
 
     def zero_grad(self) -> None:
         """Set the gradient of this and of every node below to zero."""
         for node in nodes(self):
-            node.grad = 0.0
+            node._grad = 0.0
 
     def item(self) -> float:
         """Return the number, without its history."""
@@ -290,21 +283,22 @@ class Value:
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
-        if _tape is not None:
-            _tape.looked("a truth test")
+        look("a truth test")
         return self._data != 0.0
 
     def __float__(self) -> float:
-        if _tape is not None:
-            _tape.looked("`float(...)`")
+        look("`float(...)`")
         return self._data
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
-        return f"Value(data={self._data!r}, grad={self.grad!r}{name})"
+        return f"Value(data={self._data!r}, grad={self._grad!r}{name})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data, spec) if spec else repr(self)
+        if not spec:
+            return repr(self)
+        look("the number as text", "print freeze(value) if it is only to be seen")
+        return format(self._data, spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return flatten(self)
@@ -314,9 +308,10 @@ class Value:
 
     def _mark_overwritten(self) -> None:
         global _last_change
-        _last_change = _next_serial()
+        with _changing:
+            _last_change = changed = _next_serial()
         # a leaf becomes newer than its users; a computed node keeps its place in the order and gets a half
-        self._serial = int(self._serial) + 0.5 if self.parents else _last_change
+        self._serial = int(self._serial) + 0.5 if self.parents else changed
 
     @staticmethod
     def _apply(op: Op, arguments: tuple[Any, ...]) -> Value:

@@ -11,6 +11,7 @@ from math import sqrt
 from typing import Any
 
 from ..autograd.real import as_float
+from ..autograd.taping import look
 from ..autograd.value import Value
 from ..errors import ShapeError, UsageError
 
@@ -41,7 +42,8 @@ class Optimizer(ABC):
             parameter.grad = 0.0
 
     def step(self) -> None:
-        """Move every parameter once."""
+        """Move every parameter once. RecordingError while a function is recorded, whose parameters stay."""
+        look("a step of an optimizer", "step outside the function, or train the program with a Trainer")
         lr = self.lr
         self.steps += 1
         self._move(lr)

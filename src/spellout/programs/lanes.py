@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..autograd.taping import look
 from ..errors import NotFiniteError, ShapeError
 from .kernels import FINISH, PREPARE, RUN, execute
 from .layers import PAD
-from .lowering import Lowered, lower
+from .lowering import Lowered
 from .nonfinite import explain
 from .program import CONSTANT, Argument, Instruction, Program
 
@@ -44,7 +46,9 @@ def warm_up(dtype: Any) -> None:
 
 
 class Lanes:
-    """A program, its memory, and its shared numbers.
+    """A program, its memory, and its shared numbers. They belong to one user, such as a Trainer.
+
+    `forward` may be called by several threads at once; they wait for each other. (A `Program` has lanes for each.)
 
     Args:
         program: what to run.
@@ -56,7 +60,7 @@ class Lanes:
         self.program = program
         self.dtype = np.dtype(dtype)
         self.threads = threads or threads_available()
-        self.lowered: Lowered = lower(program)
+        self.lowered: Lowered = program.lowered
         lowered = self.lowered
         self.shared = np.zeros(lowered.slots + len(lowered.pack), self.dtype)
         for slot, number in lowered.constants:
@@ -76,6 +80,14 @@ class Lanes:
             lowered.maps,
         )
         self._gradients = np.zeros((1, len(self.shared)), self.dtype)
+        self._busy = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"program": self.program, "dtype": self.dtype, "threads": self.threads, "weights": self.weights}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Lanes.__init__(self, state["program"], state["dtype"], state["threads"])
+        self.weights[:] = state["weights"]
 
     @property
     def weights(self) -> np.ndarray:
@@ -84,6 +96,8 @@ class Lanes:
 
     def read_values(self) -> None:
         """Take the parameters' numbers from the Values."""
+        if self.program.parameters:
+            look("a call of a recorded program", "call the function itself, whose operations are then recorded too")
         self.weights[:] = [value._data for value in self.program.parameters]
 
     def write_values(self) -> None:
@@ -158,12 +172,14 @@ class Lanes:
 
     def forward(self, floats: np.ndarray, integers: np.ndarray) -> np.ndarray:
         """Results (outputs, N) with `weights` as they are."""
-        return self._go(floats, integers, 0.0)
+        with self._busy:
+            return self._go(floats, integers, 0.0)
 
     def backward(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> tuple[np.ndarray, np.ndarray]:
         """Results (outputs, N), and the gradient (P,) of their sum times `seed`: a view, until the next call."""
-        results = self._go(floats, integers, seed)
-        return results, self._gradients[0, : len(self.program.parameters)]
+        with self._busy:
+            results = self._go(floats, integers, seed)
+            return results, self._gradients[0, : len(self.program.parameters)]
 
     def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> np.ndarray:
         # contiguous, all of them: for any other kind of array the kernels would be compiled again
@@ -191,7 +207,10 @@ class Lanes:
             return results
         self._execute(PREPARE, 0, 0, 0, memory[0], floats, integers, results, seed)
         others = [self._pool.submit(work, thread) for thread in range(1, threads)]
-        work(0)
+        try:
+            work(0)
+        finally:  # after Ctrl-C, too: they write where the next call will
+            wait(others)
         for other in others:
             other.result()
         self._execute(finish, 0, 0, 0, memory[0], floats, integers, results, seed)
@@ -258,9 +277,10 @@ class Lanes:
 
     def trace(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
-        self._go(floats, integers, 1.0)
-        R, G, _ = self._memory[1][0]
-        register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
-        lane = register_of >= 0
-        values = np.where(lane, R[register_of, 0], self.shared[slot_of])
-        return values, np.where(lane, G[register_of, 0], self._gradients[0, slot_of])
+        with self._busy:
+            self._go(floats, integers, 1.0)
+            R, G, _ = self._memory[1][0]
+            register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
+            lane = register_of >= 0
+            values = np.where(lane, R[register_of, 0], self.shared[slot_of])
+            return values, np.where(lane, G[register_of, 0], self._gradients[0, slot_of])

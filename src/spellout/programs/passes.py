@@ -70,11 +70,14 @@ def fold_constants(program: Program) -> Program:
 
 
 def share_subexpressions(program: Program) -> Program:
-    """Compute the same thing once."""
+    """Compute the same thing once, and choose no more between two that are the same."""
     rewriter = _Rewriter(program)
     known: dict[object, int] = {}
     for instruction in program.instructions:
         op, args = instruction.op, rewriter.args(instruction)
+        if op == "where" and args[1] == args[2]:
+            rewriter.moved.append(args[1])
+            continue
         key: object = (op, tuple(sorted(args)) if op in _COMMUTE else args, _key(instruction.data))
         if key not in known:
             known[key] = rewriter.write(instruction._replace(args=args))

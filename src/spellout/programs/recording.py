@@ -8,6 +8,7 @@ line and the remedy. What Python itself decides (lengths of lists, random number
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
@@ -18,14 +19,20 @@ from typing import Any, NoReturn
 from ..autograd.index import PICK as PICKED
 from ..autograd.index import Index
 from ..autograd.ops import BUILT_IN
+from ..autograd.taping import taped
 from ..autograd.value import CONSTANT as CONSTANT_LEAF
-from ..autograd.value import Value, lift, taped
+from ..autograd.value import LEAF, Value, lift
 from ..errors import RecordingError, ShapeError
 from .passes import PASSES, Pass
 from .program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Argument, Instruction, Program, verify
 
 _PACKAGE = Path(__file__).parent.parent
 _OURS = tuple([str(_PACKAGE / room) for room in ("autograd", "nn", "programs")])
+_INSTEAD = (
+    "choose with where(x, a, b), maximum, minimum or pick instead, or declare with freeze(value) that it is meant "
+    "to be decided once"
+)
+_PYTHONS = os.path.dirname(os.__file__) + os.sep
 
 
 def record(
@@ -56,7 +63,6 @@ def record(
     """
     recorder = _Recorder(None if parameters is None else list(parameters))
     arguments = [recorder.argument(argument) for argument in example]
-    recorder.first = Value(0.0)._serial
     with taped(recorder):
         result = function(*arguments)
     results, shape = _flatten(result)
@@ -80,7 +86,8 @@ class _Recorder:
         self.tables: dict[int, int | None] = {}
         self.rows: list[tuple[tuple[int, ...], ...]] = []
         self.alive: list[Any] = []  # tables are known by identity, so none may be freed meanwhile
-        self.first = 0.0
+        self.inside: set[Value] = set()  # leaves that the function made
+        self.picks: dict[Value, tuple[Sequence[Any], int | None]] = {}  # what each was picked from
         self.expanding = False  # an operation of the user's
         self.internal: dict[CodeType, bool] = {}
 
@@ -105,7 +112,7 @@ class _Recorder:
         if isinstance(example, list | tuple):
             return [self._symbols(item, kind, numbers) for item in example]
         if kind == "integer":
-            return Index(example, next(numbers))
+            return Index(example, next(numbers), self)
         value = Value(example)
         self.places[value] = self._write(INPUT, (), next(numbers))
         return value
@@ -113,8 +120,10 @@ class _Recorder:
     # During the recording.
 
     def made(self, node: Value) -> None:
-        """Write down a node that an operation made; constants are written when they are used."""
-        if node.op is CONSTANT_LEAF:
+        """Write down a node that an operation made; leaves are written when they are used."""
+        if node.op is LEAF:
+            self.inside.add(node)  # and not by its serial: another thread's assignment gives an old leaf a new one
+        if node.op in (LEAF, CONSTANT_LEAF):
             return
         args = tuple([self.place(parent) for parent in node.parents])
         if node.op is PICKED:  # `picked` follows and says from what
@@ -126,6 +135,7 @@ class _Recorder:
 
     def picked(self, node: Value, rows: Sequence[Any], column: int | None, index: int) -> None:
         """See `Tape`. A table of parameters stays a table; anything else becomes a choice among values."""
+        self.picks[node] = rows, column
         if id(rows) not in self.tables:
             self.tables[id(rows)] = self._table(rows)
             self.alive.append(rows)
@@ -133,17 +143,24 @@ class _Recorder:
         if table is not None:
             self.places[node] = self._write(PICK, (), (table, column or 0, index), self.line())
             return
-        candidates = [row if column is None else row[column] for row in rows]
-        args = tuple([self.place(lift(candidate)) for candidate in candidates])
+        args = tuple([self.place(lift(candidate)) for candidate in self.candidates(node)])
         self.places[node] = self._write(SELECT, args, index, self.line())
 
-    def looked(self, how: str) -> NoReturn:
+    def looked(self, how: str, instead: str = "") -> NoReturn:
         """See `Tape`."""
         raise RecordingError(
             f"{self.line() or 'the recorded function'} uses {how}, which the recording would freeze at what it is "
-            "for this one example; choose with where(x, a, b), maximum, minimum or pick instead, or declare with "
-            "freeze(value) that it is meant to be decided once"
+            f"for this one example; {instead or _INSTEAD}"
         )
+
+    def compared(self, symbol: str, compare: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
+        """See `Tape`."""
+        self.looked(f"`{symbol}`")
+
+    def candidates(self, node: Value) -> Sequence[Any]:
+        """See `Tape`."""
+        rows, column = self.picks[node]
+        return [row if column is None else row[column] for row in rows]
 
     def place(self, value: Value) -> int:
         """Where a Value stands in the program; a leaf is written down when it is first used."""
@@ -157,7 +174,7 @@ class _Recorder:
                 f"{self.line() or 'the recorded function'} uses a Value that was computed before the recording "
                 f"({value.op.symbol!r}, {value._data:g}); compute it inside the function"
             )
-        made_inside = value.op is CONSTANT_LEAF or value._serial > self.first
+        made_inside = value.op is CONSTANT_LEAF or value in self.inside
         if value not in self.parameters and self.open and not made_inside:
             self.parameters[value] = len(self.parameters)
         if value in self.parameters:
@@ -208,12 +225,12 @@ class _Recorder:
         return len(self.rows) - 1
 
     def line(self) -> str:
-        """The innermost line that is not of the engine: `file:number`."""
+        """The innermost line that is neither of the engine nor of Python's library: `file:number`."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             code = frame.f_code
             if code not in self.internal:
-                self.internal[code] = code.co_filename.startswith(_OURS)
+                self.internal[code] = _is_internal(code.co_filename)
             if not self.internal[code]:
                 return f"{code.co_filename}:{frame.f_lineno}"
             frame = frame.f_back
@@ -235,6 +252,11 @@ class _Recorder:
             tuple(self.parameters),
             tuple(self.rows),
         )
+
+
+def _is_internal(file: str) -> bool:
+    pythons = file.startswith((_PYTHONS, "<frozen")) and "site-packages" not in file
+    return pythons or file.startswith(_OURS)
 
 
 def _shape(example: Any, leaves: list[Any]) -> tuple[int, ...]:
