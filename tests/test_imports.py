@@ -10,8 +10,20 @@ import pytest
 import spellout
 
 SOURCE = Path(spellout.__file__).parent
-ROOMS = ["errors", "extras", "autograd", "nn", "programs", "data", "models", "generation", "training", "lectures"]
-ROOMS += ["doctor", "plots", "terminal", "waiting", "steps", "options", "commands", "cli"]
+ROOMS = ["errors", "files", "extras", "autograd", "nn", "programs", "data", "models", "generation", "training"]
+ROOMS += [
+    "lectures",
+    "doctor",
+    "plots",
+    "streams",
+    "visible",
+    "terminal",
+    "waiting",
+    "steps",
+    "options",
+    "commands",
+]
+ROOMS += ["cli"]
 """From the ground up: a room imports only rooms that stand before it."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
 

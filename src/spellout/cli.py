@@ -1,47 +1,124 @@
 """The command line: every failure a user can cause becomes a sentence and an exit code.
 
 Samples and data go to stdout, everything else to stderr. Exit codes: 0 done, 1 the data or the run is wrong,
-2 wrong command line, 130 interrupted.
+2 wrong command line, 130 interrupted, 143 asked to end. Here stands only what needs no library, so that Ctrl-C is
+answered while the others are still being imported.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
+import signal
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Timer
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from cyclopts import CycloptsError
-
-from . import terminal
-from .commands import lines, showing, training  # noqa: F401, each registers its commands with the application
-from .commands.app import app
+from . import streams
 from .errors import SpelloutError
-from .options import (
-    STDIN,
-)
+from .files import unforeseen
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+_Handler = Callable[[int, FrameType | None], Any] | int
+_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "asked to end"}
 
 
 def main() -> NoReturn:
     """Run one command line and leave with its exit code."""
-    sys.exit(run_command(sys.argv[1:]))
+    streams.prepare()
+    _answer(_leave, instead_of=[signal.SIG_DFL, signal.default_int_handler])  # not what `nohup` ignores
+    _application()
+    _answer(_interrupt, instead_of=[_leave])
+    sys.unraisablehook = _once_more
+    try:
+        code = run_command(sys.argv[1:])
+    except KeyboardInterrupt:  # between two of its steps
+        code = 128 + signal.SIGINT
+    _answer(signal.SIG_DFL, instead_of=[_interrupt])  # there is nothing left to tidy up
+    sys.exit(code or _outcome(sys.stdout.close))
+
+
+def _answer(handler: _Handler, instead_of: list[_Handler]) -> None:
+    for number in _SIGNALS:
+        if signal.getsignal(number) in instead_of:
+            signal.signal(number, handler)
 
 
 def run_command(arguments: list[str]) -> int:
     """Run one command line; every failure a user can cause becomes a sentence on stderr and an exit code."""
-    arguments = [STDIN if argument == "-" else argument for argument in arguments]
+    code = _outcome(lambda: _call(arguments))
+    return code or _outcome(sys.stdout.flush)
+
+
+def _application() -> App:
+    """The application with all its commands. Importing it takes most of the time that `--help` takes."""
+    from .commands import lines, showing, training  # noqa: F401, each registers its commands with the application
+    from .commands.app import app
+
+    return app
+
+
+def _call(arguments: list[str]) -> None:
+    from .options import Operand
+
+    words = [Operand(word) if word == "-" else word for word in arguments or ["--help"]]
+    _application()(words, exit_on_error=False, print_error=False, result_action="return_value")
+
+
+def _outcome(work: Callable[[], object]) -> int:
+    """Do some work; the exit code, after a sentence if it is not 0."""
+    from cyclopts import CycloptsError
+
     try:
-        app(arguments or ["--help"], exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        work()
+        return 0
     except CycloptsError as error:
-        terminal.complain(str(error).replace(STDIN, "-"))
-        return 2
+        code, sentence = 2, str(error)
     except SpelloutError as error:
-        sys.stdout.flush()
-        terminal.complain(str(error))
-        return error.exit_code
-    except KeyboardInterrupt:
-        terminal.complain("interrupted")
-        return 130
-    except BrokenPipeError:  # the reader of our output left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        code, sentence = error.exit_code, str(error)
+    except KeyboardInterrupt as error:
+        number = error.args[0] if error.args else signal.SIGINT
+        code, sentence = 128 + number, _SIGNALS[number]
+    except streams.ReaderLeft:
+        return 0
+    except OSError as error:
+        told = unforeseen(error)
+        if told is None:
+            raise
+        code, sentence = 1, told
+    _outcome(sys.stdout.flush)  # the lines made before come first
+    from . import terminal
+
+    terminal.complain(sentence)
+    return code
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Answer a signal that comes while modules are imported: nothing was begun that needs tidying up.
+
+    An exception would not do: raised in a callback of the import machinery, Python only prints it.
+    """
+    with suppress(OSError):
+        os.write(2, f"spellout: {_SIGNALS[signal.Signals(number)]}\n".encode())
+    os._exit(128 + number)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Answer a signal by an exception, so that all is left in order; a second one ends the process at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt(signal.Signals(number))
+
+
+def _once_more(unraisable: sys.UnraisableHookArgs) -> None:
+    """Where an interrupt met code whose exceptions Python can only print, interrupt again, a moment later."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    number = unraisable.exc_value.args[0] if unraisable.exc_value.args else signal.SIGINT
+    signal.signal(number, _interrupt)
+    Timer(0.01, _thread.interrupt_main, [number]).start()

@@ -3,6 +3,7 @@
     SpelloutError            exit code 1: the data or the run is wrong
     ├── DataError            a file, a line, a character
     ├── RunError             a run folder that cannot be read or written
+    ├── OutputError          standard output does not take what was made
     ├── TrainingError        a loss that stops being finite
     ├── TrainingInterrupted  exit code 130: stopped by Ctrl-C, and can go on
     ├── GenerationError      fewer lines than asked for
@@ -37,6 +38,10 @@ class DataError(SpelloutError):
 
 class RunError(SpelloutError):
     """A run folder is missing, damaged, newer than this version, or in the way."""
+
+
+class OutputError(SpelloutError):
+    """Standard output is closed, or full, so that data would be lost."""
 
 
 class TrainingError(SpelloutError):

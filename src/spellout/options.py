@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from .data.config import DataConfig
@@ -14,17 +13,31 @@ from .errors import UsageError
 from .generation.config import SamplingConfig
 from .training.config import TrainingConfig
 
-STDIN = "\0standard input"  # a lone "-" would be taken for an option
+
+class Operand(str):
+    """A word of the command line that is a value although it begins with a hyphen.
+
+    POSIX says that of a lone `-` (Utility Syntax Guidelines, 13), while cyclopts takes every word that starts with
+    a hyphen for an option, unless the parameter allows it: then FILE would also take a misspelled option.
+    """
+
+    __slots__ = ()
+
+    def startswith(self, *prefix: object) -> bool:
+        """False."""
+        return False
 
 
-def _file(_: object, tokens: Sequence[Token]) -> str:
-    return "-" if tokens[0].value == STDIN else tokens[0].value
+def _not_a_stream(_: object, path: Path | None) -> None:
+    if path is not None and str(path) == "-":
+        raise UsageError("-o -: only FILE may be a stream; name a file or a folder to write")
 
 
-File = Annotated[str, Parameter(converter=_file, help="A text file with one thing per line; - is standard input.")]
+File = Annotated[str, Parameter(help="A text file with one thing per line; - is standard input.")]
 RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
 Count = Annotated[int, Parameter(alias="-n", help="How many lines.")]
-Out = Annotated[Path, Parameter(alias="-o")]
+Line = Annotated[str, Parameter(allow_leading_hyphen=True)]
+Out = Annotated[Path, Parameter(alias="-o", validator=_not_a_stream)]
 Seconds = Annotated[
     float, Parameter(validator=Number(gte=0), help="About how long it may take in all; 0: no network.")
 ]
@@ -33,7 +46,7 @@ Flag = Annotated[bool, Parameter(negative=())]
 Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
 Data = Annotated[DataConfig, Parameter(name="*")]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
-Sampling = Annotated[SamplingConfig, Parameter(name="*")]
+Sampling = Annotated[SamplingConfig, Parameter(name="*", allow_leading_hyphen=True)]
 
 
 def with_order(model: str, order: int | None) -> str:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from . import terminal, waiting
 from .data.config import DataConfig
 from .errors import GenerationError, TrainingError, TrainingInterrupted, UnhealthyError, UsageError
 from .extras import require
+from .files import told
 from .training.config import TrainingConfig
 
 LEAST_FOR_A_NETWORK = 2.0
@@ -327,6 +329,9 @@ def check_picture(path: Path) -> None:
     if path.suffix.removeprefix(".").lower() not in FORMATS:
         raise UsageError(f"-o {path}: a picture's name ends in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}")
     require("matplotlib", "drawing pictures")
+    with told(path, "written", remedy="choose another -o"):
+        path.exists()  # is its name too long?
+        TemporaryFile(dir=path.parent).close()
 
 
 def plot(run: Path, what: Kind, line: str | None, out: Path) -> None:
@@ -388,7 +393,7 @@ def print_samples(
 def doctor(target: str | None, explain: str | None, ignore: list[str], json: bool) -> None:
     """Explain one check, or examine a program."""
     if explain is not None:
-        terminal.print_line(explain_check(explain))
+        terminal.print_report(explain_check(explain))
     elif target is None:
         raise UsageError("name what to examine, as in: spellout doctor train.py:case")
     else:
@@ -417,7 +422,7 @@ def examine(target: str, ignore: list[str], json: bool) -> None:
     if json:
         terminal.print_json(report.to_json())
     else:
-        terminal.print_line(str(report))
+        terminal.print_report(str(report))
     if report.errors:
         count = len(report.errors)
         raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")

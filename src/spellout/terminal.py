@@ -1,6 +1,7 @@
 """What people see: text and tables on stdout, notes and progress on stderr, JSON for programs.
 
-Colour and progress appear only on a terminal; `NO_COLOR` turns colour off.
+Colour and progress appear only on a terminal; `NO_COLOR` turns colour off. What a terminal or a message shows has
+signs for the characters that do not show (`visible`); data that goes to a file or a program is as it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from .visible import visible, visible_in_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,27 +49,34 @@ def stderr() -> Console:
 
 def note(message: str, console: Console | None = None) -> None:
     """One line for the reader, on stderr, or above a bar that is shown there."""
-    (console or stderr()).print(Text(message, style="dim"))
+    (console or stderr()).print(Text(visible(message), style="dim"))
 
 
 def warn(message: str) -> None:
     """Something the reader should know before trusting the result, on stderr."""
-    stderr().print(Text(f"warning: {message}", style="yellow"))
+    stderr().print(Text(f"warning: {visible(message)}", style="yellow"))
 
 
 def complain(message: str) -> None:
     """Why the command failed, on stderr."""
-    stderr().print(Text("spellout: ", style="bold red") + Text(message, style="not bold default"))
+    stderr().print(Text("spellout: ", style="bold red") + Text(visible(message), style="not bold default"))
 
 
-def print_line(text: str) -> None:
-    """One line of data, as it is."""
-    sys.stdout.write(text + "\n")
+def print_line(*parts: str) -> None:
+    """One line of data, its parts divided by tabs: as it is, and on a terminal as it can be seen."""
+    if sys.stdout.isatty():
+        parts = tuple(map(visible, parts))
+    sys.stdout.write("\t".join(parts) + "\n")
+
+
+def print_report(text: str) -> None:
+    """Lines of text for people, on stdout."""
+    sys.stdout.write((visible(text, lines=True) if sys.stdout.isatty() else text) + "\n")
 
 
 def print_json(content: dict[str, Any]) -> None:
     """One JSON object on one line of stdout."""
-    print_line(json.dumps(content, ensure_ascii=False))
+    sys.stdout.write(visible_in_json(json.dumps(content, ensure_ascii=False)) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], left: Sequence[str] = ()) -> None:
@@ -75,11 +85,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], le
     Piped: tab-separated. On a terminal too narrow for the table: a block of lines for each row.
     """
     if not sys.stdout.isatty():
-        print_line("\t".join(columns))
+        print_line(*columns)
         for row in rows:
-            print_line("\t".join(str(cell) for cell in row))
+            print_line(*map(str, row))
         return
-    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    cells = [[cell if isinstance(cell, Text) else Text(visible(cell)) for cell in row] for row in rows]
     needed = sum(
         2 + max([cell_len(name), *(row[i].cell_len for row in cells if name not in left)])
         for i, name in enumerate(columns)
@@ -116,7 +126,7 @@ def print_bigrams(letters: Sequence[str], table: np.ndarray) -> None:
     console = stdout()
     room = max(1, (console.width - 4) // 2) if console.is_terminal else len(letters) + 1
     names = ["¶", *letters][:room]
-    names = [name + " " * (2 - cell_len(name)) for name in names]  # every letter two cells wide
+    names = [_in_two_cells(name) for name in names]
     console.print(Text("    " + "".join(names), style="bold"))
     for i, name in enumerate(names):
         total = max(1, int(table[i].sum()))
@@ -124,6 +134,15 @@ def print_bigrams(letters: Sequence[str], table: np.ndarray) -> None:
         console.print(Text(f"  {name}", style="bold") + Text(cells, style="not bold cyan"))
     if len(names) <= len(letters):
         note(f"the terminal has room for {len(names) - 1} of {len(letters)} letters")
+
+
+def _in_two_cells(letter: str) -> str:
+    if not sys.stdout.isatty():
+        return letter + " " * (2 - cell_len(letter))
+    sign = visible(letter)
+    if not cell_len(sign):  # an accent that stands alone, on a circle as in Unicode's own tables
+        sign = "◌" + sign
+    return (sign if cell_len(sign) <= 2 else "�").ljust(2 if cell_len(sign) == len(sign) else 1)
 
 
 def _shade(share: float) -> str:
@@ -137,7 +156,7 @@ def print_sample(row: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(row)
     elif "nearest" in row:
-        print_line(f"{row['line']}\t{row['nearest']}\t{row['distance']}")
+        print_line(row["line"], row["nearest"], str(row["distance"]))
     else:
         print_line(row["line"])
 
@@ -193,7 +212,7 @@ def print_summary(summary: Summary, floor: Row | None) -> None:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in rows:
-        grid.add_row(name, Text(text))
+        grid.add_row(name, Text(visible(text)))
     stdout().print(grid)
 
 

@@ -49,12 +49,12 @@ def test_files_that_do_not_fit_change_nothing(tmp_path):
 
 def test_missing_damaged_and_unwritable_files(tmp_path):
     model = MLP(1, [1])
-    with pytest.raises(RunError, match="cannot read"):
+    with pytest.raises(RunError, match="cannot be read"):
         load_state(model, tmp_path / "none")
     (tmp_path / "bad").write_bytes(b"not safetensors at all")
     with pytest.raises(RunError, match="damaged"):
         load_state(model, tmp_path / "bad")
-    with pytest.raises(RunError, match="cannot write"):
+    with pytest.raises(RunError, match="cannot be written"):
         save_state(model, tmp_path / "no" / "folder")
 
 

@@ -86,7 +86,7 @@ def test_a_picture_that_there_is_not_lists_those_there_are(command, folders):
     [
         (["--what", "surprise", "-o", "a.gif"], 2, "-o a.gif: a picture's name ends in .png, .svg or .pdf"),
         (["--what", "surprise", "--line", "漢"], 1, "漢"),
-        (["--what", "surprise", "-o", "no/where.png"], 1, "cannot write no/where.png: No such file or directory"),
+        (["--what", "surprise", "-o", "no/where.png"], 1, "no/where.png cannot be written: no such file or folder"),
         (["--what", "attention"], 2, "--what attention: ngram has none to show; models that have: transformer"),
     ],
 )

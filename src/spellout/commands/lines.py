@@ -16,6 +16,7 @@ from ..options import (
     File,
     Flag,
     Json,
+    Line,
     Out,
     RunFolder,
     Sampling,
@@ -171,7 +172,7 @@ def score(
 
 
 @app.command
-def why(run: RunFolder, line: str, /, *, top: int = 5, json: Json = False) -> None:
+def why(run: RunFolder, line: Line, /, *, top: int = 5, json: Json = False) -> None:
     """Spell a line out: how probable the model of a run folder finds each letter, and what it expected.
 
     Parameters

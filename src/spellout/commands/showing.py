@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .. import steps, terminal
-from ..errors import RunError
+from ..files import told
 from ..options import (
     Json,
+    Line,
     Out,
     RunFolder,
 )
@@ -44,13 +45,11 @@ def draw(
     root = evaluate(expression, read_numbers(numbers))
     root.backward()
     if out is None:
-        terminal.print_line(report(root))
+        terminal.print_report(report(root))
         return
     picture = draw_graph(root).render(out.suffix.removeprefix("."))
-    try:
+    with told(out, "written", remedy="choose another -o"):
         out.write_text(picture, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror}") from None
     terminal.note(f"wrote {out}")
 
 
@@ -60,7 +59,7 @@ def plot(
     /,
     *,
     what: Kind,
-    line: str | None = None,
+    line: Line | None = None,
     out: Out | None = None,
 ) -> None:
     """Draw a picture of the model of a run folder, or of how it was trained.

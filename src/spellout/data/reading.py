@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..files import shown, told
 
 BLOCK_BYTES = 1 << 23
 LONGEST_LINE = 1 << 24  # characters; a longer "line" is some other format, and would not fit in memory
@@ -37,22 +38,21 @@ def read_blocks(
     """
     encoding = encoding or "utf-8"
     try:
-        codecs.lookup(encoding)
+        "".encode(encoding)  # unlike `codecs.lookup`, it refuses what does not encode text, such as rot13
     except LookupError:
         raise UsageError(f"--encoding {encoding}: no such encoding; examples: utf-8, cp1252, utf-16") from None
     name = source_name(path)
-    if str(path) == "-":
-        yield from _blocks(sys.stdin.buffer, name, encoding, block_bytes, advance)
-        return
-    try:
-        with open(path, "rb") as file:
-            yield from _blocks(file, name, encoding, block_bytes, advance)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file{_nearest_name(Path(path))}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder; name a text file with one thing per line") from None
-    except PermissionError:
-        raise DataError(f"{path} may not be read; check its permissions") from None
+    with told(name, "read", DataError):
+        if str(path) == "-":
+            yield from _blocks(sys.stdin.buffer, name, encoding, block_bytes, advance)
+            return
+        try:
+            with open(path, "rb") as file:
+                yield from _blocks(file, name, encoding, block_bytes, advance)
+        except FileNotFoundError:
+            raise DataError(f"{shown(path)}: no such file{_nearest_name(Path(path))}") from None
+        except IsADirectoryError:
+            raise DataError(f"{shown(path)} is a folder; name a text file with one thing per line") from None
 
 
 def source_name(path: str | Path) -> str:
@@ -158,7 +158,9 @@ def _nearest_name(path: Path) -> str:
     """A hint with the file of the most similar name in the same folder, or nothing."""
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    except FileNotFoundError:
+        return f"; the folder {shown(path.parent)} does not exist either"
     except OSError:
-        return f"; the folder {path.parent} does not exist either"
+        return ""
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
     return f"; did you mean {path.parent / near[0]}?" if near else ""

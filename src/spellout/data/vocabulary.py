@@ -196,6 +196,8 @@ class Words:
         tokens = [0]
         default = 1 if self.unknown else None
         for number, line in enumerate(lines, 1):
+            if "\n" in line:
+                raise _not_one_line([line])
             for word in line.split():
                 token = self._token_of_word.get(word, default)
                 if token is None:
@@ -246,7 +248,17 @@ def vocabulary_from_json(stored: dict[str, Any]) -> Vocabulary:
 
 def _in_blocks(lines: Sequence[str]) -> Iterator[str]:
     for start in range(0, len(lines), _LINES_AT_ONCE):
-        yield "\n".join(lines[start : start + _LINES_AT_ONCE]) + "\n"
+        some = lines[start : start + _LINES_AT_ONCE]
+        block = "\n".join(some) + "\n"
+        if block.count("\n") != len(some):
+            raise _not_one_line(some)
+        yield block
+
+
+def _not_one_line(lines: Sequence[str]) -> DataError:
+    """The error for lines of which one has an end inside: it would become two without a word."""
+    line = next(line for line in lines if "\n" in line)
+    return DataError(f"{line[:40]!r} is not one line; take the line end out")
 
 
 def _strict(raw: bytes) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..data.typed import typed_line
 from ..errors import UsageError
 
 
@@ -38,5 +39,9 @@ class SamplingConfig:
             raise UsageError(f"--top-p {self.top_p:g}: must be above 0 and at most 1")
         if self.max_length is not None and self.max_length < 1:
             raise UsageError(f"--max-length {self.max_length}: must be at least 1")
+        prefix = typed_line(self.prefix, "--prefix")
+        if prefix != prefix.lstrip():
+            raise UsageError(f"--prefix {prefix!r}: lines never begin with white space; leave it out")
+        object.__setattr__(self, "prefix", prefix)
         if not 0 <= self.seed < 2**64:
             raise UsageError(f"--seed {self.seed}: must be from 0 to 2^64 - 1")

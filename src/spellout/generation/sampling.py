@@ -11,12 +11,12 @@ A candidate that reading a file could not give back (blank, or broken bytes) is 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
 from .config import SamplingConfig
@@ -71,8 +71,7 @@ def sample(
 
 def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
     """Token ids (P,) of the beginning of a line, without boundaries. `DataError` names an unknown character."""
-    composed = unicodedata.normalize("NFC", prefix)  # as the lines were when they were read
-    return vocabulary.encode([composed])[1:-1] if prefix else np.zeros(0, np.int64)
+    return vocabulary.encode([typed_line(prefix, "the prefix")])[1:-1] if prefix else np.zeros(0, np.int64)
 
 
 def _candidates(

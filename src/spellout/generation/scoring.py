@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
 
@@ -81,7 +81,7 @@ class Step:
 
 def explain_line(model: LanguageModel, vocabulary: Vocabulary, line: str, top: int = 5) -> list[Step]:
     """Every token of a line and its end, with the `top` likeliest ones at that place."""
-    stream = vocabulary.encode([unicodedata.normalize("NFC", line.strip())])  # as reading a file would give it
+    stream = vocabulary.encode([typed_line(line.strip(), "the line")])
     rows = np.exp(model.log_probabilities(stream[None, :-1])[0])
     steps = []
     for row, token in zip(rows, stream[1:].tolist(), strict=True):

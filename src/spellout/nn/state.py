@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import RunError
+from ..files import told
 from .module import Module
 
 
@@ -17,14 +18,12 @@ def save_state(module: Module, path: str | os.PathLike[str]) -> None:
     arrays = {name: numpy.array(numbers, dtype=numpy.float64) for name, numbers in module.state_dict().items()}
     target = Path(path)
     partial = target.with_name(f"{target.name}.partial")
-    try:
+    with told(target, "written"):
         with open(partial, "wb") as file:
             file.write(save(arrays))
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, target)
-    except OSError as error:
-        raise RunError(f"cannot write {target}: {error.strerror}") from None
 
 
 def load_state(module: Module, path: str | os.PathLike[str]) -> None:
@@ -38,9 +37,8 @@ def load_state(module: Module, path: str | os.PathLike[str]) -> None:
     from safetensors.numpy import load
 
     try:
-        arrays = load(Path(path).read_bytes())
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror}") from None
+        with told(path, "read"):
+            arrays = load(Path(path).read_bytes())
     except SafetensorError as error:
         raise RunError(f"{path} is not a safetensors file, or damaged: {error}") from None
     module.load_state_dict({name: array.tolist() for name, array in arrays.items()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..errors import RunError
+from ..files import told
 
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 """Okabe & Ito 2008: they differ for colour-blind eyes too."""
@@ -60,12 +61,16 @@ def save_figure(figure: Figure, path: Path) -> None:
     kind = path.suffix.removeprefix(".").lower()
     # The same numbers give the same file: no date in it, and no random names.
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
-    temporary = path.with_name(f".{path.name}")
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}")
     try:
-        with warnings.catch_warnings(), rc_context({"svg.hashsalt": "spellout"}):
+        with (
+            told(path, "written", remedy="choose another -o"),
+            warnings.catch_warnings(),
+            rc_context({"svg.hashsalt": "spellout"}),
+        ):
             warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for what the font does not have
             figure.savefig(temporary, format=kind, dpi=DPI, metadata=metadata)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {error.strerror}") from None
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):  # its path may be no path at all
+            temporary.unlink(missing_ok=True)

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..data.typed import typed_line
 from ..errors import UsageError
 from ..generation.scoring import score_lines
 from ..models.contract import Event
@@ -128,7 +128,7 @@ def chosen_line(run: Run, line: str | None) -> str:
     """The line asked for, as reading a file would give it, or the first training line."""
     if line is None and not run.lines:
         raise UsageError("this run kept no training lines; say which --line to show")
-    return _lines(run)[0] if line is None else unicodedata.normalize("NFC", line.strip())
+    return _lines(run)[0] if line is None else typed_line(line.strip(), "--line")
 
 
 def _frequent(run: Run) -> np.ndarray:

@@ -32,6 +32,7 @@ from safetensors.numpy import load, save
 
 from ..data.vocabulary import Vocabulary, vocabulary_from_json
 from ..errors import RunError
+from ..files import told
 from ..generation.evaluation import Evaluation
 from ..models.contract import LanguageModel
 from ..models.table import MODELS
@@ -84,23 +85,30 @@ def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
     """Write a run folder. `RunError` if something else is in the way; with `overwrite`, only another run is."""
     path = Path(path)
     check_place(path, overwrite)
+    with told(path, "written", remedy="choose another -o"):
+        temporary = _beside(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
-    try:
-        temporary.chmod(0o755)
-        _write(temporary / _VOCABULARY, _json(run.vocabulary.to_json(), indent=None))
-        if run.lines is not None:
-            _write(temporary / _LINES, "".join(line + "\n" for line in run.lines).encode())
-        for name, content in _changing(run):
-            _write(temporary / name, content)
-        _put(temporary, path)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}; choose another -o") from None
+        with told(path, "written", remedy="choose another -o"):
+            _write_whole(run, temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """A new folder beside a place, which a rename brings there; the folders above are made too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Of a long name only the beginning: the whole one may be as long as names can be.
+    return Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
+
+
+def _write_whole(run: Run, temporary: Path, path: Path) -> None:
+    temporary.chmod(0o755)
+    _write(temporary / _VOCABULARY, _json(run.vocabulary.to_json(), indent=None))
+    if run.lines is not None:
+        _write(temporary / _LINES, "".join(line + "\n" for line in run.lines).encode())
+    for name, content in _changing(run):
+        _write(temporary / name, content)
+    _put(temporary, path)
 
 
 class Keeper:
@@ -118,13 +126,11 @@ class Keeper:
             save_run(run, self._path, self._overwrite)
             self._there = True
             return
-        try:
+        with told(self._path, "written"):
             for name, content in _changing(run):
                 temporary = self._path / f".{name}"
                 _write(temporary, content)
                 os.replace(temporary, self._path / name)
-        except OSError as error:
-            raise RunError(f"{self._path} cannot be written: {error.strerror}") from None
 
 
 def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
@@ -183,20 +189,33 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def check_place(path: Path, overwrite: bool = False) -> None:
     """`RunError` if a run cannot be written there: to be asked before a training, not after it."""
-    if path.is_file():
-        raise RunError(f"{path} is a file; choose a folder for the run with -o")
-    if not path.exists() or not any(path.iterdir()):
-        return
+    with told(path, "written", remedy="choose another -o"):
+        if path.is_file():
+            raise RunError(f"{path} is a file; choose a folder for the run with -o")
+        if not path.exists() or not any(path.iterdir()):
+            _try_writing(path)
+            return
     if not (path / CONFIG).exists():
         raise RunError(f"{path} holds other files and is not a run; choose another folder with -o")
     if not overwrite:
         raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
 
 
+def _try_writing(path: Path) -> None:
+    """Make the folders that `save_run` makes first, and remove them again."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        _beside(path).rmdir()
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+
+
 def _put(temporary: Path, path: Path) -> None:
     """Rename the finished folder into place; an old run is moved aside first and removed after."""
     if path.exists() and any(path.iterdir()):
-        old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+        old = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.old.", dir=path.parent))
         os.replace(path, old)
         try:
             os.replace(temporary, path)

@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import RunError, TrainingError, UsageError
+from ..files import told
 from ..generation.evaluation import evaluate
 from ..models.contract import Event, Listener
 from ..models.ngram_training import train_ngram
@@ -199,12 +200,10 @@ def _collect(ended: list[FrozenTrial], study: optuna.Study, trial: FrozenTrial) 
 
 def _opened(folder: Path) -> optuna.Study:
     """The study in a folder, made if there is none."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / DATABASE).exists():
-        raise RunError(f"{folder} holds other files and is not a study; choose another folder with -o")
-    try:
+    with told(folder, "written", remedy="choose another -o"):
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / DATABASE).exists():
+            raise RunError(f"{folder} holds other files and is not a study; choose another folder with -o")
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror}; choose another -o") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=UNTOUCHED, n_warmup_steps=PATIENCE)
     for attempt in range(_ATTEMPTS):
@@ -220,9 +219,16 @@ def _opened(folder: Path) -> optuna.Study:
                 )
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             if attempt == _ATTEMPTS - 1:
-                raise RunError(f"{folder / DATABASE} cannot be used ({error}); choose another -o") from None
+                raise RunError(
+                    f"{folder / DATABASE} cannot be used ({_first_line(error)}); choose another -o"
+                ) from None
             sleep(0.2 * (attempt + 1))  # another process is just making the tables
     raise AssertionError("the last attempt returns or raises")
+
+
+def _first_line(error: Exception) -> str:
+    """What a database says, without the statement and the link below it."""
+    return str(error.__cause__ or error).split("\n")[0]
 
 
 def _suggested(trial: optuna.Trial, name: str, where: Numbers | Choices) -> Any:
