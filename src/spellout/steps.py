@@ -93,7 +93,7 @@ def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
 
     Ctrl-C ends it early, and what was learned is kept.
     """
-    from .training.best import improve, ready
+    from .training.best import improve
 
     ngram = train(prepared, "ngram")
     if not prepared.split.dev or seconds == 0:
@@ -102,8 +102,6 @@ def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
         terminal.note("no time is left to improve on it; more --seconds would give some")
         return ngram
     terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
-    with waiting.progress(None, "compiling the kernels, once after an installation"):
-        began += ready()
     with waiting.progress(waiting.WHOLE, "improving") as advance, interruptible() as interrupted:
         trained = improve(ngram, prepared, seconds, began, waiting.Watch(advance), interrupted)
     if trained is not ngram:

@@ -42,21 +42,6 @@ def best_training(positions: int, seconds: float) -> tuple[str, TrainingConfig]:
     return specification, TrainingConfig(seconds=seconds - AROUND, steps=steps, lr=lr, evaluate_every=every)
 
 
-def ready() -> float:
-    """Have the compiled kernels ready; how many seconds that took, which is once after an installation much."""
-    import numpy as np
-
-    from ..programs.lanes import warm_up
-    from ..programs.optimizers import AdamW
-
-    start = perf_counter()
-    warm_up(np.float64)
-    warm_up(np.float32)
-    nothing = np.zeros(1, np.float32)
-    AdamW().move(nothing, nothing, AdamW().memory(nothing), 0, 0.0)
-    return perf_counter() - start
-
-
 def improve(
     ngram: Trained,
     prepared: Prepared,

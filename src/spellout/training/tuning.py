@@ -54,7 +54,6 @@ _FLAGS = (
     "evaluate_every",
     "prior",
     "train_seed",
-    "engine",
 )
 
 
