@@ -367,7 +367,7 @@ def print_trials(
             best = {"test": tested, "command": again, "run": folder} if place == 0 else {}
             print_json({**one.to_json(), **best})
     else:
-        hidden = ("seconds", "steps", "prior", "train_seed", "engine")
+        hidden = ("seconds", "steps", "prior", "train_seed")
         print_table(
             ["trial", "nats/char", "seconds", "model", "training"],
             (

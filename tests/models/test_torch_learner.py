@@ -16,7 +16,6 @@ from spellout.errors import UsageError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
 from spellout.models.leave_one_out import LeaveOneOut
-from spellout.models.mlp import MlpConfig, mlp_learner, mlp_torch_learner
 from spellout.models.neural import NeuralReader
 from spellout.models.ngram import NgramConfig
 from spellout.models.ngram_training import train_ngram
@@ -304,27 +303,6 @@ def test_calibrated_statistics_are_those_of_the_training_set(few, specification)
         np.testing.assert_allclose(variance, seen.var(0), rtol=1e-3)
         assert 0 < np.abs(averaged.weights[name] - measured.weights[name]).max() < 0.2  # near, and not the same
     assert calibrated.network.training
-
-
-@pytest.mark.parametrize("members", [1, 2])
-@pytest.mark.parametrize("with_prior", [False, True])
-def test_an_mlp_learns_the_same_in_both_engines(few, members, with_prior):
-    size = few.vocabulary.size
-    config = MlpConfig(hidden=16, context=3, embedding=8, members=members)
-    prior = train_ngram(few.stream, size, NgramConfig(order=3), lambda event: None)[0] if with_prior else None
-    program = mlp_learner(few.stream, size, config, prior, 3)
-    torch = mlp_torch_learner(few.stream, size, config, prior, 3)
-    for number in range(30):
-        chosen = np.arange(number % 4, program.examples, 4)
-        assert torch.step(chosen, 0.01) == pytest.approx(program.step(chosen, 0.01), abs=2e-4)
-    tokens = few.stream[None, :40]
-    ours, theirs = (learner.model().log_probabilities(tokens) for learner in (program, torch))
-    np.testing.assert_allclose(ours, theirs, atol=5e-3)
-    state = torch.state()
-    other = mlp_torch_learner(few.stream, size, config, prior, 4)
-    other.load_state(state)
-    assert other.step(chosen, 0.01) == torch.step(chosen, 0.01)
-    assert all(np.array_equal(a, b) for a, b in zip(other.state().values(), torch.state().values(), strict=True))
 
 
 @pytest.mark.parametrize("specification", [*TINY.values(), "gru:8+ngram:3"])

@@ -65,8 +65,6 @@ def test_a_network_in_pytorch_says_where_it_runs_and_where_it_starts(command, na
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
-        (["--model", "gru:8", "--engine", "program"], "--engine program: gru runs on torch only"),
-        (["--model", "neural", "--engine", "torch"], "--engine torch: neural runs on program only"),
         (["--model", "gru:0"], "hidden=0: must be at least 1"),
         (["--model", "gru:8:dropout=1"], "dropout=1: must be at least 0 and below 1"),
         (["--model", "transformer:6"], "width=6: must be a multiple of heads=4"),

@@ -112,6 +112,22 @@ def count_rows(
     return _unpack(keys[starts], len(columns), vocabulary_size, columns[0].dtype), counts
 
 
+def numbered_rows(columns: Columns, vocabulary_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """For every row (N,) the number of its n-gram among the D distinct ones in lexicographic order, and for each of
+    these a row where it stands (D,)."""
+    if vocabulary_size ** len(columns) > 2**64:
+        order = np.lexsort(columns[::-1])
+        starts = starts_of_runs([column[order] for column in columns])
+    else:
+        unsigned = [column.view(f"u{column.dtype.itemsize}") for column in columns]
+        keys = _pack(unsigned, vocabulary_size, np.uint64)
+        order = np.argsort(keys)
+        starts = starts_of_runs([keys[order]])
+    numbers = np.empty(len(order), np.int64)
+    numbers[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+    return numbers, order[starts]
+
+
 def starts_of_runs(columns: Columns) -> np.ndarray:
     """The rows that differ from the row before them, and the first one: where runs of equal rows begin."""
     changes = columns[0][1:] != columns[0][:-1]

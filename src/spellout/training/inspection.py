@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..generation.scoring import score_lines
 from ..models.contract import Event
 from ..models.inspection import Inside, look_inside_mlp
-from ..models.mlp import MlpModel
+from ..models.mlp_learner import MlpModel
 from ..models.table import MODELS
 from .run import Run
 

@@ -53,7 +53,7 @@ class Unfinished:
                 DataConfig(
                     unit=data["unit"], min_count=data["min_count"], split=split["name"], split_seed=split["seed"]
                 ),
-                TrainingConfig(**config["training"]),
+                _training(config["training"], path),
                 data["fingerprint"],
                 checkpoint,
                 [*events, {"event": "resumed", "step": state.step, "seconds": state.seconds}],
@@ -83,6 +83,17 @@ class Unfinished:
             raise RunError(
                 f"{lines.name} is not what {self.path} was trained on: its lines differ; give the same file"
             )
+
+
+def _training(kept: dict[str, Any], path: Path) -> TrainingConfig:
+    """The settings as a run keeps them. Earlier versions also named an engine, when the mlp had two."""
+    settings = {name: value for name, value in kept.items() if name != "engine"}
+    if kept.get("engine") == "torch":
+        raise RunError(
+            f"{path} was begun with --engine torch, which is no more: the mlp is now trained in NumPy; train anew, "
+            "into another -o"
+        )
+    return TrainingConfig(**settings)
 
 
 ENDS = {

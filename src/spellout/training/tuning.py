@@ -55,7 +55,6 @@ _FLAGS = (
     "evaluate_every",
     "prior",
     "train_seed",
-    "engine",
 )
 
 
