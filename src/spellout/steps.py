@@ -124,7 +124,7 @@ def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
 
     Ctrl-C ends it early, and what was learned is kept. The n-gram comes back if the network is no better.
     """
-    from .training.best import improve
+    from .training.best import improve, is_better
 
     ngram = train(prepared, "ngram")
     if not prepared.split.dev or seconds == 0:
@@ -139,10 +139,8 @@ def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
     if trained is None:
         terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
         return ngram
-    assert trained.dev is not None
-    assert ngram.dev is not None
     terminal.print_result(trained)
-    if trained.dev.nats_per_char < ngram.dev.nats_per_char:
+    if is_better(trained, ngram, prepared):
         return trained
     terminal.note("the network did not improve on the n-gram, so the n-gram makes the lines")
     return ngram

@@ -175,7 +175,9 @@ def print_result(trained: Trained) -> None:
     """What was trained, and how good it is, on stderr."""
     model = trained.run.model
     order = f", order {model.settings()['order']}" if "order" in model.settings() else ""
-    result = f"; dev: {_losses(trained.dev)}" if trained.dev else ""
+    few = trained.dev is not None and trained.dev.lines < trained.run.facts["split"]["dev"]
+    on = f" (its first {trained.dev.lines:,} lines)" if trained.dev and few else ""
+    result = f"; dev{on}: {_losses(trained.dev)}" if trained.dev else ""
     steps = f" and {trained.run.last.state.step:,} steps" if trained.run.last else ""
     note(f"{trained.run.family}{order}: {model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice, takewhile
 
 import numpy as np
 
@@ -19,14 +19,20 @@ from .config import SamplingConfig
 from .sampling import sample
 from .scoring import NATS_PER_BIT, batches
 
+FEWEST = 2000
+"""Fewer tokens than that tell too little of a loss."""
+HIDDEN = 128
+"""A hidden layer of usual size is so much work for a token, in tokens of the vocabulary."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Losses on some lines. `characters` and `tokens` count the line ends too."""
+    """Losses on so many `lines`. `characters` and `tokens` count the line ends too."""
 
     nats: float
     characters: int
     tokens: int
+    lines: int
 
     @property
     def nats_per_char(self) -> float:
@@ -51,7 +57,18 @@ def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str])
     for _, tokens, targets, lengths in batches(stream):
         inside = np.arange(targets.shape[1]) < lengths[:, None]
         nats -= float(model.score(tokens, targets)[inside].sum())
-    return Evaluation(nats, sum(map(len, lines)) + len(lines), len(stream) - 1)
+    return Evaluation(nats, sum(map(len, lines)) + len(lines), len(stream) - 1, len(lines))
+
+
+def enough(lines: Sequence[str], vocabulary: Vocabulary, work: int) -> Sequence[str]:
+    """The first of these lines, as many as a network can judge with so much work; about `FEWEST` tokens at least.
+
+    Work is tokens times the size of the vocabulary, which a hidden layer makes `HIDDEN` larger. The lines of a split
+    were shuffled, so the first ones say of a model what all would say, if less exactly.
+    """
+    most = max(FEWEST, work // (vocabulary.size + HIDDEN))
+    ends = accumulate(len(line) + 1 for line in lines)  # no unit but bytes has more tokens than characters
+    return lines[: max(1, sum(1 for _ in takewhile(most.__ge__, ends)))]
 
 
 def unique_and_novel(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import TrainingError
+from ..generation.evaluation import evaluate
 from ..models.contract import Listener
 from ..models.mlp import MlpConfig
 from ..models.ngram import NgramModel
@@ -81,3 +82,13 @@ def improve(
         )
     except TrainingError:
         return None
+
+
+def is_better(trained: Trained, ngram: Trained, prepared: Prepared) -> bool:
+    """Whether a network is better than the n-gram it started from, on the lines that judged the network."""
+    assert trained.dev is not None
+    assert ngram.dev is not None
+    before = ngram.dev
+    if before.lines != trained.dev.lines:
+        before = evaluate(ngram.run.model, prepared.vocabulary, prepared.split.dev[: trained.dev.lines])
+    return trained.dev.nats_per_char < before.nats_per_char

@@ -21,8 +21,8 @@ from .prior import Asked, learner_of
 from .resume import Unfinished
 from .run import Run, Trained
 
-LINES_JUDGING = 5000
-"""So many dev lines judge while it trains: they were shuffled, so the first ones will do. All judge the result."""
+MEANWHILE = 1 << 23
+"""The work of an evaluation while it trains (see `enough`), a tenth of a second or so."""
 
 
 class Learning:
@@ -46,6 +46,8 @@ class Learning:
         self._prepared, self._specification, self._training = prepared, specification, training
         self._family, self._log, self._keep = asked.family, log, keep
         self._judged: dict[float, Evaluation] = {}
+        self._judging = prepared.judging(work=MEANWHILE)
+        self._judging_the_result = prepared.judging() if plan is None else prepared.judging(work=plan.judging)
         tell = (lambda event: None) if going_on else log
         self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell, prior)
         if plan is not None:
@@ -91,17 +93,17 @@ class Learning:
         return Trained(run, seconds, dev, stopped)
 
     def _judge(self, model: LanguageModel) -> float:
-        result = evaluate(model, self._prepared.vocabulary, self._prepared.split.dev[:LINES_JUDGING])
+        result = evaluate(model, self._prepared.vocabulary, self._judging)
         self._judged[result.nats_per_char] = result
         return result.nats_per_char
 
     def _evaluation(self, model: LanguageModel) -> Evaluation | None:
-        """The best model on all dev lines, without doing again what the loop did."""
-        dev = self._prepared.split.dev
-        if not dev:
+        """The best model on the dev lines, without doing again what the loop did."""
+        lines = self._judging_the_result
+        if not lines:
             return None
-        known = self._judged.get(self._loop.state.best_loss or 0.0) if len(dev) <= LINES_JUDGING else None
-        return known or evaluate(model, self._prepared.vocabulary, dev)
+        known = self._judged.get(self._loop.state.best_loss or 0.0) if len(lines) == len(self._judging) else None
+        return known or evaluate(model, self._prepared.vocabulary, lines)
 
     def _restore(self, going_on: Unfinished) -> LanguageModel | None:
         kept = going_on.checkpoint

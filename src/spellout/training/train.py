@@ -50,7 +50,7 @@ def train(
     start = perf_counter()
     model, held_out = asked.family.train(prepared.stream, prepared.vocabulary.size, asked.config, log)
     seconds = perf_counter() - start
-    dev = evaluate(model, prepared.vocabulary, prepared.split.dev) if prepared.split.dev else None
+    dev = evaluate(model, prepared.vocabulary, prepared.judging()) if prepared.split.dev else None
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": losses(dev)}
     log({"event": "trained", "model": asked.family.name, **model.settings(), **results})
     facts = facts_of(prepared, specification, results)

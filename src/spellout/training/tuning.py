@@ -136,7 +136,7 @@ class Tuning:
             if not self._prepared.split.test:
                 raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
             run = load_run(self.run_folder(trial))
-            found = losses(evaluate(run.model, run.vocabulary, self._prepared.split.test))
+            found = losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))
             assert found is not None
             seen = {**seen, str(trial.number): found}
             self._study.set_user_attr("test", seen)
