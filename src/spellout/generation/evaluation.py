@@ -63,8 +63,8 @@ def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str])
 def enough(lines: Sequence[str], vocabulary: Vocabulary, work: int) -> Sequence[str]:
     """The first of these lines, as many as a network can judge with so much work; about `FEWEST` tokens at least.
 
-    Work is tokens times the size of the vocabulary, which a hidden layer makes `HIDDEN` larger. The lines of a split
-    were shuffled, so the first ones say of a model what all would say, if less exactly.
+    Work is tokens times the size of the vocabulary, which a hidden layer makes `HIDDEN` larger. A split has
+    shuffled the lines, so the first ones say of a model what all would say, if less exactly.
     """
     most = max(FEWEST, work // (vocabulary.size + HIDDEN))
     ends = accumulate(len(line) + 1 for line in lines)  # no unit but bytes has more tokens than characters
