@@ -23,7 +23,7 @@ ROOMS += [
     "options",
     "commands",
 ]
-ROOMS += ["cli"]
+ROOMS += ["options", "commands", "cli"]
 """From the ground up: a room imports only rooms that stand before it."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
 
