@@ -16,7 +16,7 @@ _REASONS = {
     errno.EACCES: "permission denied",
     errno.EBADF: "it is closed",
     errno.EDQUOT: "your share of the disk is full",
-    errno.EEXIST: "something else has its name",
+    errno.EEXIST: "a file stands where a folder should be",
     errno.EIO: "the device reports an error",
     errno.EISDIR: "it is a folder",
     errno.ELOOP: "its symbolic links go round in a circle",

@@ -7,7 +7,6 @@ signs for the characters that do not show (`visible`); data that goes to a file 
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,21 +19,21 @@ from rich.text import Text
 from .visible import visible, visible_in_json
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from .data.summary import Summary
     from .data.vocabulary import Vocabulary
     from .generation.evaluation import Evaluation
     from .generation.scoring import Score, Step
     from .lectures.reproduction import Row as LectureRow
     from .training.comparison import Row
-    from .training.lr_finder import LrCurve
     from .training.run import Trained
     from .training.tuning import Trial
 
 TRIALS_SHOWN = 10
 LETTERS_SHOWN = 40
-_SHADES = "·░▒▓█"
+REMARK_BESIDE = 120
+"""A terminal so wide has room for the remarks on the lectures in a column; others get them below the table."""
+TEXT_ROOM, LEAST_ROOM = 24, 12
+"""Where columns are left out of a table, text keeps so much room; with less than the other, it is no table."""
 
 
 def stdout() -> Console:
@@ -79,10 +78,16 @@ def print_json(content: dict[str, Any]) -> None:
     sys.stdout.write(visible_in_json(json.dumps(content, ensure_ascii=False)) + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], left: Sequence[str] = ()) -> None:
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Text]],
+    left: Sequence[str] = (),
+    spare: Sequence[str] = (),
+) -> None:
     """A table on stdout; columns are right-aligned but for those named in `left`, which may wrap.
 
-    Piped: tab-separated. On a terminal too narrow for the table: a block of lines for each row.
+    Piped: tab-separated. On a terminal too narrow for the table, the columns in `spare` are left out, the first of
+    them first, and that is said; if it is too narrow even then, a row becomes a block of lines.
     """
     if not sys.stdout.isatty():
         print_line(*columns)
@@ -90,25 +95,47 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], le
             print_line(*map(str, row))
         return
     cells = [[cell if isinstance(cell, Text) else Text(visible(cell)) for cell in row] for row in rows]
-    needed = sum(
-        2 + max([cell_len(name), *(row[i].cell_len for row in cells if name not in left)])
-        for i, name in enumerate(columns)
-    )
-    console = stdout()
-    if needed > console.width:
+    widths = [max([cell_len(name), *(row[i].cell_len for row in cells)]) for i, name in enumerate(columns)]
+    console, kept = stdout(), list(range(len(columns)))
+
+    def needed(room: int) -> int:
+        """The width of what is kept, where text may be wrapped to so many characters."""
+        return sum(min(widths[i], room) if columns[i] in left else widths[i] for i in kept) + 2 * len(kept) - 2
+
+    hidden = []
+    for name in spare:
+        if needed(TEXT_ROOM) > console.width:
+            hidden.append(name)
+            kept.remove(columns.index(name))
+    if needed(LEAST_ROOM) > console.width:
         for row in cells:
-            for name, cell in zip(columns, row, strict=True):
-                console.print(Text(f"{name:<12} ", style="bold") + cell)
+            _print_pairs((name, cell) for name, cell in zip(columns, row, strict=True))
             console.print()
         return
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for name in columns:
+    for name in (columns[i] for i in kept):
         table.add_column(
-            name, justify="left" if name in left else "right", no_wrap=name not in left, overflow="fold"
+            name,
+            justify="left" if name in left else "right",
+            no_wrap=name not in left,
+            overflow="fold",
+            min_width=min(widths[columns.index(name)], LEAST_ROOM),
         )
     for row in cells:
-        table.add_row(*row)
+        table.add_row(*(row[i] for i in kept))
     console.print(table)
+    if hidden:
+        note(f"a wider terminal also shows: {', '.join(hidden)}")
+
+
+def _print_pairs(pairs: Iterable[tuple[str, Text]]) -> None:
+    """Names and texts, one below the other, on a terminal."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in pairs:
+        grid.add_row(name, text)
+    stdout().print(grid)
 
 
 def surprise_bar(bits: float, width: int = 12, full: float = 12.0) -> Text:
@@ -116,39 +143,6 @@ def surprise_bar(bits: float, width: int = 12, full: float = 12.0) -> Text:
     length = min(width, round(bits / full * width))
     style = "green" if bits < 3 else "yellow" if bits < 6 else "red"
     return Text("█" * length, style=style)
-
-
-def print_bigrams(letters: Sequence[str], table: np.ndarray) -> None:
-    """The bigram table as a picture on stdout: a row is a letter, a column the next one, full is always.
-
-    `table` (L + 1, L + 1) holds counts, boundary first; each row is drawn relative to its own total.
-    """
-    console = stdout()
-    room = max(1, (console.width - 4) // 2) if console.is_terminal else len(letters) + 1
-    names = ["¶", *letters][:room]
-    names = [_in_two_cells(name) for name in names]
-    console.print(Text("    " + "".join(names), style="bold"))
-    for i, name in enumerate(names):
-        total = max(1, int(table[i].sum()))
-        cells = "".join(2 * _shade(count / total) for count in table[i, : len(names)].tolist())
-        console.print(Text(f"  {name}", style="bold") + Text(cells, style="not bold cyan"))
-    if len(names) <= len(letters):
-        note(f"the terminal has room for {len(names) - 1} of {len(letters)} letters")
-
-
-def _in_two_cells(letter: str) -> str:
-    if not sys.stdout.isatty():
-        return letter + " " * (2 - cell_len(letter))
-    sign = visible(letter)
-    if not cell_len(sign):  # an accent that stands alone, on a circle as in Unicode's own tables
-        sign = "◌" + sign
-    return (sign if cell_len(sign) <= 2 else "�").ljust(2 if cell_len(sign) == len(sign) else 1)
-
-
-def _shade(share: float) -> str:
-    if not share:
-        return " "
-    return _SHADES[min(len(_SHADES) - 1, int(share**0.5 * 6))]  # the eye sees small shares too
 
 
 def print_sample(row: dict[str, Any], as_json: bool) -> None:
@@ -210,12 +204,7 @@ def print_summary(summary: Summary, floor: Row | None) -> None:
         for name, text in rows:
             print_line(f"{name:<13}{text}")
         return
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, text in rows:
-        grid.add_row(name, Text(visible(text)))
-    stdout().print(grid)
+    _print_pairs((name, Text(visible(text))) for name, text in rows)
 
 
 def _short(text: str, width: int = 60) -> str:
@@ -235,6 +224,7 @@ def print_scores(scores: Sequence[Score], vocabulary: Vocabulary) -> None:
         ["bits/char", "ln p", "line", "most surprising"],
         ([f"{s.bits_per_char:.3f}", f"{s.log_probability:.2f}", s.line, worst(s)] for s in scores),
         left=["line", "most surprising"],
+        spare=["ln p"],
     )
 
 
@@ -251,6 +241,7 @@ def print_steps(steps: Sequence[Step]) -> None:
             for s in steps
         ),
         left=["letter", "surprise", "likeliest here"],
+        spare=["chance", "rank", "surprise"],
     )
     bits = sum(step.bits for step in steps)
     note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter; ¶ is the end of the line")
@@ -276,6 +267,7 @@ def print_comparison(rows: Sequence[Row]) -> None:
             for row in rows
         ),
         left=["model", "split"],
+        spare=["split", "bits/char", "perplexity", "parameters", "unique", "novel", "seconds"],
     )
 
 
@@ -285,8 +277,10 @@ def print_lectures(rows: Sequence[LectureRow]) -> None:
     def number(value: float | None, form: str) -> str:
         return "" if value is None else format(value, form)
 
+    columns = ["lecture", "result", "recorded", "its seconds", "model here", "loss", "seconds", "times"]
+    below = sys.stdout.isatty() and stdout().width < REMARK_BESIDE
     print_table(
-        ["lecture", "result", "recorded", "its seconds", "model here", "loss", "seconds", "times", "remark"],
+        columns if below else [*columns, "remark"],
         (
             [
                 str(row.lecture),
@@ -297,53 +291,17 @@ def print_lectures(rows: Sequence[LectureRow]) -> None:
                 number(row.loss, ".4f"),
                 number(row.seconds, ".3f"),
                 number(row.times, ".0f"),
-                row.remark,
+                *([] if below else [row.remark]),
             ]
             for row in rows
         ),
         left=["result", "model here", "remark"],
+        spare=["its seconds", "seconds", "times"],
     )
-
-
-def print_lr_curve(curve: LrCurve) -> None:
-    """The loss at rising learning rates, on stdout, and the suggestion.
-
-    On a terminal: a bar for each quarter of a decade, as long as the smoothed loss is above the lowest, and cut
-    where that is too much. Piped: every step, tab-separated.
-    """
-    if not sys.stdout.isatty():
-        print_table(
-            ["lr", "loss", "smoothed"],
-            (
-                [f"{a:.4g}", f"{b:.4f}", f"{c:.4f}"]
-                for a, b, c in zip(curve.rates, curve.losses, curve.smoothed, strict=True)
-            ),
-        )
-    else:
-        _draw_lr_curve(curve)
-    if curve.suggestion is None:
-        note("no rate lowered the loss: try more --steps, another --batch or another model")
-    else:
-        note(f"try --lr {curve.suggestion:.2g}: a tenth of {10 * curve.suggestion:.2g}, where the loss was lowest")
-
-
-def _draw_lr_curve(curve: LrCurve) -> None:
-    console = stdout()
-    quarters = {round(4 * math.log10(rate)): loss for rate, loss in zip(curve.rates, curve.smoothed, strict=True)}
-    first, lowest = next(iter(quarters.values()), 0.0), min(quarters.values(), default=0.0)
-    highest = min(max(quarters.values(), default=0.0), first + (first - lowest) or math.inf)  # the fall fills half
-    room = max(1, console.width - 18)
-    here = round(4 * math.log10(curve.suggestion)) if curve.suggestion else None
-    for quarter, loss in quarters.items():
-        length = round(min(1.0, (loss - lowest) / (highest - lowest or 1.0)) * room)
-        style = "bold green" if quarter == here else "cyan"
-        console.print(
-            Text(f"{10 ** (quarter / 4):<8.2g}{loss:<7.4g}", style="bold" if quarter == here else "")
-            + Text("→ " if quarter == here else "  ", style=style)
-            + Text("█" * length, style=style)
-        )
-    if curve.diverged:
-        console.print(Text("then it exploded", style="dim"))
+    if below:
+        for row in rows:
+            if row.remark:
+                stdout().print(Text(visible(f"{row.result}: {row.remark}"), style="dim"))
 
 
 def trial_note(trial: Trial) -> str:
@@ -383,6 +341,7 @@ def print_trials(
                 for one in trials
             ),
             left=["model", "training"],
+            spare=["seconds"],
         )
     ended, stopped = count
     note(f"{ended} trials, {stopped} of them stopped early; the best run is kept in {folder}")

@@ -9,6 +9,7 @@ from threading import Timer
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from . import terminal
+from .visible import visible
 
 if TYPE_CHECKING:
     from .models.contract import Event
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PATIENCE = 1.0
 """Seconds before a progress bar appears."""
+LEAST_BAR, MOST_BAR = 10, 40
+"""Columns of a progress bar, a quarter of the terminal between these."""
 WHOLE = 100.0
 """The length of the progress bar of one training."""
 
@@ -41,25 +44,30 @@ def progress(total: float | None, label: str, printing: bool = False) -> Iterato
     """Give a function to report progress to.
 
     On a terminal, what takes over a second shows a bar and the time left, or the time taken where the total is
-    unknown; it vanishes at the end. With `printing`, lines go to stdout meanwhile: on a terminal they are
-    progress enough, and a bar would get in their way.
+    unknown, and then as much of the label as there is room for; it vanishes at the end. With `printing`, lines go
+    to stdout meanwhile: on a terminal they are progress enough, and a bar would get in their way.
     """
     if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
         yield _say
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.table import Column
 
-    known = [BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()]
+    console = terminal.stderr()
+    bar_width = max(LEAST_BAR, min(MOST_BAR, console.width // 4))
+    known = [BarColumn(bar_width), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()]
     columns = known if total else [SpinnerColumn(), TimeElapsedColumn()]
+    rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
     bar = Progress(
-        TextColumn("{task.description}"),
         *columns,
-        console=terminal.stderr(),
+        TextColumn("{task.description}", markup=False, table_column=rest),
+        console=console,
+        expand=True,
         transient=True,
         redirect_stdout=False,  # redirected, our data would be drawn above the bar and not reach a file
         redirect_stderr=False,
     )
-    task = bar.add_task(label, total=total)
+    task = bar.add_task(visible(label), total=total)
     patience = Timer(PATIENCE, bar.start)
     patience.daemon = True
     patience.start()
@@ -67,7 +75,7 @@ def progress(total: float | None, label: str, printing: bool = False) -> Iterato
     def advance(amount: float, label: str | None = None, note: str | None = None) -> None:
         if note is not None:
             terminal.note(note, bar.console)
-        bar.update(task, advance=amount, description=label)
+        bar.update(task, advance=amount, description=None if label is None else visible(label))
 
     try:
         yield advance
@@ -92,7 +100,7 @@ class Watch:
 
     def __call__(self, event: Event) -> None:
         """Hear one event of a training."""
-        label = "training"
+        label = f"training {event['of']}" if "of" in event else "training"
         if event["event"] == "order" and event["held_out_nats_per_token"]:
             label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
         elif event["event"] in ("device", "first_loss", "hurried"):
@@ -114,7 +122,7 @@ class Watch:
 
     def finish(self) -> None:
         """One training is over, and another may begin."""
-        self._advance(WHOLE - self._done, "training")
+        self._advance(WHOLE - self._done)
         self._done, self._best = 0.0, ""
 
 

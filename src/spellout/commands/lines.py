@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Literal
 
-from .. import steps, terminal, waiting
+from .. import sketches, steps, terminal, waiting
 from ..data.config import DataConfig
 from ..errors import RunError, UsageError
 from ..generation.config import SamplingConfig
@@ -96,7 +96,7 @@ def look(file: File, /, *, encoding: Encoding = None, json: Json = False) -> Non
         return
     terminal.print_summary(summary, best)
     letters = sorted(letter for letter, _ in summary.letters[: terminal.LETTERS_SHOWN])
-    terminal.print_bigrams(letters, bigram_table(lines, letters))
+    sketches.print_bigrams(letters, bigram_table(lines, letters))
 
 
 @app.command

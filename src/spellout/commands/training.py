@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from .. import steps, terminal, waiting
+from .. import sketches, steps, terminal, waiting
 from ..data.config import DataConfig
 from ..errors import UsageError
 from ..lectures.results import RESULTS
@@ -160,7 +160,7 @@ def lr_find(
     if json:
         terminal.print_json(curve.to_json())
     else:
-        terminal.print_lr_curve(curve)
+        sketches.print_lr_curve(curve)
 
 
 @app.command

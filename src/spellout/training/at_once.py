@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -48,7 +48,8 @@ def train_each(
     """
     if at_once == 1 or len(specifications) == 1:
         for specification in specifications:
-            yield train(prepared, specification, tell, training=training)
+            tell({"event": "begins", "of": specification})
+            yield train(prepared, specification, _naming(specification, tell), training=training)
         return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="spellout-")))
@@ -57,6 +58,7 @@ def train_each(
         stack.callback(_stop_all, running)
         done: dict[int, Trained] = {}
         following = 0
+        tell({"event": "begins", "of": specifications[0]})
         while following < len(specifications):
             while waiting and len(running) < at_once:
                 number, specification = waiting.pop(0)
@@ -74,20 +76,26 @@ def train_each(
             while following in done:
                 yield done.pop(following)
                 following += 1
+                if following < len(specifications):
+                    tell({"event": "begins", "of": specifications[following]})
+
+
+def _naming(specification: str, tell: Listener) -> Listener:
+    return lambda event: tell(event | {"of": specification})
 
 
 def _start(prepared: Prepared, specification: str, training: TrainingConfig, folder: Path) -> _Worker:
     context = get_context("spawn")  # a fork would take PyTorch's threads along, broken
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(prepared, specification, training, folder, theirs), daemon=True)
-    process.start()
+    with _interrupts_blocked():
+        process.start()
     theirs.close()  # so that the pipe ends when the process does
     return _Worker(process, ours)
 
 
 def _work(prepared: Prepared, specification: str, training: TrainingConfig, folder: Path, pipe: Connection) -> None:
     """What runs in the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which ends this one
     os.environ["OMP_NUM_THREADS"] = str(training.threads)  # evaluations take no more than training does
     try:
         trained = train(prepared, specification, lambda event: pipe.send(("event", event)), training=training)
@@ -96,6 +104,22 @@ def _work(prepared: Prepared, specification: str, training: TrainingConfig, fold
         pipe.send(("failed", error))
     else:
         pipe.send(("done", (trained.seconds, trained.dev, trained.stopped)))
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal; those started here shall leave it to this one, which ends them.
+
+    They inherit what is blocked, so it holds before they have imported anything. One that comes meanwhile waits.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _messages(running: dict[int, _Worker]) -> Iterator[tuple[int, str, Any]]:

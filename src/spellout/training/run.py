@@ -192,6 +192,8 @@ def check_place(path: Path, overwrite: bool = False) -> None:
     with told(path, "written", remedy="choose another -o"):
         if path.is_file():
             raise RunError(f"{path} is a file; choose a folder for the run with -o")
+        if path.is_symlink() and not path.exists():
+            raise RunError(f"{path} is a link that leads nowhere; choose a folder for the run with -o")
         if not path.exists() or not any(path.iterdir()):
             _try_writing(path)
             return
