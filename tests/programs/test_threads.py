@@ -1,8 +1,8 @@
 """Many threads at once: each gets its own right numbers, and nothing that one does is felt in another.
 
 Threads meet at barriers inside what is tested, so that the calls are open at the same time on any machine, whatever
-its load. Where a thread must not get in while another is inside, a barrier is given up after a moment: a slow machine
-can then miss a fault, and cannot invent one.
+its load. Where a thread must not get in while another is inside, a barrier is given up after a moment: a slow
+machine can then miss a fault, and cannot invent one.
 """
 
 import asyncio
