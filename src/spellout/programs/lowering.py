@@ -22,19 +22,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from .elementwise import ELEMENTWISE
-from .kernels import DOT, LAYER, LOG_SOFTMAX, LOGSUMEXP, MEAN, OWN, PICK, SELECT, SUM
+from .kernels import DOT, LARGEST, LAYER, LOG_SOFTMAX, LOGSUMEXP, MEAN, OWN, PICK, SELECT, SUM
 from .program import CONSTANT, INPUT, PARAMETER, Instruction, Program
 
 _CODES = {name: code for code, name in enumerate(ELEMENTWISE)} | {
     "dot": DOT,
     "sum": SUM,
     "mean": MEAN,
+    "largest": LARGEST,
     "logsumexp": LOGSUMEXP,
     "log_softmax": LOG_SOFTMAX,
     "select": SELECT,
     "pick": PICK,
     "own": OWN,
 }
+_PARTS = {"logsumexp": 2, "log_softmax": 2}
+"""Registers after the result's, which the gradient reads: the result in parts that rounding has not joined."""
 Affine = tuple[tuple[int, ...], tuple[int, ...], int]
 """A dot of varying inputs with shared weights: (inputs, weights, bias or -1), by places in the program."""
 
@@ -123,7 +126,7 @@ class _Lowering:
                 self.slot_of[place] = slots
                 if op == CONSTANT:
                     self.constants.append((slots, data))
-                slots += 1
+                slots += 1 + _PARTS.get(op, 0)
         self.zero = slots  # pads matrices
         self.constants.append((slots, 0.0))
         self.slots = slots + 1
@@ -137,7 +140,7 @@ class _Lowering:
         floats = self._input_registers()
         for place in computed:
             if self.varies[place]:
-                self.register_of[place] = self._register()
+                self.register_of[place] = self._register(1 + _PARTS.get(self.instructions[place].op, 0))
         self._write(lanes, [place for place in computed if self.varies[place]], self.register_of)
         outputs = [self._operand(output) for output in self.program.outputs]
         maps = np.full((4, 1 + max(len(floats), len(self.copied), len(outputs))), -1, np.int64)
@@ -172,9 +175,10 @@ class _Lowering:
         self.registers = count
         return list(range(count))
 
-    def _register(self) -> int:
-        self.registers += 1
-        return self.registers - 1
+    def _register(self, count: int = 1) -> int:
+        """The first of so many new ones."""
+        self.registers += count
+        return self.registers - count
 
     def _operand(self, place: int) -> int:
         """The register of a number; a shared one is copied into one, the same in all lanes."""
