@@ -331,8 +331,8 @@ def softmax(xs: Sequence[Any]) -> list[Any]:
         return ieee.softmax(xs)
     shift = largest(*xs)
     powers = [exp(x - shift) for x in xs]
-    total = sum(*powers)
-    return [power / total for power in powers]
+    scale = 1.0 / sum(*powers)
+    return [power * scale for power in powers]
 
 
 sum = _row("sum", None, lambda *xs: builtins.sum(xs), lambda out, *xs: (1.0,) * len(xs), "Σ")

@@ -61,4 +61,5 @@ class Writer:
 
 
 def long(number: int) -> Any:
+    """A constant of 64 bits."""
     return ir.Constant(LONG, number)

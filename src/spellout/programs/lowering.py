@@ -16,6 +16,7 @@ A tape is `code` (instructions, 6) and `pool`, where code holds
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -64,7 +65,8 @@ class Lowered:
         registers: rows of lanes.
         register_of: the register of each instruction of the program, -1 for shared ones.
         slot_of: the slot of each shared instruction, -1 for the others.
-        scratch: (rows, columns per lane, groups): numbers that the layers' matrices need.
+        scratch: (rows, groups): what the layers' matrices need; they have `groups` columns a lane.
+        groups: columns a lane of the layers that make the most products; 0 without layers.
     """
 
     shared: Tape
@@ -77,6 +79,7 @@ class Lowered:
     register_of: np.ndarray
     slot_of: np.ndarray
     scratch: tuple[tuple[int, int], ...]
+    groups: int
 
 
 def lower(program: Program) -> Lowered:
@@ -113,6 +116,7 @@ class _Lowering:
         self.pack: list[int] = []
         self.packed: dict[object, int] = {}
         self.scratch: set[tuple[int, int]] = set()
+        self.products: Counter[int] = Counter()  # by groups of their layers
         self._look()
 
     def _look(self) -> None:
@@ -164,6 +168,7 @@ class _Lowering:
             register_of,
             slot_of,
             tuple(self.scratch),
+            max(self.products, key=lambda groups: self.products[groups], default=0),
         )
 
     def _input_registers(self) -> list[int]:
@@ -316,6 +321,7 @@ class _Lowering:
         content += self._operands(inputs, self.register_of) + [self.register_of[place] for place in results]
         writer.write(LAYER, m, content, offset, n, groups)
         self.scratch.add((max(m4, n4), groups))
+        self.products[groups] += m * n * groups
 
     def _packed(self, slots: list[int]) -> int:
         """Where copies of these slots stand, one after the other."""

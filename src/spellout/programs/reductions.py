@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from .arithmetic import ONE, ZERO, exp, select
-from .compiling import part, pasted
+from .compiling import contracting, part, pasted
 
 
 @pasted
@@ -128,7 +128,7 @@ def logsumexps_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> No
         at += 2 + n
 
 
-@part
+@contracting
 def log_total(R: Any, pool: Any, at: int, n: int, lanes: int, top: int) -> None:
     """The maximum into a register, the rest into the next: 0 where the maximum is the answer, being not finite."""
     rest = top + 1
@@ -143,7 +143,7 @@ def log_total(R: Any, pool: Any, at: int, n: int, lanes: int, top: int) -> None:
         R[rest, l] = math.log(R[rest, l]) if R[top, l] - R[top, l] == 0 else R.dtype.type(0)
 
 
-@part
+@contracting
 def add_softmax(R: Any, G: Any, pool: Any, at: int, n: int, lanes: int, y: int, sign: float) -> None:
     """Add the softmax of n arguments, times the gradient of y, to theirs."""
     for i in range(n):
