@@ -25,7 +25,7 @@ from spellout.programs.optimizers import SGD, AdamW
 from spellout.programs.trainer import Trainer
 
 inf, nan = math.inf, math.nan
-VARIADIC = ["sum", "mean", "logsumexp", "log_softmax", "dot"]
+VARIADIC = ["sum", "mean", "largest", "logsumexp", "log_softmax", "dot"]
 EDGES = [0.0, -0.0, inf, -inf, nan, 1.0, -1.0, 1e-9, 0.5, -0.6, 3.0, -30.0, 88.0, -104.0]
 LARGE = [700.0, -700.0, 710.0, -745.0, 1e300, -1e300, 1e-300, 5e-324]
 FEW = [0.0, -0.0, inf, -inf, nan, 1.0, 0.5, -2.0, 3.0]

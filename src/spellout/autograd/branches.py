@@ -2,7 +2,8 @@
 
 A row such as relu's says `None if x <= 0 else 1`. On numbers that is a choice for good; a recorded program must
 choose for every example anew. So the row is asked with every comparison answered both ways, and what it says
-becomes a tree of choices. The rows themselves are written once.
+becomes a tree of choices. The rows themselves are written once. What an integer input picks branches, too: the
+graph knows the row of the one example only, and each example has its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import ops
+from .graph import newest_first
+from .index import PICK
 from .taping import Tape, tape, taped
 from .value import CONSTANT, Value, lift
 
@@ -28,6 +31,7 @@ class _Answers:
         self.made = recording.made
         self.picked = recording.picked
         self.candidates = recording.candidates
+        self.position = recording.position
 
     def looked(self, how: str, instead: str = "") -> NoReturn:
         self.recorder.looked(how, instead)
@@ -40,11 +44,34 @@ class _Answers:
         raise _Undecided(symbol, a, b)
 
 
+def parents_of(node: Value) -> Sequence[Any]:
+    """Return what `node` was made from; while a function is recorded, all that an integer input may pick for it."""
+    listener = tape()
+    return node.parents if listener is None or node.op is not PICK else listener.candidates(node)
+
+
+def with_all_rows(order: list[Value]) -> list[Value]:
+    """Return `order`, newest first; while a function is recorded, with what is below rows that may be picked."""
+    found = set(order)
+    stack = [node for node in order if node.op is PICK and tape() is not None]
+    if not stack:
+        return order
+    while stack:
+        for parent in parents_of(stack.pop()):
+            if isinstance(parent, Value) and parent.parents and parent not in found:
+                found.add(parent)
+                stack.append(parent)
+    return newest_first(found)
+
+
 def contributions_of(node: Value, scaled: Callable[[Any], Any]) -> Sequence[Any]:
-    """Return what each parent's gradient gets from `node`, if anything: `scaled` of the row's partial."""
+    """Return what each of `parents_of` gets from `node`, if anything: `scaled` of the row's partial derivative."""
     listener = tape()
     if listener is None:
         return [None if partial is None else scaled(partial) for partial in node.op.partials(node, *node.parents)]
+    if node.op is PICK:  # one of the candidates gets all, and which one depends on the example
+        position, whole = listener.position(node), scaled(1.0)
+        return [_chosen("==", position, float(row), whole, None) for row in range(len(parents_of(node)))]
     return _every_branch(node, scaled, listener, ())
 
 

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from ..errors import ValueTypeError
-from .branches import contributions_of
-from .graph import nodes
-from .index import PICK
-from .taping import Tape, look, tape
+from .branches import contributions_of, parents_of, with_all_rows
+from .taping import look
 from .value import Value, fresh_interior, lift
 
 _REMEDY = "ask for create_graph=True, whose results are computed for every example"
-_PICKED = "ask for the gradient by what was picked: row = pick(rows, i); grad(y, row, create_graph=True)"
 
 
 @overload
@@ -32,7 +29,7 @@ def grad(root: Value, wrt: Value | Sequence[Value], create_graph: bool = False) 
     Raises:
         GraphError: a leaf's data was changed after the graph was computed from it.
         ValueTypeError: `root` or something in `wrt` is not a Value.
-        RecordingError: in a recorded function, without `create_graph=True`, or by rows that an integer input picks.
+        RecordingError: in a recorded function, without `create_graph=True`.
     """
     if not create_graph:
         look("`grad(...)`", _REMEDY)
@@ -40,7 +37,7 @@ def grad(root: Value, wrt: Value | Sequence[Value], create_graph: bool = False) 
     for thing in (root, *targets):
         if not isinstance(thing, Value):
             raise ValueTypeError(f"grad needs Values, got {thing!r} ({type(thing).__name__})")
-    gradients = _pull_back(root, fresh_interior(root), targets, create_graph)
+    gradients = _pull_back(root, with_all_rows(fresh_interior(root)), targets, create_graph)
     results = [lift(gradients.get(target, 0.0)) for target in targets]
     return results[0] if isinstance(wrt, Value) else results
 
@@ -59,14 +56,11 @@ def _pull_back(root: Value, order: list[Value], targets: list[Value], symbolic: 
     """Return d(root)/d(node) by node: Values where `symbolic`, else floats."""
     leads_to = set(targets)
     for node in reversed(order):
-        if not leads_to.isdisjoint(node.parents):
+        if not leads_to.isdisjoint(parents_of(node)):
             leads_to.add(node)
-    listener = tape()
-    if listener is not None:
-        _refuse_picked_rows(order, targets, listener)
     gradients: dict[Value, Any] = {root: 1.0}
     for node in order:
-        if node not in leads_to or node not in gradients or not node.parents:
+        if node not in leads_to or node not in gradients:
             continue
         gradient = gradients[node]
 
@@ -79,17 +73,7 @@ def _pull_back(root: Value, order: list[Value], targets: list[Value], symbolic: 
         else:
             partials = node.op.partials(node.data, *[parent.data for parent in node.parents])
             contributions = [None if partial is None else scaled(partial) for partial in partials]
-        for parent, contribution in zip(node.parents, contributions, strict=False):
+        for parent, contribution in zip(parents_of(node), contributions, strict=False):
             if contribution is not None and parent in leads_to:
                 gradients[parent] = gradients[parent] + contribution if parent in gradients else contribution
     return gradients
-
-
-def _refuse_picked_rows(order: list[Value], targets: list[Value], listener: Tape) -> None:
-    """Refuse a gradient by rows that integer inputs pick: the graph knows the row of the one example only."""
-    wanted = set(targets)
-    for node in order:
-        if node.op is PICK and node not in wanted:
-            rows = [row for row in listener.candidates(node) if isinstance(row, Value)]
-            if not wanted.isdisjoint([below for row in rows for below in nodes(row)]):
-                look("a gradient by rows that an integer input picks", _PICKED)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import builtins
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from typing import Any
 
@@ -310,24 +310,44 @@ def _dot_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
     return arguments[half:] + arguments[:half]
 
 
-def _log_softmax(chosen: float, *numbers: float) -> float:
-    shift = ieee.largest(numbers)
-    return chosen - shift - math.log(builtins.sum([ieee.exp(x - shift) for x in numbers]))
+def _largest_partials(out: Any, *xs: Any) -> tuple[Any, ...]:
+    """Those that are the largest share the gradient. On Values without branches, as n of them would make 2**n."""
+    if type(out) is not float:
+        hits = [where(out - x, 0.0, 1.0) for x in xs]
+        ties = sum(*hits)
+        return tuple([hit / ties for hit in hits])
+    if out != out:
+        return (out,) * len(xs)
+    share = 1.0 / builtins.sum([x == out for x in xs])
+    return tuple([share if x == out else None for x in xs])
 
 
-def _log_softmax_partials(_: Any, chosen: Any, *arguments: Any) -> tuple[Any, ...]:
-    total = logsumexp(*arguments)
-    return (1.0, *[-exp(x - total) for x in arguments])
+def softmax(xs: Sequence[Any]) -> list[Any]:
+    """Return n positive numbers that sum to 1, exp(x) / sum(exp(x)), of floats or of Values.
+
+    No row, as n results of n arguments would have n² edges; made of rows, it has 5n.
+    """
+    if type(xs[0]) is float:
+        return ieee.softmax(xs)
+    shift = largest(*xs)
+    powers = [exp(x - shift) for x in xs]
+    scale = 1.0 / sum(*powers)
+    return [power * scale for power in powers]
 
 
 sum = _row("sum", None, lambda *xs: builtins.sum(xs), lambda out, *xs: (1.0,) * len(xs), "Σ")
 mean = _row("mean", None, lambda *xs: builtins.sum(xs) / len(xs), lambda out, *xs: (1.0 / len(xs),) * len(xs))
 # (w1..wn, x1..xn) or (w1..wn, x1..xn, b): the second half times the first, an odd last argument is added
 dot = _row("dot", None, _dot, _dot_partials, "w·x")
-logsumexp = _row(
-    "logsumexp", None, lambda *xs: ieee.logsumexp(xs), lambda out, *xs: tuple([exp(x - out) for x in xs])
-)
+largest = _row("largest", None, lambda *xs: ieee.largest(xs), _largest_partials)
+logsumexp: Op = _row("logsumexp", None, lambda *xs: ieee.logsumexp(xs), lambda out, *xs: tuple(softmax(xs)))
 # the first argument is the chosen one, the others are all of them (the chosen one among them)
-log_softmax = _row("log_softmax", None, _log_softmax, _log_softmax_partials, "log softmax")
+log_softmax = _row(
+    "log_softmax",
+    None,
+    lambda chosen, *xs: ieee.log_softmax(chosen, xs),
+    lambda out, chosen, *xs: (1.0, *[-share for share in softmax(xs)]),
+    "log softmax",
+)
 
 BUILT_IN = frozenset(TABLE)

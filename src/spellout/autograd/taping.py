@@ -39,6 +39,10 @@ class Tape(Protocol):
         """What `node` was picked from: as many as there are rows."""
         ...
 
+    def position(self, node: Value) -> Value:
+        """Which of the candidates each example picks, as a number from 0."""
+        ...
+
 
 class _Thread(threading.local):
     tape: Tape | None = None

@@ -30,6 +30,8 @@ _WORTH_A_CHUNK = 1 << 17
 """Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
 _MOST_CHUNKS = 8
 _MOST_LANES = 240
+_FEWEST_COLUMNS = 64
+"""Of the matrices of layers, if need be beyond that cache: with 16 columns, products take nearly twice the time."""
 
 Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -63,7 +65,8 @@ class Lanes:
         self._integers = sum([a.size for a in program.arguments if a.kind == "integer"])
         self._bounds = self._index_bounds()
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
-        self.block = max(PAD, min(_MOST_LANES, room // PAD * PAD))
+        columns = PAD if lowered.groups == 0 else -(-_FEWEST_COLUMNS // (lowered.groups * PAD)) * PAD
+        self.block = max(columns, min(_MOST_LANES, room // PAD * PAD))
         self._memory: dict[int, list[Memory]] = {}
         self._tapes = (
             lowered.shared.code,

@@ -196,6 +196,10 @@ def _one_instruction(
 def _plain(rewriter: _Rewriter, root: Instruction, terms: list[tuple[float, int]]) -> int:
     """One or two terms: the term itself, an addition, a subtraction, or a change of sign."""
     if len(terms) == 1:
+        if (
+            root.op == "sum"
+        ):  # kept, so that the first position of a line is as deep as the others and shares layers
+            return rewriter.write(Instruction("sum", (terms[0][1],), None, root.line))
         return terms[0][1] if terms[0][0] > 0.0 else _negated(rewriter, terms[0][1], root.line)
     (first, a), (second, b) = terms
     if first < 0.0 and second > 0.0:

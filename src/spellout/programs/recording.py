@@ -87,7 +87,7 @@ class _Recorder:
         self.rows: list[tuple[tuple[int, ...], ...]] = []
         self.alive: list[Any] = []  # tables are known by identity, so none may be freed meanwhile
         self.inside: set[Value] = set()  # leaves that the function made
-        self.picks: dict[Value, tuple[Sequence[Any], int | None]] = {}  # what each was picked from
+        self.picks: dict[Value, tuple[Sequence[Any], int | None, int]] = {}  # what each was picked from
         self.expanding = False  # an operation of the user's
         self.internal: dict[CodeType, bool] = {}
 
@@ -135,7 +135,7 @@ class _Recorder:
 
     def picked(self, node: Value, rows: Sequence[Any], column: int | None, index: int) -> None:
         """See `Tape`. A table of parameters stays a table; anything else becomes a choice among values."""
-        self.picks[node] = rows, column
+        self.picks[node] = rows, column, index
         if id(rows) not in self.tables:
             self.tables[id(rows)] = self._table(rows)
             self.alive.append(rows)
@@ -159,8 +159,14 @@ class _Recorder:
 
     def candidates(self, node: Value) -> Sequence[Any]:
         """See `Tape`."""
-        rows, column = self.picks[node]
+        rows, column, _ = self.picks[node]
         return [row if column is None else row[column] for row in rows]
+
+    def position(self, node: Value) -> Value:
+        """See `Tape`."""
+        rows, _, index = self.picks[node]
+        position: Value = Index(0, index, self).of([float(row) for row in range(len(rows))])
+        return position
 
     def place(self, value: Value) -> int:
         """Where a Value stands in the program; a leaf is written down when it is first used."""
@@ -214,7 +220,7 @@ class _Recorder:
 
     def _table(self, rows: Sequence[Any]) -> int | None:
         """The number of a table whose entries are all parameters; None if it is not one."""
-        entries = [[row] if isinstance(row, Value) else row for row in rows]
+        entries = [row if isinstance(row, Sequence) else [row] for row in rows]
         for row in entries:
             for value in row:
                 if not isinstance(value, Value) or value.parents or self.place(value) is None:
