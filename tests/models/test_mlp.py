@@ -297,6 +297,15 @@ def test_logits_do_not_depend_on_the_batch(few, model):
     assert np.array_equal(model.log_probabilities(longer)[:, :9], together)
 
 
+def test_tables_change_no_bit(few, model, monkeypatch):
+    tokens = rows_of(few, 700)
+    monkeypatch.setattr("spellout.models.mlp_learner._LARGEST_TABLES", 0)
+    without = MlpModel(model.config, model.vocabulary_size, model.weights, model.prior)
+    assert np.array_equal(without.log_probabilities(tokens), model.log_probabilities(tokens))
+    assert without._exact_members[0]._tables is None
+    assert model._exact_members[0]._tables is not None
+
+
 def test_a_reader_gives_the_bits_of_whole_lines(few, model):
     tokens = rows_of(few, 40)
     together, reader = model.log_probabilities(tokens), model.reader(40)

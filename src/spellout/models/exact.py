@@ -61,6 +61,17 @@ class ExactLinear:
         outputs *= self._units
         return outputs
 
+    def tables(self, whole: np.ndarray) -> np.ndarray:
+        """What each of V vectors (V, E) adds to the outputs at each place of an input made of C of them: (C, V, O).
+
+        One of each place summed up, in any order, is what the layer gives for them.
+        """
+        parts = self._weight.reshape(-1, whole.shape[1], len(self._bias))  # (C, E, O)
+        tables: np.ndarray = whole @ parts
+        tables[0] += self._bias
+        tables *= self._units
+        return tables
+
 
 def _whole(weight: np.ndarray, bias: np.ndarray, shifts: np.ndarray, inputs: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows times 2^shift, and biases in the unit of their products with inputs, rounded to whole numbers."""

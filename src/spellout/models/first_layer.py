@@ -85,11 +85,11 @@ class TableLayer:
     def forward(self, windows: np.ndarray, before: np.ndarray) -> None:
         """See `FirstLayer`."""
         np.matmul(self._w["embedding"], self._parts, out=self._table)
+        self._table[0] += self._w["hidden.bias"]  # every window has one token there
         np.take(self._table[0], windows[:, 0], axis=0, out=before, mode="clip")
         for place in range(1, windows.shape[1]):
             np.take(self._table[place], windows[:, place], axis=0, out=self._added, mode="clip")
             before += self._added
-        before += self._w["hidden.bias"]
         one_hot = self._one_hot.reshape(-1)
         one_hot[self._ones] = 0.0
         np.add(self._starts, windows, out=self._ones)
@@ -97,11 +97,11 @@ class TableLayer:
 
     def backward(self, d_before: np.ndarray) -> None:
         """See `FirstLayer`."""
-        np.sum(d_before, axis=0, out=self._d["hidden.bias"])
         # An entry of the table has the sum of the gradients of all windows where the token stood at the place. To
         # look it up was a product with a row of zeros and C ones, and a product is the fastest way to add up.
         flat = self._d_table.reshape(self._one_hot.shape[1], -1)
         np.matmul(self._one_hot.T, d_before, out=flat)  # (C * V, H)
+        np.sum(self._d_table[0], axis=0, out=self._d["hidden.bias"])
         np.matmul(self._d_table, self._parts.transpose(0, 2, 1)).sum(axis=0, out=self._d["embedding"])
         d_parts = self._d["hidden.weight"].reshape(len(d_before.T), *self._parts.shape[:2])  # (H, C, E)
         d_parts[:] = np.matmul(self._w["embedding"].T, self._d_table).transpose(2, 0, 1)

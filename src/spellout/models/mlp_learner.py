@@ -17,6 +17,9 @@ from .ngram_counts import context_windows
 from .parameters import Parameters, Shapes, Weights, views
 from .windows import WindowModel
 
+_WINDOWS_AT_ONCE = 512  # what is worked out for them stays in the fast cache
+_LARGEST_TABLES = 1 << 19  # numbers
+
 
 class MlpModel(WindowModel):
     """The trained network."""
@@ -35,12 +38,13 @@ class MlpModel(WindowModel):
 
     def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `WindowModel`. The mean of the members' logits."""
+        logits = np.zeros((len(windows), self.vocabulary_size))
         with one_thread():
-            logits = self._exact_members[0].logits(windows, prior)
-            for member in self._exact_members[1:]:
-                logits += member.logits(windows, prior)
-        if len(self._exact_members) > 1:
-            logits /= len(self._exact_members)
+            for start in range(0, len(windows), _WINDOWS_AT_ONCE):
+                piece = slice(start, start + _WINDOWS_AT_ONCE)
+                for member in self._exact_members:
+                    logits[piece] += member.logits(windows[piece], None if prior is None else prior[piece])
+        logits /= len(self._exact_members)
         return logits
 
     @cached_property
@@ -57,6 +61,8 @@ class _Member:
             weights["hidden.weight"], weights["hidden.bias"], float(np.abs(embedding).max(initial=0.0))
         )
         self._embedding = self._first.whole(embedding)  # (V, E)
+        numbers = len(embedding) * weights["hidden.weight"].size // embedding.shape[1]
+        self._tables = self._first.tables(self._embedding) if numbers <= _LARGEST_TABLES else None  # (C, V, H)
         out, bias = weights["out.weight"], weights["out.bias"]
         if "prior.weight" in weights:  # how much the prior counts: one output more
             out = np.vstack([out, weights["prior.weight"]])
@@ -65,14 +71,23 @@ class _Member:
 
     def logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Windows (N, C) and the prior's rows (N, V) to logits (N, V)."""
-        x = self._embedding[windows].reshape(len(windows), -1)  # (N, C * E)
-        hidden = self._first(x)  # (N, H)
+        hidden = self._before(windows)  # (N, H)
         # Rounding also takes away what the last bits of tanh differ by between processors.
         outputs = self._last(self._last.whole(np.tanh(hidden, out=hidden)))  # (N, V), and the prior's scale
         if prior is None:
             return outputs
         logits: np.ndarray = outputs[:, :-1] + outputs[:, -1:] * prior
         return logits
+
+    def _before(self, windows: np.ndarray) -> np.ndarray:
+        """What tanh is given, (N, H): the same bits both ways, as no sum is rounded."""
+        if self._tables is None:
+            return self._first(self._embedding[windows].reshape(len(windows), -1))
+        before: np.ndarray = np.take(self._tables[0], windows[:, 0], axis=0)
+        added = np.empty_like(before)
+        for place in range(1, windows.shape[1]):
+            before += np.take(self._tables[place], windows[:, place], axis=0, out=added, mode="clip")
+        return before
 
 
 class MlpLearner:

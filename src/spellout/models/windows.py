@@ -11,7 +11,7 @@ from .neural import NeuralModel
 from .ngram_counts import context_columns
 from .parameters import Shapes, Weights, flatten
 
-_NUMBERS_AT_ONCE = 1 << 20  # of rows times the vocabulary: less than the caches hold
+_ROWS_AT_ONCE = 1 << 15
 
 
 class WindowModel(NeuralModel):
@@ -54,8 +54,7 @@ class WindowModel(NeuralModel):
     def _in_pieces(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
         windows = np.stack(columns, axis=1).astype(np.int64, copy=False)
         result = np.empty((len(windows), self.vocabulary_size))
-        at_once = max(1, _NUMBERS_AT_ONCE // max(self.vocabulary_size, 256))
-        for start in range(0, len(result), at_once):
-            piece = slice(start, start + at_once)
+        for start in range(0, len(result), _ROWS_AT_ONCE):
+            piece = slice(start, start + _ROWS_AT_ONCE)
             result[piece] = self.window_logits(windows[piece], None if prior is None else prior[piece])
         return result
