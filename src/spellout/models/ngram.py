@@ -66,10 +66,14 @@ class NgramModel:
     @classmethod
     def estimate(cls, counts: Counts, config: NgramConfig, discounts: Discounts | None = None) -> Self:
         """The model of some counts; `discounts` if they were fitted before, else the closed form or add-k."""
-        levels = build_levels(counts)
+        return cls.of_levels(build_levels(counts), config, discounts)
+
+    @classmethod
+    def of_levels(cls, levels: list[Level], config: NgramConfig, discounts: Discounts | None = None) -> Self:
+        """The same of counts that were sorted into levels before."""
         if config.smoothing == "add-k":
             nothing = np.zeros((len(levels), 4))
-            pseudo = np.full(len(levels), config.k * counts.vocabulary_size)
+            pseudo = np.full(len(levels), config.k * levels[0].vocabulary_size)
             return cls(levels, Discounts(nothing, pseudo), interpolated=False)
         return cls(levels, discounts or closed_form(levels))
 
