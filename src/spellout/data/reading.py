@@ -36,10 +36,7 @@ def read_blocks(
     Raises `DataError` if the file is missing, binary, wrongly encoded, or has a line over 16 million characters.
     """
     encoding = encoding or "utf-8"
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise UsageError(f"--encoding {encoding}: no such encoding; examples: utf-8, cp1252, utf-16") from None
+    check_encoding(encoding)
     name = source_name(path)
     if str(path) == "-":
         yield from _blocks(sys.stdin.buffer, name, encoding, block_bytes, advance)
@@ -53,6 +50,16 @@ def read_blocks(
         raise DataError(f"{path} is a folder; name a text file with one thing per line") from None
     except PermissionError:
         raise DataError(f"{path} may not be read; check its permissions") from None
+
+
+def check_encoding(encoding: str) -> None:
+    """`UsageError` if no text is written so."""
+    try:
+        known = codecs.lookup(encoding)._is_text_encoding  # those that are not turn bytes into bytes, such as hex
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise UsageError(f"--encoding {encoding}: no such encoding; examples: utf-8, cp1252, utf-16")
 
 
 def source_name(path: str | Path) -> str:
