@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 def read(file: str | None, encoding: str | None) -> Lines:
     """Lines of a file, of standard input, or the bundled names."""
     from .data.lines import Lines
+    from .data.reading import check_encoding
 
+    if encoding is not None:
+        check_encoding(encoding)
     if file is None:
         return Lines.bundled()
     with waiting.progress(_size(file), "reading") as advance:

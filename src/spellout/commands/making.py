@@ -26,27 +26,23 @@ def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
     from ..generation.sampling import encode_prefix
 
     prefix = sampling.prefix
+    said = f"--prefix {prefix if prefix.isprintable() else repr(prefix)}"
     try:
         tokens = encode_prefix(vocabulary, prefix)
     except DataError:
         for other in (prefix.lower(), prefix.upper(), prefix.title()):
             if _known(vocabulary, other):
-                raise DataError(
-                    f"--prefix {prefix}: no line is written so; these lines know --prefix {other}"
-                ) from None
+                raise DataError(f"{said}: no line is written so; these lines know --prefix {other}") from None
         missing = [piece for piece in vocabulary.pieces(prefix) if not _known(vocabulary, piece)]
         raise DataError(
-            f"--prefix {prefix}: {missing[0]!r} is in none of the lines the model learns from, so no line can "
-            "begin with it"
+            f"{said}: {missing[0]!r} is in none of the lines the model learns from, so no line can begin with it"
         ) from None
     if set(tokens.tolist()) & {0, *vocabulary.never_sampled}:
-        raise DataError(
-            f"--prefix {prefix}: it holds what no line is made of, a line end or a rare word; take it out"
-        )
+        raise DataError(f"{said}: it holds what no line is made of, a line end or a rare word; take it out")
     longest = sampling.max_length
     if longest is not None and len(tokens) > longest:
         raise UsageError(
-            f"--prefix {prefix}: its {len(tokens)} {_UNITS[vocabulary.unit]} are more than --max-length {longest}"
+            f"{said}: its {len(tokens)} {_UNITS[vocabulary.unit]} are more than --max-length {longest}"
         )
     return len(tokens)
 
