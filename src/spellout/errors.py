@@ -12,7 +12,7 @@
     ├── ShapeError           two lengths or shapes that do not fit (also a ValueError)
     ├── OperationError       an operation declared or called in a way that cannot work (also a ValueError)
     ├── RecordingError       a function that cannot be recorded as a program (also a TypeError)
-    ├── NotFiniteError       a program that made a nan or an infinity (also an ArithmeticError)
+    ├── NotFiniteError       a program or a model that made a nan (also an ArithmeticError)
     ├── ExaminationError     a program that the doctor cannot examine
     ├── UnhealthyError       a program that the doctor found a mistake in (also an AssertionError)
     ├── GradcheckError       a gradient that is not the derivative (also an AssertionError)
@@ -79,7 +79,7 @@ class RecordingError(SpelloutError, TypeError):
 
 
 class NotFiniteError(SpelloutError, ArithmeticError):
-    """A program made a nan or an infinity; the message names the first instruction and its line."""
+    """A program made a nan or an infinity, and the message names the first instruction and its line; or a model."""
 
 
 class ExaminationError(SpelloutError):

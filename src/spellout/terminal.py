@@ -7,6 +7,7 @@ signs for the characters that do not show (`visible`); data that goes to a file 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -146,13 +147,12 @@ def surprise_bar(bits: float, width: int = 12, full: float = 12.0) -> Text:
 
 
 def print_sample(row: dict[str, Any], as_json: bool) -> None:
-    """One line made, and its nearest training line if that was asked for."""
+    """One line made, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
     if as_json:
         print_json(row)
-    elif "nearest" in row:
-        print_line(row["line"], row["nearest"], str(row["distance"]))
-    else:
-        print_line(row["line"])
+        return
+    line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
+    print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
 
 
 def print_training(trained: Trained) -> None:
@@ -216,9 +216,8 @@ def print_scores(scores: Sequence[Score], vocabulary: Vocabulary) -> None:
 
     def worst(score: Score) -> str:
         place = int(score.nats.argmax())
-        return (
-            f"{score.symbols(vocabulary)[place]} at {place + 1} ({score.nats[place] / 0.6931471805599453:.1f} bits)"
-        )
+        symbol, bits = score.symbols(vocabulary)[place], float(score.bits[place])
+        return f"{symbol} at {place + 1} ({f'{bits:.1f} bits' if math.isfinite(bits) else 'never seen'})"
 
     print_table(
         ["bits/char", "ln p", "line", "most surprising"],

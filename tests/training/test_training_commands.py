@@ -318,7 +318,6 @@ def test_lr_find_is_a_table_when_piped_and_json_when_asked(command, names_file):
         (["--model", "neural", "--steps", 9], "--steps 9: a curve needs at least 10"),
         (["--model", "neural", "--batch", 0], "--batch 0: must be at least 1"),
         (["--model", "nerual"], "did you mean neural?"),
-        ([], "--model"),
     ],
 )
 def test_what_lr_find_cannot_do_is_a_sentence(command, names_file, flags, fragment):

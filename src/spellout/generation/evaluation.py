@@ -34,6 +34,15 @@ class Evaluation:
     tokens: int
     lines: int
 
+    def __add__(self, other: Evaluation) -> Evaluation:
+        """The losses on both, if no line is in both."""
+        return Evaluation(
+            self.nats + other.nats,
+            self.characters + other.characters,
+            self.tokens + other.tokens,
+            self.lines + other.lines,
+        )
+
     @property
     def nats_per_char(self) -> float:
         """Mean surprise of a character in nats."""
@@ -74,7 +83,15 @@ def enough(lines: Sequence[str], vocabulary: Vocabulary, work: int) -> Sequence[
 def unique_and_novel(
     model: LanguageModel, vocabulary: Vocabulary, training: Iterable[str], k: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """unique@k and novel@k: of k lines made, the fraction that are different, and that are not training lines."""
-    lines = [made.text for made in islice(sample(model, vocabulary, SamplingConfig(seed=seed)), k)]
+    """unique@k and novel@k: of k lines made, the fraction that are different, and that are not training lines.
+
+    Lines that do not end before twice the length of the longest training line are left out and others made; for a
+    model that ends none, both are 0.
+    """
     known = set(training)
+    longest = 2 * max([len(line.encode()) for line in known], default=0) + 10  # no unit has more tokens than bytes
+    made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)
+    lines = [one.text for one in islice(made, k)]
+    if not lines:
+        return 0.0, 0.0
     return len(set(lines)) / len(lines), sum(line not in known for line in lines) / len(lines)

@@ -140,6 +140,8 @@ class NgramModel:
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """See `contract.LanguageModel`. Every array is checked, so a damaged run cannot fail later."""
         order, size = int(settings["order"]), int(settings["vocabulary_size"])
+        if not 0 < size < 2**32:
+            raise ValueError(f"a vocabulary of {size} tokens")
         levels = [
             checked_level([arrays[f"level{depth}.{name}"] for name in _STORED], size) for depth in range(order)
         ]

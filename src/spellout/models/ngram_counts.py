@@ -167,7 +167,7 @@ def numbered_rows(columns: Columns, vocabulary_size: int) -> tuple[np.ndarray, n
         starts = starts_of_runs([column[order] for column in columns])
     else:
         unsigned = [column.view(f"u{column.dtype.itemsize}") for column in columns]
-        keys = _pack(unsigned, vocabulary_size, np.uint64)
+        keys = _pack(unsigned, vocabulary_size, np.dtype(np.uint64))
         order = np.argsort(keys)
         starts = starts_of_runs([keys[order]])
     numbers = np.empty(len(order), np.int64)

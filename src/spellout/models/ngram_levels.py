@@ -14,6 +14,9 @@ import numpy as np
 
 from .ngram_counts import Columns, Counts
 
+_MOST = 2.0**53
+"""So far float64 holds every whole number."""
+
 
 @dataclass
 class Level:
@@ -88,6 +91,7 @@ def checked_level(arrays: list[np.ndarray], vocabulary_size: int) -> Level:
         and bool((keys[1:] > keys[:-1]).all())
         and bool((counts > 0).all())
         and bool((tokens < vocabulary_size).all())
+        and float(counts.astype(np.float64).sum()) < _MOST  # sums of counts must not overflow
     )
     if not sound:
         raise ValueError("the counts are not sorted n-grams")

@@ -30,15 +30,23 @@ def chosen_device(asked: str, threads: int, tell: Listener) -> torch.device:
 
     `UsageError` if it is not there.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if asked != "auto" and not there[asked]:
-        found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise UsageError(f"--device {asked}: PyTorch {torch.__version__} finds none here; it finds: {found}")
-    name = next(name for name in there if there[name]) if asked == "auto" else asked
+    there = check_device(asked)
+    name = there[0] if asked == "auto" else asked
     why = "as asked" if asked != "auto" else "the fastest there is" if name != "cpu" else "PyTorch finds no GPU"
     used = threads if name == "cpu" else None
     tell({"event": "device", "device": name, "why": why, "threads": used, "torch": torch.__version__})
     return torch.device(name)
+
+
+def check_device(asked: str) -> list[str]:
+    """The devices that are there, the fastest first. `UsageError` if the one asked for is not among them."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = [name for name, is_there in found.items() if is_there]
+    if asked not in ("auto", *there):
+        raise UsageError(
+            f"--device {asked}: PyTorch {torch.__version__} finds none here; it finds: {', '.join(there)}"
+        )
+    return there
 
 
 @contextmanager

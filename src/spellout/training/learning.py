@@ -11,6 +11,7 @@ from ..errors import RunError, TrainingError
 from ..generation.evaluation import Evaluation, evaluate
 from ..models.contract import LanguageModel
 from ..models.ngram import NgramModel
+from ..models.stored import DAMAGE, said
 from .checkpoint import Checkpoint
 from .config import TrainingConfig
 from .log import Log
@@ -110,9 +111,9 @@ class Learning:
         try:
             self._learner.load_state(kept.learner)
             restored = self._family.model.restore(kept.settings, kept.best)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except DAMAGE as error:
             raise RunError(
-                f"{going_on.path} is damaged: its files do not fit together ({error}); train again"
+                f"{going_on.path} is damaged: its files do not fit together ({said(error)}); train again"
             ) from None
         return restored if kept.state.best_step is not None else None
 

@@ -65,6 +65,7 @@ def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) ->
             "test": len(split.test),
         },
         "usual_length": usual_length(prepared.stream),
+        "longest": longest(prepared.stream),
         "results": results,
     }
 
@@ -73,6 +74,11 @@ def usual_length(stream: np.ndarray) -> int:
     """The 99th percentile of the lengths of a stream's lines, in tokens."""
     lengths = np.diff(np.flatnonzero(stream == 0)) - 1
     return int(np.quantile(lengths, 0.99, method="lower"))
+
+
+def longest(stream: np.ndarray) -> int:
+    """The length of a stream's longest line, in tokens."""
+    return int(np.diff(np.flatnonzero(stream == 0)).max()) - 1
 
 
 def losses(evaluation: Evaluation | None) -> dict[str, float] | None:

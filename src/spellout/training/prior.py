@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..extras import require
 from ..models.contract import Listener
 from ..models.learner import Learner
 from ..models.ngram import NgramConfig, NgramModel
@@ -47,6 +48,18 @@ def parse(specification: str, prior: str | None = None) -> Asked:
     if not isinstance(ngram, NgramConfig):
         raise UsageError(f"{where}: a network starts from an n-gram, not from {other.name}; use ngram or ngram:5")
     return Asked(family, config, ngram)
+
+
+def check_asked(specification: str, training: TrainingConfig) -> Asked:
+    """Understand a specification, and `UsageError` for whatever else about its training can be known beforehand:
+    a device or a library that is not there. What is asked for first should cost no reading."""
+    asked = parse(specification, training.prior)
+    if asked.family.torch_learner is not None:
+        require("torch", f"the model {asked.family.name}")
+        from ..models.torch_device import check_device
+
+        check_device(training.device)
+    return asked
 
 
 def learner_of(
