@@ -25,7 +25,7 @@ def nothing_is_done(monkeypatch):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """The folder we are in: a list in lower case, a file, a folder with another's work, a link to nowhere, a run."""
+    """The folder we are in: a list in lower case, a file, a folder with another's work, a link to nowhere."""
     (tmp_path / "names.txt").write_text("".join(f"mar{letter}\n" for letter in "abcdefghijklmnop"))
     (tmp_path / "file").write_text("")
     (tmp_path / "thesis").mkdir()
