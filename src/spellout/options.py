@@ -24,6 +24,7 @@ def _file(_: object, tokens: Sequence[Token]) -> str:
 
 
 File = Annotated[str, Parameter(converter=_file, help="A text file with one thing per line; - is standard input.")]
+Text = Annotated[str, Parameter(converter=_file)]
 RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
 Count = Annotated[int, Parameter(alias="-n", help="How many lines.")]
 Out = Annotated[Path, Parameter(alias="-o")]

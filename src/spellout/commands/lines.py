@@ -21,6 +21,7 @@ from ..options import (
     RunFolder,
     Sampling,
     Seconds,
+    Text,
     check_count,
     newest,
 )
@@ -152,7 +153,7 @@ def sample(
 
 @app.command
 def score(
-    run: str | None = None,
+    run: Text | None = None,
     file: File | None = None,
     /,
     *,
@@ -174,11 +175,13 @@ def score(
     json
         One JSON object a line, with the surprise of every character.
     """
+    from ..data.reading import check_encoding
     from ..generation.scoring import score_lines
     from ..training.run import load_run
 
     if run is not None and file is None and not Path(run).is_dir():
         run, file = None, run
+    check_encoding(encoding or "utf-8")
     loaded = load_run(run or newest())
     lines = steps.read(file, encoding).in_file_order()
     with waiting.progress(None, "scoring"):
@@ -198,7 +201,7 @@ def score(
 
 
 @app.command
-def why(run: str | None = None, line: str | None = None, /, *, top: int = 5, json: Json = False) -> None:
+def why(run: Text | None = None, line: Text | None = None, /, *, top: int = 5, json: Json = False) -> None:
     """Spell LINE out: how probable the model of RUN finds each letter, and what it expected.
 
     spellout why RUN LINE; spellout why LINE takes the newest run under ./runs.
