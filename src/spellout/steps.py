@@ -272,7 +272,7 @@ def train_streaming(
 def compare(
     prepared: Prepared,
     models: Sequence[str],
-    part: str,
+    part: Literal["dev", "test"],
     training: TrainingConfig,
     at_once: int,
     mixture: bool,

@@ -152,7 +152,7 @@ def sample(
 
 @app.command
 def score(
-    run: str | None = None,
+    run: Line | None = None,
     file: File | None = None,
     /,
     *,
@@ -174,11 +174,13 @@ def score(
     json
         One JSON object a line, with the surprise of every character.
     """
+    from ..data.reading import check_encoding
     from ..generation.scoring import score_lines
     from ..training.run import load_run
 
     if run is not None and file is None and not Path(run).is_dir():
         run, file = None, run
+    check_encoding(encoding or "utf-8")
     loaded = load_run(run or newest())
     lines = steps.read(file, encoding).in_file_order()
     with waiting.progress(None, "scoring"):

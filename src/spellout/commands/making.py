@@ -110,7 +110,8 @@ def print_samples(
         terminal.note(f"cut at {length}: {shortened:,} of {printed:,} lines, which --json marks")
     elif cut.count and printed and not cut.keep:
         terminal.note(
-            f"left out {cut.count:,} lines that did not end within {length}; --max-length would show such lines cut"
+            f"left out {cut.count:,} line{'s' * (cut.count > 1)} that did not end within {length}, made others; "
+            "--max-length shows them cut"
         )
     if printed < count:
         raise GenerationError(

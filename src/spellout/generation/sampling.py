@@ -107,9 +107,12 @@ def _candidates(
     rows = np.arange(count)  # the candidates still running
     uniforms = _Uniforms(config.seed, first, count)
     forbidden = list(vocabulary.never_sampled)
-    while len(rows) and len(columns) < longest:
+    while len(rows):
         banned = forbidden if columns else [0, *forbidden]  # no blank lines
         chosen = _choose(log_rows, banned, config, uniforms.at(len(columns), rows))
+        if len(columns) >= longest:  # there is room for an end only
+            rows = rows[chosen != 0]
+            break
         column = np.zeros(count, np.int64)
         column[rows] = chosen
         columns.append(column)

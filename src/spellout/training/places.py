@@ -32,7 +32,6 @@ def check_folder(path: Path) -> None:
             if os.path.lexists(there):
                 raise RunError(f"{path} cannot be written: {there} is not a folder; choose another -o")
             there = there.parent
-        os.stat(there / real.name) if (there / real.name).exists() else None
         shutil.rmtree(tempfile.mkdtemp(prefix=f".{real.name[:40]}.", dir=there))
 
 
