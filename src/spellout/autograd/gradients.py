@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from ..errors import ValueTypeError
+from .by_hand import refuse_by_hand
 from .value import Value, fresh_interior, lift
 
 
@@ -50,6 +51,7 @@ def _pull_back(root: Value, order: list[Value], targets: list[Value], symbolic: 
     for node in order:
         if node not in leads_to or node not in gradients or not node.parents:
             continue
+        refuse_by_hand(node, "differentiated by grad or hessian")
         gradient = gradients[node]
         if symbolic:
             partials = node.op.partials(node, *node.parents)

@@ -73,6 +73,10 @@ class Op:
                 return argument._apply(self, arguments)
         return self.forward(*map(as_float, arguments))
 
+    @property
+    def __name__(self) -> str:
+        return self.name
+
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
 

@@ -8,6 +8,7 @@ tenths of its time.
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,12 +18,15 @@ from typing import Any, Protocol
 
 from ..errors import ValueTypeError
 from . import ops
+from .arrays import each, is_array
+from .by_hand import ByHand, children_of, refuse_on_leaf
 from .copying import deepcopy, flatten
 from .graph import interior, nodes, refuse_overwritten
 from .ops import Op
 from .real import as_float
 
 _new = object.__new__
+_NO_CHILDREN = ()
 _next_serial = count(1).__next__
 _last_change = 0.0  # the serial of the newest assignment to any Value's data: older graphs must be looked at
 
@@ -65,8 +69,8 @@ def tape() -> Tape | None:
     return _tape
 
 
-def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
-    node = _new(Value)
+def _node(op: Op, parents: tuple[Value, ...], data: float, kind: type[Value]) -> Value:
+    node = _new(kind)
     node._data = data
     node.grad = 0.0
     node.op = op
@@ -79,7 +83,9 @@ def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
 
 def lift(number: object) -> Value:
     """Return `number` itself if it is a Value, else a constant leaf; ValueTypeError if it is neither."""
-    return number if isinstance(number, Value) else _node(CONSTANT, (), as_float(number))
+    if isinstance(number, Value):
+        return number
+    return _node(CONSTANT, (), number if type(number) is float else as_float(number), Value)
 
 
 def fresh_interior(root: Value) -> list[Value]:
@@ -94,7 +100,7 @@ def _unary(op: Op) -> Callable[[Value], Value]:
     forward = op.forward
 
     def method(self: Value) -> Value:
-        return _node(op, (self,), forward(self._data))
+        return _node(op, (self,), forward(self._data), type(self))
 
     return method
 
@@ -102,14 +108,27 @@ def _unary(op: Op) -> Callable[[Value], Value]:
 def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, object], Value]]:
     forward = op.forward
 
-    def method(self: Value, other: object) -> Value:
+    def method(self: Value, other: object) -> Any:
+        kind = type(self)
         if type(other) is not Value:
-            other = lift(other)
-        return _node(op, (self, other), forward(self._data, other._data))
+            try:
+                other = lift(other)
+            except ValueTypeError:
+                if not is_array(other):
+                    raise
+                return each(functools.partial(method, self), other)  # a lambda would slow every use of `self`
+            if isinstance(other, kind):
+                kind = type(other)  # of a class and its subclass, the subclass
+        return _node(op, (self, other), forward(self._data, other._data), kind)
 
-    def reflected(self: Value, other: object) -> Value:
-        constant = lift(other)
-        return _node(op, (constant, self), forward(constant._data, self._data))
+    def reflected(self: Value, other: object) -> Any:
+        try:
+            constant = lift(other)
+        except ValueTypeError:
+            if not is_array(other):
+                raise
+            return each(functools.partial(reflected, self), other)
+        return _node(op, (constant, self), forward(constant._data, self._data), type(self))
 
     return method, reflected
 
@@ -121,7 +140,7 @@ def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Va
         if isinstance(other, Value):
             other = other._data
         elif not isinstance(other, Real):
-            return NotImplemented
+            return each(functools.partial(compare, self), other, bool) if is_array(other) else NotImplemented
         return bool(compare(self._data, other))
 
     return method
@@ -132,6 +151,9 @@ class Value:
 
     Args:
         data: any real scalar; text, None, complex numbers, arrays and Values are refused with ValueTypeError.
+        _children, _op: micrograd's: the Values that `data` was computed from and what drawings show. Such a node
+            is made by hand and needs a `_backward` (see `by_hand.py`); `spellout.operation` is the shorter way.
+            A text as the second argument is the label.
         label: a name for drawings, explanations and messages.
 
     Attributes:
@@ -140,10 +162,13 @@ class Value:
         op: the row of the table that made it; `LEAF` or `CONSTANT` for a leaf.
         parents: what it was made from.
 
-    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch.
+    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch. With a NumPy
+    array, arithmetic and comparisons go element by element; the result is an array of Values, or of bools. What is
+    computed from a subclass is of the subclass (its `__init__` is not called). Any other attribute may be set.
     """
 
-    __slots__ = ("_data", "_label", "_serial", "grad", "op", "parents")
+    # `__dict__`: attributes of the user's; it takes room only where one is set
+    __slots__ = ("__dict__", "_data", "_label", "_serial", "grad", "op", "parents")
 
     _data: float
     _label: str
@@ -152,16 +177,25 @@ class Value:
     op: Op
     parents: tuple[Value, ...]
 
-    __array_ufunc__ = None  # NumPy scalars hand `scalar * value` to us instead of looking inside
+    __array_ufunc__ = None  # NumPy's scalars and arrays hand `number * value` to us instead of looking inside
 
-    def __init__(self, data: object, label: str = "") -> None:
+    def __init__(self, data: object, _children: object = _NO_CHILDREN, _op: str = "", label: str = "") -> None:
         self._data = data if type(data) is float else as_float(data)
         self.grad = 0.0
         self.op = LEAF
         self.parents = ()
         self._serial = _next_serial()
-        if label != "":
-            self.label = label
+        if _children is not _NO_CHILDREN or _op or label:
+            self._describe(_children, _op, label)
+
+    def _describe(self, children: object, op: str, label: str) -> None:
+        named = isinstance(children, str)
+        self.label = label or children if named else label  # type: ignore[assignment]
+        if op or not (named or children is _NO_CHILDREN):
+            if _tape is not None:
+                _tape.looked("`Value(data, children, ...)`")
+            self.parents = () if named else children_of(children)
+            self.op = ByHand(str(op))
 
     @property
     def data(self) -> float:
@@ -214,7 +248,7 @@ class Value:
         for node in order:
             node.grad = 0.0
         self.grad = 1.0
-        for node in order:  # `_backward` of every node, without the calls
+        for node in order:  # `_pass_on` of every node, without the calls
             grad, parents = node.grad, node.parents
             if len(parents) == 2:  # most nodes; written out, they take half the time
                 a, b = parents
@@ -229,8 +263,23 @@ class Value:
                 if partial is not None:
                     parent.grad += grad * partial
 
-    def _backward(self) -> None:
-        """Pass this node's gradient on to its parents, and no further: one step of the chain rule by hand."""
+    @property
+    def _backward(self) -> Callable[[], Any]:
+        """One step of the chain rule: calling it passes this node's gradient on to its parents, and no further.
+
+        A function that is assigned takes its place, as in micrograd.
+        """
+        function = self.op.function if isinstance(self.op, ByHand) else None
+        return function or self._pass_on
+
+    @_backward.setter
+    def _backward(self, function: Callable[[], Any]) -> None:
+        if self.parents:
+            self.op = ByHand(self._op, function)
+        else:
+            refuse_on_leaf(function)
+
+    def _pass_on(self) -> None:
         partials = self.op.partials(self._data, *[parent._data for parent in self.parents])
         for parent, partial in zip(self.parents, partials, strict=False):
             if partial is not None:
@@ -252,6 +301,9 @@ class Value:
     __pow__, __rpow__ = _binary(ops.pow)
     __neg__ = _unary(ops.neg)
     __abs__ = _unary(ops.abs)
+
+    def __pos__(self) -> Value:
+        return self
 
     abs = _unary(ops.abs)
     exp = _unary(ops.exp)
@@ -299,6 +351,11 @@ class Value:
             _tape.looked("`float(...)`")
         return self._data
 
+    def __round__(self, digits: int | None = None) -> float:
+        if _tape is not None:
+            _tape.looked("`round(...)`")
+        return round(self._data, digits)
+
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
         return f"Value(data={self._data!r}, grad={self.grad!r}{name})"
@@ -325,4 +382,4 @@ class Value:
         except AttributeError:  # a plain number among them
             arguments = tuple([lift(argument) for argument in arguments])
             data = [argument._data for argument in arguments]
-        return _node(op, arguments, op.forward(*data))
+        return _node(op, arguments, op.forward(*data), type(arguments[0]))
