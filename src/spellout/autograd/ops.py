@@ -16,11 +16,12 @@ from __future__ import annotations
 import builtins
 import math
 import operator
+import warnings
 from collections.abc import Callable
 from inspect import Parameter, signature
 from typing import Any
 
-from ..errors import OperationError
+from ..errors import GraphCutWarning, OperationError
 from . import ieee
 from .real import as_float
 
@@ -138,7 +139,9 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
         return as_float(result)
 
     def checked_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
-        result = _attempt(f"the derivative of {name}", derivative, arguments)
+        with warnings.catch_warnings():  # what left the graph is refused below
+            warnings.simplefilter("ignore", GraphCutWarning)
+            result = _attempt(f"the derivative of {name}", derivative, arguments)
         partials = result if isinstance(result, tuple) else (result,)
         if len(partials) != len(arguments):
             raise OperationError(

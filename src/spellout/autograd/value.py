@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -21,6 +22,7 @@ from . import ops
 from .arrays import each, is_array
 from .by_hand import ByHand, children_of, refuse_on_leaf
 from .copying import deepcopy, flatten
+from .cut import warn_of_math
 from .graph import interior, nodes, refuse_overwritten
 from .ops import Op
 from .real import as_float
@@ -349,6 +351,7 @@ class Value:
     def __float__(self) -> float:
         if _tape is not None:
             _tape.looked("`float(...)`")
+        warn_of_math(sys._getframe(1))
         return self._data
 
     def __round__(self, digits: int | None = None) -> float:
