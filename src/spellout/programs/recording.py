@@ -15,12 +15,14 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
+from ..autograd.arrays import is_array
 from ..autograd.index import PICK as PICKED
 from ..autograd.index import Index
+from ..autograd.leaves import distinct_leaves
 from ..autograd.ops import BUILT_IN
 from ..autograd.value import CONSTANT as CONSTANT_LEAF
 from ..autograd.value import Value, lift, taped
-from ..errors import RecordingError, ShapeError
+from ..errors import RecordingError, ShapeError, ValueTypeError
 from .passes import PASSES, Pass
 from .program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Argument, Instruction, Program, verify
 
@@ -37,7 +39,7 @@ def record(
     """Record a function of one example as a program that runs over many.
 
     Args:
-        function: takes what `example` holds and returns a Value, or lists of Values in a rectangle.
+        function: takes what `example` holds and returns a Value, or lists or arrays of Values in a rectangle.
         example: numbers, or lists of numbers of any depth. Floats become inputs; integers become inputs that
             pick rows (`pick`, `Embedding`, `cross_entropy`). Their numbers only matter in that the function must
             be able to run on them.
@@ -48,13 +50,14 @@ def record(
     Raises:
         RecordingError: the function looks at the number inside a Value, uses an integer other than to pick, or
             returns something that is not made of Values.
+        UsageError, ValueTypeError: `parameters` hold a Value twice, or something else than Values that were made.
 
     Example: the loss of micrograd's demo, for one point and then for all of them.
 
         program = record(lambda x, y: (1 - y * model(x)).relu(), [0.0, 0.0], 0.0)
         loss, gradients = program.gradient(X, y)
     """
-    recorder = _Recorder(None if parameters is None else list(parameters))
+    recorder = _Recorder(None if parameters is None else distinct_leaves(parameters))
     arguments = [recorder.argument(argument) for argument in example]
     recorder.first = Value(0.0)._serial
     with taped(recorder):
@@ -88,6 +91,9 @@ class _Recorder:
 
     def argument(self, example: Any) -> Any:
         """What stands for one argument of the function while it is recorded."""
+        number = len(self.arguments) + 1
+        if hasattr(example, "filled"):
+            raise ValueTypeError(f"argument {number} is a masked array, and programs know no masks; give numbers")
         if hasattr(example, "tolist"):
             example = example.tolist()
         leaves: list[Any] = []
@@ -99,7 +105,10 @@ class _Recorder:
         self.counts[kind] += len(leaves)
         self.arguments.append(Argument(kind, shape, start, len(leaves)))  # type: ignore[arg-type]
         numbers = iter(range(start, start + len(leaves)))
-        return self._symbols(example, kind, numbers)
+        try:
+            return self._symbols(example, kind, numbers)
+        except ValueTypeError as error:
+            raise ValueTypeError(f"argument {number} of the example: {error}") from None
 
     def _symbols(self, example: Any, kind: str, numbers: Any) -> Any:
         if isinstance(example, list | tuple):
@@ -197,7 +206,7 @@ class _Recorder:
 
     def _table(self, rows: Sequence[Any]) -> int | None:
         """The number of a table whose entries are all parameters; None if it is not one."""
-        entries = [[row] if isinstance(row, Value) else row for row in rows]
+        entries = [row if isinstance(row, Sequence) else [row] for row in rows]
         for row in entries:
             for value in row:
                 if not isinstance(value, Value) or value.parents or self.place(value) is None:
@@ -238,7 +247,9 @@ class _Recorder:
 
 
 def _shape(example: Any, leaves: list[Any]) -> tuple[int, ...]:
-    """The shape of nested lists; their numbers are appended to `leaves`."""
+    """The shape of nested lists, or arrays; their numbers are appended to `leaves`."""
+    if is_array(example):
+        example = example.tolist()
     if not isinstance(example, list | tuple):
         leaves.append(example)
         return ()

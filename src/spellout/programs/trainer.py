@@ -7,13 +7,14 @@ drawn, explained and saved. Between steps nothing is copied, which is why a step
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 
-from ..errors import NotFiniteError, ShapeError
+from ..errors import InterpretedWarning, NotFiniteError, ShapeError
 from .lanes import Lanes
-from .machine_code import MachineCode, eligible
+from .machine_code import MachineCode, obstacle
 from .nonfinite import all_finite, explain
 from .optimizers import Optimizer, rate_of
 from .program import Program
@@ -27,15 +28,23 @@ class Trainer:
         optimizer: such as `AdamW(lr=1e-3)` of `spellout.programs.optimizers`.
         dtype: float64, or float32 for half the memory and twice the lanes at once.
         threads: at most so many; results do not depend on it.
-        compiled: make machine code of the program, if it is small (`machine_code.eligible`). That takes up to two
+        compiled: make machine code of the program, if it is small (`machine_code.obstacle`). That takes up to two
             seconds, and then steps a fifth to a half of the time: it pays after 10,000 to 40,000 of them. The
-            numbers are the interpreter's but for the last few bits.
+            numbers are the interpreter's but for the last few bits. InterpretedWarning: the program is too large.
 
     Attributes:
         compiled: whether machine code runs, and not the interpreter.
+        obstacle: why it does not though it was asked for, with the numbers; else empty.
         steps: how many were taken.
         weights: the parameters' numbers of now, (P,).
         memory: what the optimizer remembers, arrays (P,) by name.
+
+    A copy (`copy.deepcopy`) or a pickle goes on with the same numbers; to keep its Values those of a model, copy or
+    pickle both together.
+
+    Raises:
+        ShapeError: the program returns more than one number.
+        UsageError: another dtype.
     """
 
     def __init__(
@@ -54,8 +63,23 @@ class Trainer:
         self._lanes = Lanes(program, dtype, threads)
         self._lanes.read_values()
         self.memory = optimizer.memory(self._lanes.weights)
-        self.compiled = compiled and eligible(program)
-        self._code = MachineCode(program, self._lanes.weights) if self.compiled else None
+        self.obstacle = obstacle(program) if compiled else ""
+        self.compiled = compiled and not self.obstacle
+        if self.obstacle:
+            warnings.warn(f"the program is interpreted: {self.obstacle}", InterpretedWarning, stacklevel=2)
+        self._code = self._machine_code()
+
+    def _machine_code(self) -> MachineCode | None:
+        return MachineCode(self.program, self._lanes.weights) if self.compiled else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: part for name, part in vars(self).items() if name != "_code"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.compiled and (why := obstacle(self.program)):  # pickled on another machine
+            self.compiled, self.obstacle = False, why
+        self._code = self._machine_code()
 
     @property
     def weights(self) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
+from ..errors import UsageError
 from ..generation.evaluation import evaluate
 from ..models.contract import Listener
 from ..models.ngram import NgramModel
@@ -36,8 +37,13 @@ def train(
     `interrupted` becomes true. `going_on` is an earlier part of the same training. `prior` is the n-gram to start
     from, if it was trained on these lines before; `since` is when the budget of seconds began (`perf_counter`).
 
-    Raises `TrainingError`, after `keep`, if the loss stops being finite.
+    Raises `UsageError` if `tell` is no function, and `TrainingError`, after `keep`, if the loss stops being finite.
     """
+    if not callable(tell):
+        way = (
+            "; settings are given by name, training=TrainingConfig(...)" if isinstance(tell, TrainingConfig) else ""
+        )
+        raise UsageError(f"the third argument of train is a function that hears every event, got {tell!r}{way}")
     asked = parse(specification, training.prior)
     log = Log(tell, going_on.events if going_on else [])
     if asked.family.train is None:
