@@ -25,11 +25,13 @@ _MOST_PLACES = 10_000
 _Part = tuple[tuple[int, int], tuple[int, int]]  # of the source: (line, column) of its start and its end
 
 
-def warn_of_math(caller: FrameType) -> None:
+def warn_of_math(caller: FrameType | None) -> None:
     """Warn, once for each place in a program, if `caller` gives a Value to a function of `math`.
 
     To be called by `Value.__float__`.
     """
+    if caller is None:  # nobody in Python
+        return
     place = id(caller.f_code), caller.f_lasti
     if place in _looked_at:
         return

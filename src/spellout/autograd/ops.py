@@ -18,6 +18,7 @@ import math
 import operator
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from inspect import Parameter, signature
 from typing import Any
 
@@ -139,8 +140,10 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
         return as_float(result)
 
     def checked_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
-        with warnings.catch_warnings():  # what left the graph is refused below
-            warnings.simplefilter("ignore", GraphCutWarning)
+        symbolic = any(hasattr(argument, "_apply") for argument in arguments)
+        with warnings.catch_warnings() if symbolic else nullcontext():
+            if symbolic:  # what leaves the graph is refused below
+                warnings.simplefilter("ignore", GraphCutWarning)
             result = _attempt(f"the derivative of {name}", derivative, arguments)
         partials = result if isinstance(result, tuple) else (result,)
         if len(partials) != len(arguments):
@@ -148,7 +151,7 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
                 f"operation {name} has {_plural(len(arguments), 'argument')}, "
                 f"but its derivative gave {_plural(len(partials), 'partial')}"
             )
-        if any(hasattr(argument, "_apply") for argument in arguments):
+        if symbolic:
             _check_still_differentiable(name, derivative, arguments, partials)
         return partials
 

@@ -351,7 +351,7 @@ class Value:
     def __float__(self) -> float:
         if _tape is not None:
             _tape.looked("`float(...)`")
-        warn_of_math(sys._getframe(1))
+        warn_of_math(sys._getframe().f_back)
         return self._data
 
     def __round__(self, digits: int | None = None) -> float:

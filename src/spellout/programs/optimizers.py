@@ -111,9 +111,11 @@ def _check_rate(lr: Rate) -> None:
 
 def _check_arrays(weights: np.ndarray, gradient: np.ndarray) -> None:
     """The kernels take any array: of integers they would make integers, and read past the end of a short one."""
-    if weights.dtype.char not in "df":  # asked at every step, so in the shortest way
-        real_type(weights.dtype)
-    if gradient.shape != weights.shape or gradient.dtype != weights.dtype:
+    dtype = weights.dtype
+    if gradient.dtype is dtype and gradient.shape == weights.shape and dtype.char in "df":
+        return  # at every step, so asked in the shortest way
+    real_type(dtype)
+    if gradient.shape != weights.shape or gradient.dtype != dtype:
         raise ShapeError(
             f"the gradient is an array like the weights, {weights.dtype} of shape {weights.shape}; got "
             f"{gradient.dtype} of shape {gradient.shape}"
@@ -158,4 +160,5 @@ def _adam(
 
 def rate_of(optimizer: Optimizer, step: int) -> float:
     """The learning rate of a step. `UsageError` if it is not a finite number of at least 0."""
-    return checked_rate(optimizer.lr(step)) if callable(optimizer.lr) else checked_rate(optimizer.lr)
+    lr = optimizer.lr
+    return lr if type(lr) is float and 0.0 <= lr < math.inf else checked_rate(lr(step) if callable(lr) else lr)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InterpretedWarning, NotFiniteError, ShapeError
+from ..errors import InterpretedWarning, NotFiniteError, ShapeError, UsageError
 from .lanes import Lanes
 from .machine_code import MachineCode, obstacle
 from .nonfinite import all_finite, explain
@@ -44,7 +44,7 @@ class Trainer:
 
     Raises:
         ShapeError: the program returns more than one number.
-        UsageError: another dtype.
+        UsageError: another dtype, or an optimizer of another kind.
     """
 
     def __init__(
@@ -57,6 +57,11 @@ class Trainer:
     ) -> None:
         if program.shape:
             raise ShapeError(f"a loss is one number; this program returns an array of {program.shape}")
+        if not hasattr(optimizer, "move"):
+            raise UsageError(
+                f"a Trainer takes an optimizer of spellout.programs.optimizers, got {type(optimizer).__name__} of "
+                f"{type(optimizer).__module__}"
+            )
         self.program = program
         self.optimizer = optimizer
         self.steps = 0
