@@ -85,6 +85,7 @@ def test_a_function_on_a_value_without_children_would_never_be_called():
     out = Value(math.exp(x.data))
     with pytest.raises(GraphError, match=r"has no children; .*Value\(data, \(x, y\), 'name'\)"):
         out._backward = lambda: setattr(x, "grad", out.data * out.grad)
+    out._backward = None
     out._backward = lambda: None  # as micrograd's constructor does
     (out * 3).backward()
     assert (out.grad, x.grad) == (3.0, 0.0)

@@ -93,6 +93,14 @@ def test_what_is_no_array_of_real_numbers_is_refused(array, error, sentence):
     assert trainer.weights.tolist() == [3.0]
 
 
+def test_what_is_refused_is_not_recorded():
+    recorded = Recorded(lambda x: x * W)
+    for examples, sentence in [(3.0, "is a single number"), ([], "holds no examples"), (["a"], "convert text")]:
+        with pytest.raises((ShapeError, ValueTypeError), match=f"argument 1 .*{sentence}"):
+            recorded(examples)
+    assert recorded.programs == {}
+
+
 def test_the_second_argument_is_named_too():
     with pytest.raises(ValueTypeError, match="argument 2 is an array of complex128"):
         PROGRAM(np.zeros((1, 2)), Y + 0j)

@@ -67,11 +67,13 @@ def children_of(children: object) -> tuple[Any, ...]:
     return made
 
 
-def refuse_on_leaf(function: Callable[[], Any]) -> None:
+def refuse_on_leaf(function: Callable[[], Any] | None) -> None:
     """Raise GraphError if a `_backward` for a Value without children does something: nobody would call it.
 
     micrograd's constructor assigns `lambda: None`, and so do subclasses written for it.
     """
+    if function is None:
+        return
     code = getattr(function, "__code__", None)
     if code is None or code.co_names or code.co_freevars:
         raise GraphError(

@@ -275,7 +275,7 @@ class Value:
         return function or self._pass_on
 
     @_backward.setter
-    def _backward(self, function: Callable[[], Any]) -> None:
+    def _backward(self, function: Callable[[], Any] | None) -> None:
         if self.parents:
             self.op = ByHand(self._op, function)
         else:

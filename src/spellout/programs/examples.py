@@ -37,7 +37,7 @@ def numbers_of(argument: int, example: Any) -> np.ndarray:
 
     Raises:
         ValueTypeError: it holds something else, or has a mask, which would be lost.
-        ShapeError: it is no rectangle.
+        ShapeError: it is no rectangle, or holds no examples.
     """
     if type(example) is np.ndarray:
         array = example
@@ -54,6 +54,8 @@ def numbers_of(argument: int, example: Any) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         remedy = _REMEDIES.get(array.dtype.kind, "give floats or integers")
         raise ValueTypeError(f"argument {argument} is an array of {array.dtype}; {remedy}")
+    if array.ndim and not len(array):
+        raise ShapeError(f"argument {argument} holds no examples; give at least one")
     return array
 
 

@@ -136,8 +136,6 @@ class Lanes:
         arrays = [numbers_of(i + 1, example) for i, example in enumerate(examples)]
         lanes = len(arrays[0]) if arrays and arrays[0].ndim else int(not arrays)  # without arguments, once
         for i, (argument, array) in enumerate(zip(arguments, arrays, strict=True)):
-            if array.ndim and not len(array):
-                raise ShapeError(f"argument {i + 1} holds no examples; give at least one")
             if array.ndim == 0 or array.shape[1:] != argument.shape:
                 wanted = ", ".join(["N", *map(str, argument.shape)])
                 raise ShapeError(f"argument {i + 1} is an array of shape ({wanted}), got {array.shape}")

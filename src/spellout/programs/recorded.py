@@ -10,7 +10,7 @@ import numpy as np
 
 from ..autograd.leaves import distinct_leaves
 from ..autograd.value import Value
-from ..errors import RecordingError
+from ..errors import RecordingError, ShapeError
 from .examples import numbers_of
 from .program import PARAMETER, Program
 from .recording import record
@@ -48,6 +48,9 @@ class Recorded:
     def program(self, *examples: Any) -> Program:
         """The program for arrays with one example per row, recorded now if it is the first of its shape."""
         arrays = [numbers_of(i + 1, example) for i, example in enumerate(examples)]
+        for i, array in enumerate(arrays):
+            if not array.ndim:
+                raise ShapeError(f"argument {i + 1} is a single number; the examples are the rows of an array")
         shape = tuple([(a.dtype.kind in "iu", a.shape[1:]) for a in arrays])
         if shape not in self.programs:
             if self.at_most is not None and len(self.programs) >= self.at_most:
