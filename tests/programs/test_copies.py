@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spellout import MLP, Module, Recorded, Trainer, Value, record
-from spellout.errors import RecordingError
+from spellout.errors import InterpretedWarning, RecordingError
 from spellout.nn.schedules import Linear
 from spellout.programs.lanes import Lanes
 from spellout.programs.machine_code import MachineCode
@@ -98,7 +98,9 @@ def test_where_machine_code_cannot_be_made_a_pickle_is_interpreted(monkeypatch):
     trainer = Trainer(record(lambda x: (w * x - 2) ** 2, 1.0), SGD(lr=0.1), compiled=True)
     sent = pickle.dumps(trainer)
     monkeypatch.setattr(machine_code, "available", lambda: False)
-    twin = pickle.loads(sent)
+    with pytest.warns(InterpretedWarning, match="the program is interpreted: functions of the C library") as caught:
+        twin = pickle.loads(sent)
+    assert caught[0].filename == __file__
     assert not twin.compiled
     assert "C library" in twin.obstacle
     assert twin.step([1.0, 3.0]) == pytest.approx(trainer.step([1.0, 3.0]), rel=1e-12)

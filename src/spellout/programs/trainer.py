@@ -69,22 +69,22 @@ class Trainer:
         self._lanes.read_values()
         self.memory = optimizer.memory(self._lanes.weights)
         self.obstacle = obstacle(program) if compiled else ""
-        self.compiled = compiled and not self.obstacle
-        if self.obstacle:
-            warnings.warn(f"the program is interpreted: {self.obstacle}", InterpretedWarning, stacklevel=2)
-        self._code = self._machine_code()
+        self._compile(compiled)
 
-    def _machine_code(self) -> MachineCode | None:
-        return MachineCode(self.program, self._lanes.weights) if self.compiled else None
+    def _compile(self, compiled: bool) -> None:
+        self.compiled = compiled and not self.obstacle
+        if compiled and self.obstacle:
+            warnings.warn(f"the program is interpreted: {self.obstacle}", InterpretedWarning, stacklevel=3)
+        self._code = MachineCode(self.program, self._lanes.weights) if self.compiled else None
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: part for name, part in vars(self).items() if name != "_code"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        if self.compiled and (why := obstacle(self.program)):  # pickled on another machine
-            self.compiled, self.obstacle = False, why
-        self._code = self._machine_code()
+        if self.compiled:  # there; perhaps it cannot be on this machine
+            self.obstacle = obstacle(self.program)
+        self._compile(self.compiled)
 
     @property
     def weights(self) -> np.ndarray:
