@@ -19,6 +19,12 @@
     └── UsageError           exit code 2: an option or a value that cannot work
         └── ExpressionError  a formula that cannot be read
 
+and the warnings, for what works but is probably not what was meant:
+
+    SpelloutWarning          (a UserWarning)
+    ├── GraphCutWarning      a number taken out of a Value by a function of `math`: no gradient goes through
+    └── InterpretedWarning   a program for which machine code was asked for and cannot be made
+
 A message is one sentence or two: what was found, where, and what to do about it. Bugs of our own are not in
 this tree: they stay ordinary exceptions with a traceback.
 """
@@ -102,3 +108,15 @@ class UsageError(SpelloutError):
 
 class ExpressionError(UsageError):
     """A formula on the command line cannot be read."""
+
+
+class SpelloutWarning(UserWarning):
+    """Something works, but probably not as it was meant; the message says what to do."""
+
+
+class GraphCutWarning(SpelloutWarning):
+    """A function of `math` took the plain number out of a Value, so that no gradient goes through it."""
+
+
+class InterpretedWarning(SpelloutWarning):
+    """Machine code was asked for, but the program is too large for it and is interpreted."""

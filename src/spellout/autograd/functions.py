@@ -70,7 +70,7 @@ def pick(rows: Sequence[Any], index: SupportsIndex | Index) -> Any:
     """Return `rows[index]`. In a recorded program the index may be an integer input: every example picks its own.
 
     Args:
-        rows: Values, or lists of Values of one length.
+        rows: Values, or lists of Values of one length, or an array.
         index: an integer from 0, or an `Index`.
 
     Raises:

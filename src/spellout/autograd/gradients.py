@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from ..errors import ValueTypeError
 from .branches import contributions_of, parents_of, with_all_rows
+from .by_hand import refuse_by_hand
 from .taping import look
 from .value import Value, fresh_interior, lift
 
@@ -62,6 +63,7 @@ def _pull_back(root: Value, order: list[Value], targets: list[Value], symbolic: 
     for node in order:
         if node not in leads_to or node not in gradients:
             continue
+        refuse_by_hand(node, "differentiated by grad or hessian")
         gradient = gradients[node]
 
         def scaled(partial: Any, gradient: Any = gradient, first: bool = node is root) -> Any:

@@ -10,6 +10,7 @@ from numbers import Real
 from typing import Any, NoReturn
 
 from ..errors import RecordingError, ShapeError
+from .arrays import is_array
 from .ops import Op
 from .taping import Tape, tape
 from .value import Value, lift
@@ -38,7 +39,9 @@ class Index:
         self.tape = tape
 
     def of(self, rows: Sequence[Any]) -> Any:
-        """Return the row of each example: a Value, or a list of them if the rows are lists."""
+        """Return the row of each example: a Value, or a list of them if the rows are lists, or rows of an array."""
+        if is_array(rows):
+            rows = rows.tolist()  # type: ignore[attr-defined]
         if not 0 <= self.example < len(rows):
             raise ShapeError(f"the integer {self.example} of the example is outside 0 to {len(rows) - 1}")
         if not isinstance(rows[0], Sequence):
@@ -60,6 +63,7 @@ class Index:
         raise RecordingError(_ELSEWHERE)
 
     __index__ = __int__ = __float__ = __bool__ = _refuse
+    __array__ = _refuse  # `array[i]`: NumPy forgets what `__index__` said, and tries this
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
     __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __abs__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse

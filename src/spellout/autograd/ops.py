@@ -16,11 +16,13 @@ from __future__ import annotations
 import builtins
 import math
 import operator
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from inspect import Parameter, signature
 from typing import Any
 
-from ..errors import OperationError
+from ..errors import GraphCutWarning, OperationError
 from . import ieee
 from .real import as_float
 
@@ -72,6 +74,10 @@ class Op:
             if hasattr(argument, "_apply"):
                 return argument._apply(self, arguments)
         return self.forward(*map(as_float, arguments))
+
+    @property
+    def __name__(self) -> str:
+        return self.name
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -134,14 +140,18 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
         return as_float(result)
 
     def checked_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
-        result = _attempt(f"the derivative of {name}", derivative, arguments)
+        symbolic = any(hasattr(argument, "_apply") for argument in arguments)
+        with warnings.catch_warnings() if symbolic else nullcontext():
+            if symbolic:  # what leaves the graph is refused below
+                warnings.simplefilter("ignore", GraphCutWarning)
+            result = _attempt(f"the derivative of {name}", derivative, arguments)
         partials = result if isinstance(result, tuple) else (result,)
         if len(partials) != len(arguments):
             raise OperationError(
                 f"operation {name} has {_plural(len(arguments), 'argument')}, "
                 f"but its derivative gave {_plural(len(partials), 'partial')}"
             )
-        if any(hasattr(argument, "_apply") for argument in arguments):
+        if symbolic:
             _check_still_differentiable(name, derivative, arguments, partials)
         return partials
 

@@ -8,7 +8,9 @@ tenths of its time.
 
 from __future__ import annotations
 
+import functools
 import operator
+import sys
 import threading
 from collections.abc import Callable
 from itertools import count
@@ -17,13 +19,17 @@ from typing import Any
 
 from ..errors import ValueTypeError
 from . import ops
+from .arrays import each, is_array
+from .by_hand import ByHand, children_of, refuse_on_leaf
 from .copying import deepcopy, flatten
+from .cut import warn_of_math
 from .graph import interior, nodes, refuse_overwritten
 from .ops import Op
 from .real import as_float
 from .taping import RECORDINGS, look, tape
 
 _new = object.__new__
+_NO_CHILDREN = ()
 _next_serial = count(1).__next__  # atomic: two threads never get the same serial
 _last_change = 0.0  # the serial of the newest assignment to any Value's data: older graphs must be looked at
 _changing = threading.Lock()  # without it a thread that was interrupted could write an older serial over a newer
@@ -33,8 +39,8 @@ CONSTANT = Op("constant", "", 0, lambda: 0.0, lambda out: ())  # a leaf that was
 _SYMBOLIC = "use spellout.grad(y, x, create_graph=True), whose results are computed for every example"
 
 
-def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
-    node = _new(Value)
+def _node(op: Op, parents: tuple[Value, ...], data: float, kind: type[Value]) -> Value:
+    node = _new(kind)
     node._data = data
     node._grad = 0.0
     node.op = op
@@ -53,7 +59,9 @@ def _tell(node: Value) -> None:
 
 def lift(number: object) -> Value:
     """Return `number` itself if it is a Value, else a constant leaf; ValueTypeError if it is neither."""
-    return number if isinstance(number, Value) else _node(CONSTANT, (), as_float(number))
+    if isinstance(number, Value):
+        return number
+    return _node(CONSTANT, (), number if type(number) is float else as_float(number), Value)
 
 
 def fresh_interior(root: Value) -> list[Value]:
@@ -68,7 +76,7 @@ def _unary(op: Op) -> Callable[[Value], Value]:
     forward = op.forward
 
     def method(self: Value) -> Value:
-        return _node(op, (self,), forward(self._data))
+        return _node(op, (self,), forward(self._data), type(self))
 
     return method
 
@@ -76,14 +84,27 @@ def _unary(op: Op) -> Callable[[Value], Value]:
 def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, object], Value]]:
     forward = op.forward
 
-    def method(self: Value, other: object) -> Value:
+    def method(self: Value, other: object) -> Any:
+        kind = type(self)
         if type(other) is not Value:
-            other = lift(other)
-        return _node(op, (self, other), forward(self._data, other._data))
+            try:
+                other = lift(other)
+            except ValueTypeError:
+                if not is_array(other):
+                    raise
+                return each(functools.partial(method, self), other)  # a lambda would slow every use of `self`
+            if isinstance(other, kind):
+                kind = type(other)  # of a class and its subclass, the subclass
+        return _node(op, (self, other), forward(self._data, other._data), kind)
 
-    def reflected(self: Value, other: object) -> Value:
-        constant = lift(other)
-        return _node(op, (constant, self), forward(constant._data, self._data))
+    def reflected(self: Value, other: object) -> Any:
+        try:
+            constant = lift(other)
+        except ValueTypeError:
+            if not is_array(other):
+                raise
+            return each(functools.partial(reflected, self), other)
+        return _node(op, (constant, self), forward(constant._data, self._data), type(self))
 
     return method, reflected
 
@@ -97,7 +118,7 @@ def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Va
         if isinstance(other, Value):
             other = other._data
         elif not isinstance(other, Real):
-            return NotImplemented
+            return each(functools.partial(compare, self), other, bool) if is_array(other) else NotImplemented
         return bool(compare(self._data, other))
 
     return method
@@ -108,6 +129,9 @@ class Value:
 
     Args:
         data: any real scalar; text, None, complex numbers, arrays and Values are refused with ValueTypeError.
+        _children, _op: micrograd's: the Values that `data` was computed from and what drawings show. Such a node
+            is made by hand and needs a `_backward` (see `by_hand.py`); `spellout.operation` is the shorter way.
+            A text as the second argument is the label.
         label: a name for drawings, explanations and messages.
 
     Attributes:
@@ -116,10 +140,13 @@ class Value:
         op: the row of the table that made it; `LEAF` or `CONSTANT` for a leaf.
         parents: what it was made from.
 
-    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch.
+    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch. With a NumPy
+    array, arithmetic and comparisons go element by element; the result is an array of Values, or of bools. What is
+    computed from a subclass is of the subclass (its `__init__` is not called). Any other attribute may be set.
     """
 
-    __slots__ = ("_data", "_grad", "_label", "_serial", "op", "parents")
+    # `__dict__`: attributes of the user's; in Python 3.11 that takes 32 bytes a Value, and no time to speak of
+    __slots__ = ("__dict__", "_data", "_grad", "_label", "_serial", "op", "parents")
 
     _data: float
     _grad: float
@@ -128,9 +155,9 @@ class Value:
     op: Op
     parents: tuple[Value, ...]
 
-    __array_ufunc__ = None  # NumPy scalars hand `scalar * value` to us instead of looking inside
+    __array_ufunc__ = None  # NumPy's scalars and arrays hand `number * value` to us instead of looking inside
 
-    def __init__(self, data: object, label: str = "") -> None:
+    def __init__(self, data: object, _children: object = _NO_CHILDREN, _op: str = "", label: str = "") -> None:
         self._data = data if type(data) is float else as_float(data)
         self._grad = 0.0
         self.op = LEAF
@@ -138,8 +165,16 @@ class Value:
         self._serial = _next_serial()
         if RECORDINGS:
             _tell(self)
-        if label != "":
-            self.label = label
+        if _children is not _NO_CHILDREN or _op or label:
+            self._describe(_children, _op, label)
+
+    def _describe(self, children: object, op: str, label: str) -> None:
+        named = isinstance(children, str)
+        self.label = label or children if named else label  # type: ignore[assignment]
+        if op or not (named or children is _NO_CHILDREN):
+            look("`Value(data, children, ...)`")
+            self.parents = () if named else children_of(children)
+            self.op = ByHand(str(op))
 
     @property
     def data(self) -> float:
@@ -206,7 +241,7 @@ class Value:
         for node in order:
             node._grad = 0.0
         self._grad = 1.0
-        for node in order:  # `_backward` of every node, without the calls
+        for node in order:  # `_pass_on` of every node, without the calls
             grad, parents = node._grad, node.parents
             if len(parents) == 2:  # most nodes; written out, they take half the time
                 a, b = parents
@@ -221,8 +256,23 @@ class Value:
                 if partial is not None:
                     parent._grad += grad * partial
 
-    def _backward(self) -> None:
-        """Pass this node's gradient on to its parents, and no further: one step of the chain rule by hand."""
+    @property
+    def _backward(self) -> Callable[[], Any]:
+        """One step of the chain rule: calling it passes this node's gradient on to its parents, and no further.
+
+        A function that is assigned takes its place, as in micrograd.
+        """
+        function = self.op.function if isinstance(self.op, ByHand) else None
+        return function or self._pass_on
+
+    @_backward.setter
+    def _backward(self, function: Callable[[], Any] | None) -> None:
+        if self.parents:
+            self.op = ByHand(self._op, function)
+        else:
+            refuse_on_leaf(function)
+
+    def _pass_on(self) -> None:
         look("`_backward()`", _SYMBOLIC)
         partials = self.op.partials(self._data, *[parent._data for parent in self.parents])
         for parent, partial in zip(self.parents, partials, strict=False):
@@ -245,6 +295,9 @@ class Value:
     __pow__, __rpow__ = _binary(ops.pow)
     __neg__ = _unary(ops.neg)
     __abs__ = _unary(ops.abs)
+
+    def __pos__(self) -> Value:
+        return self
 
     abs = _unary(ops.abs)
     exp = _unary(ops.exp)
@@ -288,7 +341,12 @@ class Value:
 
     def __float__(self) -> float:
         look("`float(...)`")
+        warn_of_math(sys._getframe().f_back)
         return self._data
+
+    def __round__(self, digits: int | None = None) -> float:
+        look("`round(...)`")
+        return round(self._data, digits)
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
@@ -320,4 +378,4 @@ class Value:
         except AttributeError:  # a plain number among them
             arguments = tuple([lift(argument) for argument in arguments])
             data = [argument._data for argument in arguments]
-        return _node(op, arguments, op.forward(*data))
+        return _node(op, arguments, op.forward(*data), type(arguments[0]))

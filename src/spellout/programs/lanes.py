@@ -18,6 +18,7 @@ import numpy as np
 
 from ..autograd.taping import look
 from ..errors import NotFiniteError, ShapeError
+from .examples import numbers_of, real_type, refuse_inexact
 from .kernels import FINISH, PREPARE, RUN, execute
 from .layers import PAD
 from .lowering import Lowered
@@ -48,13 +49,13 @@ class Lanes:
 
     Args:
         program: what to run.
-        dtype: float64 or float32.
+        dtype: float64 or float32; UsageError for any other.
         threads: how many to use at most; all that this process may use if None. Results do not depend on it.
     """
 
     def __init__(self, program: Program, dtype: Any = np.float64, threads: int | None = None) -> None:
         self.program = program
-        self.dtype = np.dtype(dtype)
+        self.dtype = real_type(dtype)
         self.threads = threads or threads_available()
         self.lowered: Lowered = program.lowered
         lowered = self.lowered
@@ -134,22 +135,25 @@ class Lanes:
 
         Raises:
             ShapeError: a shape differs from what was recorded, or an integer is outside the rows it picks from.
+            ValueTypeError: an array holds no real numbers, or integers that the program's type cannot hold.
         """
         arguments = self.program.arguments
         if len(examples) != len(arguments):
             raise ShapeError(f"this program takes {len(arguments)} arguments, got {len(examples)}")
-        arrays = [np.asarray(example) for example in examples]
+        arrays = [numbers_of(i + 1, example) for i, example in enumerate(examples)]
         lanes = len(arrays[0]) if arrays and arrays[0].ndim else int(not arrays)  # without arguments, once
         for i, (argument, array) in enumerate(zip(arguments, arrays, strict=True)):
             if array.ndim == 0 or array.shape[1:] != argument.shape:
                 wanted = ", ".join(["N", *map(str, argument.shape)])
                 raise ShapeError(f"argument {i + 1} is an array of shape ({wanted}), got {array.shape}")
-            if len(array) != lanes or not lanes:
+            if len(array) != lanes:
                 raise ShapeError(
                     f"every argument holds as many examples as the first, got {lanes} and {len(array)}"
                 )
             if argument.kind == "integer" and array.dtype.kind not in "iu":
                 raise ShapeError(f"argument {i + 1} holds integers that pick rows, got {array.dtype}")
+            if argument.kind == "float" and array.dtype.kind in "iu":
+                refuse_inexact(i + 1, array, self.dtype)
         floats = np.empty((self._floats, lanes), self.dtype)
         integers = np.empty((self._integers, lanes), np.int64)
         for argument, array in zip(arguments, arrays, strict=True):

@@ -40,9 +40,19 @@ def work_of(program: Program) -> int:
     return work
 
 
+def obstacle(program: Program) -> str:
+    """Why machine code cannot be made of the program, or not in a short time, with the numbers; empty if it can."""
+    work, parameters = work_of(program), len(program.parameters)
+    if work > MOST_WORK:
+        return f"it would be about {work:,} vector instructions, and at most {MOST_WORK:,} are compiled"
+    if parameters > MOST_PARAMETERS:
+        return f"it has {parameters:,} parameters, and machine code is made for at most {MOST_PARAMETERS:,}"
+    return "" if available() else "functions of the C library that it needs were not found on this machine"
+
+
 def eligible(program: Program) -> bool:
     """Whether machine code can be made of the program, and in a short time."""
-    return work_of(program) <= MOST_WORK and len(program.parameters) <= MOST_PARAMETERS and available()
+    return not obstacle(program)
 
 
 class MachineCode:
@@ -101,6 +111,9 @@ class MachineCode:
         """The sum of all results, and the gradient (P,) of it times `seed`: a view, until the next run."""
         return self._function(self._context, self.lanes, self._columns, seed), self._gradient
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MachineCode, (self.program, self.weights, self.width)  # compiled again
+
     @property
     def outside(self) -> int:
         """How many integers of the last run were outside the rows they pick from; they count as 0."""
@@ -124,7 +137,8 @@ class MachineCode:
         self.lanes, self._columns = lanes, columns
         self._views = []
         for a in arguments:
-            rows, kinds = (self._floats, "fiu") if a.kind == "float" else (self._integers, "iu")
+            # integers as floats are looked at every time: they may be too large
+            rows, kinds = (self._floats, "f") if a.kind == "float" else (self._integers, "iu")
             self._views.append((rows[a.start : a.start + a.size, :lanes].T.reshape(lanes, *a.shape), kinds))
 
 

@@ -85,6 +85,7 @@ class Program:
 
         Raises:
             ShapeError: an array does not fit what was recorded.
+            ValueTypeError: an array holds something else than real numbers, or integers too large for floats.
             NotFiniteError: a result is nan or infinite; the message names the first instruction that made it so.
         """
         lanes = self._lanes()
@@ -117,6 +118,9 @@ class Program:
 
     # What is worked out when it is first asked for; two threads that ask at once may both do it, with one result.
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # not what is worked out of them
+
     @cached_property
     def _idle(self) -> list[Lanes]:
         return []
@@ -140,9 +144,6 @@ class Program:
     def computed(self) -> int:
         """How many instructions compute something: all but parameters, constants and inputs."""
         return sum([instruction.op not in SOURCES for instruction in self.instructions])
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # not what is worked out of them
 
     def __str__(self) -> str:
         floats = sum([a.size for a in self.arguments if a.kind == "float"])

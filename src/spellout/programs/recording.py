@@ -16,13 +16,15 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
+from ..autograd.arrays import is_array
 from ..autograd.index import PICK as PICKED
 from ..autograd.index import Index
+from ..autograd.leaves import distinct_leaves
 from ..autograd.ops import BUILT_IN
 from ..autograd.taping import taped
 from ..autograd.value import CONSTANT as CONSTANT_LEAF
 from ..autograd.value import LEAF, Value, lift
-from ..errors import RecordingError, ShapeError
+from ..errors import RecordingError, ShapeError, ValueTypeError
 from .passes import PASSES, Pass
 from .program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Argument, Instruction, Program, verify
 
@@ -44,7 +46,7 @@ def record(
     """Record a function of one example as a program that runs over many.
 
     Args:
-        function: takes what `example` holds and returns a Value, or lists of Values in a rectangle.
+        function: takes what `example` holds and returns a Value, or lists or arrays of Values in a rectangle.
         example: numbers, or lists of numbers of any depth. Floats become inputs; integers become inputs that
             pick rows (`pick`, `Embedding`, `cross_entropy`). Their numbers only matter in that the function must
             be able to run on them.
@@ -55,13 +57,14 @@ def record(
     Raises:
         RecordingError: the function looks at the number inside a Value, uses an integer other than to pick, or
             returns something that is not made of Values.
+        UsageError, ValueTypeError: `parameters` hold a Value twice, or something else than Values that were made.
 
     Example: the loss of micrograd's demo, for one point and then for all of them.
 
         program = record(lambda x, y: (1 - y * model(x)).relu(), [0.0, 0.0], 0.0)
         loss, gradients = program.gradient(X, y)
     """
-    recorder = _Recorder(None if parameters is None else list(parameters))
+    recorder = _Recorder(None if parameters is None else distinct_leaves(parameters))
     arguments = [recorder.argument(argument) for argument in example]
     with taped(recorder):
         result = function(*arguments)
@@ -95,6 +98,9 @@ class _Recorder:
 
     def argument(self, example: Any) -> Any:
         """What stands for one argument of the function while it is recorded."""
+        number = len(self.arguments) + 1
+        if hasattr(example, "filled"):
+            raise ValueTypeError(f"argument {number} is a masked array, and programs know no masks; give numbers")
         if hasattr(example, "tolist"):
             example = example.tolist()
         leaves: list[Any] = []
@@ -106,7 +112,10 @@ class _Recorder:
         self.counts[kind] += len(leaves)
         self.arguments.append(Argument(kind, shape, start, len(leaves)))  # type: ignore[arg-type]
         numbers = iter(range(start, start + len(leaves)))
-        return self._symbols(example, kind, numbers)
+        try:
+            return self._symbols(example, kind, numbers)
+        except ValueTypeError as error:
+            raise ValueTypeError(f"argument {number} of the example: {error}") from None
 
     def _symbols(self, example: Any, kind: str, numbers: Any) -> Any:
         if isinstance(example, list | tuple):
@@ -266,7 +275,9 @@ def _is_internal(file: str) -> bool:
 
 
 def _shape(example: Any, leaves: list[Any]) -> tuple[int, ...]:
-    """The shape of nested lists; their numbers are appended to `leaves`."""
+    """The shape of nested lists, or arrays; their numbers are appended to `leaves`."""
+    if is_array(example):
+        example = example.tolist()
     if not isinstance(example, list | tuple):
         leaves.append(example)
         return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
+from ..errors import UsageError
 from ..generation.evaluation import evaluate
 from ..models.contract import Listener
 from ..models.ngram import NgramModel
@@ -39,8 +40,13 @@ def train(
     from, if it was trained on these lines before; `since` is when the budget of seconds began (`perf_counter`).
     With a `plan`, a number of steps is made of it first, and the seconds of `training` are for emergencies.
 
-    Raises `TrainingError`, after `keep`, if the loss stops being finite.
+    Raises `UsageError` if `tell` is no function, and `TrainingError`, after `keep`, if the loss stops being finite.
     """
+    if not callable(tell):
+        way = (
+            "; settings are given by name, training=TrainingConfig(...)" if isinstance(tell, TrainingConfig) else ""
+        )
+        raise UsageError(f"the third argument of train is a function that hears every event, got {tell!r}{way}")
     asked = parse(specification, training.prior)
     log = Log(tell, going_on.events if going_on else [])
     if asked.family.train is None:
