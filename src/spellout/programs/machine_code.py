@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+import numba
 import numpy as np
 from llvmlite import binding
 
@@ -150,12 +151,24 @@ def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
     return zeros[start : start + size]
 
 
+def _processor() -> tuple[str, str]:
+    """The processor to compile for and its features: this one, unless the variables that hold Numba down name
+    another, so that the suite can be run as on an older machine (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES)."""
+    held: Any = numba.config
+    name, features = held.CPU_NAME, held.CPU_FEATURES
+    return (
+        binding.get_host_cpu_name() if name is None else name,
+        binding.get_host_cpu_features().flatten() if features is None else features,
+    )
+
+
 def _compile(assembly: str) -> Any:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
+    cpu, features = _processor()
     machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(),
-        features=binding.get_host_cpu_features().flatten(),
+        cpu=cpu,
+        features=features,
         opt=1,  # 2 takes three times as long, to make the same code
     )
     module = binding.parse_assembly(assembly)
