@@ -82,8 +82,8 @@ def _outcome(work: Callable[[], object]) -> int:
     except SpelloutError as error:
         code, sentence = error.exit_code, str(error)
     except KeyboardInterrupt as error:
-        number = error.args[0] if error.args else signal.SIGINT
-        code, sentence = 128 + number, _SIGNALS[number]
+        number = _number(error)
+        code, sentence = 128 + number, _SIGNALS[signal.Signals(number)]
     except streams.ReaderLeft:
         return 0
     except OSError as error:
@@ -114,11 +114,16 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number))
 
 
+def _number(error: KeyboardInterrupt) -> int:
+    """The signal that `_interrupt` answered; other interrupts are Python's own."""
+    return error.args[0] if error.args and error.args[0] in _SIGNALS else signal.SIGINT
+
+
 def _once_more(unraisable: sys.UnraisableHookArgs) -> None:
     """Where an interrupt met code whose exceptions Python can only print, interrupt again, a moment later."""
     if not isinstance(unraisable.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return
-    number = unraisable.exc_value.args[0] if unraisable.exc_value.args else signal.SIGINT
+    number = _number(unraisable.exc_value)
     signal.signal(number, _interrupt)
     Timer(0.01, _thread.interrupt_main, [number]).start()
