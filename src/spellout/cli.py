@@ -1,52 +1,51 @@
 """The command line: every failure a user can cause becomes a sentence and an exit code.
 
 Samples and data go to stdout, everything else to stderr. Exit codes: 0 done, 1 the data or the run is wrong,
-2 wrong command line, 130 interrupted, 143 asked to end. Here stands only what needs no library, so that Ctrl-C is
-answered while the others are still being imported.
+2 wrong command line, 130 interrupted, 143 asked to end. Nothing is imported at the top that Python has not loaded
+itself: `main` must run as soon as can be, so that Ctrl-C is answered while everything else is imported.
 """
 
 from __future__ import annotations
 
-import _thread
+import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without its enumerations
 import os
-import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from threading import Timer
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import streams
-from .errors import SpelloutError
-from .files import unforeseen
-
+TYPE_CHECKING = False  # as type checkers see it, it is true; `typing` has to be imported
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any, NoReturn
+
     from cyclopts import App
 
-_Handler = Callable[[int, FrameType | None], Any] | int
-_SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "asked to end"}
+    Handler = Callable[[int, FrameType | None], Any] | int | None
+
+_SIGNALS = {_signal.SIGINT: "interrupted", _signal.SIGTERM: "asked to end"}
 
 
 def main() -> NoReturn:
     """Run one command line and leave with its exit code."""
+    _answer(_leave, instead_of=[_signal.SIG_DFL, _signal.default_int_handler])  # not what `nohup` ignores
+    from . import streams
+
     streams.prepare()
-    _answer(_leave, instead_of=[signal.SIG_DFL, signal.default_int_handler])  # not what `nohup` ignores
     _application()
-    _answer(_interrupt, instead_of=[_leave])
     sys.unraisablehook = _once_more
+    code = 128 + _signal.SIGINT
     try:
+        _answer(_interrupt, instead_of=[_leave])
         code = run_command(sys.argv[1:])
     except KeyboardInterrupt:  # between two of its steps
-        code = 128 + signal.SIGINT
-    _answer(signal.SIG_DFL, instead_of=[_interrupt])  # there is nothing left to tidy up
+        pass
+    _answer(_signal.SIG_DFL, instead_of=[_interrupt])  # there is nothing left to tidy up
     sys.exit(code or _outcome(sys.stdout.close))
 
 
-def _answer(handler: _Handler, instead_of: list[_Handler]) -> None:
+def _answer(handler: Handler, instead_of: list[Handler]) -> None:
     for number in _SIGNALS:
-        if signal.getsignal(number) in instead_of:
-            signal.signal(number, handler)
+        if _signal.getsignal(number) in instead_of:
+            _signal.signal(number, handler)
 
 
 def run_command(arguments: list[str]) -> int:
@@ -74,6 +73,10 @@ def _outcome(work: Callable[[], object]) -> int:
     """Do some work; the exit code, after a sentence if it is not 0."""
     from cyclopts import CycloptsError
 
+    from .errors import SpelloutError
+    from .files import unforeseen
+    from .streams import ReaderLeft
+
     try:
         work()
         return 0
@@ -82,9 +85,9 @@ def _outcome(work: Callable[[], object]) -> int:
     except SpelloutError as error:
         code, sentence = error.exit_code, str(error)
     except KeyboardInterrupt as error:
-        number = error.args[0] if error.args else signal.SIGINT
+        number = _number(error)
         code, sentence = 128 + number, _SIGNALS[number]
-    except streams.ReaderLeft:
+    except ReaderLeft:
         return 0
     except OSError as error:
         told = unforeseen(error)
@@ -103,22 +106,31 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
 
     An exception would not do: raised in a callback of the import machinery, Python only prints it.
     """
-    with suppress(OSError):
-        os.write(2, f"spellout: {_SIGNALS[signal.Signals(number)]}\n".encode())
-    os._exit(128 + number)
+    try:
+        os.write(2, f"spellout: {_SIGNALS[number]}\n".encode())
+    finally:
+        os._exit(128 + number)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     """Answer a signal by an exception, so that all is left in order; a second one ends the process at once."""
-    signal.signal(number, signal.SIG_DFL)
-    raise KeyboardInterrupt(signal.Signals(number))
+    _signal.signal(number, _signal.SIG_DFL)
+    raise KeyboardInterrupt(number)
+
+
+def _number(error: KeyboardInterrupt) -> int:
+    """The signal that `_interrupt` answered; other interrupts are Python's own."""
+    return error.args[0] if error.args and error.args[0] in _SIGNALS else _signal.SIGINT
 
 
 def _once_more(unraisable: sys.UnraisableHookArgs) -> None:
     """Where an interrupt met code whose exceptions Python can only print, interrupt again, a moment later."""
+    from _thread import interrupt_main
+    from threading import Timer
+
     if not isinstance(unraisable.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
         return
-    number = unraisable.exc_value.args[0] if unraisable.exc_value.args else signal.SIGINT
-    signal.signal(number, _interrupt)
-    Timer(0.01, _thread.interrupt_main, [number]).start()
+    number = _number(unraisable.exc_value)
+    _signal.signal(number, _interrupt)
+    Timer(0.01, interrupt_main, [number]).start()

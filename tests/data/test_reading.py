@@ -97,9 +97,15 @@ def test_a_missing_file_names_the_nearest_one(tmp_path):
         read(tmp_path)
 
 
-def test_an_unknown_encoding_is_a_wrong_command_line(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-99", "rot13", "hex", "-"])
+def test_an_unknown_encoding_is_a_wrong_command_line(tmp_path, encoding):
     with pytest.raises(UsageError, match="no such encoding"):
-        read(written(tmp_path, b"anna\n"), encoding="utf-99")
+        read(written(tmp_path, b"anna\n"), encoding=encoding)
+
+
+def test_half_a_character_is_no_text(tmp_path):
+    with pytest.raises(DataError, match="holds halves of characters"):
+        read(written(tmp_path, b"anna\nb+2AA-b\n"), encoding="utf-7")
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):

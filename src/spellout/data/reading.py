@@ -113,6 +113,8 @@ def _decode(
         raise DataError(f"{name} is not {label}: line {line}, byte {byte} is 0x{value:02X}; {hint}") from None
     except UnicodeError as error:  # such as a UTF-16 stream without its mark
         raise DataError(f"{name} is not {encoding}: {error}") from None
+    if encoding != "utf-8" and any("\ud800" <= character <= "\udfff" for character in set(text)):
+        raise DataError(f"{name} is not {encoding}: it holds halves of characters; is it another encoding?")
     if "\0" in text:
         hint = _hint(waiting + raw, otherwise="give a text file, one thing per line")
         raise DataError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -97,13 +97,14 @@ def _start(prepared: Prepared, specification: str, training: TrainingConfig, fol
 def _work(prepared: Prepared, specification: str, training: TrainingConfig, folder: Path, pipe: Connection) -> None:
     """What runs in the process."""
     os.environ["OMP_NUM_THREADS"] = str(training.threads)  # evaluations take no more than training does
-    try:
-        trained = train(prepared, specification, lambda event: pipe.send(("event", event)), training=training)
-        save_run(trained.run, folder)
-    except SpelloutError as error:
-        pipe.send(("failed", error))
-    else:
-        pipe.send(("done", (trained.seconds, trained.dev, trained.stopped)))
+    with suppress(BrokenPipeError):  # nobody waits for it any more
+        try:
+            trained = train(prepared, specification, lambda event: pipe.send(("event", event)), training=training)
+            save_run(trained.run, folder)
+        except SpelloutError as error:
+            pipe.send(("failed", error))
+        else:
+            pipe.send(("done", (trained.seconds, trained.dev, trained.stopped)))
 
 
 @contextmanager
