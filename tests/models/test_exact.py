@@ -67,6 +67,14 @@ def test_the_result_is_as_good_as_float32(outputs, inputs, scale, seed):
     assert (np.abs(layer(layer.whole(x)) - expected) <= 2e-7 * size + 1e-60).all()
 
 
+def test_last_bits_that_processors_differ_by_are_rounded_away():
+    layer = layer_of(0, 3, 128, bound=1.0)[0]
+    hidden = np.tanh(np.random.default_rng(0).standard_normal((300, 128)))
+    for other in (np.nextafter(hidden, 2.0), np.nextafter(hidden, -2.0)):
+        assert not np.array_equal(other, hidden)
+        assert np.array_equal(layer.whole(other), layer.whole(hidden))
+
+
 @pytest.mark.parametrize("bound", [0.0, 1.0, 1e-45])
 def test_zeros_are_zeros(bound):
     layer = ExactLinear(np.zeros((3, 4)), np.zeros(3), bound)

@@ -47,7 +47,7 @@ def way(request, monkeypatch):
     return request.param
 
 
-# One batch of random numbers, with every token that a window may hold, some of them often.
+# One batch of random numbers, with every token but one.
 
 
 def problem(with_prior, dtype, vocabulary=6, windows=11, seed=0):
