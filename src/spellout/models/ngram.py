@@ -87,10 +87,14 @@ class NgramModel:
 
     def nats_per_token(self, counts: Counts) -> float:
         """Minus the mean log-probability of counted n-grams, which may be of a higher order than the model."""
-        *columns, targets = counts.columns
-        contexts = self.contexts_of(columns or [targets])
-        chances = self._chances(contexts, self._entries(contexts, targets))
-        return -float((counts.counts * np.log(chances)).sum() / counts.counts.sum())
+        nats = 0.0
+        for start in range(0, len(counts.counts), _POSITIONS_AT_ONCE):
+            piece = slice(start, start + _POSITIONS_AT_ONCE)
+            *columns, targets = (column[piece] for column in counts.columns)
+            contexts = self.contexts_of(columns or [targets])
+            chances = self._chances(contexts, self._entries(contexts, targets))
+            nats -= float((counts.counts[piece] * np.log(chances)).sum())
+        return nats / float(counts.counts.sum())
 
     def reader(self, lines: int) -> NgramReader:
         """A reader that remembers the last `context` tokens of every line."""
