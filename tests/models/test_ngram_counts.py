@@ -115,3 +115,16 @@ def test_where_the_closed_form_would_discount_nothing_typical_discounts_stand_in
     counts = np.array([1] * 5 + [2] * 2 + [3] * 60)  # 2 - 3 y n3 / n2 is far below zero
     levels = build_levels(Counts([np.arange(1, len(counts) + 1, dtype=np.uint8)], counts, 70))
     assert closed_form(levels).amounts[0].tolist() == [0.0, 0.5, 1.0, 1.5]
+
+
+def test_the_curvature_is_the_sum_of_the_squared_slopes_of_every_row(prepared):
+    ends = np.flatnonzero(prepared.stream == 0)
+    levels = build_levels(Counts.of(prepared.stream[: ends[2000] + 1], 4, prepared.vocabulary.size))
+    held_out = Counts.of(prepared.stream[ends[2000] : ends[2012] + 1], 4, prepared.vocabulary.size)
+    free = np.random.default_rng(1).normal(0, 1, 16)
+    expected = np.zeros((4, 4, 4))
+    for row, count in enumerate(held_out.counts):
+        columns = [column[row : row + 1] for column in held_out.columns]
+        slopes = _Objective(levels, Counts(columns, np.ones(1, np.int64), 27))(free)[1].reshape(4, 4)
+        expected += count * slopes[:, :, None] * slopes[:, None, :]
+    np.testing.assert_allclose(_Objective(levels, held_out).curvature(free), expected, rtol=1e-9, atol=1e-12)
