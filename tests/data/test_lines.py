@@ -1,5 +1,6 @@
 import hashlib
 import random
+from collections import Counter
 from importlib import resources
 
 import numpy as np
@@ -113,3 +114,14 @@ def test_the_bigram_table_counts_pairs_with_boundaries():
     table = bigram_table(Lines.of(["ab", "ab", "ba"]), ["a", "b"])
     assert table.tolist() == [[0, 2, 1], [1, 0, 2], [2, 1, 0]]
     assert np.array_equal(bigram_table(Lines.of(["ab", "ab", "ba"]), ["a"]), [[0, 2], [1, 0]])
+
+
+@given(clean_lines)
+def test_a_summary_and_its_table_count_as_a_loop_does(texts):
+    lines = Lines.of(texts)
+    letters = Counter("".join(texts))
+    assert Summary.of(lines).letters == sorted(letters.items(), key=lambda item: (-item[1], item[0]))
+    shown = sorted(letters)[:5]
+    pairs = Counter(pair for text in texts for pair in zip("\n" + text, text + "\n", strict=True))
+    expected = [[pairs[first, second] for second in ["\n", *shown]] for first in ["\n", *shown]]
+    assert bigram_table(lines, shown).tolist() == expected

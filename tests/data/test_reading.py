@@ -1,15 +1,19 @@
 import codecs
 import io
+import subprocess
+import sys
 import unicodedata
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spellout.data import reading
-from spellout.data.reading import read_blocks
+from spellout.data.reading import first_lines, read_blocks
 from spellout.errors import DataError, UsageError
-from strategies import any_line, clean
+from strategies import any_line, clean, clean_lines
 
 
 def read(path, **options):
@@ -113,3 +117,35 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monk
     path = written(tmp_path, b"anna\n" + b"x" * 10_000)
     with pytest.raises(DataError, match="line 2: longer than 100 characters"):
         read(path, block_bytes=64)
+
+
+@given(clean_lines, st.sampled_from(["\n", "\r\n"]), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+def test_the_first_lines_are_the_first_lines_of_the_whole(texts, end, encoding):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "lines.txt"
+        path.write_bytes("".join(text + end for text in texts).encode(encoding))
+        name = encoding.removesuffix("-sig")
+        whole = "".join(read_blocks(path, name)).split("\n")[:-1]
+        assert first_lines(path, name) == whole
+        few = first_lines(path, name, most_bytes=8)
+        assert few == whole[: len(few)]
+        assert few or not whole or path.stat().st_size > 8
+
+
+def test_a_preview_reads_no_more_than_it_was_asked_for(tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"anna\n" * 1000 + b"\xff\n")  # what stands further on is for the reading to refuse
+    assert first_lines(path, most_bytes=100) == ["anna"] * 20
+    with pytest.raises(DataError, match="not UTF-8"):
+        list(read_blocks(path))
+
+
+def test_a_preview_takes_nothing_from_a_pipe():
+    code = (
+        "import sys; from spellout.data.reading import first_lines, read_blocks;"
+        "print(first_lines('-'), ''.join(read_blocks('-')).split()); print(first_lines('/dev/stdin'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input="anna\nbob", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "['anna'] ['anna', 'bob']\n[]\n"

@@ -12,6 +12,7 @@ from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
 from spellout.data.vocabulary import build_vocabulary
 from spellout.generation.evaluation import evaluate
+from spellout.generation.scoring import score_lines
 from spellout.models import ngram
 from spellout.models.ngram import NgramConfig, NgramModel
 from spellout.models.ngram_counts import Counts
@@ -206,3 +207,13 @@ def test_an_order_longer_than_every_line_is_no_trouble():
             model.leave_one_out(stream[None, :-1], stream[None, 1:]),
         ):
             np.testing.assert_allclose(np.exp(rows).sum(axis=-1), 1.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "model", ["ngram:1", "ngram:5", "ngram:3:smoothing=add-k", "ngram:6:smoothing=closed-form"]
+)
+def test_judging_by_counted_ngrams_is_judging_line_by_line(prepared, model):
+    run = train(prepared, model).run
+    lines = prepared.split.dev[:500]
+    nats = sum(float(score.nats.sum()) for score in score_lines(run.model, run.vocabulary, lines))
+    assert evaluate(run.model, run.vocabulary, lines).nats == pytest.approx(nats, rel=1e-12)

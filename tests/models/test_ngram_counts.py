@@ -125,3 +125,16 @@ def test_rows_are_numbered_in_their_order(size, kind):
     distinct, inverse = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
     assert np.array_equal(numbers, inverse)
     assert np.array_equal(np.stack(columns, axis=1)[where], distinct)
+
+
+def test_the_curvature_is_the_sum_of_the_squared_slopes_of_every_row(prepared):
+    ends = np.flatnonzero(prepared.stream == 0)
+    levels = build_levels(Counts.of(prepared.stream[: ends[2000] + 1], 4, prepared.vocabulary.size))
+    held_out = Counts.of(prepared.stream[ends[2000] : ends[2012] + 1], 4, prepared.vocabulary.size)
+    free = np.random.default_rng(1).normal(0, 1, 16)
+    expected = np.zeros((4, 4, 4))
+    for row, count in enumerate(held_out.counts):
+        columns = [column[row : row + 1] for column in held_out.columns]
+        slopes = _Objective(levels, Counts(columns, np.ones(1, np.int64), 27))(free)[1].reshape(4, 4)
+        expected += count * slopes[:, :, None] * slopes[:, None, :]
+    np.testing.assert_allclose(_Objective(levels, held_out).curvature(free), expected, rtol=1e-9, atol=1e-12)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import io
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from ..errors import DataError, UsageError
 from ..files import shown, told
 
 BLOCK_BYTES = 1 << 23
+FIRST_BYTES = 1 << 20
 LONGEST_LINE = 1 << 24  # characters; a longer "line" is some other format, and would not fit in memory
 
 
@@ -60,6 +62,29 @@ def check_encoding(encoding: str) -> None:
         known = False
     if not known:
         raise UsageError(f"--encoding {encoding}: no such encoding; examples: utf-8, cp1252, utf-16")
+
+
+def first_lines(path: str | Path, encoding: str | None = None, most_bytes: int = FIRST_BYTES) -> list[str]:
+    """The first lines of a file, as reading the whole file would give them, without reading on: what can be shown
+    before a large file is read.
+
+    They are whole lines of about `most_bytes`, or the first line if that is longer. Of standard input it is what
+    has come so far, in UTF-8, and nothing is taken away; of a pipe it is nothing. Raises what `read_blocks` raises.
+    """
+    if str(path) == "-":
+        if (encoding or "utf-8").lower() not in ("utf-8", "utf8", "ascii"):
+            return []  # an encoding in which a line end cannot be told from the bytes alone
+        if not isinstance(sys.stdin.buffer, io.BufferedReader):
+            return []
+        here = sys.stdin.buffer.peek()
+        file = io.BytesIO(here[: here.rfind(b"\n") + 1])
+        return "".join(_blocks(file, source_name(path), encoding or "utf-8", most_bytes, lambda read: None)).split(
+            "\n"
+        )[:-1]
+    if Path(path).exists() and not Path(path).is_file():
+        return []  # reading from a pipe would take the lines away
+    blocks = read_blocks(path, encoding, most_bytes)
+    return next(blocks, "").split("\n")[:-1]
 
 
 def source_name(path: str | Path) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .lines import Lines
+from .vocabulary import code_points
+
+_LINES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,13 @@ class Summary:
         """Summarise all lines, repeated ones as often as they stand in the file."""
         counts = lines.counts
         lengths = np.array([len(line) for line in lines.distinct])
-        letters: Counter[str] = Counter()
-        for line, count in zip(lines.distinct, counts.tolist(), strict=True):
-            for letter in line:
-                letters[letter] += count
+        times: np.ndarray = np.zeros(128)  # by the letters' codes
+        for codes, weights in _coded(lines):
+            here: np.ndarray = np.bincount(codes[1:], weights, minlength=len(times))
+            here[: len(times)] += times
+            times = here
+        times[ord("\n")] = 0
+        letters = {chr(code): int(times[code]) for code in np.flatnonzero(times)}
         return cls(
             lines=len(lines),
             distinct=len(lines.distinct),
@@ -63,14 +69,22 @@ def bigram_table(lines: Lines, letters: list[str]) -> np.ndarray:
 
     Pairs with a character that is not among `letters` are left out.
     """
-    place = {letter: i for i, letter in enumerate(letters, 1)}
-    pairs: Counter[tuple[str, str]] = Counter()
-    for line, count in zip(lines.distinct, lines.counts.tolist(), strict=True):
-        for pair in zip("\n" + line, line + "\n", strict=True):
-            pairs[pair] += count
-    place["\n"] = 0
-    table = np.zeros((len(letters) + 1, len(letters) + 1), np.int64)
-    for (first, second), count in pairs.items():
-        if first in place and second in place:
-            table[place[first], place[second]] = count
-    return table
+    size = len(letters) + 2  # the last is for all the others
+    highest = max(map(ord, ["\n", *letters]))
+    place = np.full(highest + 2, size - 1)
+    place[[ord(letter) for letter in ("\n", *letters)]] = np.arange(size - 1)
+    table = np.zeros(size * size)
+    for codes, weights in _coded(lines):
+        places = place[np.minimum(codes, highest + 1)]
+        table += np.bincount(places[:-1] * size + places[1:], weights, minlength=size * size)
+    return table.reshape(size, size)[:-1, :-1].astype(np.int64)
+
+
+def _coded(lines: Lines) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of the distinct lines: the codes of `\\n line \\n line \\n`, and for each code but the first how often
+    its line stands in the file."""
+    counts = lines.counts
+    for start in range(0, len(counts), _LINES_AT_ONCE):
+        some = lines.distinct[start : start + _LINES_AT_ONCE]
+        lengths = [len(line) + 1 for line in some]
+        yield code_points("\n" + "\n".join(some) + "\n"), np.repeat(counts[start : start + len(some)], lengths)

@@ -105,11 +105,14 @@ class Characters:
     @classmethod
     def of(cls, lines: Iterable[str], most: int = MOST_CHARACTERS) -> Characters:
         """The characters of some lines, sorted; beyond `most` different ones, the rarest as bytes."""
-        counts: Counter[str] = Counter()
+        counts = np.zeros(128, np.int64)  # by the characters' codes
         for block in _in_blocks(list(lines)):
-            counts.update(block)
-        counts.pop("\n", None)
-        by_count = sorted(counts, key=lambda character: (-counts[character], character))
+            here = np.bincount(code_points(block), minlength=len(counts))
+            here[: len(counts)] += counts
+            counts = here
+        counts[ord("\n")] = 0
+        used = np.flatnonzero(counts)
+        by_count = [chr(code) for code in used[np.argsort(-counts[used], kind="stable")]]
         rare = {byte for character in by_count[most:] for byte in character.encode()}
         return cls(sorted(by_count[:most]), sorted(rare))
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from rapidfuzz.distance import Levenshtein
-from rapidfuzz.process import extractOne
-
 
 def nearest(line: str, training: Sequence[str]) -> tuple[str, int]:
     """The training line with the smallest edit distance (Levenshtein 1966), and that distance.
 
     Of several equally near ones, the first.
     """
+    from rapidfuzz.distance import Levenshtein  # only who asks for the nearest line waits for this import
+    from rapidfuzz.process import extractOne
+
     match, distance, _ = extractOne(line, training, scorer=Levenshtein.distance, processor=None)
     return match, int(distance)
 

@@ -13,7 +13,6 @@ estimates. `add-k` adds k to every count of the longest context, as the first le
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -90,10 +89,14 @@ class NgramModel:
 
     def nats_per_token(self, counts: Counts) -> float:
         """Minus the mean log-probability of counted n-grams, which may be of a higher order than the model."""
-        *columns, targets = counts.columns
-        contexts = self.contexts_of(columns or [targets])
-        chances = self._chances(contexts, self._entries(contexts, targets))
-        return -float((counts.counts * np.log(chances)).sum() / counts.counts.sum())
+        nats = 0.0
+        for start in range(0, len(counts.counts), _POSITIONS_AT_ONCE):
+            piece = slice(start, start + _POSITIONS_AT_ONCE)
+            *columns, targets = (column[piece] for column in counts.columns)
+            contexts = self.contexts_of(columns or [targets])
+            chances = self._chances(contexts, self._entries(contexts, targets))
+            nats -= float((counts.counts[piece] * np.log(chances)).sum())
+        return nats / float(counts.counts.sum())
 
     def reader(self, lines: int) -> NgramReader:
         """A reader that remembers the last `context` tokens of every line."""
@@ -195,10 +198,10 @@ class NgramModel:
                 own, without = leave_out[depth][places], gone[depth][places]
                 total, weight = self._weights(depth, here, level.counts_of(own), without)
                 counts = level.counts[entries] - (without[owners] & (entries == own[owners]))
-                share = self._discounted(depth, counts) / total[owners]
             else:
-                shares, lower = self._shares[depth]
-                share, weight = shares[entries], lower[here]
+                total, weight = self._weights(depth, here)
+                counts = level.counts[entries]
+            share = self._discounted(depth, counts) / total[owners]
             if len(places) == len(rows):
                 rows *= weight[:, None]
             else:
@@ -256,16 +259,6 @@ class NgramModel:
                 total, weight = self._weights(depth, here)
             chances[places] = self._discounted(depth, counts) / total + weight * chances[places]
         return chances
-
-    @cached_property
-    def _shares(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each level: what every entry adds to its token, (E,), and the weight of the shorter context, (C,)."""
-        shares = []
-        for depth, level in enumerate(self.levels):
-            total, lower = self._weights(depth, np.arange(len(level.keys)))
-            owners, _ = level.entries_of(np.arange(len(level.keys)))
-            shares.append((self._discounted(depth, level.counts) / total[owners], lower))
-        return shares
 
     def _discounted(self, depth: int, counts: np.ndarray) -> np.ndarray:
         return counts - self.discounts.amounts[depth][np.minimum(counts, 3)]
