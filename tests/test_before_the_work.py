@@ -96,6 +96,9 @@ def test_the_folder_we_are_in_is_no_place_for_a_run(tmp_path, monkeypatch, comma
         (["make", "names.txt", "--model", "ngrm"], 2, "did you mean ngram?"),
         (["train", "names.txt", "--model", "gru", "--device", "mps"], 2, "--device mps: PyTorch"),
         (["train", "names.txt", "--threads", "0"], 2, "--threads 0"),
+        (["train", "names.txt", "--threads", 10**12], 2, "--threads 1000000000000: must be at most 1,024"),
+        (["train", "names.txt", "--batch", 10**12], 2, "--batch 1000000000000: must be at most 10,000,000"),
+        (["lr-find", "names.txt", "--batch", 10**12], 2, "--batch 1000000000000: must be at most 10,000,000"),
         (["compare", "names.txt", "--models", "ngram:2,gru", "--device", "mps"], 2, "--device mps"),
         (["compare", "names.txt", "--on", "test", "--split", "none"], 2, "--split none keeps no test lines"),
         (["compare", "names.txt", "--split", "none"], 2, "--split none keeps no dev lines"),
@@ -153,3 +156,9 @@ def test_a_folder_that_vanishes_while_training_loses_no_lines(place, command, mo
     code, out, err = command("make", "names.txt", "--model", "ngram", "-n", 3, "--no-novel", "-o", "new/run")
     assert (code, len(out.splitlines())) == (1, 3)
     assert "new/run cannot be written" in err
+
+
+def test_a_network_that_fits_in_no_memory_is_a_sentence(place, command):
+    code, out, err = command("train", "names.txt", "--model", "gru:10000000000")
+    assert (code, out) == (1, "")
+    assert "there is not enough memory to train gru with these settings; make it smaller" in err

@@ -65,7 +65,7 @@ def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str])
     """The loss of a model on lines. `DataError` if they hold something that is not in the vocabulary."""
     stream = vocabulary.encode(lines)
     if isinstance(model, NgramModel):  # n-grams that stand many times are looked up once, sorted as the model is
-        nats = model.nats_per_token(Counts.of(stream, model.order, vocabulary.size)) * (len(stream) - 1, len(lines))
+        nats = model.nats_per_token(Counts.of(stream, model.order, vocabulary.size)) * (len(stream) - 1)
     else:
         nats = 0.0
         for _, tokens, targets, lengths in batches(stream):

@@ -13,6 +13,8 @@ estimates. `add-k` adds k to every count of the longest context, as the first le
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -233,13 +235,15 @@ class NgramModel:
         table = np.empty((starts[-1] + 1, size))
         below = table[-1:]
         below[:] = 1.0 / size
-        for level, (shares, lower), start, end in zip(self.levels, self._shares, starts, starts[1:], strict=False):
-            rows = table[start:end]
+        for depth, (start, end) in enumerate(pairwise(starts)):
+            level, rows = self.levels[depth], table[start:end]
+            total, weight = self._weights(depth, np.arange(len(rows)))
             suffixes = (level.keys // np.uint64(size)).astype(np.int64)
             np.take(below, suffixes, axis=0, out=rows, mode="clip")
-            rows *= lower[:, None]
+            rows *= weight[:, None]
             owners, entries = level.entries_of(np.arange(len(rows)))
-            rows.reshape(-1)[owners * size + level.tokens[entries]] += shares
+            share = self._discounted(depth, level.counts[entries]) / total[owners]
+            rows.reshape(-1)[owners * size + level.tokens[entries]] += share
             below = rows
         return starts[:-1].tolist(), table
 

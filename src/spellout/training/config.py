@@ -11,6 +11,8 @@ from ..errors import UsageError
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Decay = Literal["linear", "cosine", "none"]
 DEFAULT_SECONDS = 60.0
+MOST = {"--threads": 1024, "--batch": 10_000_000}
+"""More of these would fail for want of memory, some of them without a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,8 @@ class TrainingConfig:
         ]:
             if number is not None and number < 1:
                 raise UsageError(f"{flag} {number}: must be at least 1")
+            if number is not None and number > MOST.get(flag, number):
+                raise UsageError(f"{flag} {number}: must be at most {MOST[flag]:,}")
         if not 0 <= self.warmup < 1:
             raise UsageError(
                 f"--warmup {self.warmup:g}: must be at least 0 and below 1, as it is a part of the whole"

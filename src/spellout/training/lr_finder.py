@@ -110,7 +110,7 @@ def find_lr_for(
 
 def check_lr_find(specification: str, prior: str | None, steps: int, batch: int | None) -> Asked:
     """Understand what is asked for. `UsageError` if there is no curve of it."""
-    asked = check_asked(specification, TrainingConfig(prior=prior))
+    asked = check_asked(specification, TrainingConfig(prior=prior, batch=batch))
     if not asked.family.in_steps:
         others = ", ".join(family.name for family in MODELS.values() if family.in_steps) or "none"
         raise UsageError(
@@ -118,6 +118,4 @@ def check_lr_find(specification: str, prior: str | None, steps: int, batch: int 
         )
     if steps < 10:
         raise UsageError(f"--steps {steps}: a curve needs at least 10")
-    if batch is not None and batch < 1:
-        raise UsageError(f"--batch {batch}: must be at least 1")
     return asked

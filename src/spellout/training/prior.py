@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import TrainingError, UsageError
 from ..extras import require
 from ..models.contract import Listener
 from ..models.learner import Learner
@@ -71,9 +71,27 @@ def learner_of(
     prior: NgramModel | None = None,
 ) -> Learner:
     """A fresh learner, and first the n-gram it starts from, trained on the same lines unless it is given."""
-    family, seed = asked.family, training.train_seed
     if asked.prior is not None and prior is None:
         prior = train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
+    try:
+        return _fresh(asked, stream, vocabulary_size, training, tell, prior)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"there is not enough memory to train {asked.family.name} with these settings; make it smaller"
+        ) from None
+
+
+def _fresh(
+    asked: Asked,
+    stream: np.ndarray,
+    vocabulary_size: int,
+    training: TrainingConfig,
+    tell: Listener,
+    prior: NgramModel | None,
+) -> Learner:
+    family, seed = asked.family, training.train_seed
     if family.learner is not None:
         return family.learner(stream, vocabulary_size, asked.config, prior, seed)
     assert family.torch_learner is not None
