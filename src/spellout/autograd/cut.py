@@ -68,24 +68,25 @@ def _functions_within(
     frame: FrameType, instructions: list[dis.Instruction], whole: _Part
 ) -> Iterator[tuple[Any, _Part]]:
     """Yield each function of `math` that the instructions of a part of the source load, and its own part."""
-    thing: Any = None
+    module: Any = None  # loaded by the instruction before
     for instruction in instructions:
-        part = _part(instruction)
-        if part is None or part[0] < whole[0] or part[1] > whole[1]:
-            thing = None
-        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            thing = vars(thing).get(instruction.argval) if isinstance(thing, ModuleType) else None
-        elif instruction.opname.startswith("LOAD_") and isinstance(instruction.argval, str):
-            thing = _look_up(frame, instruction.argval)
-        elif instruction.opname != "PUSH_NULL":
-            thing = None
-        if part and isinstance(thing, BuiltinFunctionType) and thing.__module__ in ("math", "cmath"):
-            if thing.__name__ not in _HARMLESS:
+        part, kind, name = _part(instruction), instruction.opname, instruction.argval
+        things: list[Any] = []
+        if part is None or part[0] < whole[0] or part[1] > whole[1] or kind == "PUSH_NULL":
+            continue
+        if kind in ("LOAD_ATTR", "LOAD_METHOD"):
+            things = [vars(module).get(name)] if isinstance(module, ModuleType) else []
+        elif kind.startswith("LOAD_") and kind != "LOAD_CONST":
+            # from Python 3.13 on, one instruction may load two local names
+            things = [_look_up(frame, one) for one in (name if isinstance(name, tuple) else (name,))]
+        for thing in things:
+            of_math = isinstance(thing, BuiltinFunctionType) and thing.__module__ in ("math", "cmath")
+            if of_math and thing.__name__ not in _HARMLESS:
                 yield thing, part
-            thing = None
+        module = things[-1] if things else None
 
 
-def _look_up(frame: FrameType, name: str) -> Any:
+def _look_up(frame: FrameType, name: Any) -> Any:
     for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
         if name in names:
             return names[name]
