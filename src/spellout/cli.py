@@ -10,6 +10,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without its enumerations
 import os
 import sys
+from time import perf_counter
 
 TYPE_CHECKING = False  # as type checkers see it, it is true; `typing` has to be imported
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _SIGNALS = {_signal.SIGINT: "interrupted", _signal.SIGTERM: "asked to end"}
 
 def main() -> NoReturn:
     """Run one command line and leave with its exit code."""
+    began = perf_counter()
     _answer(_leave, instead_of=[_signal.SIG_DFL, _signal.default_int_handler])  # not what `nohup` ignores
     from . import streams
 
@@ -35,7 +37,7 @@ def main() -> NoReturn:
     code = 128 + _signal.SIGINT
     try:
         _answer(_interrupt, instead_of=[_leave])
-        code = run_command(sys.argv[1:])
+        code = run_command(sys.argv[1:], began)
     except KeyboardInterrupt:  # between two of its steps
         pass
     _answer(_signal.SIG_DFL, instead_of=[_interrupt])  # there is nothing left to tidy up
@@ -48,8 +50,14 @@ def _answer(handler: Handler, instead_of: list[Handler]) -> None:
             _signal.signal(number, handler)
 
 
-def run_command(arguments: list[str]) -> int:
-    """Run one command line; every failure a user can cause becomes a sentence on stderr and an exit code."""
+def run_command(arguments: list[str], began: float | None = None) -> int:
+    """Run one command line; every failure a user can cause becomes a sentence on stderr and an exit code.
+
+    `began` is when that was, if it was earlier than now (`perf_counter`).
+    """
+    from . import clock
+
+    clock.start(perf_counter() if began is None else began)
     code = _outcome(lambda: _call(arguments))
     return code or _outcome(sys.stdout.flush)
 

@@ -12,9 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from itertools import islice
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 from . import terminal, waiting
@@ -22,9 +20,6 @@ from .data.config import DataConfig
 from .errors import TrainingError, TrainingInterrupted, UnhealthyError, UsageError
 from .extras import require
 from .training.config import TrainingConfig
-
-LEAST_FOR_A_NETWORK = 2.0
-"""Seconds that must be left for a network to begin."""
 
 if TYPE_CHECKING:
     from .data.lines import Lines
@@ -102,63 +97,6 @@ def train(
         )
     terminal.print_training(trained)
     return trained
-
-
-def check_within(model: str, seconds: float) -> None:
-    """An error if `train_within` could not train a model: to be asked before reading."""
-    from .training.best import AROUND
-    from .training.prior import check_asked
-
-    if check_asked(model, TrainingConfig()).family.in_steps and seconds <= AROUND:
-        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
-
-
-def train_within(prepared: Prepared, model: str, seconds: float, began: float) -> Trained:
-    """The model asked for, by `seconds` after `began`. Ctrl-C ends it early, and what was learned is kept."""
-    from .training.best import AROUND, plan_for
-    from .training.prior import parse
-
-    if not parse(model).family.in_steps:
-        return train(prepared, model)
-    training = TrainingConfig(seconds=seconds - AROUND)
-    with interruptible() as interrupted:
-        plan = plan_for(len(prepared.stream), seconds)
-        return train(prepared, model, training, interrupted=interrupted, since=began, plan=plan)
-
-
-def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
-    """The n-gram, said at once, and then the best network that starts from it, until `seconds` after `began`.
-
-    Ctrl-C ends it early, and what was learned is kept. The n-gram comes back if the network is no better.
-    """
-    from .training.best import improve, is_better
-
-    ngram = train(prepared, "ngram")
-    if not prepared.split.dev or seconds == 0:
-        return ngram
-    if perf_counter() - began > seconds - LEAST_FOR_A_NETWORK:
-        terminal.note("no time is left to improve on it; more --seconds would give some")
-        return ngram
-    with interruptible() as interrupted:  # before the promise is made
-        terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
-        with waiting.progress(waiting.WHOLE, "improving") as advance:
-            trained = improve(ngram, prepared, seconds, began, waiting.Watch(advance), interrupted)
-    if trained is None:
-        terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
-        return ngram
-    terminal.print_result(trained)
-    if is_better(trained, ngram, prepared):
-        return trained
-    terminal.note("the network did not improve on the n-gram, so the n-gram makes the lines")
-    return ngram
-
-
-def _examples(run: Run) -> list[str]:
-    from .generation.config import SamplingConfig
-    from .generation.sampling import sample as lines_of
-
-    config = SamplingConfig(max_length=2 * run.usual_length + 10)
-    return [one.text for one in islice(lines_of(run.model, run.vocabulary, config), 3)]
 
 
 def train_into(

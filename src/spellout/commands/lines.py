@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
 from typing import Literal
 
 from .. import sketches, steps, terminal, waiting
@@ -27,6 +26,7 @@ from ..options import (
 )
 from .app import app
 from .making import check_prefix, print_samples
+from .modelling import check_within, preview, train_best, train_within
 
 
 @app.command
@@ -64,18 +64,16 @@ def make(
     """
     from ..training.run import check_place, save_run
 
-    began = perf_counter()
     check_count(count)
     if model is not None:
-        steps.check_within(model, seconds)
+        check_within(model, seconds)
     if out is not None:
         check_place(out)
+    preview(file, encoding, data)
     prepared = steps.prepare(file, encoding, data)
     check_prefix(prepared.vocabulary, sampling)
-    if model:
-        run = steps.train_within(prepared, model, seconds, began).run
-    else:
-        run = steps.train_best(prepared, seconds, began).run
+    trained = train_within(prepared, model, seconds) if model else train_best(prepared, seconds)
+    run = trained.run
     failure = None
     if out is not None:
         try:

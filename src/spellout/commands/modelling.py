@@ -1,0 +1,111 @@
+"""The model that `make` makes lines with, and what people see meanwhile: some lines at once, and better ones later.
+
+First lines come from the beginning of a large file before the rest is read, then from the n-gram of all of it; the
+best network that starts from that is trained in the seconds that are left.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from .. import clock, terminal, waiting
+from ..data.config import DataConfig
+from ..errors import SpelloutError, UsageError
+from ..steps import interruptible, train
+from ..training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from ..data.vocabulary import Vocabulary
+    from ..models.contract import LanguageModel
+    from ..training.prepared import Prepared
+    from ..training.run import Trained
+
+LEAST_FOR_A_NETWORK = 2.0
+"""Seconds that must be left for a network to begin."""
+LARGE = 1 << 20
+"""Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
+EXAMPLES = 3
+
+
+def check_within(model: str, seconds: float) -> None:
+    """An error if `train_within` could not train a model: to be asked before reading."""
+    from ..training.best import AROUND
+    from ..training.prior import check_asked
+
+    if check_asked(model, TrainingConfig()).family.in_steps and seconds <= AROUND:
+        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
+
+
+def preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
+    """On a terminal, show lines like those that a large file begins with, before it is read whole."""
+    if file is None or not sys.stderr.isatty() or (os.path.isfile(file) and os.path.getsize(file) < LARGE):
+        return
+    from ..data.reading import first_lines
+    from ..data.vocabulary import build_vocabulary
+    from ..models.ngram_training import quick_ngram
+
+    try:
+        lines = first_lines(file, encoding)
+        if sum(map(len, lines)) < LARGE // 16:
+            return
+        vocabulary = build_vocabulary(lines, data.unit, data.min_count)
+        stream = vocabulary.encode(lines)
+    except SpelloutError:  # if the whole has this fault too, reading it will tell
+        return
+    model, longest = quick_ngram(stream, vocabulary.size), max(map(len, lines))
+    terminal.note(f"its beginning makes lines like {_examples(model, vocabulary, longest)}; reading all of it now")
+
+
+def train_within(prepared: Prepared, model: str, seconds: float) -> Trained:
+    """The model asked for, within some seconds of the command. Ctrl-C ends it early and keeps what was learned."""
+    from ..training.best import AROUND, plan_for
+    from ..training.prior import parse
+
+    if not parse(model).family.in_steps:
+        return train(prepared, model)
+    training = TrainingConfig(seconds=seconds - AROUND)
+    with interruptible() as interrupted:
+        plan = plan_for(len(prepared.stream), seconds)
+        return train(prepared, model, training, interrupted=interrupted, since=clock.began(), plan=plan)
+
+
+def train_best(prepared: Prepared, seconds: float) -> Trained:
+    """The n-gram, said at once, and then the best network that starts from it, within some seconds of the command.
+
+    Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
+    """
+    from ..training.best import improve, is_better
+
+    ngram = train(prepared, "ngram")
+    if not prepared.split.dev or seconds == 0:
+        return ngram
+    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit)
+    if perf_counter() - clock.began() > seconds - LEAST_FOR_A_NETWORK:
+        terminal.note(
+            f"it makes lines like {some}; no time is left to improve on it, more --seconds would give some"
+        )
+        return ngram
+    with interruptible() as interrupted:  # before the promise is made
+        terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
+        with waiting.progress(waiting.WHOLE, "improving") as advance:
+            trained = improve(ngram, prepared, seconds, clock.began(), waiting.Watch(advance), interrupted)
+    if trained is None:
+        terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
+        return ngram
+    terminal.print_result(trained)
+    if is_better(trained, ngram, prepared):
+        return trained
+    terminal.note("the network did not improve on the n-gram, so the n-gram makes the lines")
+    return ngram
+
+
+def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int) -> str:
+    from ..generation.config import SamplingConfig
+    from ..generation.sampling import sample
+
+    made = sample(model, vocabulary, SamplingConfig(max_length=longest), cut=lambda one: False, patience=100)
+    return ", ".join(one.text for one in islice(made, EXAMPLES))
