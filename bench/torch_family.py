@@ -34,12 +34,12 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
 from spellout.models import torch_learner
-from spellout.models.mixture import Mixture
 from spellout.models.torch_device import reproducible
 from spellout.models.torch_gru import PackedGru
 from spellout.models.torch_layers import Dropout
 from spellout.models.transformer import CausalAttention
 from spellout.training.at_once import train_each
+from spellout.training.comparison import mix
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.prior import learner_of, parse
@@ -213,10 +213,12 @@ def quality(lines: Lines, budget: int) -> dict[str, object]:
         training = TrainingConfig(seconds=budget - AROUND, patience=0)
         trained = list(train_each(prepared, BEST[budget], training, at_once=2))
         rows: dict[str, object] = {"seconds": round(time.perf_counter() - begin, 1)}
-        models = [one.run.model for one in trained]
+        first, second = (one.run.model for one in trained)
         for name, one in zip(BEST[budget], trained, strict=True):
             rows[name] = judged(prepared, one.run.model) | {"steps": one.run.facts["results"]["steps"]}
-        rows["mixture"] = judged(prepared, Mixture(models))
+        found = {part: mix(prepared, first, second, part) for part in ("dev", "test")}
+        rows["mixture"] = {part: round(result.nats_per_char, 4) for part, (_, result) in found.items()}
+        rows["weight of the first"] = round(found["test"][0].weight, 3)
         print(budget, split, rows, flush=True)
         result[split] = rows
     return result

@@ -1,5 +1,6 @@
 """What can be refused at once is refused before reading and training, and what was trained is not lost."""
 
+import importlib
 import os
 import shutil
 
@@ -17,9 +18,14 @@ def nothing_is_done(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("that could have been refused before")
 
-    for name in ("spellout.training.train.train", "spellout.training.best.improve"):
-        monkeypatch.setattr(name, refuse)
-    monkeypatch.setattr("spellout.training.lr_finder.find_lr", refuse)
+    # All are imported before one is replaced: a module that is first imported now would keep the replacement.
+    modules = [
+        importlib.import_module(f"spellout.training.{name}") for name in ("tuning", "at_once", "best", "train")
+    ]
+    for module in modules:
+        monkeypatch.setattr(module, "train", refuse)
+    monkeypatch.setattr(modules[2], "improve", refuse)
+    monkeypatch.setattr(importlib.import_module("spellout.training.lr_finder"), "find_lr", refuse)
     return lambda: monkeypatch.setattr(Lines, "_collect", refuse)
 
 
