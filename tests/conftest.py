@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: small lists of lines, and the command line in this process."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from spellout.cli import run_command
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.training.train import Prepared
+
+# Before PyTorch is imported: no test depends on the number of cores, nor waits for the work of others on them.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 settings.register_profile("spellout", deadline=None)  # a busy machine is no failure
 settings.register_profile("thorough", deadline=None, max_examples=2000)  # --hypothesis-profile=thorough

@@ -153,7 +153,14 @@ def test_compare_is_one_row_a_model(command, names_file):
     code, out, _ = command("compare", names_file, "--models", "ngram:2, ngram:3,ngram", "--json")
     rows = rows_of(out)
     assert code == 0
-    assert [row["model"] for row in rows] == ["ngram:2", "ngram:3", "ngram", "ngram × ngram:3"]
+    assert len(rows) == 3 or rows[3]["nats_per_char"] < min(row["nats_per_char"] for row in rows[:3])
+    asked = rows_of(command("compare", names_file, "--models", "ngram:2, ngram:3,ngram", "--mixture", "--json")[1])
+    assert [row["model"] for row in asked[:3]] == ["ngram:2", "ngram:3", "ngram"]
+    best = sorted(asked[:3], key=lambda row: row["nats_per_char"])[:2]
+    mixture = " × ".join(row["model"] for row in best)
+    assert [row["model"] for row in asked[3:]] == [mixture]
+    assert 0 <= asked[3]["settings"]["weight"] <= 1
+    assert [row["model"] for row in rows] == ["ngram:2", "ngram:3", "ngram", mixture][: len(rows)]
     keys = {
         "model",
         "parameters",
@@ -223,7 +230,9 @@ WRONG_COMMANDS = [
     (["make", "--split", "lectures"], '"lecture"'),
     (["make", "--encoding", "utf-99"], None),
     (["make", "a", "b"], "Unused"),
-    (["train", "names.txt"], "--out"),
+    (["train", "names.txt", "--resume"], "name it with -o"),
+    (["train", "names.txt", "--overwrite"], "name it with -o"),
+    (["train", "--stream"], "--stream is for a file larger than memory: name it"),
     (["train", "names.txt", "-o", "run", "--order", 0], "1 to 64"),
     (["train", "names.txt", "-o", "run", "--model", "ngram:3", "--order", 4], "does not go with"),
     (["train", "names.txt", "-o", "run", "--stream", "--unit", "word"], "leave out --unit"),
@@ -260,12 +269,11 @@ def test_wrong_runs_and_characters(command, run_folder, tmp_path):
     path.write_text("Emma\nM4x\n")
     for arguments in (
         ["sample", run_folder, "--prefix", "4"],
-        ["score", run_folder, path],
         ["why", run_folder, "4"],
     ):
         code, out, err = command(*arguments)
         assert (code, out) == (1, "")
-        assert "the character '4'" in err
+        assert "'4'" in err
     code, _, err = command("train", path, "-o", run_folder)
     assert code == 1
     assert "already holds a run" in err

@@ -1,5 +1,6 @@
 """The documentation runs: README's commands and Python, its list of models and its map of files."""
 
+import math
 import re
 import shlex
 import tomllib
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from readme_commands import CHECKS
+from spellout.errors import SpelloutError
 from spellout.models.table import MODELS
 
 ROOT = Path(__file__).parent.parent
@@ -31,9 +34,24 @@ def test_the_readme_commands_run_in_their_order(workplace, command):
     lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("spellout ")]
     assert len(lines) >= 9
     for line in lines:
-        code, out, err = command(*shlex.split(line, comments=True)[1:])
+        _, verb, *arguments = shlex.split(line, comments=True)
+        code, out, err = command(verb, *arguments)
         assert code == 0, f"{line}: {err}"
-        assert out or " train " in line or " -o " in line
+        CHECKS[verb](arguments, out, err)
+    assert {line.split()[1] for line in lines} == set(CHECKS)
+
+
+def test_the_checks_of_the_readme_commands_refuse_other_output(workplace, command):
+    """No check is content with nothing, or with what another command says."""
+    _, out, err = command("look", "names.txt")
+    for verb, check in CHECKS.items():
+        if verb == "look":
+            continue
+        with pytest.raises((AssertionError, KeyError, SpelloutError, TypeError, ValueError, IndexError, OSError)):
+            check(["names.txt", "-n", "3"], out, err)
+    for wrong in ("", out.replace("lines  ", "line  "), out.replace("  a ", "  b ")):
+        with pytest.raises((AssertionError, TypeError)):
+            CHECKS["look"](["names.txt"], wrong, err)
 
 
 def test_the_samples_in_the_readme_are_what_the_command_makes(command):
@@ -56,8 +74,15 @@ def test_the_python_in_the_readme_runs(capsys):
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), {})
     said = capsys.readouterr().out
-    assert "bits per character" in said
-    assert "d v" in said
+    made = said.split("bits per character")[0].split("\n")[:-1]
+    assert sum(line.startswith("Jo") for line in made) == 5
+    assert 1 < float(re.search(r"([\d.]+) bits per character", said)[1]) < 4
+    x = math.tanh(4.0)  # of 2 · -3 + 10
+    slope = 2 * x * (1 - x * x)
+    shown = re.search(r"^(\S+) (\S+)$", said, re.MULTILINE)
+    assert [float(shown[1]), float(shown[2])] == pytest.approx([-3 * slope, 2 * slope], rel=1e-12)
+    assert re.search(rf"d \S+ / d a = {-3 * slope:.6g}"[:-1], said)
+    assert "softmax-before-cross-entropy" in said
 
 
 def test_the_list_of_models_is_the_table():

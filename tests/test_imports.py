@@ -1,6 +1,7 @@
 """What imports what: heavy libraries only when needed, and rooms only what stands below them."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,16 @@ def test_making_names_imports_neither_torch_nor_numba():
     )
     assert "numpy" in loaded
     assert not loaded & {"torch", "numba", "matplotlib", "optuna"}
+
+
+def test_making_names_with_a_network_waits_for_no_compiler(names_file, tmp_path):
+    """Few names are learned in few steps, and the seconds are not needed."""
+    arguments = ["make", names_file, "-n", "5", "--seconds", "600", "-o", str(tmp_path / "run")]
+    loaded = modules_after(f"from spellout.cli import run_command; assert run_command({arguments!r}) == 0")
+    config = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
+    assert config["model"] == "mlp"
+    assert config["results"]["steps"] > 0
+    assert not loaded & {"numba", "llvmlite", "torch"}
 
 
 def test_networks_are_named_and_configured_without_torch():

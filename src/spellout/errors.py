@@ -12,12 +12,18 @@
     ├── ShapeError           two lengths or shapes that do not fit (also a ValueError)
     ├── OperationError       an operation declared or called in a way that cannot work (also a ValueError)
     ├── RecordingError       a function that cannot be recorded as a program (also a TypeError)
-    ├── NotFiniteError       a program that made a nan or an infinity (also an ArithmeticError)
+    ├── NotFiniteError       a program or a model that made a nan (also an ArithmeticError)
     ├── ExaminationError     a program that the doctor cannot examine
     ├── UnhealthyError       a program that the doctor found a mistake in (also an AssertionError)
     ├── GradcheckError       a gradient that is not the derivative (also an AssertionError)
     └── UsageError           exit code 2: an option or a value that cannot work
         └── ExpressionError  a formula that cannot be read
+
+and the warnings, for what works but is probably not what was meant:
+
+    SpelloutWarning          (a UserWarning)
+    ├── GraphCutWarning      a number taken out of a Value by a function of `math`: no gradient goes through
+    └── InterpretedWarning   a program for which machine code was asked for and cannot be made
 
 A message is one sentence or two: what was found, where, and what to do about it. Bugs of our own are not in
 this tree: they stay ordinary exceptions with a traceback.
@@ -79,7 +85,7 @@ class RecordingError(SpelloutError, TypeError):
 
 
 class NotFiniteError(SpelloutError, ArithmeticError):
-    """A program made a nan or an infinity; the message names the first instruction and its line."""
+    """A program made a nan or an infinity, and the message names the first instruction and its line; or a model."""
 
 
 class ExaminationError(SpelloutError):
@@ -102,3 +108,15 @@ class UsageError(SpelloutError):
 
 class ExpressionError(UsageError):
     """A formula on the command line cannot be read."""
+
+
+class SpelloutWarning(UserWarning):
+    """Something works, but probably not as it was meant; the message says what to do."""
+
+
+class GraphCutWarning(SpelloutWarning):
+    """A function of `math` took the plain number out of a Value, so that no gradient goes through it."""
+
+
+class InterpretedWarning(SpelloutWarning):
+    """Machine code was asked for, but the program is too large for it and is interpreted."""

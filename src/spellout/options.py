@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from . import terminal
 from .data.config import DataConfig
 from .errors import UsageError
 from .generation.config import SamplingConfig
@@ -60,6 +62,15 @@ def with_order(model: str, order: int | None) -> str:
 
 
 def check_count(count: int) -> None:
-    """`UsageError` if there is nothing to make."""
-    if count < 1:
-        raise UsageError(f"--count {count}: must be at least 1")
+    """`UsageError` if there is nothing to make, or more than could ever be counted."""
+    if not 1 <= count <= sys.maxsize:
+        raise UsageError(f"--count {count}: must be at least 1{' and far smaller' * (count > 1)}")
+
+
+def newest() -> Path:
+    """The newest run under ./runs, said on stderr. `RunError` if there is none."""
+    from .training.run import newest_run
+
+    path = newest_run()
+    terminal.note(f"with {path}, the newest run")
+    return path

@@ -11,28 +11,29 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryFile
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from . import terminal, waiting
 from .data.config import DataConfig
-from .errors import GenerationError, TrainingError, TrainingInterrupted, UnhealthyError, UsageError
+from .errors import TrainingError, TrainingInterrupted, UnhealthyError, UsageError
 from .extras import require
-from .files import told
 from .training.config import TrainingConfig
+
+LEAST_FOR_A_NETWORK = 2.0
+"""Seconds that must be left for a network to begin."""
 
 if TYPE_CHECKING:
     from .data.lines import Lines
-    from .generation.config import SamplingConfig
     from .lectures.reproduction import Row as LectureRow
     from .models.contract import Event
     from .plots.kinds import Kind
     from .training.comparison import Row
     from .training.lr_finder import LrCurve
+    from .training.plan import Plan
     from .training.prepared import Prepared
     from .training.resume import Unfinished
     from .training.run import Keeper, Run, Trained
@@ -41,7 +42,10 @@ if TYPE_CHECKING:
 def read(file: str | None, encoding: str | None) -> Lines:
     """Lines of a file, of standard input, or the bundled names."""
     from .data.lines import Lines
+    from .data.reading import check_encoding
 
+    if encoding is not None:
+        check_encoding(encoding)
     if file is None:
         return Lines.bundled()
     with waiting.progress(_size(file), "reading") as advance:
@@ -75,6 +79,8 @@ def train(
     keep: Callable[[Run], None] = lambda run: None,
     interrupted: Callable[[], bool] = lambda: False,
     going_on: Unfinished | None = None,
+    since: float | None = None,
+    plan: Plan | None = None,
 ) -> Trained:
     """Train one model on prepared lines, and say how good it is."""
     from .training.prior import parse
@@ -84,33 +90,67 @@ def train(
     with waiting.progress(waiting.WHOLE if in_steps else None, "training") as advance:
         watch = waiting.Watch(advance)
         trained = train_on(
-            prepared, model, watch, training=training, keep=keep, interrupted=interrupted, going_on=going_on
+            prepared,
+            model,
+            watch,
+            training=training,
+            keep=keep,
+            interrupted=interrupted,
+            going_on=going_on,
+            since=since,
+            plan=plan,
         )
     terminal.print_training(trained)
     return trained
 
 
+def check_within(model: str, seconds: float) -> None:
+    """An error if `train_within` could not train a model: to be asked before reading."""
+    from .training.best import AROUND
+    from .training.prior import check_asked
+
+    if check_asked(model, TrainingConfig()).family.in_steps and seconds <= AROUND:
+        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
+
+
+def train_within(prepared: Prepared, model: str, seconds: float, began: float) -> Trained:
+    """The model asked for, by `seconds` after `began`. Ctrl-C ends it early, and what was learned is kept."""
+    from .training.best import AROUND, plan_for
+    from .training.prior import parse
+
+    if not parse(model).family.in_steps:
+        return train(prepared, model)
+    training = TrainingConfig(seconds=seconds - AROUND)
+    with interruptible() as interrupted:
+        plan = plan_for(len(prepared.stream), seconds)
+        return train(prepared, model, training, interrupted=interrupted, since=began, plan=plan)
+
+
 def train_best(prepared: Prepared, seconds: float, began: float) -> Trained:
     """The n-gram, said at once, and then the best network that starts from it, until `seconds` after `began`.
 
-    Ctrl-C ends it early, and what was learned is kept.
+    Ctrl-C ends it early, and what was learned is kept. The n-gram comes back if the network is no better.
     """
-    from .training.best import improve, ready
+    from .training.best import improve, is_better
 
     ngram = train(prepared, "ngram")
     if not prepared.split.dev or seconds == 0:
         return ngram
-    if perf_counter() - began > seconds - 2.0:
+    if perf_counter() - began > seconds - LEAST_FOR_A_NETWORK:
         terminal.note("no time is left to improve on it; more --seconds would give some")
         return ngram
-    terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
-    with waiting.progress(None, "compiling the kernels, once after an installation"):
-        began += ready()
-    with waiting.progress(waiting.WHOLE, "improving") as advance, interruptible() as interrupted:
-        trained = improve(ngram, prepared, seconds, began, waiting.Watch(advance), interrupted)
-    if trained is not ngram:
-        terminal.print_result(trained)
-    return trained
+    with interruptible() as interrupted:  # before the promise is made
+        terminal.note(f"it makes lines like {', '.join(_examples(ngram.run))}; improving it now (Ctrl-C: enough)")
+        with waiting.progress(waiting.WHOLE, "improving") as advance:
+            trained = improve(ngram, prepared, seconds, began, waiting.Watch(advance), interrupted)
+    if trained is None:
+        terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
+        return ngram
+    terminal.print_result(trained)
+    if is_better(trained, ngram, prepared):
+        return trained
+    terminal.note("the network did not improve on the n-gram, so the n-gram makes the lines")
+    return ngram
 
 
 def _examples(run: Run) -> list[str]:
@@ -122,7 +162,7 @@ def _examples(run: Run) -> list[str]:
 
 
 def train_into(
-    file: str,
+    file: str | None,
     out: Path,
     overwrite: bool,
     data: DataConfig,
@@ -131,17 +171,17 @@ def train_into(
     encoding: str | None,
 ) -> Trained:
     """Train on a file, into a run folder."""
-    from .training.prior import parse
+    from .training.prior import check_asked
     from .training.run import Keeper, check_place
 
+    check_asked(model, training)
     check_place(out, overwrite)
-    parse(model, training.prior)  # a typing error should not cost the reading
     keep = Keeper(out, overwrite)
     return _keep_training(file, out, encoding, keep, prepare(file, encoding, data), model, training)
 
 
 def resume(
-    file: str,
+    file: str | None,
     out: Path,
     model: str | None,
     data: DataConfig,
@@ -149,11 +189,15 @@ def resume(
     encoding: str | None,
 ) -> Trained:
     """Go on with the training that a run folder holds, as it began."""
+    from .training.places import check_file
+    from .training.prior import check_asked
     from .training.resume import Unfinished
-    from .training.run import Keeper
+    from .training.run import LAST, Keeper
 
     going_on = Unfinished.read(out)
     going_on.check(model, data, training)
+    check_asked(going_on.specification, going_on.training)
+    check_file(out / LAST)
     prepared = prepare(file, encoding, going_on.data)
     going_on.check_lines(prepared.lines)
     keep = Keeper(out, there=True)
@@ -161,7 +205,7 @@ def resume(
 
 
 def _keep_training(
-    file: str,
+    file: str | None,
     out: Path,
     encoding: str | None,
     keep: Keeper,
@@ -183,7 +227,8 @@ def _keep_training(
         raise
     if trained.stopped == "interrupted":
         options = ["--encoding", encoding] if encoding else []
-        again = shlex.join(["spellout", "train", file, "-o", str(out), *options, "--resume"])
+        named = [file] if file is not None else []
+        again = shlex.join(["spellout", "train", *named, "-o", str(out), *options, "--resume"])
         raise TrainingInterrupted(f"interrupted, and kept in {out}; go on with: {again}")
     return trained
 
@@ -225,20 +270,27 @@ def train_streaming(
 
 
 def compare(
-    prepared: Prepared, models: Sequence[str], part: str, training: TrainingConfig, at_once: int, printing: bool
+    prepared: Prepared,
+    models: Sequence[str],
+    part: Literal["dev", "test"],
+    training: TrainingConfig,
+    at_once: int,
+    mixture: bool,
+    printing: bool,
 ) -> Iterator[Row]:
     """Rows of a comparison, as they are ready; with `printing`, they go to stdout."""
     from .training.comparison import compare as rows_of
 
     with waiting.progress(waiting.WHOLE * len(models), "training", printing) as advance:
         watch = waiting.Watch(advance)
-        for row in rows_of(prepared, models, part, training=training, tell=watch, at_once=at_once):
+        rows = rows_of(prepared, models, part, training=training, tell=watch, at_once=at_once, mixture=mixture)
+        for row in rows:
             watch.finish()
             yield row
 
 
 def tune(
-    file: str,
+    file: str | None,
     out: Path,
     model: str,
     trials: int,
@@ -250,10 +302,14 @@ def tune(
 ) -> None:
     """Tune a model, and print the best trials."""
     require("optuna", "tuning")
+    from .training.prior import check_asked
     from .training.space import Space
-    from .training.tuning import Tuning
+    from .training.tuning import Tuning, check_study
 
-    Space.of(model, training)  # a typing error should not cost the reading
+    Space.of(model, training)
+    check_asked(model, training)
+    check_judged(data, "dev")
+    check_study(out)
     tuning = Tuning(out, prepare(file, encoding, data), model, training)
     with waiting.progress(waiting.WHOLE * trials, "training") as advance:
         watch = waiting.Watch(advance)
@@ -275,16 +331,26 @@ def tune(
     terminal.print_trials(best, tuning.count(), tested, again, str(tuning.run_folder(best[0])), json)
 
 
-def lectures(lines: Lines, only: Sequence[str], timed: int, training: TrainingConfig) -> Iterator[LectureRow]:
+def lectures(
+    file: str | None, encoding: str | None, only: Sequence[str], timed: int, training: TrainingConfig
+) -> Iterator[LectureRow]:
     """Rows of the course's results, as they are ready."""
     require("torch", "spellout lectures")
-    from .lectures.reproduction import reproduce
+    from .lectures.reproduction import check_results, reproduce
 
+    check_results(only)
+    lines = read(file, encoding)
     with waiting.progress(None, "training") as advance:
         watch = waiting.Watch(advance)
         for row in reproduce(lines, only, timed, training, watch):
             watch.finish()
             yield row
+
+
+def check_judged(data: DataConfig, part: str) -> None:
+    """`UsageError` if a split keeps no lines of a part to judge by: to be asked before the reading."""
+    if data.split == "none":
+        raise UsageError(f"--split none keeps no {part} lines to judge by; leave it out, or take --split distinct")
 
 
 def check_picture(path: Path) -> None:
@@ -294,14 +360,13 @@ def check_picture(path: Path) -> None:
     if path.suffix.removeprefix(".").lower() not in FORMATS:
         raise UsageError(f"-o {path}: a picture's name ends in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}")
     require("matplotlib", "drawing pictures")
-    with told(path, "written", remedy="choose another -o"):
-        path.exists()  # is its name too long?
-        TemporaryFile(dir=path.parent).close()
+    from .training.places import check_file
+
+    check_file(path)
 
 
 def plot(run: Path, what: Kind, line: str | None, out: Path) -> None:
-    """Draw a picture of a run."""
-    check_picture(out)
+    """Draw a picture of a run, to where `check_picture` allowed it."""
     from .plots.figure import save_figure
     from .plots.pictures import picture
 
@@ -317,42 +382,6 @@ def plot_lr_curve(curve: LrCurve, out: Path) -> None:
 
     save_figure(lr_curve(curve.rates, curve.losses, curve.smoothed, curve.suggestion), out)
     terminal.note(f"wrote {out}")
-
-
-def print_samples(
-    run: Run,
-    sampling: SamplingConfig,
-    count: int,
-    unlike: Sequence[str] | None,
-    unique: bool,
-    near: Sequence[str] | None,
-    json: bool,
-) -> None:
-    """Print lines as they are made, not among `unlike`, and with the nearest of `near` if given.
-
-    `GenerationError` if the model cannot make so many.
-    """
-    from .generation.novelty import nearest, only
-    from .generation.sampling import sample as lines_of
-
-    if sampling.greedy:
-        count, unlike, unique = 1, None, False
-    if sampling.max_length is None:
-        sampling = replace(sampling, max_length=2 * run.usual_length + 10)
-    made = lines_of(run.model, run.vocabulary, sampling, accept=only(unlike=unlike, unique=unique))
-    printed = 0
-    for one in waiting.track(islice(made, count), count, "making", printing=True):
-        row: dict[str, Any] = {"line": one.text, "complete": one.complete}
-        if near is not None:
-            row["nearest"], row["distance"] = nearest(one.text, near)
-        terminal.print_sample(row, json)
-        printed += 1
-    if printed < count:
-        kind = " ".join(["new"] * (unlike is not None) + ["different"] * unique + ["one"])
-        raise GenerationError(
-            f"stopped after {printed:,} of {count:,} lines: 10,000 tries in a row brought no other {kind}; "
-            "ask for fewer, raise --temperature, or give more lines to learn from"
-        )
 
 
 def doctor(target: str | None, explain: str | None, ignore: list[str], json: bool) -> None:

@@ -7,6 +7,7 @@ signs for the characters that do not show (`visible`); data that goes to a file 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -146,13 +147,12 @@ def surprise_bar(bits: float, width: int = 12, full: float = 12.0) -> Text:
 
 
 def print_sample(row: dict[str, Any], as_json: bool) -> None:
-    """One line made, and its nearest training line if that was asked for."""
+    """One line made, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
     if as_json:
         print_json(row)
-    elif "nearest" in row:
-        print_line(row["line"], row["nearest"], str(row["distance"]))
-    else:
-        print_line(row["line"])
+        return
+    line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
+    print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
 
 
 def print_training(trained: Trained) -> None:
@@ -169,7 +169,9 @@ def print_result(trained: Trained) -> None:
     """What was trained, and how good it is, on stderr."""
     model = trained.run.model
     order = f", order {model.settings()['order']}" if "order" in model.settings() else ""
-    result = f"; dev: {_losses(trained.dev)}" if trained.dev else ""
+    few = trained.dev is not None and trained.dev.lines < trained.run.facts["split"]["dev"]
+    on = f" (its first {trained.dev.lines:,} lines)" if trained.dev and few else ""
+    result = f"; dev{on}: {_losses(trained.dev)}" if trained.dev else ""
     steps = f" and {trained.run.last.state.step:,} steps" if trained.run.last else ""
     note(f"{trained.run.family}{order}: {model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}")
 
@@ -214,9 +216,8 @@ def print_scores(scores: Sequence[Score], vocabulary: Vocabulary) -> None:
 
     def worst(score: Score) -> str:
         place = int(score.nats.argmax())
-        return (
-            f"{score.symbols(vocabulary)[place]} at {place + 1} ({score.nats[place] / 0.6931471805599453:.1f} bits)"
-        )
+        symbol, bits = score.symbols(vocabulary)[place], float(score.bits[place])
+        return f"{symbol} at {place + 1} ({f'{bits:.1f} bits' if math.isfinite(bits) else 'never seen'})"
 
     print_table(
         ["bits/char", "ln p", "line", "most surprising"],
@@ -325,7 +326,7 @@ def print_trials(
             best = {"test": tested, "command": again, "run": folder} if place == 0 else {}
             print_json({**one.to_json(), **best})
     else:
-        hidden = ("seconds", "steps", "prior", "train_seed", "engine")
+        hidden = ("seconds", "steps", "prior", "train_seed")
         print_table(
             ["trial", "nats/char", "seconds", "model", "training"],
             (

@@ -103,7 +103,7 @@ class Watch:
         label = f"training {event['of']}" if "of" in event else "training"
         if event["event"] == "order" and event["held_out_nats_per_token"]:
             label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
-        elif event["event"] in ("device", "first_loss"):
+        elif event["event"] in ("device", "first_loss", "hurried"):
             self._advance(0.0, label, note_of(event))
             return
         elif event["event"] == "updates":
@@ -127,10 +127,15 @@ class Watch:
 
 
 def note_of(event: Event) -> str:
-    """What the beginning of a training says of itself, and of which one where several run at once."""
+    """What a training says of itself in a line that stays, and of which one where several run at once."""
     of = f"{event['of']}: " if "of" in event else ""
     if event["event"] == "device":
         count = event["threads"]
         threads = f", {count} thread{'s' * (count > 1)}" if count else ""
         return f"{of}PyTorch {event['torch']} on {event['device']}{threads}: {event['why']}"
+    if event["event"] == "hurried":
+        return (
+            f"{of}no time for {event['steps']:,} steps: from step {event['step']:,} on the clock decides, so the "
+            "same command may give other weights next time"
+        )
     return f"{of}first loss {event['nats_per_token']:.4f} nats a token, expected {event['expected']:.4f}"

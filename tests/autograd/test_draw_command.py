@@ -50,7 +50,11 @@ def test_a_file_is_written_by_its_ending(tmp_path, capsys, suffix, start):
         (["+".join("a" * 9000), "a=1"], 2, "nested too deeply"),
         (["a\0"], 2, "not a formula"),
         (["a", "a=1", "-o", "graph.png"], 2, "svg, dot or html, not as 'png'"),
-        (["a", "a=1", "-o", "no/such/folder/graph.svg"], 1, "no/such/folder/graph.svg cannot be written"),
+        (
+            ["a", "a=1", "-o", "no/such/folder/graph.svg"],
+            1,
+            "no/such/folder/graph.svg cannot be written: there is no folder no/such/folder",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_and_an_exit_code(capsys, arguments, code, sentence):

@@ -46,6 +46,7 @@ REFERENCE = {
     "dot": lambda *xs: (
         torch.dot(*torch.stack(xs[: len(xs) // 2 * 2]).reshape(2, -1)) + (xs[-1] if len(xs) % 2 else 0.0)
     ),
+    "largest": lambda *xs: torch.stack(xs).amax(0),
     "logsumexp": lambda *xs: torch.stack(xs).logsumexp(0),
     "log_softmax": lambda chosen, *xs: chosen - torch.stack(xs).logsumexp(0),
 }
@@ -123,6 +124,7 @@ EDGES = {
     "maximum": [(1, 1), (nan, 1), (1, nan), (2, 1), (0.0, -0.0), (inf, inf), (-inf, 3)],
     "minimum": [(1, 1), (nan, 1), (1, nan), (2, 1), (0.0, -0.0), (inf, inf), (-inf, 3)],
     "leaky_relu": [(0, 0.3), (-0.0, 0.3), (nan, 0.3), (inf, 0.3), (-1000, 0.3)],
+    "largest": [(1, 1), (nan, 1), (1, nan), (2, 1, 2), (0.0, -0.0), (inf, inf), (-inf, 3), (-inf, -inf)],
     "logsumexp": [(-inf, -inf), (inf, 1), (-inf, 0), (nan, 0), (1000, 1000), (-1000, -1001)],
     "where": [(nan, 1, 2), (-0.0, 1, 2), (inf, 1, nan), (-inf, nan, 1), (1, inf, nan)],
     "mul": [(0, inf), (1e300, 1e300), (nan, 0)],

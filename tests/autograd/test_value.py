@@ -61,19 +61,16 @@ def test_anything_else_is_refused_with_a_sentence(thing, fragment):
         Value(thing)
     assert isinstance(caught.value, TypeError)
     assert isinstance(caught.value, SpelloutError)
-    if not isinstance(thing, Value):
+    if not isinstance(thing, Value | np.ndarray):  # with an array, arithmetic goes element by element
         with pytest.raises(ValueTypeError, match=fragment):
             Value(1.0) * thing
 
 
-def test_arrays_are_refused_from_the_left_too():
-    with pytest.raises(ValueTypeError, match="one number"):
-        np.array([1.0, 2.0]) * Value(1.0)
-
-
 def test_a_label_is_text():
     with pytest.raises(ValueTypeError, match=r"spellout\.operation"):
-        Value(1.0, (Value(2.0),))
+        Value(1.0, label=3)
+    with pytest.raises(ValueTypeError, match=r"a label is given as label="):
+        Value(1.0, 3)
     assert Value(1.0, label="a").label == "a"
     assert repr(Value(1.5, "a")) == "Value(data=1.5, grad=0.0, label='a')"
     assert f"{Value(1.23456):.2f}" == "1.23"

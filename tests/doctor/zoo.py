@@ -1,4 +1,4 @@
-"""Healthy training programs of many kinds, none of which may get an error, and all together at most one warning."""
+"""Healthy training programs of many kinds, none of which may get an error or a warning."""
 
 import torch
 import torch.nn.functional as F

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,8 +7,10 @@ from hypothesis import strategies as st
 
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
-from spellout.errors import DataError
+from spellout.errors import NotFiniteError
+from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate, unique_and_novel
+from spellout.generation.sampling import sample
 from spellout.generation.scoring import batches, explain_line, score_lines
 from spellout.training.train import Prepared, train
 
@@ -52,9 +56,64 @@ def test_a_wrong_looking_line_is_the_most_surprising(run):
     assert max(scores, key=lambda score: score.bits_per_char).line == "Xqzjk"
 
 
-def test_an_unknown_character_is_refused_with_its_line(run):
-    with pytest.raises(DataError, match=r"'7' in line 2 \('M4ri7a'\)|'4' in line 2"):
-        list(score_lines(run.model, run.vocabulary, ["Emma", "M4ri7a"]))
+def test_what_no_training_line_held_is_infinitely_surprising_and_the_rest_is_scored_without_it(run):
+    lines = ["Emma", "M4ri7a", "7", "Marïa4", "Anna"]
+    scores = list(score_lines(run.model, run.vocabulary, lines))
+    assert [score.line for score in scores] == lines
+    assert [score.unknown for score in scores] == [(), ("4", "7"), ("7",), ("ï", "4"), ()]
+    for score in scores:
+        symbols = score.symbols(run.vocabulary)
+        assert symbols == [*score.line, "¶"]
+        missing = np.array([symbol in score.unknown for symbol in symbols])
+        assert (np.isinf(score.bits) == missing).all()
+        without = "".join(symbol for symbol in score.line if symbol not in score.unknown)
+        if without:
+            (plain,) = score_lines(run.model, run.vocabulary, [without])
+            np.testing.assert_array_equal(score.bits[~missing], plain.bits)
+            assert score.known_bits == pytest.approx(plain.known_bits)
+        row = json.loads(json.dumps(score.to_json(run.vocabulary), allow_nan=False))
+        assert [bits is None for bits in row["bits"]] == missing.tolist()
+        assert (row["bits_per_char"] is None) == (row["log_probability"] is None) == missing.any()
+        assert row["unknown"] == list(score.unknown)
+    assert max(scores, key=lambda score: score.bits_per_char).unknown
+
+
+def test_words_without_a_token_are_named(names):
+    lines = Lines.of(
+        [f"{one} {other}" for one in ("New", "Old", "Big") for other in ("York", "Delhi", "Ely", "Bow")]
+    )
+    trained = train(Prepared.of(lines, DataConfig(unit="word", split="none")), "ngram:2").run
+    (score,) = score_lines(trained.model, trained.vocabulary, ["New Bern York"])
+    assert score.unknown == ("Bern",)
+    assert score.symbols(trained.vocabulary) == ["New", "Bern", "York", "¶"]
+    assert np.isinf(score.bits).tolist() == [False, True, False, False]
+
+
+def test_weights_that_give_no_probabilities_are_said_so(run):
+    class Overflown:
+        vocabulary_size, context = run.model.vocabulary_size, 1
+
+        def log_probabilities(self, tokens):
+            return np.full((*tokens.shape, self.vocabulary_size), np.nan)
+
+        def score(self, tokens, targets):
+            return np.full(targets.shape, np.nan)
+
+        def reader(self, lines):
+            return self
+
+        def read(self, tokens):
+            return np.full((len(tokens), self.vocabulary_size), np.nan)
+
+    model = Overflown()
+    for ask in (
+        lambda: list(score_lines(model, run.vocabulary, ["Emma"])),
+        lambda: explain_line(model, run.vocabulary, "Emma"),
+        lambda: next(sample(model, run.vocabulary, SamplingConfig())),
+        lambda: next(sample(model, run.vocabulary, SamplingConfig(greedy=True))),
+    ):
+        with pytest.raises(NotFiniteError, match="nan instead of probabilities"):
+            ask()
 
 
 def test_a_line_is_explained_letter_by_letter(run):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from golden_losses import PATH, SPECIFICATIONS, loss_of
+from golden_losses import PATH, SPECIFICATIONS, TOLERANCE, loss_of
 
 WRITTEN = dict(line.split() for line in PATH.read_text("utf-8").splitlines())
 
@@ -13,4 +13,4 @@ def test_every_one_is_written_down():
 
 @pytest.mark.parametrize("specification", SPECIFICATIONS)
 def test_the_loss_is_what_it_was(specification):
-    assert loss_of(specification) == pytest.approx(float(WRITTEN[specification]), abs=2e-3)
+    assert loss_of(specification) == pytest.approx(float(WRITTEN[specification]), abs=TOLERANCE)

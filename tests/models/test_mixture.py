@@ -1,12 +1,30 @@
-"""The geometric mean of models: against its definition, and as the last row of a comparison."""
+"""The weighted geometric mean of two models: against its definition, a search on a grid, and in a comparison."""
 
 import numpy as np
 import pytest
 
 from spellout.generation.evaluation import evaluate
-from spellout.models.mixture import Mixture
-from spellout.training.comparison import compare
+from spellout.generation.scoring import batches
+from spellout.models.mixture import Mixture, fitted_weight
+from spellout.models.ngram import NgramConfig
+from spellout.models.ngram_training import train_ngram
+from spellout.training.comparison import compare, mix
 from spellout.training.train import train
+
+
+class Uniform:
+    """Knows nothing: every token is as likely as any other."""
+
+    context, parameters = 1, 0
+
+    def __init__(self, vocabulary_size):
+        self.vocabulary_size = vocabulary_size
+
+    def log_probabilities(self, tokens):
+        return np.full((*tokens.shape, self.vocabulary_size), -np.log(self.vocabulary_size))
+
+    def settings(self):
+        return {}
 
 
 @pytest.fixture(scope="module")
@@ -14,12 +32,21 @@ def members(prepared):
     return [train(prepared, f"ngram:{order}").run.model for order in (2, 4)]
 
 
-def test_it_is_the_renormalised_root_of_the_product(prepared, members):
+def found_in(prepared, lines):
+    for _, tokens, targets, sizes in batches(prepared.vocabulary.encode(lines)):
+        yield tokens, targets, np.arange(targets.shape[1]) < sizes[:, None]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 0.5, 1.0])
+def test_it_is_the_renormalised_weighted_product(prepared, members, weight):
     tokens = np.column_stack([np.zeros(30, int), np.random.default_rng(0).integers(1, 20, (30, 6))])
-    product = np.exp(members[0].log_probabilities(tokens)) * np.exp(members[1].log_probabilities(tokens))
-    expected = np.sqrt(product) / np.sqrt(product).sum(axis=-1, keepdims=True)
-    mixture = Mixture(members)
-    np.testing.assert_allclose(np.exp(mixture.log_probabilities(tokens)), expected, rtol=1e-12)
+    first, second = (np.exp(model.log_probabilities(tokens)) for model in members)
+    product = first**weight * second ** (1 - weight)
+    expected = product / product.sum(axis=-1, keepdims=True)
+    mixture = Mixture(*members, weight)
+    answer = np.exp(mixture.log_probabilities(tokens))
+    np.testing.assert_allclose(answer, expected, rtol=1e-12)
+    np.testing.assert_allclose(answer.sum(axis=-1), 1.0, rtol=1e-13)
     targets = np.roll(tokens, -1, axis=1)
     picked = np.take_along_axis(np.log(expected), targets[..., None], axis=-1)[..., 0]
     np.testing.assert_allclose(mixture.score(tokens, targets), picked, rtol=1e-10)
@@ -30,15 +57,69 @@ def test_it_is_the_renormalised_root_of_the_product(prepared, members):
         reader.keep(keep)
         rows = rows[keep]
     assert mixture.context == 3
-    assert mixture.parameters == members[0].parameters + members[1].parameters
+    assert mixture.parameters == members[0].parameters + members[1].parameters + 1
+    assert mixture.settings()["weight"] == weight
 
 
-def test_a_comparison_ends_with_the_mixture_of_the_two_best_on_dev(prepared, members):
-    for part in ("dev", "test"):
-        rows = list(compare(prepared, ["ngram:2", "ngram:1", "ngram:4"], part))
+def test_the_weight_is_the_best_of_a_grid(prepared):
+    vocabulary = prepared.vocabulary
+    streams = [vocabulary.encode(prepared.split.train[start:stop]) for start, stop in [(0, 600), (600, None)]]
+    two = [train_ngram(stream, vocabulary.size, NgramConfig(order=3), lambda event: None)[0] for stream in streams]
+    lines, grid = prepared.split.dev, np.linspace(0, 1, 101)
+    losses = [evaluate(Mixture(*two, float(w)), vocabulary, lines).nats for w in grid]
+    weight = fitted_weight(*two, found_in(prepared, lines))
+    assert 0.05 < weight < 0.45  # the second has learned from more
+    assert abs(weight - grid[np.argmin(losses)]) <= grid[1]
+    assert evaluate(Mixture(*two, weight), vocabulary, lines).nats <= min(losses)
+
+
+def test_a_useless_member_has_no_weight(prepared, members):
+    nothing, good = Uniform(prepared.vocabulary.size), members[1]
+    lines = prepared.split.dev
+    grid = np.linspace(0, 0.2, 41)
+    losses = [evaluate(Mixture(nothing, good, float(w)), prepared.vocabulary, lines).nats for w in grid]
+    weight = fitted_weight(nothing, good, found_in(prepared, lines))
+    assert weight == pytest.approx(grid[np.argmin(losses)], abs=0.005)
+    assert weight < 0.1
+    assert fitted_weight(good, nothing, found_in(prepared, lines)) == pytest.approx(1 - weight, abs=1e-5)
+    assert fitted_weight(good, good, found_in(prepared, lines)) in (0.0, 1.0)  # all the same: no more is needed
+    assert fitted_weight(nothing, good, []) == 0.5
+    # One that has learned something else altogether gets nothing at all.
+    wrong = np.random.default_rng(0).permutation(prepared.vocabulary.size)
+
+    class Mistaken(Uniform):
+        def log_probabilities(self, tokens):
+            return good.log_probabilities(tokens)[..., wrong]
+
+    assert fitted_weight(Mistaken(prepared.vocabulary.size), good, found_in(prepared, lines)) < 0.1
+
+
+def test_every_row_is_judged_on_the_same_lines_and_none_with_a_weight_it_fitted(prepared, members):
+    second, first = members  # the better one is named first
+    dev, test = prepared.split.dev, prepared.split.test
+    for part, lines in (("dev", dev), ("test", test)):
+        rows = list(compare(prepared, ["ngram:2", "ngram:1", "ngram:4"], part, mixture=True))
         assert [row.model for row in rows] == ["ngram:2", "ngram:1", "ngram:4", "ngram:4 × ngram:2"]
-        lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
-        expected = evaluate(Mixture(members), prepared.vocabulary, lines).nats_per_char
-        assert rows[-1].nats_per_char == pytest.approx(expected, abs=1e-12)
+        assert rows[-1].settings["weight"] == fitted_weight(first, second, found_in(prepared, dev))
         assert rows[-1].seconds == pytest.approx(rows[0].seconds + rows[2].seconds)
-    assert len(list(compare(prepared, ["ngram:2"]))) == 1
+        if part == "test":
+            mixture = Mixture(first, second, rows[-1].settings["weight"])
+            expected = evaluate(mixture, prepared.vocabulary, lines).nats_per_char
+        else:
+            weights = [fitted_weight(first, second, found_in(prepared, half)) for half in (dev[1::2], dev[::2])]
+            parts = [
+                evaluate(Mixture(first, second, weight), prepared.vocabulary, half)
+                for weight, half in zip(weights, (dev[::2], dev[1::2]), strict=True)
+            ]
+            expected = sum(one.nats for one in parts) / sum(len(line) + 1 for line in dev)
+        assert rows[-1].nats_per_char == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_mixture_is_shown_if_it_wins_or_was_asked_for(prepared, members, monkeypatch):
+    (one, other, *rest) = list(compare(prepared, ["ngram:2", "ngram:4"]))
+    better = min(one.nats_per_char, other.nats_per_char)
+    assert bool(rest) == (mix(prepared, members[1], members[0], "dev")[1].nats_per_char < better)
+    assert len(list(compare(prepared, ["ngram:2", "ngram:4"], mixture=True))) == 3
+    assert len(list(compare(prepared, ["ngram:2"], mixture=True))) == 1
+    # Two of the same can only tie, which is no win.
+    assert len(list(compare(prepared, ["ngram:4", "ngram:4"]))) == 2

@@ -12,9 +12,11 @@ from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
 from spellout.data.vocabulary import build_vocabulary
 from spellout.generation.evaluation import evaluate
+from spellout.models import ngram
 from spellout.models.ngram import NgramConfig, NgramModel
 from spellout.models.ngram_counts import Counts
 from spellout.models.ngram_discounts import Discounts
+from spellout.models.ngram_training import train_ngram
 from spellout.training.train import Prepared, train
 from strategies import letter_lines
 
@@ -176,6 +178,22 @@ def test_a_large_vocabulary_needs_no_large_tables():
     assert run.model.parameters < 100_000
     rows = run.model.log_probabilities(prepared.stream[None, :4])
     np.testing.assert_allclose(np.exp(rows).sum(axis=-1), 1.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("smoothing", ["fitted", "closed-form", "add-k"])
+def test_tables_of_many_contexts_change_no_bit(names, monkeypatch, smoothing):
+    prepared = Prepared.of(names, DataConfig())
+    stream, size = prepared.stream[None], prepared.vocabulary.size
+    other = np.random.default_rng(0).integers(0, size, (1, 3000))  # mostly contexts that were never seen
+    found = []
+    for many, largest in ((1 << 62, 0), (1, 0), (1, 50_000), (1, 1 << 22)):
+        monkeypatch.setattr(ngram, "_MANY", many)
+        monkeypatch.setattr(ngram, "_LARGEST_TABLE", largest)
+        model = train_ngram(prepared.stream, size, NgramConfig(order=5, smoothing=smoothing), lambda event: None)[0]
+        known = model.leave_one_out(stream[:, :4000], stream[:, 1:4001])
+        found.append((model.log_probabilities(other), model.log_probabilities(stream[:, :4000]), known))
+    for rows in found[1:]:
+        assert all(np.array_equal(one, two) for one, two in zip(rows, found[0], strict=True))
 
 
 def test_an_order_longer_than_every_line_is_no_trouble():

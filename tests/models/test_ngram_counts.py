@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spellout.data.vocabulary import build_vocabulary
-from spellout.models.ngram_counts import Counts, context_columns, count_rows
+from spellout.models.ngram_counts import Counts, context_columns, count_rows, numbered_rows
 from spellout.models.ngram_discounts import _Objective, closed_form, fit
 from spellout.models.ngram_levels import build_levels
 from spellout.models.ngram_training import NgramCounter
@@ -115,3 +115,13 @@ def test_where_the_closed_form_would_discount_nothing_typical_discounts_stand_in
     counts = np.array([1] * 5 + [2] * 2 + [3] * 60)  # 2 - 3 y n3 / n2 is far below zero
     levels = build_levels(Counts([np.arange(1, len(counts) + 1, dtype=np.uint8)], counts, 70))
     assert closed_form(levels).amounts[0].tolist() == [0.0, 0.5, 1.0, 1.5]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+@pytest.mark.parametrize("size", [5, 1 << 30])  # small enough to be packed into one number, and not
+def test_rows_are_numbered_in_their_order(size, kind):
+    columns = list(np.random.default_rng(3).integers(0, 5, (3, 200)).astype(kind))
+    numbers, where = numbered_rows(columns, size)
+    distinct, inverse = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+    assert np.array_equal(numbers, inverse)
+    assert np.array_equal(np.stack(columns, axis=1)[where], distinct)

@@ -12,17 +12,15 @@ from spellout.generation.evaluation import evaluate
 from spellout.models.bigram import BigramConfig, bigram_learner
 from spellout.models.gpt import GptConfig, GptModel, gpt_learner, shapes_of
 from spellout.models.leave_one_out import LeaveOneOut
-from spellout.models.mlp import MlpConfig, MlpModel, mlp_learner
+from spellout.models.mlp import MlpConfig, MlpProgram
+from spellout.models.mlp_learner import MlpLearner, MlpModel
 from spellout.models.neural import log_softmax
 from spellout.models.ngram import NgramConfig
 from spellout.models.ngram_training import train_ngram
+from spellout.models.scalar_windows import ScalarWindowLearner
 from spellout.programs.kernels import execute
-from spellout.programs.optimizers import _adam
-from spellout.training.best import best_training, ready
-from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
-from spellout.training.train import train
 
 V = 7
 
@@ -72,16 +70,17 @@ class Prior:
 
 @pytest.mark.parametrize("prior", [None, Prior()], ids=["alone", "with a prior"])
 @pytest.mark.parametrize("members", [1, 3])
-def test_mlp_equals_pytorch_with_its_weights(members, prior):
+@pytest.mark.parametrize(("kind", "digits"), [(MlpModel, 1e-6), (MlpProgram, 1e-12)])
+def test_mlp_equals_pytorch_with_its_weights(kind, digits, members, prior):
     config = MlpConfig(hidden=5, context=3, embedding=2, members=members)
     weights = random_weights(MlpModel.shapes(config, V, prior is not None))
     tokens = tokens_of(4, 6)
-    ours = MlpModel(config, V, weights, prior).log_probabilities(tokens)
+    ours = kind(config, V, weights, prior).log_probabilities(tokens)
     padded = np.pad(tokens, ((0, 0), (2, 0)))
     contexts = torch.tensor(np.stack([padded[:, 2 - back : 8 - back] for back in range(3)], axis=-1))
     rows = None if prior is None else prior.log_probabilities(tokens)
     logits = sum(mlp_in_torch(weights, member, contexts, rows) for member in range(members)) / members
-    np.testing.assert_allclose(ours, torch.log_softmax(logits, -1).numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(ours, torch.log_softmax(logits, -1).numpy(), rtol=0, atol=digits)
 
 
 def gpt_in_torch(config, w, tokens):
@@ -148,10 +147,15 @@ def test_the_neural_bigram_converges_to_the_counted_one(few):
     np.testing.assert_allclose(table[seen], counts[seen] / counts[seen].sum(1, keepdims=True), atol=2e-3)
 
 
+def mlp_program(*arguments):
+    return ScalarWindowLearner(MlpProgram, *arguments)
+
+
 LEARNERS = {
     "bigram": (bigram_learner, BigramConfig(batch=64)),
-    "mlp": (mlp_learner, MlpConfig(hidden=8, context=3, embedding=4, batch=64)),
-    "mlp members": (mlp_learner, MlpConfig(hidden=4, context=2, embedding=2, batch=64, members=2)),
+    "mlp": (MlpLearner, MlpConfig(hidden=8, context=3, embedding=4, batch=64)),
+    "mlp members": (MlpLearner, MlpConfig(hidden=4, context=2, embedding=2, batch=64, members=2)),
+    "mlp program": (mlp_program, MlpConfig(hidden=4, context=2, embedding=2, batch=64, members=2)),
     "gpt": (gpt_learner, GptConfig(width=4, heads=2, block=6, batch=8)),
 }
 
@@ -180,7 +184,7 @@ class TestLearner:
         assert learner.step(everything, 0.0) < before - 0.005
 
     def test_the_loss_is_that_of_its_model(self, name, few, counted, with_prior):
-        if with_prior or name in ("mlp members", "gpt"):
+        if with_prior or name in ("mlp members", "mlp program", "gpt"):
             pytest.skip("training leaves counts out; members learn apart; a gpt's long lines are cut in training")
         learner = self.learner(name, few, counted, with_prior)
         steps(learner, 10, learner.lr)
@@ -216,18 +220,23 @@ class TestLearner:
         assert all(np.array_equal(before[key], after[key], equal_nan=True) for key in before)
 
 
-def test_training_compiles_nothing_that_is_not_ready(few, counted):
-    """Another layout of an array would compile the kernels again, half a minute in the middle of a training."""
-    ready()
-    compiled = (len(execute.signatures), len(_adam.signatures))
-    for make, config in LEARNERS.values():
+def test_networks_in_scalars_share_one_compiled_kernel_for_each_type(few, counted):
+    """Another layout of an array would compile it again, half a minute in the middle of a training."""
+    learners = [(make, config) for make, config in LEARNERS.values() if make is not MlpLearner]
+
+    def run(make, config, prior):
+        learner = make(few.stream, few.vocabulary.size, config, prior, 0)
+        steps(learner, 2, 0.01)
+        model = learner.model()
+        model.score(few.stream[None, :9], few.stream[None, 1:10])
+        model.reader(3).read(np.zeros(3, int))
+
+    run(*learners[0], None)
+    compiled = len(execute.signatures)
+    for make, config in learners:
         for prior in (None, counted):
-            learner = make(few.stream, few.vocabulary.size, config, prior, 0)
-            steps(learner, 2, 0.01)
-            model = learner.model()
-            model.score(few.stream[None, :9], few.stream[None, 1:10])
-            model.reader(3).read(np.zeros(3, int))
-    assert (len(execute.signatures), len(_adam.signatures)) == compiled
+            run(make, config, prior)
+    assert len(execute.signatures) == compiled
 
 
 def test_what_is_left_out_is_worked_out_when_asked_for(few, counted):
@@ -238,27 +247,3 @@ def test_what_is_left_out_is_worked_out_when_asked_for(few, counted):
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
     left_out._kept = None  # as for texts too large to keep it
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
-
-
-def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
-    prepared = Prepared.of(names, DataConfig())
-    ngram = train(prepared, "ngram")
-    specification, training = best_training(len(prepared.stream), 600.0)
-    assert specification == "mlp:128:members=4+ngram"
-    specification, training = best_training(len(prepared.stream), 20.0)
-    assert specification == "mlp+ngram"
-    events = []
-    best = train(prepared, specification, events.append, training=training, prior=ngram.run.model)
-    losses = [event["nats_per_char"] for event in events if event["event"] == "evaluation"]
-    assert losses[0] == pytest.approx(ngram.dev.nats_per_char, abs=1e-6)
-    assert best.dev.nats_per_char == min(losses)
-    assert best.dev.nats_per_char < ngram.dev.nats_per_char - 0.02
-
-
-@pytest.mark.parametrize(
-    ("positions", "seconds", "steps"), [(100, 10, 100), (180_000, 2, 600), (180_000, 10, 3000), (180_000, 60, 3515)]
-)
-def test_the_steps_depend_on_the_text_and_the_time(positions, seconds, steps):
-    _, training = best_training(positions, seconds)
-    assert isinstance(training, TrainingConfig)
-    assert training.steps == steps

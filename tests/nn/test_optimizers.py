@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from spellout import Value
+from spellout import MLP, Value
 from spellout.errors import ShapeError, UsageError, ValueTypeError
 from spellout.nn.optimizers import SGD, Adam, AdamW
 from spellout.nn.schedules import Constant, Cosine, Linear, StepDecay
@@ -102,9 +102,51 @@ def test_what_cannot_work_is_said():
         SGD([Value(1.0)], -0.1)
     with pytest.raises(UsageError, match="learning rate"):
         Adam([Value(1.0)], float("nan"))
+    with pytest.raises(UsageError, match="learning rate is at least 0 and finite, got inf"):
+        SGD([Value(1.0)], float("inf"))
     with pytest.raises(ValueTypeError, match="convert text"):
         Adam([Value(1.0)], "0.1")
     with pytest.raises(ShapeError, match="do not fit Adam of 2 parameters"):
         Adam([Value(1.0), Value(2.0)]).load_state_dict(Adam([Value(1.0)]).state_dict())
     with pytest.raises(ShapeError, match="'velocity'"):
         Adam([Value(1.0)]).load_state_dict(SGD([Value(1.0)], 0.1).state_dict())
+
+
+@pytest.mark.parametrize("rate", [-1.0, float("inf"), float("nan")])
+def test_a_schedule_gives_learning_rates_and_nothing_moves_otherwise(rate):
+    x = Value(1.0)
+    x.grad = 1.0
+    with pytest.raises(UsageError, match="a learning rate is at least 0 and finite"):
+        SGD([x], lambda step: rate).step()
+    assert x.data == 1.0
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+def test_parameters_are_values_each_once(kind):
+    a, b = Value(1.0, label="a"), Value(2.0)
+    with pytest.raises(
+        UsageError, match=r"the same Value 'a' twice, at the places 0 and 2; to tie weights use one"
+    ):
+        kind([a, b, a], 0.1)
+    with pytest.raises(ValueTypeError, match=r"parameters are Values, got 2.0 \(float\) at place 1"):
+        kind([a, 2.0], 0.1)
+    with pytest.raises(ValueTypeError, match=r"the parameter at place 1 was computed \('\*'\)"):
+        kind([a, a * b], 0.1)
+    with pytest.raises(ValueTypeError, match=r"got one Value; give a list of Values"):
+        kind(a, 0.1)
+    with pytest.raises(ValueTypeError, match=r"got one MLP; give its \.parameters\(\)"):
+        kind(MLP(2, [1]), 0.1)
+
+
+def test_a_tied_weight_has_one_gradient_the_sum_over_its_uses():
+    w = Value(2.0)
+    t = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    ours, theirs = SGD([w], 0.1, momentum=0.9), torch.optim.SGD([t], 0.1, momentum=0.9)
+    for _ in range(5):
+        ours.zero_grad()
+        theirs.zero_grad()
+        ((w * 3 - 1) ** 2 + (w * w)).backward()
+        ((t * 3 - 1) ** 2 + (t * t)).backward()
+        ours.step()
+        theirs.step()
+    assert w.data == pytest.approx(t.item(), rel=1e-13)

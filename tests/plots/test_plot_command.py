@@ -86,7 +86,11 @@ def test_a_picture_that_there_is_not_lists_those_there_are(command, folders):
     [
         (["--what", "surprise", "-o", "a.gif"], 2, "-o a.gif: a picture's name ends in .png, .svg or .pdf"),
         (["--what", "surprise", "--line", "漢"], 1, "漢"),
-        (["--what", "surprise", "-o", "no/where.png"], 1, "no/where.png cannot be written: no such file or folder"),
+        (
+            ["--what", "surprise", "-o", "no/where.png"],
+            1,
+            "no/where.png cannot be written: there is no folder no; make it, or choose another -o",
+        ),
         (["--what", "attention"], 2, "--what attention: ngram has none to show; models that have: transformer"),
     ],
 )
@@ -101,7 +105,7 @@ def test_a_broken_log_is_named(command, folders, tmp_path):
     (tmp_path / "run" / "log.jsonl").write_text("{")
     code, _, err = command("plot", tmp_path / "run", "--what", "loss", "-o", tmp_path / "a.png")
     assert code == 1
-    assert "log.jsonl cannot be read" in err
+    assert "log.jsonl is damaged" in err
 
 
 def test_the_learning_rate_finder_draws_its_curve(command, names_file, tmp_path):

@@ -15,7 +15,7 @@ from spellout import MLP, Value, operation, record
 from spellout.autograd.functions import dot, log_softmax, logsumexp, mean, pick, where
 from spellout.autograd.functions import sum as sum_of
 from spellout.autograd.ops import BUILT_IN, TABLE
-from spellout.errors import NotFiniteError, ShapeError
+from spellout.errors import InterpretedWarning, NotFiniteError, ShapeError, ValueTypeError
 from spellout.nn.embedding import Embedding
 from spellout.nn.losses import cross_entropy, l2_penalty
 from spellout.programs.codegen import gradient_code
@@ -25,7 +25,7 @@ from spellout.programs.optimizers import SGD, AdamW
 from spellout.programs.trainer import Trainer
 
 inf, nan = math.inf, math.nan
-VARIADIC = ["sum", "mean", "logsumexp", "log_softmax", "dot"]
+VARIADIC = ["sum", "mean", "largest", "logsumexp", "log_softmax", "dot"]
 EDGES = [0.0, -0.0, inf, -inf, nan, 1.0, -1.0, 1e-9, 0.5, -0.6, 3.0, -30.0, 88.0, -104.0]
 LARGE = [700.0, -700.0, 710.0, -745.0, 1e300, -1e300, 1e-300, 5e-324]
 FEW = [0.0, -0.0, inf, -inf, nan, 1.0, 0.5, -2.0, 3.0]
@@ -374,11 +374,37 @@ def test_training_takes_the_same_steps(optimizer, dtype):
     np.testing.assert_allclose(compiled.weights, plain.weights, rtol=tolerance, atol=tolerance)
 
 
-def test_a_large_program_is_interpreted_without_a_word():
+def test_a_large_program_is_interpreted_and_says_why_with_the_numbers():
     model = MLP(4, [64, 64, 1])
-    trainer = Trainer(record(model, [0.0] * 4), SGD(lr=0.1), compiled=True)
+    program = record(model, [0.0] * 4)
+    why = f"it would be about {work_of(program):,} vector instructions, and at most 12,000 are compiled"
+    with pytest.warns(InterpretedWarning, match=f"the program is interpreted: {why}") as caught:
+        trainer = Trainer(program, SGD(lr=0.1), compiled=True)
+    assert caught[0].filename == __file__
     assert not trainer.compiled
+    assert trainer.obstacle == why
     assert math.isfinite(trainer.step(np.ones((3, 4))))
+    plain = Trainer(program, SGD(lr=0.1))  # who did not ask is told nothing
+    assert (plain.compiled, plain.obstacle) == (False, "")
+
+
+def test_too_many_parameters_are_counted():
+    many = [Value(0.0) for _ in range(MOST_PARAMETERS + 1)]
+    with pytest.warns(
+        InterpretedWarning, match=r"it has 4,097 parameters, and machine code is made for at most 4,096"
+    ):
+        Trainer(record(lambda i: pick(many, i) * 2, 0), SGD(lr=0.1), compiled=True)
+
+
+def test_integers_too_large_for_a_float_are_refused_at_every_step():
+    w = Value(1.0)
+    trainer = Trainer(record(lambda x: w * x, 1.0), SGD(lr=0.0), np.float32, compiled=True)
+    assert trainer.step(np.array([1.0, 2.0, 3.0])) == 2.0
+    assert trainer.step(np.array([1, 2, 2**24])) == pytest.approx(2**24 / 3 + 1)
+    with pytest.raises(
+        ValueTypeError, match=r"argument 1 holds the integer 16,777,217, and float32 has integers up"
+    ):
+        trainer.step(np.array([1, 2, 2**24 + 1]))
 
 
 def test_arrays_that_do_not_fit_are_refused_after_any_that_did():

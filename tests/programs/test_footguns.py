@@ -4,16 +4,20 @@ A recording sees what is done with Values, and nothing else. Whatever Python dec
 runs on the one example, is in the program for good.
 """
 
+import copy
 import math
+import pickle
 import random
+import statistics
 from inspect import currentframe
 
 import numpy as np
 import pytest
 
-from spellout import MLP, Recorded, Trainer, Value, freeze, pick, record, where
+from spellout import MLP, Recorded, Trainer, Value, freeze, grad, gradcheck, hessian, pick, record, where
 from spellout.errors import RecordingError, ShapeError, ValueTypeError
 from spellout.nn import Dropout, Embedding
+from spellout.nn import optimizers as eager
 from spellout.nn.losses import cross_entropy
 from spellout.programs.optimizers import SGD
 
@@ -216,6 +220,118 @@ def test_refused_looking_at_the_number(function, how):
     )
     with pytest.raises(RecordingError, match=sentence):
         record(function, 1.0)
+
+
+def _gradient_read(x):
+    return x + x.grad
+
+
+def _gradient_called(x):
+    return x + grad(x * x, x)
+
+
+def _second_derivatives(x):
+    return x + hessian(x * x, [x])[0][0]
+
+
+def _backward(x):
+    (x * x).backward()
+
+
+def _one_step_back(x):
+    (x * x)._backward()
+
+
+def _assigned(x):
+    x.data = 2.0
+
+
+def _as_text(x):
+    return x * float(f"{x:.3f}")
+
+
+def _copied(x):
+    return copy.copy(x)
+
+
+def _deeply_copied(x):
+    return copy.deepcopy([x])
+
+
+def _pickled(x):
+    return pickle.loads(pickle.dumps(x))
+
+
+def _stepped(x):
+    eager.SGD([x], lr=0.1).step()
+
+
+def _checked(x):
+    gradcheck(lambda y: y * y, x)
+
+
+def _from_pythons_library(x):
+    return x * statistics.fmean([x, x])
+
+
+def _program_called(x, w=Value(3.0)):  # noqa: B008
+    return x * record(lambda y: y * w, 1.0)([2.0])[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "how", "remedy"),
+    [
+        (_gradient_read, r"`\.grad`", r"use spellout\.grad\(y, x, create_graph=True\)"),
+        (_gradient_called, r"`grad\(\.\.\.\)`", "ask for create_graph=True"),
+        (_second_derivatives, r"`hessian\(\.\.\.\)`", "ask for create_graph=True"),
+        (_backward, r"`backward\(\)`", r"use spellout\.grad\(y, x, create_graph=True\)"),
+        (_one_step_back, r"`_backward\(\)`", r"use spellout\.grad\(y, x, create_graph=True\)"),
+        (_assigned, r"an assignment to `\.data`", "compute a new Value instead"),
+        (_as_text, "the number as text", r"print freeze\(value\)"),
+        (_copied, "a copy or a pickle of a Value", "use the Value itself"),
+        (_deeply_copied, "a copy of a Value", "use the Value itself"),
+        (_pickled, "a copy or a pickle of a Value", "use the Value itself"),
+        (_stepped, "a step of an optimizer", "train the program with a Trainer"),
+        (_checked, "gradcheck", "check the function outside"),
+        (_from_pythons_library, r"`float\(...\)`", "choose with where"),
+        (_program_called, "a call of a recorded program", "call the function itself"),
+    ],
+)
+def test_refused_what_needs_the_number_behind_the_scenes(function, how, remedy):
+    line = function.__code__.co_firstlineno + 1
+    with pytest.raises(RecordingError, match=rf"test_footguns.py:{line} uses {how}.*; .*{remedy}"):
+        record(function, 1.0)
+    assert Value(1.0) > 0
+
+
+def test_the_gradient_of_a_cube_inside_is_that_of_every_example():
+    w = Value(2.0)
+
+    def by_hand(x):
+        y = x * x * x * w
+        y.backward()
+        return y + x.grad
+
+    line = by_hand.__code__.co_firstlineno + 2
+    with pytest.raises(RecordingError, match=rf"test_footguns.py:{line} uses `backward\(\)`"):
+        record(by_hand, 1.0)
+
+    def symbolic(x):
+        y = x * x * x * w
+        return y + grad(y, x, create_graph=True)
+
+    assert record(symbolic, 1.0)([1.0, 2.0, 3.0]).tolist() == [8.0, 40.0, 108.0]
+
+
+def test_printing_is_not_looking_and_zeroing_gradients_changes_nothing(capsys):
+    def function(x):
+        y = x * 2.0
+        y.zero_grad()
+        print(y, f"{y}", f"{freeze(y):.1f}")
+        return y
+
+    assert record(function, 1.0)([3.0]).tolist() == [6.0]
+    assert capsys.readouterr().out.strip().endswith("2.0")
 
 
 def test_workaround_where_and_maximum_choose_for_every_example_anew():

@@ -24,7 +24,7 @@ MANY = [
     *[(1.0, -2.0, 0.5), (1.0, inf, 2.0), (1.0, -inf, 2.0), (1.0, nan, 2.0), (nan, 1.0, 2.0)],
     *[(1000.0, -1000.0, 999.0), (80.0, 81.0, 79.5), (0.1, 0.2, 0.3, 0.4, 0.5), (-3.0, 2.5, 1.5, 0.2, 7.0)],
 ]
-VARIADIC = ["dot", "sum", "mean", "logsumexp", "log_softmax"]
+VARIADIC = ["dot", "sum", "mean", "largest", "logsumexp", "log_softmax"]
 float64_and_32 = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spellout import Value
-from spellout.errors import UsageError
+from spellout.errors import ShapeError, UsageError, ValueTypeError
 from spellout.nn import optimizers as eager
 from spellout.nn.schedules import Cosine
 from spellout.programs import optimizers
@@ -85,7 +85,52 @@ def test_sgd_without_momentum_remembers_nothing():
     assert optimizers.SGD(lr=0.1, momentum=0.5).memory(np.zeros(3)).keys() == {"velocity"}
 
 
-@pytest.mark.parametrize("lr", [-0.1, float("nan"), lambda step: -1.0])
-def test_a_learning_rate_is_at_least_0(lr):
-    with pytest.raises(UsageError, match="a learning rate is at least 0, got"):
-        optimizers.rate_of(optimizers.SGD(lr=lr), 0)
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+@pytest.mark.parametrize("lr", [-0.1, float("nan"), float("inf")])
+def test_a_learning_rate_is_at_least_0_and_finite(lr, name):
+    kind = getattr(optimizers, name)
+    with pytest.raises(UsageError, match="a learning rate is at least 0 and finite, got"):
+        kind(lr=lr)
+    with pytest.raises(UsageError, match="a learning rate is at least 0 and finite, got"):
+        optimizers.rate_of(kind(lr=lambda step: lr), 0)
+    with pytest.raises(ValueTypeError, match="convert text"):
+        kind(lr="0.1")
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("SGD", {"momentum": -0.1}, "momentum is at least 0"),
+        ("SGD", {"weight_decay": float("inf")}, "weight_decay is at least 0 and finite"),
+        ("Adam", {"eps": float("nan")}, "eps is at least 0"),
+        ("Adam", {"betas": (0.9, 1.0)}, "betas are two numbers of at least 0 and below 1"),
+        ("AdamW", {"betas": (0.9,)}, "betas are two numbers"),
+        ("AdamW", {"weight_decay": -1.0}, "weight_decay is at least 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_in_both_engines(name, settings, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        getattr(optimizers, name)(lr=0.1, **settings)
+    with pytest.raises(UsageError, match=sentence):
+        getattr(eager, name)([Value(1.0)], lr=0.1, **settings)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float16, np.complex128, np.bool_, object])
+@pytest.mark.parametrize("optimizer", [optimizers.SGD(lr=0.1, momentum=0.5), optimizers.Adam(), optimizers.AdamW()])
+def test_arrays_that_cannot_learn_are_refused(optimizer, dtype):
+    """An array of integers would stay as it is: a step of 0.1 is rounded to 0."""
+    weights = np.ones(3).astype(dtype)
+    with pytest.raises(UsageError, match="programs calculate in float64 or float32, got dtype="):
+        optimizer.memory(weights)
+    memory = optimizer.memory(np.ones(3))
+    with pytest.raises(UsageError, match="programs calculate in float64 or float32, got dtype="):
+        optimizer.move(weights, np.ones(3), memory, 0, 0.1)
+
+
+@pytest.mark.parametrize("optimizer", [optimizers.SGD(lr=0.1), optimizers.Adam(), optimizers.AdamW()])
+@pytest.mark.parametrize("gradient", [np.ones(2), np.ones((3, 1)), np.ones(3, np.float32)])
+def test_a_gradient_is_like_the_weights(optimizer, gradient):
+    weights = np.ones(3)
+    with pytest.raises(ShapeError, match=r"the gradient is an array like the weights, float64 of shape \(3,\)"):
+        optimizer.move(weights, gradient, optimizer.memory(weights), 0, 0.1)
+    assert weights.tolist() == [1.0] * 3

@@ -152,7 +152,9 @@ def test_what_does_not_fit_is_refused():
     w = Value(1.0)
     with pytest.raises(ShapeError, match=r"a loss is one number; this program returns an array of \(1,\)"):
         Trainer(record(lambda x: [w * x], 1.0), optimizers.SGD(lr=0.1))
-    trainer = Trainer(record(lambda x: w * x, 1.0), optimizers.SGD(lr=-1.0))
+    with pytest.raises(UsageError, match=r"of spellout\.programs\.optimizers, got SGD of spellout\.nn\.optimizers"):
+        Trainer(record(lambda x: w * x, 1.0), eager.SGD([w], lr=0.1))
+    trainer = Trainer(record(lambda x: w * x, 1.0), optimizers.SGD(lr=lambda step: -1.0))
     with pytest.raises(UsageError, match="a learning rate is at least 0"):
         trainer.step([1.0])
     with pytest.raises(ShapeError, match=r"argument 1 is an array of shape \(N\), got \(1, 1\)"):

@@ -74,8 +74,10 @@ def test_ctrl_c_ends_all_at_once(tmp_path):
     assert "Traceback" not in err
 
 
-def test_the_command_shows_the_mixture(command):
-    code, out, _ = command("compare", "--models", "ngram:2,bow:8", "--at-once", "2", "--steps", "5", "--json")
+def test_the_command_shows_the_mixture_that_it_is_asked_for(command):
+    code, out, _ = command(
+        "compare", "--models", "ngram:2,bow:8", "--at-once", "2", "--steps", "5", "--mixture", "--json"
+    )
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 0
     assert [row["model"] for row in rows][:2] == ["ngram:2", "bow:8"]

@@ -90,7 +90,7 @@ def test_the_gradient_of_an_activation_is_what_the_last_layer_sends_back(runs):
     assert_allclose(layer.gradient, chances @ head / len(targets), atol=1e-12)
 
 
-def test_a_program_that_starts_from_an_ngram_agrees_with_autograd(runs):
+def test_an_mlp_that_starts_from_an_ngram_agrees_with_autograd(runs):
     from spellout.models.leave_one_out import LeaveOneOut
     from spellout.models.ngram_counts import context_columns
 

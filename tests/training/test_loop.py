@@ -144,6 +144,26 @@ def test_with_both_budgets_the_first_to_end_ends_it(clock):
     assert run(Scripted(clock), steps=5000, seconds=1.0)[0].state.stopped == "seconds"
 
 
+def test_with_both_budgets_the_clock_changes_nothing_while_the_steps_fit(clock):
+    learners = [Scripted(clock, seconds) for seconds in (0.001, 0.01, 0.019)]
+    told = [run(learner, lambda steps: -steps, steps=100, seconds=2.0)[1] for learner in learners]
+    assert [learner.rates for learner in learners] == [learners[0].rates] * 3
+    assert [[one["step"] for one in evaluations(events)] for events in told] == [list(range(0, 101, 5))] * 3
+    assert not any(event["event"] == "hurried" for events in told for event in events)
+
+
+def test_with_both_budgets_it_hurries_where_the_steps_do_not_fit_and_says_so_once(clock):
+    learner = Scripted(clock, 0.03)
+    loop, events = run(learner, lambda steps: -steps, steps=100, seconds=2.0)
+    assert loop.state.stopped == "seconds"
+    assert loop.state.seconds == pytest.approx(2.0, abs=0.05)
+    (hurried,) = [event for event in events if event["event"] == "hurried"]
+    assert hurried["steps"] == 100
+    assert 5 <= hurried["step"] < 40
+    assert learner.rates[-1] < 0.05 * max(learner.rates)  # the rate still falls to zero
+    assert loop.state.hurried
+
+
 @pytest.mark.parametrize("patience", [1, 3])
 def test_it_stops_when_the_dev_loss_stops_falling_and_keeps_the_best(clock, patience):
     def judge(steps):

@@ -271,6 +271,23 @@ def test_a_training_of_a_newer_version_asks_for_an_upgrade(lines, tmp_path):
         Unfinished.read(folder)
 
 
+def test_a_training_of_an_earlier_version_that_names_an_engine_goes_on(lines, tmp_path):
+    specification = "mlp:8:context=3+ngram:2"
+    begin(lines, tmp_path / "whole", specification=specification)
+    for engine in ("auto", "program", "torch"):
+        folder = tmp_path / engine
+        begin(lines, folder, after(9), specification=specification)
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+        config["training"]["engine"] = engine
+        (folder / "config.json").write_text(json.dumps(config), "utf-8")
+        if engine != "torch":
+            assert go_on(lines, folder).stopped == "steps"
+            assert_same_end(folder, tmp_path / "whole")
+    with pytest.raises(RunError, match="was begun with --engine torch, which is no more"):
+        Unfinished.read(folder)
+    assert load_run(folder).model.parameters > 0  # to sample from it is still possible
+
+
 def test_asking_for_something_else_is_refused(lines, tmp_path):
     begin(lines, tmp_path / "run", after(20))
     unfinished = Unfinished.read(tmp_path / "run")

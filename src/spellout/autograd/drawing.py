@@ -74,16 +74,20 @@ class Drawing:
 
     def render(self, kind: str) -> str:
         """Return the text for a kind of file: "svg", "dot" or "html"; UsageError for any other."""
-        kinds = {"svg": self.svg, "dot": self.dot, "html": self.html}
-        if kind not in kinds:
-            raise UsageError(f"a graph is drawn as svg, dot or html, not as {kind!r}")
-        return kinds[kind]()
+        check_format(kind)
+        return {"svg": self.svg, "dot": self.dot, "html": self.html}[kind]()
 
     def _repr_svg_(self) -> str:
         return self.svg()
 
     def __repr__(self) -> str:
         return f"<drawing: {self.summary}>"
+
+
+def check_format(kind: str) -> None:
+    """`UsageError` for a kind of file that no graph is drawn as."""
+    if kind not in ("svg", "dot", "html"):
+        raise UsageError(f"a graph is drawn as svg, dot or html, not as {kind!r}")
 
 
 def draw(root: Value, limit: int = 1000) -> Drawing:

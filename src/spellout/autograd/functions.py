@@ -37,24 +37,28 @@ def dot(weights: Sequence[object], inputs: Sequence[object], bias: object | None
     return Value._apply(ops.dot, (*weights, *inputs) if bias is None else (*weights, *inputs, bias))
 
 
+def largest(xs: Iterable[object]) -> Value:
+    """Return the largest of one or more numbers, nan if one is nan; those that tie share the gradient."""
+    return Value._apply(ops.largest, _some(xs, "largest"))
+
+
 def logsumexp(xs: Iterable[object]) -> Value:
     """Return log(exp(x1) + ... + exp(xn)), shifted by the maximum so that nothing overflows."""
     return Value._apply(ops.logsumexp, _some(xs, "logsumexp"))
 
 
 def softmax(xs: Iterable[object]) -> list[Value]:
-    """Return n numbers that are positive, sum to 1, and keep the order: exp(x) / sum(exp(x)).
-
-    Made of small operations and not one row of the table: n results of n arguments would have n² edges.
-    """
-    return [logarithm.exp() for logarithm in log_softmax(xs)]
+    """Return n numbers that are positive, sum to 1, and keep the order: exp(x) / sum(exp(x))."""
+    return ops.softmax(_some(xs, "softmax"))
 
 
 def log_softmax(xs: Iterable[object]) -> list[Value]:
     """Return the logarithms of `softmax(xs)`, exact where the softmax itself would underflow to 0."""
     logits = _some(xs, "log_softmax")
-    log_total = logsumexp(logits)
-    return [logit - log_total for logit in logits]
+    shift = ops.largest(*logits)  # once and apart: next to 1e17 the logarithm of the sum would be rounded away
+    shifted = [logit - shift for logit in logits]
+    rest = ops.logsumexp(*shifted)
+    return [logit - rest for logit in shifted]
 
 
 def where(x: object, a: object, b: object) -> Value:
@@ -66,7 +70,7 @@ def pick(rows: Sequence[Any], index: SupportsIndex | Index) -> Any:
     """Return `rows[index]`. In a recorded program the index may be an integer input: every example picks its own.
 
     Args:
-        rows: Values, or lists of Values of one length.
+        rows: Values, or lists of Values of one length, or an array.
         index: an integer from 0, or an `Index`.
 
     Raises:

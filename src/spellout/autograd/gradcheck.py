@@ -15,8 +15,10 @@ from math import isfinite
 from typing import Any
 
 from ..errors import GradcheckError, ValueTypeError
+from .by_hand import refuse_by_hand
 from .gradients import grad
 from .graph import interior
+from .taping import look
 from .value import Value, lift
 
 STEP = 6e-6  # about the cube root of a float's precision: truncation and rounding errors are equally small
@@ -83,6 +85,7 @@ def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 
         GradcheckError: a gradient is wrong. The message names the argument, how much it is wrong, what was
             expected, and the operation whose rule is wrong, if one is.
     """
+    look("gradcheck(...)", "check the function outside the recording")
     leaves: list[tuple[str, Value]] = []
     given = [_as_leaves(name, thing, leaves) for name, thing in _named(function, arguments)]
     if not leaves:
@@ -117,6 +120,7 @@ def check_rules(root: Value, tolerance: float = 1e-6) -> list[Report]:
 
 
 def _check_rule(node: Value, tolerance: float) -> Report:
+    refuse_by_hand(node, "checked")
     numbers = [parent.data for parent in node.parents]
     partials = node.op.partials(node.data, *numbers)
     comparisons = []

@@ -28,6 +28,11 @@ def interior(root: Value) -> list[Value]:
             if parent.parents and parent not in found:
                 found.add(parent)
                 stack.append(parent)
+    return newest_first(found)
+
+
+def newest_first(found: set[Value]) -> list[Value]:
+    """Return the nodes in topological order, users before what they use."""
     return sorted(found, key=_serial_of, reverse=True)  # the set ends here: its order has no influence
 
 

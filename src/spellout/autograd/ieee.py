@@ -8,6 +8,7 @@ from.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from math import copysign, inf, nan
 
 
@@ -91,15 +92,33 @@ def minimum(a: float, b: float) -> float:
     return a if a <= b or a != a else b
 
 
-def logsumexp(xs: tuple[float, ...]) -> float:
+def logsumexp(xs: Sequence[float]) -> float:
     """Return log(sum(exp(x))), shifted by the maximum so that 1000 does not overflow."""
+    shift, rest = log_total(xs)
+    return shift + rest
+
+
+def log_softmax(x: float, xs: Sequence[float]) -> float:
+    """Return x - logsumexp(xs), also where the larger part would swallow the smaller; nan among infinite ones."""
+    shift, rest = log_total(xs)
+    return x - shift - rest + (shift - shift)
+
+
+def softmax(xs: Sequence[float]) -> list[float]:
+    """Return exp(x) / sum(exp(x)) of every x."""
+    shift, rest = log_total(xs)
+    return [exp(x - shift - rest) for x in xs]
+
+
+def log_total(xs: Sequence[float]) -> tuple[float, float]:
+    """Return log(sum(exp(x))) in two parts: the maximum, and the rest, which next to 1e17 would be rounded away."""
     shift = largest(xs)
     if shift - shift != 0.0:  # inf or nan: the shift itself would make nan out of an answer that is known
-        return shift
-    return shift + math.log(sum([math.exp(x - shift) for x in xs]))
+        return shift, 0.0
+    return shift, math.log(sum([math.exp(x - shift) for x in xs]))
 
 
-def largest(xs: tuple[float, ...]) -> float:
+def largest(xs: Sequence[float]) -> float:
     """Return the maximum, nan if any of them is nan."""
     top = max(xs)
     return top if all(x == x for x in xs) else nan

@@ -16,11 +16,13 @@ from __future__ import annotations
 import builtins
 import math
 import operator
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from inspect import Parameter, signature
 from typing import Any
 
-from ..errors import OperationError
+from ..errors import GraphCutWarning, OperationError
 from . import ieee
 from .real import as_float
 
@@ -72,6 +74,10 @@ class Op:
             if hasattr(argument, "_apply"):
                 return argument._apply(self, arguments)
         return self.forward(*map(as_float, arguments))
+
+    @property
+    def __name__(self) -> str:
+        return self.name
 
     def __repr__(self) -> str:
         return f"<operation {self.name}>"
@@ -134,14 +140,18 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
         return as_float(result)
 
     def checked_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
-        result = _attempt(f"the derivative of {name}", derivative, arguments)
+        symbolic = any(hasattr(argument, "_apply") for argument in arguments)
+        with warnings.catch_warnings() if symbolic else nullcontext():
+            if symbolic:  # what leaves the graph is refused below
+                warnings.simplefilter("ignore", GraphCutWarning)
+            result = _attempt(f"the derivative of {name}", derivative, arguments)
         partials = result if isinstance(result, tuple) else (result,)
         if len(partials) != len(arguments):
             raise OperationError(
                 f"operation {name} has {_plural(len(arguments), 'argument')}, "
                 f"but its derivative gave {_plural(len(partials), 'partial')}"
             )
-        if any(hasattr(argument, "_apply") for argument in arguments):
+        if symbolic:
             _check_still_differentiable(name, derivative, arguments, partials)
         return partials
 
@@ -157,7 +167,7 @@ def _check_still_differentiable(
 
     A constant is the same a tiny step to at least one side, even at a kink.
     """
-    numbers = [float(argument) for argument in arguments]
+    numbers = [_number(argument) for argument in arguments]
     sides = [derivative(*[x + step * max(1.0, builtins.abs(x)) for x in numbers]) for step in (-1e-9, 1e-9)]
     for i, partial in enumerate(partials):
         nearby = [side[i] if isinstance(side, tuple) else side for side in sides]
@@ -172,8 +182,13 @@ def _attempt(what: str, function: Callable[..., Any], arguments: tuple[Any, ...]
     try:
         return function(*arguments)
     except ArithmeticError as error:
-        shown = ", ".join([f"{float(argument):g}" for argument in arguments])
+        shown = ", ".join([f"{_number(argument):g}" for argument in arguments])
         raise OperationError(f"{what} failed at ({shown}): {error}") from error
+
+
+def _number(argument: Any) -> float:
+    """The number of an argument, a Value's also while a function is recorded, which forbids to look at it."""
+    return float(getattr(argument, "_data", argument))
 
 
 def _count_arguments(function: Callable[..., Any]) -> int | None:
@@ -305,24 +320,44 @@ def _dot_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
     return arguments[half:] + arguments[:half]
 
 
-def _log_softmax(chosen: float, *numbers: float) -> float:
-    shift = ieee.largest(numbers)
-    return chosen - shift - math.log(builtins.sum([ieee.exp(x - shift) for x in numbers]))
+def _largest_partials(out: Any, *xs: Any) -> tuple[Any, ...]:
+    """Those that are the largest share the gradient. On Values without branches, as n of them would make 2**n."""
+    if type(out) is not float:
+        hits = [where(out - x, 0.0, 1.0) for x in xs]
+        ties = sum(*hits)
+        return tuple([hit / ties for hit in hits])
+    if out != out:
+        return (out,) * len(xs)
+    share = 1.0 / builtins.sum([x == out for x in xs])
+    return tuple([share if x == out else None for x in xs])
 
 
-def _log_softmax_partials(_: Any, chosen: Any, *arguments: Any) -> tuple[Any, ...]:
-    total = logsumexp(*arguments)
-    return (1.0, *[-exp(x - total) for x in arguments])
+def softmax(xs: Sequence[Any]) -> list[Any]:
+    """Return n positive numbers that sum to 1, exp(x) / sum(exp(x)), of floats or of Values.
+
+    No row, as n results of n arguments would have n² edges; made of rows, it has 5n.
+    """
+    if type(xs[0]) is float:
+        return ieee.softmax(xs)
+    shift = largest(*xs)
+    powers = [exp(x - shift) for x in xs]
+    scale = 1.0 / sum(*powers)
+    return [power * scale for power in powers]
 
 
 sum = _row("sum", None, lambda *xs: builtins.sum(xs), lambda out, *xs: (1.0,) * len(xs), "Σ")
 mean = _row("mean", None, lambda *xs: builtins.sum(xs) / len(xs), lambda out, *xs: (1.0 / len(xs),) * len(xs))
 # (w1..wn, x1..xn) or (w1..wn, x1..xn, b): the second half times the first, an odd last argument is added
 dot = _row("dot", None, _dot, _dot_partials, "w·x")
-logsumexp = _row(
-    "logsumexp", None, lambda *xs: ieee.logsumexp(xs), lambda out, *xs: tuple([exp(x - out) for x in xs])
-)
+largest = _row("largest", None, lambda *xs: ieee.largest(xs), _largest_partials)
+logsumexp: Op = _row("logsumexp", None, lambda *xs: ieee.logsumexp(xs), lambda out, *xs: tuple(softmax(xs)))
 # the first argument is the chosen one, the others are all of them (the chosen one among them)
-log_softmax = _row("log_softmax", None, _log_softmax, _log_softmax_partials, "log softmax")
+log_softmax = _row(
+    "log_softmax",
+    None,
+    lambda chosen, *xs: ieee.log_softmax(chosen, xs),
+    lambda out, chosen, *xs: (1.0, *[-share for share in softmax(xs)]),
+    "log softmax",
+)
 
 BUILT_IN = frozenset(TABLE)

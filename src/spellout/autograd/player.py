@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
+from .by_hand import refuse_by_hand
 from .naming import number
 from .svg import show
 
@@ -123,6 +124,7 @@ def _steps(drawing: Drawing) -> list[dict[str, Any]]:
         box = boxes[i]
         if not box.parents:
             continue
+        refuse_by_hand(box, "played")
         partials = box.op.partials(box.data, *[boxes[p].data for p in box.parents])
         lines, changes = [f"{box.name} = {box.formula} passes its gradient {number(grads[i])} on:"], []
         for p, partial in zip(box.parents, partials, strict=True):

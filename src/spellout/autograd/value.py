@@ -8,78 +8,60 @@ tenths of its time.
 
 from __future__ import annotations
 
+import functools
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import sys
+import threading
+from collections.abc import Callable
 from itertools import count
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import ValueTypeError
 from . import ops
+from .arrays import each, is_array
+from .by_hand import ByHand, children_of, refuse_on_leaf
 from .copying import deepcopy, flatten
+from .cut import warn_of_math
 from .graph import interior, nodes, refuse_overwritten
 from .ops import Op
 from .real import as_float
+from .taping import RECORDINGS, look, tape
 
 _new = object.__new__
-_next_serial = count(1).__next__
+_NO_CHILDREN = ()
+_next_serial = count(1).__next__  # atomic: two threads never get the same serial
 _last_change = 0.0  # the serial of the newest assignment to any Value's data: older graphs must be looked at
+_changing = threading.Lock()  # without it a thread that was interrupted could write an older serial over a newer
 
 LEAF = Op("leaf", "", 0, lambda: 0.0, lambda out: ())
 CONSTANT = Op("constant", "", 0, lambda: 0.0, lambda out: ())  # a leaf that was a plain number in a formula
+_SYMBOLIC = "use spellout.grad(y, x, create_graph=True), whose results are computed for every example"
 
 
-class Tape(Protocol):
-    """What hears of everything while a function is recorded (see `programs/recording.py`)."""
-
-    def made(self, node: Value) -> None:
-        """A node was made."""
-        ...
-
-    def looked(self, how: str) -> None:
-        """The number inside a Value was looked at, which no recording can repeat. Raises RecordingError."""
-        ...
-
-    def picked(self, node: Value, rows: Sequence[Any], column: int | None, index: int) -> None:
-        """`node`, just made, is what the integer input `index` picks from a column of `rows`."""
-        ...
-
-
-_tape: Tape | None = None
-
-
-@contextmanager
-def taped(tape: Tape | None) -> Iterator[None]:
-    """Let `tape` hear of every node made inside the `with`; None: nobody hears."""
-    global _tape
-    before, _tape = _tape, tape
-    try:
-        yield
-    finally:
-        _tape = before
-
-
-def tape() -> Tape | None:
-    """Return the tape of the recording that is going on, if there is one."""
-    return _tape
-
-
-def _node(op: Op, parents: tuple[Value, ...], data: float) -> Value:
-    node = _new(Value)
+def _node(op: Op, parents: tuple[Value, ...], data: float, kind: type[Value]) -> Value:
+    node = _new(kind)
     node._data = data
-    node.grad = 0.0
+    node._grad = 0.0
     node.op = op
     node.parents = parents
     node._serial = _next_serial()
-    if _tape is not None:
-        _tape.made(node)
+    if RECORDINGS:
+        _tell(node)
     return node
+
+
+def _tell(node: Value) -> None:
+    listener = tape()
+    if listener is not None:
+        listener.made(node)
 
 
 def lift(number: object) -> Value:
     """Return `number` itself if it is a Value, else a constant leaf; ValueTypeError if it is neither."""
-    return number if isinstance(number, Value) else _node(CONSTANT, (), as_float(number))
+    if isinstance(number, Value):
+        return number
+    return _node(CONSTANT, (), number if type(number) is float else as_float(number), Value)
 
 
 def fresh_interior(root: Value) -> list[Value]:
@@ -94,7 +76,7 @@ def _unary(op: Op) -> Callable[[Value], Value]:
     forward = op.forward
 
     def method(self: Value) -> Value:
-        return _node(op, (self,), forward(self._data))
+        return _node(op, (self,), forward(self._data), type(self))
 
     return method
 
@@ -102,26 +84,41 @@ def _unary(op: Op) -> Callable[[Value], Value]:
 def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, object], Value]]:
     forward = op.forward
 
-    def method(self: Value, other: object) -> Value:
+    def method(self: Value, other: object) -> Any:
+        kind = type(self)
         if type(other) is not Value:
-            other = lift(other)
-        return _node(op, (self, other), forward(self._data, other._data))
+            try:
+                other = lift(other)
+            except ValueTypeError:
+                if not is_array(other):
+                    raise
+                return each(functools.partial(method, self), other)  # a lambda would slow every use of `self`
+            if isinstance(other, kind):
+                kind = type(other)  # of a class and its subclass, the subclass
+        return _node(op, (self, other), forward(self._data, other._data), kind)
 
-    def reflected(self: Value, other: object) -> Value:
-        constant = lift(other)
-        return _node(op, (constant, self), forward(constant._data, self._data))
+    def reflected(self: Value, other: object) -> Any:
+        try:
+            constant = lift(other)
+        except ValueTypeError:
+            if not is_array(other):
+                raise
+            return each(functools.partial(reflected, self), other)
+        return _node(op, (constant, self), forward(constant._data, self._data), type(self))
 
     return method, reflected
 
 
 def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Value, object], bool]:
     def method(self: Value, other: object) -> Any:
-        if _tape is not None:
-            _tape.looked(f"`{symbol}`")
+        if RECORDINGS and isinstance(other, Value | Real):
+            listener = tape()
+            if listener is not None:
+                return listener.compared(symbol, compare, self, other)
         if isinstance(other, Value):
             other = other._data
         elif not isinstance(other, Real):
-            return NotImplemented
+            return each(functools.partial(compare, self), other, bool) if is_array(other) else NotImplemented
         return bool(compare(self._data, other))
 
     return method
@@ -132,6 +129,9 @@ class Value:
 
     Args:
         data: any real scalar; text, None, complex numbers, arrays and Values are refused with ValueTypeError.
+        _children, _op: micrograd's: the Values that `data` was computed from and what drawings show. Such a node
+            is made by hand and needs a `_backward` (see `by_hand.py`); `spellout.operation` is the shorter way.
+            A text as the second argument is the label.
         label: a name for drawings, explanations and messages.
 
     Attributes:
@@ -140,40 +140,66 @@ class Value:
         op: the row of the table that made it; `LEAF` or `CONSTANT` for a leaf.
         parents: what it was made from.
 
-    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch.
+    Comparisons (`<`, `==`, `max`, `sorted`) look at the data; a hash is by identity, as in PyTorch. With a NumPy
+    array, arithmetic and comparisons go element by element; the result is an array of Values, or of bools. What is
+    computed from a subclass is of the subclass (its `__init__` is not called). Any other attribute may be set.
     """
 
-    __slots__ = ("_data", "_label", "_serial", "grad", "op", "parents")
+    # `__dict__`: attributes of the user's; in Python 3.11 that takes 32 bytes a Value, and no time to speak of
+    __slots__ = ("__dict__", "_data", "_grad", "_label", "_serial", "op", "parents")
 
     _data: float
+    _grad: float
     _label: str
     _serial: float
-    grad: float
     op: Op
     parents: tuple[Value, ...]
 
-    __array_ufunc__ = None  # NumPy scalars hand `scalar * value` to us instead of looking inside
+    __array_ufunc__ = None  # NumPy's scalars and arrays hand `number * value` to us instead of looking inside
 
-    def __init__(self, data: object, label: str = "") -> None:
+    def __init__(self, data: object, _children: object = _NO_CHILDREN, _op: str = "", label: str = "") -> None:
         self._data = data if type(data) is float else as_float(data)
-        self.grad = 0.0
+        self._grad = 0.0
         self.op = LEAF
         self.parents = ()
         self._serial = _next_serial()
-        if label != "":
-            self.label = label
+        if RECORDINGS:
+            _tell(self)
+        if _children is not _NO_CHILDREN or _op or label:
+            self._describe(_children, _op, label)
+
+    def _describe(self, children: object, op: str, label: str) -> None:
+        named = isinstance(children, str)
+        self.label = label or children if named else label  # type: ignore[assignment]
+        if op or not (named or children is _NO_CHILDREN):
+            look("`Value(data, children, ...)`")
+            self.parents = () if named else children_of(children)
+            self.op = ByHand(str(op))
 
     @property
     def data(self) -> float:
         """The number."""
-        if _tape is not None:
-            _tape.looked("`.data`")
+        if RECORDINGS:
+            look("`.data`")
         return self._data
 
     @data.setter
     def data(self, number: object) -> None:
+        if RECORDINGS:
+            look("an assignment to `.data`", "compute a new Value instead")
         self._data = number if type(number) is float else as_float(number)
         self._mark_overwritten()
+
+    @property
+    def grad(self) -> float:
+        """d(root)/d(self)."""
+        if RECORDINGS:
+            look("`.grad`", _SYMBOLIC)
+        return self._grad
+
+    @grad.setter
+    def grad(self, number: float) -> None:
+        self._grad = number
 
     @property
     def label(self) -> str:
@@ -207,39 +233,56 @@ class Value:
         Raises:
             GraphError: a leaf's data was changed after the graph was computed from it.
         """
+        look("`backward()`", _SYMBOLIC)
         order = fresh_interior(self)
         if not order:
-            self.grad += 1.0
+            self._grad += 1.0
             return
         for node in order:
-            node.grad = 0.0
-        self.grad = 1.0
-        for node in order:  # `_backward` of every node, without the calls
-            grad, parents = node.grad, node.parents
+            node._grad = 0.0
+        self._grad = 1.0
+        for node in order:  # `_pass_on` of every node, without the calls
+            grad, parents = node._grad, node.parents
             if len(parents) == 2:  # most nodes; written out, they take half the time
                 a, b = parents
                 by_a, by_b = node.op.partials(node._data, a._data, b._data)
                 if by_a is not None:
-                    a.grad += grad * by_a
+                    a._grad += grad * by_a
                 if by_b is not None:
-                    b.grad += grad * by_b
+                    b._grad += grad * by_b
                 continue
             partials = node.op.partials(node._data, *[parent._data for parent in parents])
             for parent, partial in zip(parents, partials, strict=False):
                 if partial is not None:
-                    parent.grad += grad * partial
+                    parent._grad += grad * partial
 
-    def _backward(self) -> None:
-        """Pass this node's gradient on to its parents, and no further: one step of the chain rule by hand."""
+    @property
+    def _backward(self) -> Callable[[], Any]:
+        """One step of the chain rule: calling it passes this node's gradient on to its parents, and no further.
+
+        A function that is assigned takes its place, as in micrograd.
+        """
+        function = self.op.function if isinstance(self.op, ByHand) else None
+        return function or self._pass_on
+
+    @_backward.setter
+    def _backward(self, function: Callable[[], Any] | None) -> None:
+        if self.parents:
+            self.op = ByHand(self._op, function)
+        else:
+            refuse_on_leaf(function)
+
+    def _pass_on(self) -> None:
+        look("`_backward()`", _SYMBOLIC)
         partials = self.op.partials(self._data, *[parent._data for parent in self.parents])
         for parent, partial in zip(self.parents, partials, strict=False):
             if partial is not None:
-                parent.grad += self.grad * partial
+                parent._grad += self._grad * partial
 
     def zero_grad(self) -> None:
         """Set the gradient of this and of every node below to zero."""
         for node in nodes(self):
-            node.grad = 0.0
+            node._grad = 0.0
 
     def item(self) -> float:
         """Return the number, without its history."""
@@ -252,6 +295,9 @@ class Value:
     __pow__, __rpow__ = _binary(ops.pow)
     __neg__ = _unary(ops.neg)
     __abs__ = _unary(ops.abs)
+
+    def __pos__(self) -> Value:
+        return self
 
     abs = _unary(ops.abs)
     exp = _unary(ops.exp)
@@ -290,21 +336,27 @@ class Value:
     __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
-        if _tape is not None:
-            _tape.looked("a truth test")
+        look("a truth test")
         return self._data != 0.0
 
     def __float__(self) -> float:
-        if _tape is not None:
-            _tape.looked("`float(...)`")
+        look("`float(...)`")
+        warn_of_math(sys._getframe().f_back)
         return self._data
+
+    def __round__(self, digits: int | None = None) -> float:
+        look("`round(...)`")
+        return round(self._data, digits)
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
-        return f"Value(data={self._data!r}, grad={self.grad!r}{name})"
+        return f"Value(data={self._data!r}, grad={self._grad!r}{name})"
 
     def __format__(self, spec: str) -> str:
-        return format(self._data, spec) if spec else repr(self)
+        if not spec:
+            return repr(self)
+        look("the number as text", "print freeze(value) if it is only to be seen")
+        return format(self._data, spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return flatten(self)
@@ -314,9 +366,10 @@ class Value:
 
     def _mark_overwritten(self) -> None:
         global _last_change
-        _last_change = _next_serial()
+        with _changing:
+            _last_change = changed = _next_serial()
         # a leaf becomes newer than its users; a computed node keeps its place in the order and gets a half
-        self._serial = int(self._serial) + 0.5 if self.parents else _last_change
+        self._serial = int(self._serial) + 0.5 if self.parents else changed
 
     @staticmethod
     def _apply(op: Op, arguments: tuple[Any, ...]) -> Value:
@@ -325,4 +378,4 @@ class Value:
         except AttributeError:  # a plain number among them
             arguments = tuple([lift(argument) for argument in arguments])
             data = [argument._data for argument in arguments]
-        return _node(op, arguments, op.forward(*data))
+        return _node(op, arguments, op.forward(*data), type(arguments[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
@@ -22,9 +23,10 @@ from ..options import (
     Sampling,
     Seconds,
     check_count,
+    newest,
 )
-from ..training.config import TrainingConfig
 from .app import app
+from .making import check_prefix, print_samples
 
 
 @app.command
@@ -64,21 +66,33 @@ def make(
 
     began = perf_counter()
     check_count(count)
+    if model is not None:
+        steps.check_within(model, seconds)
     if out is not None:
         check_place(out)
     prepared = steps.prepare(file, encoding, data)
-    training = TrainingConfig(seconds=seconds or None)
-    trained = steps.train(prepared, model, training) if model else steps.train_best(prepared, seconds, began)
-    run = trained.run
+    check_prefix(prepared.vocabulary, sampling)
+    if model:
+        run = steps.train_within(prepared, model, seconds, began).run
+    else:
+        run = steps.train_best(prepared, seconds, began).run
+    failure = None
     if out is not None:
-        save_run(run, out)
+        try:
+            save_run(run, out)
+        except RunError as error:  # the place was good before the training: what was learned is not lost with it
+            failure = error
     known = prepared.split.known
-    steps.print_samples(run, sampling, count, known if novel else None, unique, known if nearest else None, json)
+    try:
+        print_samples(run, sampling, count, known if novel else None, unique, known if nearest else None, json)
+    finally:
+        if failure is not None:
+            raise failure
 
 
 @app.command
-def look(file: File, /, *, encoding: Encoding = None, json: Json = False) -> None:
-    """Say what is in FILE: how much, what is repeated, which letters follow which, and how predictable it is.
+def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json = False) -> None:
+    """Say what is in FILE (default: the bundled names): how much, what is repeated, and how predictable it is.
 
     Parameters
     ----------
@@ -101,7 +115,7 @@ def look(file: File, /, *, encoding: Encoding = None, json: Json = False) -> Non
 
 @app.command
 def sample(
-    run: RunFolder,
+    run: RunFolder | None = None,
     /,
     *,
     count: Count = 10,
@@ -111,7 +125,7 @@ def sample(
     nearest: Flag = False,
     json: Json = False,
 ) -> None:
-    """Make lines with the model of a run folder.
+    """Make lines with the model of a run folder (default: the newest under ./runs).
 
     Parameters
     ----------
@@ -125,45 +139,59 @@ def sample(
     from ..training.run import load_run
 
     check_count(count)
+    run = run or newest()
     loaded = load_run(run)
     if loaded.lines is None and (novel or nearest):
         raise RunError(
             f"{run} was trained with --stream and keeps no training lines, so --novel and --nearest cannot be "
             "answered; train without --stream"
         )
-    steps.print_samples(
-        loaded, sampling, count, loaded.lines if novel else None, unique, loaded.lines if nearest else None, json
-    )
+    lines = loaded.lines
+    print_samples(loaded, sampling, count, lines if novel else None, unique, lines if nearest else None, json)
 
 
 @app.command
 def score(
-    run: RunFolder,
-    file: File,
+    run: Line | None = None,
+    file: File | None = None,
     /,
     *,
     sort: Literal["file", "surprise", "likely"] = "file",
     encoding: Encoding = None,
     json: Json = False,
 ) -> None:
-    """Say how surprising each line of FILE is to the model of a run folder, in bits per character.
+    """Say how surprising each line of FILE is to the model of RUN, in bits per character.
+
+    spellout score RUN FILE; spellout score FILE takes the newest run under ./runs; spellout score RUN, the bundled
+    names.
 
     Parameters
     ----------
+    run
+        A folder written by `spellout train`.
     sort
         The order of FILE, the most surprising lines first (which look wrong?), or the likeliest first.
     json
         One JSON object a line, with the surprise of every character.
     """
+    from ..data.reading import check_encoding
     from ..generation.scoring import score_lines
     from ..training.run import load_run
 
-    loaded = load_run(run)
+    if run is not None and file is None and not Path(run).is_dir():
+        run, file = None, run
+    check_encoding(encoding or "utf-8")
+    loaded = load_run(run or newest())
     lines = steps.read(file, encoding).in_file_order()
     with waiting.progress(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
+    if unknown := [one for one in scores if one.unknown]:
+        terminal.warn(
+            f"{len(unknown):,} of {len(scores):,} lines hold what no training line held, such as "
+            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: its surprise is infinite"
+        )
     if sort != "file":
-        scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
+        scores.sort(key=lambda one: (one.bits_per_char, one.known_bits), reverse=sort == "surprise")
     if json:
         for one in scores:
             terminal.print_json(one.to_json(loaded.vocabulary))
@@ -172,11 +200,15 @@ def score(
 
 
 @app.command
-def why(run: RunFolder, line: Line, /, *, top: int = 5, json: Json = False) -> None:
-    """Spell a line out: how probable the model of a run folder finds each letter, and what it expected.
+def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, json: Json = False) -> None:
+    """Spell LINE out: how probable the model of RUN finds each letter, and what it expected.
+
+    spellout why RUN LINE; spellout why LINE takes the newest run under ./runs.
 
     Parameters
     ----------
+    run
+        A folder written by `spellout train`.
     line
         The line, in quotes if it holds spaces.
     top
@@ -185,11 +217,15 @@ def why(run: RunFolder, line: Line, /, *, top: int = 5, json: Json = False) -> N
         One JSON object a letter.
     """
     from ..generation.scoring import explain_line
-    from ..training.run import load_run
+    from ..training.run import CONFIG, load_run
 
     if top < 0:
         raise UsageError(f"--top {top}: must be at least 0")
-    loaded = load_run(run)
+    if run is not None and line is None and not (Path(run) / CONFIG).is_file():
+        run, line = None, run
+    if line is None:
+        raise UsageError("name the line to spell out, as in: spellout why Sophia")
+    loaded = load_run(run or newest())
     explained = explain_line(loaded.model, loaded.vocabulary, line, top)
     if json:
         for step in explained:

@@ -8,14 +8,17 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .. import steps, terminal
+from ..errors import UsageError
 from ..files import told
 from ..options import (
     Json,
     Line,
     Out,
     RunFolder,
+    newest,
 )
-from ..plots.kinds import Kind
+from ..plots.kinds import OF_LINES, Kind
+from ..training.places import check_file
 from .app import app
 
 
@@ -39,9 +42,13 @@ def draw(
     out
         Draw it instead: FILE.svg is a picture, FILE.html plays backpropagation, FILE.dot is for Graphviz.
     """
+    from ..autograd.drawing import check_format
     from ..autograd.drawing import draw as draw_graph
     from ..autograd.expression import evaluate, read_numbers, report
 
+    if out is not None:
+        check_format(out.suffix.removeprefix("."))
+        check_file(out)
     root = evaluate(expression, read_numbers(numbers))
     root.backward()
     if out is None:
@@ -55,14 +62,14 @@ def draw(
 
 @app.command
 def plot(
-    run: RunFolder,
+    run: RunFolder | None = None,
     /,
     *,
     what: Kind,
     line: Line | None = None,
     out: Out | None = None,
 ) -> None:
-    """Draw a picture of the model of a run folder, or of how it was trained.
+    """Draw a picture of the model of a run folder (default: the newest under ./runs), or of how it was trained.
 
     Parameters
     ----------
@@ -75,7 +82,11 @@ def plot(
     out
         FILE.png, FILE.svg or FILE.pdf; by default WHAT.png.
     """
-    steps.plot(run, what, line, out or Path(f"{what}.png"))
+    if line is not None and what not in OF_LINES:
+        raise UsageError(f"--line goes with --what {' and '.join(OF_LINES)}; --what {what} shows no line")
+    out = out or Path(f"{what}.png")
+    steps.check_picture(out)
+    steps.plot(run or newest(), what, line, out)
 
 
 @app.command

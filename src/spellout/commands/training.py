@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import ExitStack
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -21,15 +23,19 @@ from ..options import (
     with_order,
 )
 from ..training.config import TrainingConfig
+from ..training.places import STUDIES, name_of, new_folder
 from .app import app
+
+BEST = "mlp+ngram"
+"""What `make` trains too."""
 
 
 @app.command
 def train(
-    file: File,
+    file: File | None = None,
     /,
     *,
-    out: Out,
+    out: Out | None = None,
     model: str | None = None,
     order: int | None = None,
     data: Data = DataConfig(),
@@ -40,12 +46,12 @@ def train(
     encoding: Encoding = None,
     json: Json = False,
 ) -> None:
-    """Train a model on FILE and keep it in a run folder.
+    """Train a model on FILE (default: the bundled names) and keep it in a run folder.
 
     Parameters
     ----------
     out
-        The run folder to write.
+        The run folder to write; by default runs/NAME, after the FILE, and numbered if there is one.
     model
         What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1.
     order
@@ -61,17 +67,23 @@ def train(
     """
     if resume and (stream or overwrite or order is not None):
         raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
+    if out is None and (resume or overwrite):
+        raise UsageError("--resume and --overwrite need the run folder: name it with -o")
+    if stream and file is None:
+        raise UsageError("--stream is for a file larger than memory: name it")
     wanted = with_order(model or "ngram", order)
-    if resume:
-        trained = steps.resume(file, out, model, data, training, encoding)
-    elif stream:
-        trained = steps.train_streaming(file, out, overwrite, data, wanted, encoding)
-    else:
-        trained = steps.train_into(file, out, overwrite, data, wanted, training, encoding)
+    with ExitStack() as stack:
+        out = stack.enter_context(new_folder(name_of(file))) if out is None else out
+        if resume:
+            trained = steps.resume(file, out, model, data, training, encoding)
+        elif stream:
+            trained = steps.train_streaming(str(file), out, overwrite, data, wanted, encoding)
+        else:
+            trained = steps.train_into(file, out, overwrite, data, wanted, training, encoding)
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
-        terminal.note(f"kept in {out}; make lines with: spellout sample {out}")
+        terminal.note(f"kept in {out}; make lines with: spellout sample {shlex.quote(str(out))}")
 
 
 @app.command
@@ -82,6 +94,7 @@ def compare(
     models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
     on: Literal["dev", "test"] = "dev",
     at_once: int = 1,
+    mixture: Flag = False,
     data: Data = DataConfig(),
     training: Training = TrainingConfig(),
     encoding: Encoding = None,
@@ -97,8 +110,10 @@ def compare(
         The lines that judge. Choose models on dev; look at test once.
     at_once
         How many models train side by side, sharing the processor cores.
+    mixture
+        Show the mixture of the two best as the last row also where it is no better than they are.
     """
-    from ..training.prior import parse
+    from ..training.prior import check_asked
 
     if at_once < 1:
         raise UsageError(f"--at-once {at_once}: must be at least 1")
@@ -106,9 +121,10 @@ def compare(
     if not wanted:
         raise UsageError("--models: name at least one model, such as ngram:5")
     for name in wanted:
-        parse(name, training.prior)  # a typing error in the last one should not cost the first one's training
+        check_asked(name, training)  # a typing error in the last one should not cost the first one's training
+    steps.check_judged(data, on)
     prepared = steps.prepare(file, encoding, data)
-    rows = steps.compare(prepared, wanted, on, training, at_once, json)
+    rows = steps.compare(prepared, wanted, on, training, at_once, mixture, json)
     if json:
         for row in rows:
             terminal.print_json(row.to_json())
@@ -118,10 +134,10 @@ def compare(
 
 @app.command(name="lr-find")
 def lr_find(
-    file: File,
+    file: File | None = None,
     /,
     *,
-    model: str,
+    model: str = BEST,
     prior: str | None = None,
     tries: Annotated[int, Parameter(name="--steps")] = 200,
     batch: int | None = None,
@@ -131,7 +147,9 @@ def lr_find(
     encoding: Encoding = None,
     json: Json = False,
 ) -> None:
-    """Suggest a learning rate: try rising ones on a fresh model, and show how the loss on FILE answers.
+    """Suggest a learning rate: try rising ones on a fresh model, and show how the loss answers.
+
+    FILE is the bundled names by default.
 
     Parameters
     ----------
@@ -148,28 +166,30 @@ def lr_find(
     out
         Also draw the curve: FILE.png, FILE.svg or FILE.pdf.
     """
-    from ..training.lr_finder import find_lr_for
+    from ..training.lr_finder import check_lr_find, find_lr_for
 
+    check_lr_find(model, prior, tries, batch)
+    TrainingConfig(train_seed=train_seed)  # which says what is wrong with it
     if out is not None:
         steps.check_picture(out)
     prepared = steps.prepare(file, encoding, data)
     with waiting.progress(tries, "trying rates") as advance:
         curve = find_lr_for(prepared, model, prior, tries, batch, train_seed, advance)
-    if out is not None:
-        steps.plot_lr_curve(curve, out)
     if json:
         terminal.print_json(curve.to_json())
     else:
         sketches.print_lr_curve(curve)
+    if out is not None:
+        steps.plot_lr_curve(curve, out)
 
 
 @app.command
 def tune(
-    file: File,
+    file: File | None = None,
     /,
     *,
-    model: str,
-    out: Out,
+    model: str = BEST,
+    out: Out | None = None,
     trials: int = 20,
     test: Flag = False,
     data: Data = DataConfig(),
@@ -179,7 +199,8 @@ def tune(
 ) -> None:
     """Look for better settings of a model: many trainings on FILE, judged by dev lines.
 
-    The same command goes on where it was stopped, and may run several times at once. What --model or a flag says
+    FILE is the bundled names by default. The same command goes on where it was stopped, and may run several times
+    at once. What --model or a flag says
     stays as it is; the rest is tried.
 
     Parameters
@@ -187,7 +208,7 @@ def tune(
     model
         A model that learns in steps, such as gru or gru+ngram; gru:128 tries only the rest.
     out
-        The folder of the study.
+        The folder of the study; by default studies/NAME-MODEL.
     trials
         How many trainings in all, each of --seconds or --steps.
     test
@@ -197,6 +218,7 @@ def tune(
     """
     if trials < 1:
         raise UsageError(f"--trials {trials}: must be at least 1")
+    out = out or STUDIES / name_of(file, model)
     steps.tune(file, out, model, trials, data, training, encoding, test, json)
 
 
@@ -225,7 +247,7 @@ def lectures(
     if timed < 1:
         raise UsageError(f"--timed {timed}: must be at least 1")
     wanted = [name.strip() for name in only.split(",") if name.strip()]
-    rows = steps.lectures(steps.read(file, encoding), wanted, timed, training)
+    rows = steps.lectures(file, encoding, wanted, timed, training)
     if json:
         for row in rows:
             terminal.print_json(row.to_json())

@@ -37,10 +37,7 @@ def read_blocks(
     Raises `DataError` if the file is missing, binary, wrongly encoded, or has a line over 16 million characters.
     """
     encoding = encoding or "utf-8"
-    try:
-        "".encode(encoding)  # unlike `codecs.lookup`, it refuses what does not encode text, such as rot13
-    except LookupError:
-        raise UsageError(f"--encoding {encoding}: no such encoding; examples: utf-8, cp1252, utf-16") from None
+    check_encoding(encoding)
     name = source_name(path)
     with told(name, "read", DataError):
         if str(path) == "-":
@@ -53,6 +50,16 @@ def read_blocks(
             raise DataError(f"{shown(path)}: no such file{_nearest_name(Path(path))}") from None
         except IsADirectoryError:
             raise DataError(f"{shown(path)} is a folder; name a text file with one thing per line") from None
+
+
+def check_encoding(encoding: str) -> None:
+    """`UsageError` if no text is written so."""
+    try:
+        known = codecs.lookup(encoding)._is_text_encoding  # those that are not turn bytes into bytes, such as hex
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise UsageError(f"--encoding {encoding}: no such encoding; examples: utf-8, cp1252, utf-16")
 
 
 def source_name(path: str | Path) -> str:

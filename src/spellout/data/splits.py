@@ -11,8 +11,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ..errors import DataError, UsageError
-from .config import SPLITS, SplitName
+from ..errors import DataError
+from .config import SplitName, check_split
 from .lines import Lines
 
 FEW_LINES = 10
@@ -39,10 +39,7 @@ def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Sp
     Raises `DataError` for a single line, from which nothing can be learned, and `UsageError` for an unknown
     split or for another seed with `lecture`, whose seed is part of its definition.
     """
-    if how not in SPLITS:
-        raise UsageError(f"--split {how}: no such split; choose one of {', '.join(SPLITS)}")
-    if how == "lecture" and seed != 42:
-        raise UsageError("--split lecture always uses seed 42; leave out --split-seed, or use --split distinct")
+    check_split(how, seed)
     if len(lines.distinct) == 1:
         raise DataError(
             f"{lines.name} holds only one line ({_short(lines.distinct[0])}); "

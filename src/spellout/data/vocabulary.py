@@ -13,17 +13,20 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import DataError, UsageError
-from .config import UNITS, Unit
+from ..errors import DataError
+from .config import Unit, check_unit
 
 MOST_CHARACTERS = 2048
 UNKNOWN_WORD = "<unknown>"
 _LINES_AT_ONCE = 1 << 16
+_HALVES = (
+    "surrogatepass"  # what a command line holds of a byte that is not UTF-8 is a character, though never known
+)
 
 
 class Vocabulary(Protocol):
@@ -37,6 +40,10 @@ class Vocabulary(Protocol):
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
         """The stream `0 line 0 line 0`, shape (1 + tokens + lines,). `DataError` names what is not known."""
+        ...
+
+    def pieces(self, line: str) -> list[str]:
+        """The characters or words of a line: each is known or not, whatever stands beside it."""
         ...
 
     def decode(self, tokens: np.ndarray) -> list[str | None]:
@@ -61,7 +68,7 @@ def code_points(text: str) -> np.ndarray:
     """The code of every character, uint8 for ASCII text, else uint32."""
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), np.uint8)
-    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    return np.frombuffer(text.encode("utf-32-le", _HALVES), np.uint32)
 
 
 def could_be_read(line: str) -> bool:
@@ -116,10 +123,14 @@ class Characters:
             parts.append(tokens)
         return np.concatenate(parts)
 
+    def pieces(self, line: str) -> list[str]:
+        """See `Vocabulary.pieces`."""
+        return list(line)
+
     def _encode_text(self, text: str) -> np.ndarray | None:
         """Tokens of a text whose lines end with newlines; None if it holds something unknown."""
         if not self.characters:
-            tokens = self._token_of_byte[np.frombuffer(text.encode(), np.uint8)]
+            tokens = self._token_of_byte[np.frombuffer(text.encode(errors=_HALVES), np.uint8)]
             return None if (tokens < 0).any() else tokens.astype(self.dtype)
         codes = code_points(text)
         if codes.itemsize > 1:
@@ -131,7 +142,7 @@ class Characters:
         pieces: list[np.ndarray] = []
         done = 0
         for place in without:
-            spelled = self._token_of_byte[list(text[place].encode())]
+            spelled = self._token_of_byte[list(text[place].encode(errors=_HALVES))]
             pieces += [tokens[done:place], spelled]
             done = int(place) + 1
         tokens = np.concatenate([*pieces, tokens[done:]])
@@ -209,6 +220,10 @@ class Words:
             tokens.append(0)
         return np.array(tokens, self.dtype)
 
+    def pieces(self, line: str) -> list[str]:
+        """See `Vocabulary.pieces`."""
+        return line.split()
+
     def decode(self, tokens: np.ndarray) -> list[str | None]:
         """See `Vocabulary.decode`; words are joined by one space."""
         lines: list[str | None] = []
@@ -230,10 +245,7 @@ class Words:
 
 def build_vocabulary(lines: Iterable[str], unit: Unit = "char", min_count: int = 1) -> Vocabulary:
     """The vocabulary of some lines by unit; `min_count` is for words."""
-    if unit not in UNITS:
-        raise UsageError(f"--unit {unit}: no such unit; choose one of {', '.join(UNITS)}")
-    if unit != "word" and min_count != 1:
-        raise UsageError(f"--min-count goes with --unit word; with --unit {unit} no character is dropped")
+    check_unit(unit, min_count)
     if unit == "word":
         return Words.of(lines, min_count)
     return Characters.of(lines, most=0 if unit == "byte" else MOST_CHARACTERS)
@@ -242,8 +254,20 @@ def build_vocabulary(lines: Iterable[str], unit: Unit = "char", min_count: int =
 def vocabulary_from_json(stored: dict[str, Any]) -> Vocabulary:
     """The inverse of `to_json`. Raises KeyError, TypeError or ValueError if `stored` is not such a thing."""
     if stored["unit"] == "word":
-        return Words([str(word) for word in stored["words"]], bool(stored["unknown"]))
-    return Characters([str(c) for c in stored["characters"]], [int(b) for b in stored["bytes"]])
+        words = _all_different(stored["words"], lambda word: isinstance(word, str) and word.split() == [word])
+        return Words(words, bool(stored["unknown"]))
+    characters = _all_different(stored["characters"], lambda one: isinstance(one, str) and len(one) == 1)
+    encoded = _all_different(stored["bytes"], lambda one: type(one) is int and 0 <= one < 256)
+    if "\n" in characters or 10 in encoded:
+        raise ValueError("the end of a line is a token")
+    return Characters(characters, encoded)
+
+
+def _all_different(tokens: Any, sound: Callable[[Any], bool]) -> list[Any]:
+    if not isinstance(tokens, list) or not all(map(sound, tokens)) or len(set(tokens)) < len(tokens):
+        raise ValueError("the tokens are not a list of different ones")
+    "".join(map(str, tokens)).encode()  # half a surrogate pair is no character: ValueError
+    return tokens
 
 
 def _in_blocks(lines: Sequence[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, islice, takewhile
 
 import numpy as np
 
@@ -19,14 +19,29 @@ from .config import SamplingConfig
 from .sampling import sample
 from .scoring import NATS_PER_BIT, batches
 
+FEWEST = 2000
+"""Fewer tokens than that tell too little of a loss."""
+HIDDEN = 128
+"""A hidden layer of usual size is so much work for a token, in tokens of the vocabulary."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Losses on some lines. `characters` and `tokens` count the line ends too."""
+    """Losses on so many `lines`. `characters` and `tokens` count the line ends too."""
 
     nats: float
     characters: int
     tokens: int
+    lines: int
+
+    def __add__(self, other: Evaluation) -> Evaluation:
+        """The losses on both, if no line is in both."""
+        return Evaluation(
+            self.nats + other.nats,
+            self.characters + other.characters,
+            self.tokens + other.tokens,
+            self.lines + other.lines,
+        )
 
     @property
     def nats_per_char(self) -> float:
@@ -51,13 +66,32 @@ def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str])
     for _, tokens, targets, lengths in batches(stream):
         inside = np.arange(targets.shape[1]) < lengths[:, None]
         nats -= float(model.score(tokens, targets)[inside].sum())
-    return Evaluation(nats, sum(map(len, lines)) + len(lines), len(stream) - 1)
+    return Evaluation(nats, sum(map(len, lines)) + len(lines), len(stream) - 1, len(lines))
+
+
+def enough(lines: Sequence[str], vocabulary: Vocabulary, work: int) -> Sequence[str]:
+    """The first of these lines, as many as a network can judge with so much work; about `FEWEST` tokens at least.
+
+    Work is tokens times the size of the vocabulary, which a hidden layer makes `HIDDEN` larger. A split has
+    shuffled the lines, so the first ones say of a model what all would say, if less exactly.
+    """
+    most = max(FEWEST, work // (vocabulary.size + HIDDEN))
+    ends = accumulate(len(line) + 1 for line in lines)  # no unit but bytes has more tokens than characters
+    return lines[: max(1, sum(1 for _ in takewhile(most.__ge__, ends)))]
 
 
 def unique_and_novel(
     model: LanguageModel, vocabulary: Vocabulary, training: Iterable[str], k: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """unique@k and novel@k: of k lines made, the fraction that are different, and that are not training lines."""
-    lines = [made.text for made in islice(sample(model, vocabulary, SamplingConfig(seed=seed)), k)]
+    """unique@k and novel@k: of k lines made, the fraction that are different, and that are not training lines.
+
+    Lines that do not end before twice the length of the longest training line are left out and others made; for a
+    model that ends none, both are 0.
+    """
     known = set(training)
+    longest = 2 * max([len(line.encode()) for line in known], default=0) + 10  # no unit has more tokens than bytes
+    made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)
+    lines = [one.text for one in islice(made, k)]
+    if not lines:
+        return 0.0, 0.0
     return len(set(lines)) / len(lines), sum(line not in known for line in lines) / len(lines)

@@ -6,7 +6,7 @@ inverting the cumulative distribution. So the same seed gives the same lines wha
 for more lines gives the same ones first.
 
 A candidate that reading a file could not give back (blank, or broken bytes) is thrown away, and so is one that
-`accept` refuses; the next candidate takes its place.
+`accept` refuses, or `cut` if it did not end before the maximum length; the next candidate takes its place.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
 from .config import SamplingConfig
+from .scoring import checked
 
 LARGEST_BATCH = 2048
 _LARGEST_TABLE = 1 << 23  # probabilities of one step: batch times vocabulary
+_LARGEST_TEXT = 1 << 25  # tokens of one batch of the longest lines
+_USUAL = 200
 _PAGE = 32  # uniform numbers drawn for a candidate at a time
 _BLOCK = 4  # 64-bit numbers in one step of Philox's counter
 
@@ -42,31 +45,41 @@ def sample(
     config: SamplingConfig,
     *,
     accept: Callable[[str], bool] = lambda line: True,
+    cut: Callable[[Sample], bool] = lambda sample: True,
     patience: int = 10_000,
     batch: int | None = None,
 ) -> Iterator[Sample]:
     """Yield lines without end, or until `patience` candidates in a row were refused.
+
+    `cut` is asked first about each candidate that did not end before the maximum length, whether it will do.
+    `NotFiniteError` if the model gives no probabilities.
 
     `batch` is the number of candidates worked on at once; it changes speed and memory, never the lines. By
     default it starts small and doubles, so that the first lines come at once.
     """
     prefix = encode_prefix(vocabulary, config.prefix)
     size, most = (batch, batch) if batch else (64, LARGEST_BATCH)
-    most = max(1, min(most, _LARGEST_TABLE // model.vocabulary_size))
+    most = max(1, min(most, _LARGEST_TABLE // model.vocabulary_size, _LARGEST_TEXT // (config.max_length or 1)))
     first, refused = 0, 0
     while True:
         size = min(size, most, max(patience, 1))
-        for sample_ in _candidates(model, vocabulary, config, prefix, first, size):
-            if sample_ is not None and accept(sample_.text):
+        for made in _candidates(model, vocabulary, config, prefix, first, size):
+            whole = made is None or made.complete or cut(made)
+            if made is not None and whole and accept(made.text):
                 refused = 0
-                yield sample_
+                yield made
             else:
-                refused += 1
+                refused += 1 if whole else cost_of_cut(config.max_length or 0)
                 if refused >= patience:
                     return
         first, size = first + size, size * 2
         if config.greedy:
             return
+
+
+def cost_of_cut(max_length: int) -> int:
+    """How much of the patience a refused line of this length takes: long ones more, as they cost more to make."""
+    return 1 + max_length // _USUAL
 
 
 def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
@@ -94,9 +107,12 @@ def _candidates(
     rows = np.arange(count)  # the candidates still running
     uniforms = _Uniforms(config.seed, first, count)
     forbidden = list(vocabulary.never_sampled)
-    while len(rows) and len(columns) < longest:
+    while len(rows):
         banned = forbidden if columns else [0, *forbidden]  # no blank lines
         chosen = _choose(log_rows, banned, config, uniforms.at(len(columns), rows))
+        if len(columns) >= longest:  # there is room for an end only
+            rows = rows[chosen != 0]
+            break
         column = np.zeros(count, np.int64)
         column[rows] = chosen
         columns.append(column)
@@ -144,8 +160,8 @@ def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, uni
         log_rows = log_rows.copy()
         log_rows[:, banned] = -np.inf
     if config.greedy:
-        return log_rows.argmax(axis=1)
-    weights = _weights(log_rows, config)
+        return checked(log_rows).argmax(axis=1)
+    weights = _weights(checked(log_rows), config)
     cumulative = np.cumsum(weights, axis=1)
     wanted = uniform * cumulative[:, -1]
     chosen = (cumulative <= wanted[:, None]).sum(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
+from ..errors import DataError, NotFiniteError
 from ..models.contract import LanguageModel
 
 TOKENS_AT_ONCE = 1 << 15
@@ -18,11 +20,16 @@ NATS_PER_BIT = float(np.log(2.0))
 
 @dataclass(frozen=True)
 class Score:
-    """One line. `nats` (tokens + 1,): minus the log-probability of each token, then of the line's end."""
+    """One line. `nats` (tokens + 1,): minus the log-probability of each token, then of the line's end.
+
+    A character or word that no training line held has no probability: its token is -1, its surprise infinite, and
+    `unknown` holds all such in their order. The others are scored as if it were not there.
+    """
 
     line: str
     tokens: np.ndarray
     nats: np.ndarray
+    unknown: tuple[str, ...] = ()
 
     @property
     def log_probability(self) -> float:
@@ -35,38 +42,54 @@ class Score:
         return self.nats / NATS_PER_BIT
 
     @property
+    def known_bits(self) -> float:
+        """The surprise, in bits, of all that has a probability."""
+        return float(self.bits[np.isfinite(self.bits)].sum())
+
+    @property
     def bits_per_char(self) -> float:
         """Mean surprise of a character, the end of the line counted as one."""
         return float(self.bits.sum()) / (len(self.line) + 1)
 
     def symbols(self, vocabulary: Vocabulary) -> list[str]:
         """How each scored token is shown, the line's end last."""
-        return [vocabulary.symbol(token) for token in [*self.tokens.tolist(), 0]]
+        unknown = iter(self.unknown)
+        return [next(unknown) if token < 0 else vocabulary.symbol(token) for token in [*self.tokens.tolist(), 0]]
 
     def to_json(self, vocabulary: Vocabulary) -> dict[str, Any]:
-        """The score as one JSON object; `bits` is the surprise of each symbol."""
+        """The score as one JSON object; `bits` is the surprise of each symbol. What is infinite there is null."""
         return {
             "line": self.line,
-            "log_probability": self.log_probability,
-            "bits_per_char": self.bits_per_char,
+            "log_probability": _finite(self.log_probability),
+            "bits_per_char": _finite(self.bits_per_char),
             "symbols": self.symbols(vocabulary),
-            "bits": self.bits.tolist(),
+            "bits": [_finite(bits) for bits in self.bits.tolist()],
+            "unknown": list(self.unknown),
         }
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One token of a line: its probability after what stood before it, its rank, and what was likelier."""
+    """One token of a line: its log-probability after what stood before it, its rank, and what was likelier."""
 
     symbol: str
-    probability: float
+    log_probability: float
     rank: int
     expected: list[tuple[str, float]]
 
     @property
+    def probability(self) -> float:
+        """0 where float64 has no smaller number, while `bits` still tells how little it is."""
+        return float(np.exp(self.log_probability))
+
+    @property
     def bits(self) -> float:
         """The surprise."""
-        return -float(np.log2(self.probability))
+        return -self.log_probability / NATS_PER_BIT
 
     def to_json(self) -> dict[str, Any]:
         """The step as one JSON object."""
@@ -82,25 +105,67 @@ class Step:
 def explain_line(model: LanguageModel, vocabulary: Vocabulary, line: str, top: int = 5) -> list[Step]:
     """Every token of a line and its end, with the `top` likeliest ones at that place."""
     stream = vocabulary.encode([typed_line(line.strip(), "the line")])
-    rows = np.exp(model.log_probabilities(stream[None, :-1])[0])
+    rows = checked(model.log_probabilities(stream[None, :-1])[0])
     steps = []
     for row, token in zip(rows, stream[1:].tolist(), strict=True):
         order = np.argsort(-row, kind="stable")
-        expected = [(vocabulary.symbol(int(one)), float(row[one])) for one in order[:top]]
+        expected = [(vocabulary.symbol(int(one)), float(np.exp(row[one]))) for one in order[:top]]
         rank = 1 + int(np.flatnonzero(order == token)[0])
         steps.append(Step(vocabulary.symbol(token), float(row[token]), rank, expected))
     return steps
 
 
 def score_lines(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Iterator[Score]:
-    """Score lines, in their order. `DataError` if a line holds something the model does not know."""
-    stream = vocabulary.encode(lines)
+    """Score lines, in their order; what they hold that no training line held is infinitely surprising."""
+    unknown: dict[int, tuple[np.ndarray, tuple[str, ...]]] = {}
+    try:
+        stream = vocabulary.encode(lines)
+    except DataError:
+        stream, unknown = _without_unknown(vocabulary, lines)
     scores: list[Score | None] = [None] * len(lines)
     for numbers, tokens, targets, lengths in batches(stream):
         nats = -model.score(tokens, targets)
-        for number, row, target, length in zip(numbers, nats, targets, lengths, strict=True):
-            scores[number] = Score(lines[number], target[: length - 1], row[:length])
+        for number, row, target, length in zip(numbers.tolist(), nats, targets, lengths, strict=True):
+            places, pieces = unknown.get(number, ((), ()))
+            read = np.insert(target[: length - 1].astype(np.int64), places, -1)
+            surprises = np.insert(checked(row[:length]), places, np.inf)
+            scores[number] = Score(lines[number], read, surprises, pieces)
     return (score for score in scores if score is not None)
+
+
+def checked(logs: np.ndarray) -> np.ndarray:
+    """Log-probabilities as they are, or `NotFiniteError`: weights may be finite and yet so large that none come."""
+    if np.isnan(logs).any():
+        raise NotFiniteError(
+            "the model gives nan instead of probabilities: its weights are far too large, as after a training that "
+            "diverged or in a damaged file; train again"
+        )
+    return logs
+
+
+def _without_unknown(
+    vocabulary: Vocabulary, lines: Sequence[str]
+) -> tuple[np.ndarray, dict[int, tuple[np.ndarray, tuple[str, ...]]]]:
+    """The stream of what is known of the lines, and by line number where in it something is missing, and what."""
+    streams: list[np.ndarray] = [np.zeros(1, np.int64)]
+    unknown = {}
+    for number, line in enumerate(lines):
+        try:
+            streams.append(vocabulary.encode([line])[1:])
+            continue
+        except DataError:
+            pass
+        places, missing, known = [], [], 0
+        for piece in vocabulary.pieces(line):
+            try:
+                streams.append(vocabulary.encode([piece])[1:-1])
+                known += len(streams[-1])
+            except DataError:
+                places.append(known)
+                missing.append(piece)
+        streams.append(np.zeros(1, np.int64))
+        unknown[number] = np.array(places), tuple(missing)
+    return np.concatenate(streams), unknown
 
 
 def batches(

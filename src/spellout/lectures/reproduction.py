@@ -88,9 +88,7 @@ def reproduce(
     `training` may say where our networks run, and a budget of `steps` in place of each result's own.
     `UsageError` names a result that is none.
     """
-    for name in only:
-        if name not in RESULTS:
-            raise UsageError(f"--only {name}: no such result; results: {', '.join(RESULTS)}")
+    check_results(only)
     prepared = Prepared.of(lines, DataConfig(split="lecture"))
     for name in only:
         if name == "counts":
@@ -103,6 +101,13 @@ def reproduce(
             yield _by_hand(prepared)
         else:
             yield from _network(prepared, NETWORKS[name], timed, training, tell)
+
+
+def check_results(only: Sequence[str]) -> None:
+    """`UsageError` names a result that is none."""
+    for name in only:
+        if name not in RESULTS:
+            raise UsageError(f"--only {name}: no such result; results: {', '.join(RESULTS)}")
 
 
 def _counts(lines: Lines) -> Iterator[Row]:

@@ -16,8 +16,9 @@ from ..autograd.functions import pick
 from ..autograd.value import Value
 from ..errors import UsageError
 from .ngram import NgramModel
-from .scalar import Shapes, Values, Weights, add_prior
-from .windows import WindowLearner, WindowModel
+from .parameters import Shapes, Weights
+from .scalar import Values, add_prior
+from .scalar_windows import ScalarWindowLearner, ScalarWindowModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class BigramConfig:
             raise UsageError(f"batch={self.batch}: a step needs at least 1 position")
 
 
-class BigramModel(WindowModel):
+class BigramModel(ScalarWindowModel):
     """The trained network."""
 
     Config = BigramConfig
@@ -57,13 +58,13 @@ class BigramModel(WindowModel):
 
     @staticmethod
     def formula(weights: Values, context: list[Any], prior: list[Value] | None) -> list[list[Value]]:
-        """See `WindowModel`."""
+        """See `ScalarWindowModel`."""
         row = pick(weights["weight"], context[0])
         return [row if prior is None else add_prior(row, prior, weights["prior_scale"])]
 
 
 def bigram_learner(
     stream: np.ndarray, vocabulary_size: int, config: BigramConfig, prior: NgramModel | None, seed: int
-) -> WindowLearner:
+) -> ScalarWindowLearner:
     """A learner for the table."""
-    return WindowLearner(BigramModel, stream, vocabulary_size, config, prior, seed)
+    return ScalarWindowLearner(BigramModel, stream, vocabulary_size, config, prior, seed)

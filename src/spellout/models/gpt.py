@@ -28,7 +28,8 @@ from .contract import LanguageModel
 from .leave_one_out import LeaveOneOut
 from .neural import NeuralModel
 from .ngram import NgramModel
-from .scalar import Parameters, Shapes, Values, Weights, add_prior, flatten, values_of
+from .parameters import Parameters, Shapes, Weights, flatten
+from .scalar import Values, add_prior, values_of
 
 if TYPE_CHECKING:
     from ..programs.lanes import Lanes  # Numba is imported when a network is first run, not before

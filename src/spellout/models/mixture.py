@@ -1,12 +1,15 @@
-"""The geometric mean of several models, renormalised: p(w) ∝ Π p_i(w)^(1/n).
+"""Two models as one: the weighted geometric mean of what they say, renormalised, p(w) ∝ p_1(w)^a · p_2(w)^(1 - a).
 
 Models that err in different places correct each other (Hinton 2002, "Training Products of Experts by Minimizing
-Contrastive Divergence"). It obeys the contract like its members, and is made of trained models only.
+Contrastive Divergence"), but a weak one at half the weight spoils a strong one: so the weight is fitted, on lines
+that neither model was trained on. The loss is convex in it; where it is lowest, the mixture expects the two to
+differ about the next token as much as they do differ, on average, about the one that came. There is no temperature
+beside the weight: a model alone may gain by one too, and the mixture is to win by mixing only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -14,34 +17,38 @@ import numpy as np
 from .contract import LanguageModel, Reader
 from .neural import log_softmax
 
+_HALVINGS = 20
+
 
 class Mixture:
-    """The geometric mean of models with the same vocabulary."""
+    """The geometric mean of two models of one vocabulary: the first has the `weight`, the second the rest of 1."""
 
-    def __init__(self, members: Sequence[LanguageModel]) -> None:
-        self.members = list(members)
-        self.vocabulary_size = self.members[0].vocabulary_size
-        assert all(model.vocabulary_size == self.vocabulary_size for model in self.members)
+    def __init__(self, first: LanguageModel, second: LanguageModel, weight: float = 0.5) -> None:
+        assert first.vocabulary_size == second.vocabulary_size
+        assert 0.0 <= weight <= 1.0
+        self.members, self.weight = (first, second), weight
+        self.vocabulary_size = first.vocabulary_size
         reaches = [model.context for model in self.members if model.context is not None]
         self.context = max(reaches) if len(reaches) == len(self.members) else None
-        self.parameters = sum(model.parameters for model in self.members)
+        self.parameters = first.parameters + second.parameters + 1
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
         """(B, T) token ids to (B, T, V) log-probabilities."""
-        return _mean([model.log_probabilities(tokens) for model in self.members])
+        first, second = self.members
+        return mixed(first.log_probabilities(tokens), second.log_probabilities(tokens), self.weight)
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of each target after its tokens."""
-        chosen = targets[..., None].astype(np.int64)
-        return np.take_along_axis(self.log_probabilities(tokens), chosen, axis=-1)[..., 0]
+        return _picked(self.log_probabilities(tokens), targets)
 
     def reader(self, lines: int) -> Reader:
-        """A reader that reads with every member."""
-        return MixtureReader([model.reader(lines) for model in self.members])
+        """A reader that reads with both members."""
+        first, second = self.members
+        return MixtureReader(first.reader(lines), second.reader(lines), self.weight)
 
     def settings(self) -> dict[str, Any]:
-        """The members' settings. A mixture is not kept in a run folder; its members are."""
-        return {"members": [model.settings() for model in self.members]}
+        """The weight of the first, and the members' settings. A mixture is not kept in a run; its members are."""
+        return {"weight": self.weight, "members": [model.settings() for model in self.members]}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The members' arrays, each under its number."""
@@ -58,20 +65,60 @@ class Mixture:
 
 
 class MixtureReader:
-    """The members' readers (see `contract.Reader`)."""
+    """Both members' readers (see `contract.Reader`)."""
 
-    def __init__(self, readers: Sequence[Reader]) -> None:
-        self._readers = readers
+    def __init__(self, first: Reader, second: Reader, weight: float) -> None:
+        self._first, self._second, self._weight = first, second, weight
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
         """Log-probabilities (B, V) of what follows."""
-        return _mean([reader.read(tokens) for reader in self._readers])
+        return mixed(self._first.read(tokens), self._second.read(tokens), self._weight)
 
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these lines only."""
-        for reader in self._readers:
-            reader.keep(rows)
+        self._first.keep(rows)
+        self._second.keep(rows)
 
 
-def _mean(logs: list[np.ndarray]) -> np.ndarray:
-    return log_softmax(np.mean(logs, axis=0))
+def mixed(first: np.ndarray, second: np.ndarray, weight: float) -> np.ndarray:
+    """Log-probabilities (..., V) of two models to those of their mixture.
+
+    At a weight of 0 or 1 they are one model's as they are, whatever the other says is impossible.
+    """
+    if weight in (0.0, 1.0):
+        return first if weight else second
+    return log_softmax(weight * first + (1.0 - weight) * second)
+
+
+def fitted_weight(
+    first: LanguageModel,
+    second: LanguageModel,
+    batches: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> float:
+    """The weight of the first with which the mixture gives some lines the highest probability.
+
+    `batches` are tokens (B, T), targets (B, T) and which of them count, a mask (B, T). Half each if there are none.
+    """
+    places = []
+    for tokens, targets, inside in batches:
+        logs = [model.log_probabilities(tokens)[inside] for model in (first, second)]
+        places.append((logs[0], logs[1], targets[inside]))
+    if not places:
+        return 0.5
+    one, other, chosen = (np.concatenate(parts) for parts in zip(*places, strict=True))
+    difference = one - other
+    came = float(_picked(difference, chosen).sum())
+    low, high = 0.0, 1.0
+    if float((np.exp(other) * difference).sum()) >= came:  # even a trace of the first makes it worse
+        return 0.0
+    if float((np.exp(one) * difference).sum()) <= came:
+        return 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        expected = float((np.exp(mixed(one, other, middle)) * difference).sum())
+        low, high = (middle, high) if expected < came else (low, middle)
+    return (low + high) / 2
+
+
+def _picked(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(rows, targets[..., None].astype(np.int64), axis=-1)[..., 0]

@@ -1,8 +1,9 @@
 """mlp: embeddings of the last letters, a tanh layer, a softmax.
 
 Bengio et al. 2003, "A Neural Probabilistic Language Model": every token has a vector that is learned, shared by all
-places of the window; the vectors of the last k tokens side by side go through one hidden layer. The formula is
-written in scalars for one position and recorded as a program.
+places of the window; the vectors of the last k tokens side by side go through one hidden layer. Here is the
+formula, in scalars, for one position: what is to be read, and what `mlp_arrays.py`, which trains it, is compared
+with.
 """
 
 from __future__ import annotations
@@ -15,12 +16,9 @@ import numpy as np
 from ..autograd.functions import dot, pick
 from ..autograd.value import Value
 from ..errors import UsageError
-from ..extras import require
-from .contract import Listener
-from .learner import Learner
-from .ngram import NgramModel
-from .scalar import Shapes, Values, Weights, add_prior
-from .windows import WindowLearner, WindowModel
+from .parameters import Shapes, Weights
+from .scalar import Values, add_prior
+from .scalar_windows import ScalarWindowModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +46,8 @@ class MlpConfig:
                 raise UsageError(f"{name}={getattr(self, name)}: an mlp needs at least 1")
 
 
-class MlpModel(WindowModel):
-    """The trained network."""
+class MlpProgram(ScalarWindowModel):
+    """The network as a program of scalars."""
 
     Config = MlpConfig
 
@@ -75,7 +73,9 @@ class MlpModel(WindowModel):
 
         A prior counts once, whatever the hidden units say: the first loss is the prior's.
         """
-        weights = {name: np.zeros(shape) for name, shape in MlpModel.shapes(config, vocabulary_size, prior).items()}
+        weights = {
+            name: np.zeros(shape) for name, shape in MlpProgram.shapes(config, vocabulary_size, prior).items()
+        }
         inputs = config.context * config.embedding
         for member in range(config.members):
             weights[f"{member}.embedding"] = random.standard_normal((vocabulary_size, config.embedding))
@@ -87,7 +87,7 @@ class MlpModel(WindowModel):
 
     @staticmethod
     def formula(weights: Values, context: list[Any], prior: list[Value] | None) -> list[list[Value]]:
-        """See `WindowModel`."""
+        """See `ScalarWindowModel`."""
         members = sorted({name.split(".")[0] for name in weights}, key=int)
         return [_member_logits(_part_of(weights, f"{member}."), context, prior) for member in members]
 
@@ -104,27 +104,3 @@ def _member_logits(weights: Values, context: list[Any], prior: list[Value] | Non
 
 def _part_of(weights: Values, prefix: str) -> Values:
     return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-
-
-def mlp_learner(
-    stream: np.ndarray, vocabulary_size: int, config: MlpConfig, prior: NgramModel | None, seed: int
-) -> WindowLearner:
-    """A learner for the table."""
-    return WindowLearner(MlpModel, stream, vocabulary_size, config, prior, seed)
-
-
-def mlp_torch_learner(
-    stream: np.ndarray,
-    vocabulary_size: int,
-    config: MlpConfig,
-    prior: NgramModel | None,
-    seed: int,
-    device: str = "auto",
-    threads: int | None = None,
-    tell: Listener = lambda event: None,
-) -> Learner:
-    """A learner that runs on PyTorch, for the table."""
-    require("torch", "--engine torch")
-    from .mlp_torch import TorchMlpLearner
-
-    return TorchMlpLearner(stream, vocabulary_size, config, prior, seed, device, threads, tell)

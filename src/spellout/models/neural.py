@@ -16,6 +16,7 @@ import numpy as np
 
 from .contract import Reader
 from .ngram import NgramModel
+from .stored import check_sizes, stored_config
 
 _LOGITS_AT_ONCE = 1 << 22
 
@@ -101,7 +102,9 @@ class NeuralModel(ABC):
         counts = {name.removeprefix("prior."): a for name, a in arrays.items() if name.startswith("prior.")}
         weights = {name: array for name, array in arrays.items() if not name.startswith("prior.")}
         prior = None if settings["prior"] is None else NgramModel.restore(settings["prior"], counts)
-        model = cls(cls.Config(**settings["config"]), int(settings["vocabulary_size"]), weights, prior)
+        config = stored_config(cls.Config, settings["config"])
+        check_sizes(config, weights)
+        model = cls(config, int(settings["vocabulary_size"]), weights, prior)
         if prior is not None and prior.vocabulary_size != model.vocabulary_size:
             raise ValueError("the network and its n-gram differ in vocabulary")
         model.check()
@@ -136,6 +139,7 @@ class NeuralReader:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    """Over the last axis, in float64. Logits that are not finite give nan, which whoever asked must look for."""
+    with np.errstate(invalid="ignore"):
+        shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -24,6 +24,9 @@ from .ngram_discounts import Discounts, checked_discounts, closed_form
 from .ngram_levels import Level, build_levels, checked_level, walk
 
 _POSITIONS_AT_ONCE = 1 << 18
+_MANY = 1 << 8
+"""So many contexts at once are worth tables, of at most so many numbers:"""
+_LARGEST_TABLE = 1 << 22
 _STORED = ("keys", "offsets", "tokens", "counts")
 Smoothing = Literal["fitted", "closed-form", "add-k"]
 
@@ -63,10 +66,14 @@ class NgramModel:
     @classmethod
     def estimate(cls, counts: Counts, config: NgramConfig, discounts: Discounts | None = None) -> Self:
         """The model of some counts; `discounts` if they were fitted before, else the closed form or add-k."""
-        levels = build_levels(counts)
+        return cls.of_levels(build_levels(counts), config, discounts)
+
+    @classmethod
+    def of_levels(cls, levels: list[Level], config: NgramConfig, discounts: Discounts | None = None) -> Self:
+        """The same of counts that were sorted into levels before."""
         if config.smoothing == "add-k":
             nothing = np.zeros((len(levels), 4))
-            pseudo = np.full(len(levels), config.k * counts.vocabulary_size)
+            pseudo = np.full(len(levels), config.k * levels[0].vocabulary_size)
             return cls(levels, Discounts(nothing, pseudo), interpolated=False)
         return cls(levels, discounts or closed_form(levels))
 
@@ -133,6 +140,8 @@ class NgramModel:
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """See `contract.LanguageModel`. Every array is checked, so a damaged run cannot fail later."""
         order, size = int(settings["order"]), int(settings["vocabulary_size"])
+        if not 0 < size < 2**32:
+            raise ValueError(f"a vocabulary of {size} tokens")
         levels = [
             checked_level([arrays[f"level{depth}.{name}"] for name in _STORED], size) for depth in range(order)
         ]
@@ -174,10 +183,12 @@ class NgramModel:
     def _distributions(self, contexts: list[np.ndarray], leave_out: list[np.ndarray] | None = None) -> np.ndarray:
         """(N, V) probabilities. `leave_out`: the entry of each row's own token at each level, counted once less."""
         size = self.vocabulary_size
-        rows = np.full((len(contexts[0]), size), 1.0 / size)
         gone = self._gone(leave_out) if leave_out else None
+        rows, done = self._begun(contexts, gone)
         for depth, level in enumerate(self.levels):
-            places = np.flatnonzero(contexts[depth] >= 0)
+            places = np.flatnonzero((contexts[depth] >= 0) & (done < depth))
+            if not places.size:
+                continue
             here = contexts[depth][places]
             owners, entries = level.entries_of(here)
             if leave_out and gone:
@@ -194,6 +205,40 @@ class NgramModel:
                 rows[places] *= weight[:, None]
             rows.reshape(-1)[places[owners] * size + level.tokens[entries]] += share
         return rows
+
+    def _begun(self, contexts: list[np.ndarray], gone: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (N, V) that need only the levels above `done` (N,): as usual up to there, and known from tables."""
+        done = np.full(len(contexts[0]), -1)
+        if len(done) < _MANY or not self.interpolated:
+            return np.full((len(done), self.vocabulary_size), 1.0 / self.vocabulary_size), done
+        starts, table = self._tables
+        place = np.full(len(done), len(table) - 1)
+        for depth, start in enumerate(starts):
+            usual = contexts[depth] >= 0
+            if gone:
+                usual &= ~gone[depth]  # once gone at a level, an occurrence is gone at all above
+            done[usual], place[usual] = depth, start + contexts[depth][usual]
+        return table[place], done
+
+    @cached_property
+    def _tables(self) -> tuple[list[int], np.ndarray]:
+        """The distributions of all contexts (S, V) of the lower levels, as many as are not too large, and where
+        each level begins. The last row is the uniform distribution, on which the lowest level stands."""
+        size = self.vocabulary_size
+        starts = np.cumsum([0, *(len(level.keys) for level in self.levels)])
+        starts = starts[starts * size <= _LARGEST_TABLE]
+        table = np.empty((starts[-1] + 1, size))
+        below = table[-1:]
+        below[:] = 1.0 / size
+        for level, (shares, lower), start, end in zip(self.levels, self._shares, starts, starts[1:], strict=False):
+            rows = table[start:end]
+            suffixes = (level.keys // np.uint64(size)).astype(np.int64)
+            np.take(below, suffixes, axis=0, out=rows, mode="clip")
+            rows *= lower[:, None]
+            owners, entries = level.entries_of(np.arange(len(rows)))
+            rows.reshape(-1)[owners * size + level.tokens[entries]] += shares
+            below = rows
+        return starts[:-1].tolist(), table
 
     def _chances(
         self, contexts: list[np.ndarray], entries: list[np.ndarray], leave_out: bool = False

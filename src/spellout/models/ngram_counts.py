@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 Columns = list[np.ndarray]
+_POSITIONS_AT_ONCE = 1 << 15
 
 
 def context_columns(tokens: np.ndarray, length: int) -> Columns:
@@ -51,8 +52,17 @@ class Counts:
     @classmethod
     def of(cls, stream: np.ndarray, order: int, vocabulary_size: int) -> Counts:
         """Count a stream `0 line 0 line 0`: every token but the first, in its context."""
-        contexts = [column[:-1] for column in context_columns(stream, order - 1)]
-        columns, counts = count_rows([*contexts, stream[1:]], vocabulary_size)
+        if vocabulary_size**order > 2**64:
+            contexts = [column[:-1] for column in context_columns(stream, order - 1)]
+            return cls(*count_rows([*contexts, stream[1:]], vocabulary_size), vocabulary_size)
+        keys = np.empty(len(stream) - 1, _key_type(vocabulary_size**order))
+        for start in range(0, len(keys), _POSITIONS_AT_ONCE):  # so many fit in a processor's cache
+            stop = min(start + _POSITIONS_AT_ONCE, len(keys))
+            before = min(order, start)
+            contexts = context_columns(stream[start - before : stop], order - 1)
+            columns = [*(column[before:] for column in contexts), stream[start + 1 : stop + 1]]
+            keys[start:stop] = _pack(columns, vocabulary_size, keys.dtype)
+        columns, counts = _count_keys(keys, order, vocabulary_size, stream.dtype)
         return cls(columns, counts, vocabulary_size)
 
     @classmethod
@@ -78,12 +88,33 @@ class Counts:
         Rows that begin a line have no token before them to vary, and keep their own counts.
         """
         length = self.order - 1  # of the context
-        weights = np.ones(len(self.counts), np.int64)
+        *columns, tokens = self.columns
+        # Without its oldest token, a context is still a run of rows. Only the tokens within a run are to be sorted,
+        # and a sort of whole numbers that are the run's and the token's together never leaves the run.
+        runs = np.cumsum(self.begins(length - 1)) - 1
+        space = (int(runs[-1]) + 1) * self.vocabulary_size if len(runs) else 0
+        keys = _pack([runs, tokens], self.vocabulary_size, _key_type(space))
+        keys.sort()
+        starts = starts_of_runs([keys])
+        counts = np.diff(starts, append=len(keys))
         if length > 1:
-            begins_line = self.columns[length - 2] == 0
-            weights[begins_line] = self.counts[begins_line]
-        columns = [*self.columns[: length - 1], self.columns[length]]
-        return Counts(*count_rows(columns, self.vocabulary_size, weights), self.vocabulary_size)
+            begins_line = columns[length - 2] == 0  # these were different before, and so are in their places
+            counts[begins_line[starts]] = self.counts[begins_line]
+        last = keys[starts] - runs[starts].astype(keys.dtype) * keys.dtype.type(self.vocabulary_size)
+        columns = [column[starts] for column in columns[: length - 1]]
+        return Counts([*columns, last.astype(tokens.dtype)], counts, self.vocabulary_size)
+
+    def begins(self, length: int) -> np.ndarray:
+        """At which rows another context of this length begins, (rows,) bool."""
+        changes = np.zeros(len(self.counts), bool)
+        changes[:1] = True
+        for column in self.columns[:length]:
+            changes[1:] |= column[1:] != column[:-1]
+        return changes
+
+    def reaches(self, length: int) -> np.ndarray:
+        """Which rows have so many tokens of context, the boundary at the start of their line counted, bool."""
+        return np.ones(len(self.counts), bool) if length < 2 else self.columns[length - 2] != 0
 
 
 def count_rows(
@@ -93,23 +124,55 @@ def count_rows(
     if not len(columns[0]):
         return columns, np.zeros(0, np.int64)
     space = vocabulary_size ** len(columns)
-    if space > 2**64:  # rows too wide for one integer: large vocabularies
+    if weights is None and space <= 2**64:
+        keys = _pack(columns, vocabulary_size, _key_type(space))
+        return _count_keys(keys, len(columns), vocabulary_size, columns[0].dtype)
+    keys = _ranks(columns, vocabulary_size)
+    order = np.argsort(keys)
+    starts = starts_of_runs([keys[order]])
+    counts = np.diff(starts, append=len(keys)) if weights is None else np.add.reduceat(weights[order], starts)
+    rows = order[starts]
+    return [column[rows] for column in columns], counts
+
+
+def _count_keys(keys: np.ndarray, width: int, base: int, dtype: np.dtype) -> tuple[Columns, np.ndarray]:
+    """`count_rows` of rows that were packed; sorts them where they stand."""
+    keys.sort()
+    starts = starts_of_runs([keys])
+    return _unpack(keys[starts], width, base, dtype), np.diff(starts, append=len(keys))
+
+
+def _key_type(space: int) -> np.dtype:
+    return np.dtype(np.uint32 if space <= 2**32 else np.uint64)
+
+
+def _ranks(columns: Columns, vocabulary_size: int) -> np.ndarray:
+    """One integer a row, in the rows' order, however wide they are: where 64 bits are full, what was packed so far
+    is replaced by its rank among all."""
+    keys, space = columns[0].astype(np.uint64), vocabulary_size
+    for column in columns[1:]:
+        if space * vocabulary_size > 2**64:
+            distinct, ranks = np.unique(keys, return_inverse=True)
+            keys, space = ranks.astype(np.uint64), len(distinct)
+        keys = keys * np.uint64(vocabulary_size) + column
+        space *= vocabulary_size
+    return keys
+
+
+def numbered_rows(columns: Columns, vocabulary_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """For every row (N,) the number of its n-gram among the D distinct ones in lexicographic order, and for each of
+    these a row where it stands (D,)."""
+    if vocabulary_size ** len(columns) > 2**64:
         order = np.lexsort(columns[::-1])
-        columns = [column[order] for column in columns]
-        starts = starts_of_runs(columns)
-        weights = np.ones(len(order), np.int64) if weights is None else weights[order]
-        return [column[starts] for column in columns], np.add.reduceat(weights, starts)
-    keys = _pack(columns, vocabulary_size, np.uint32 if space <= 2**32 else np.uint64)
-    if weights is None:
-        keys.sort()
-        starts = starts_of_runs([keys])
-        counts = np.diff(starts, append=len(keys))
+        starts = starts_of_runs([column[order] for column in columns])
     else:
+        unsigned = [column.view(f"u{column.dtype.itemsize}") for column in columns]
+        keys = _pack(unsigned, vocabulary_size, np.dtype(np.uint64))
         order = np.argsort(keys)
-        keys = keys[order]
-        starts = starts_of_runs([keys])
-        counts = np.add.reduceat(weights[order], starts)
-    return _unpack(keys[starts], len(columns), vocabulary_size, columns[0].dtype), counts
+        starts = starts_of_runs([keys[order]])
+    numbers = np.empty(len(order), np.int64)
+    numbers[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
+    return numbers, order[starts]
 
 
 def starts_of_runs(columns: Columns) -> np.ndarray:
@@ -120,10 +183,10 @@ def starts_of_runs(columns: Columns) -> np.ndarray:
     return np.concatenate([[0], np.flatnonzero(changes) + 1])[: len(columns[0])]
 
 
-def _pack(columns: Columns, base: int, dtype: type[np.unsignedinteger]) -> np.ndarray:
+def _pack(columns: Columns, base: int, dtype: np.dtype) -> np.ndarray:
     keys = columns[0].astype(dtype)
     for column in columns[1:]:
-        keys *= dtype(base)
+        keys *= dtype.type(base)
         keys += column
     return keys
 

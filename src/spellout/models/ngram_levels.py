@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .ngram_counts import Columns, Counts, starts_of_runs
+from .ngram_counts import Columns, Counts
+
+_MOST = 2.0**53
+"""So far float64 holds every whole number."""
 
 
 @dataclass
@@ -88,6 +91,7 @@ def checked_level(arrays: list[np.ndarray], vocabulary_size: int) -> Level:
         and bool((keys[1:] > keys[:-1]).all())
         and bool((counts > 0).all())
         and bool((tokens < vocabulary_size).all())
+        and float(counts.astype(np.float64).sum()) < _MOST  # sums of counts must not overflow
     )
     if not sound:
         raise ValueError("the counts are not sorted n-grams")
@@ -108,26 +112,41 @@ def walk(levels: list[Level], columns: Columns) -> list[np.ndarray]:
 
 def build_levels(table: Counts) -> list[Level]:
     """The levels of all orders from the n-grams of the highest one, with Kneser–Ney counts below it."""
-    tables = [table]
-    while tables[-1].order > 1:
-        tables.append(tables[-1].continuations())
-    levels: list[Level] = []
-    for table in reversed(tables):
-        levels.append(_level(table, levels))
-    return levels
+    levels = [longest_level(table)]
+    while table.order > 1:
+        table = table.continuations()
+        levels.append(longest_level(table))
+    return levels[::-1]
 
 
-def _level(table: Counts, shorter: list[Level]) -> Level:
-    length = len(shorter)
-    columns, counts = table.columns, table.counts
-    if length > 1:  # rows with a shorter history than this level's belong below
-        reaches = columns[length - 2] != 0
-        columns, counts = [column[reaches] for column in columns], counts[reaches]
+def one_order_more(levels: list[Level], table: Counts) -> list[Level]:
+    """`build_levels(table)` from the levels of one order less: only the two longest levels are made anew.
+
+    Whatever the order of a model, its lower levels are the same; and the second longest level differs from what
+    was the longest one by its counts alone.
+    """
+    return [*levels[:-1], *(build_levels(table) if table.order == 1 else _two_longest(table))]
+
+
+def _two_longest(table: Counts) -> list[Level]:
+    return [longest_level(table.continuations()), longest_level(table)]
+
+
+def longest_level(table: Counts) -> Level:
+    """The level of the longest contexts of a table."""
+    length = table.order - 1
+    *columns, tokens = table.columns
+    counts = table.counts
     if length == 0:  # one context, the empty one
-        starts, keys = np.zeros(1, np.int64), np.zeros(1, np.uint64)
-    else:
-        starts = starts_of_runs(columns[:length])
-        contexts = [column[starts] for column in columns[:length]]
-        suffixes = walk(shorter, contexts)[length - 1]
-        keys = suffixes.astype(np.uint64) * np.uint64(table.vocabulary_size) + contexts[-1]
-    return Level(keys, np.append(starts, len(counts)), columns[length], counts, table.vocabulary_size)
+        return Level(np.zeros(1, np.uint64), np.array([0, len(counts)]), tokens, counts, table.vocabulary_size)
+    # The contexts one shorter are numbered in the order in which they stand in the table, so counting where a new
+    # one begins gives each row the id of its suffix; no search is needed.
+    begins = table.begins(length - 1) & table.reaches(length - 1)
+    suffixes = np.cumsum(begins) - 1
+    reaches = table.reaches(length)  # rows with a shorter history than this level's belong below
+    starts = np.flatnonzero(table.begins(length)[reaches])
+    keys = suffixes[reaches][starts].astype(np.uint64) * np.uint64(table.vocabulary_size)
+    keys += columns[-1][reaches][starts]
+    counts = counts[reaches]
+    offsets = np.append(starts, len(counts))
+    return Level(keys, offsets, tokens[reaches], counts, table.vocabulary_size)

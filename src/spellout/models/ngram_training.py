@@ -1,13 +1,11 @@
-"""From streams of tokens to an n-gram model: count, fit discounts on held-out training lines, choose the order.
+"""From streams of tokens to an n-gram model: choose the order, fit discounts on held-out training lines, count.
 
-The last tenth of every block's lines is held out while the discounts are fitted and joins the counts afterwards,
-so nothing is lost. Blocks are merged as they come: memory is bounded by the distinct n-grams, not by the text.
+The last tenth of the lines is held out while the discounts are fitted (see `ngram_search`), but counted in the end,
+so nothing is lost. A text that comes in blocks is counted block by block, and the tables are merged as they come:
+memory is bounded by the distinct n-grams, not by the text.
 """
 
 from __future__ import annotations
-
-import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,11 +13,9 @@ from .contract import Listener
 from .ngram import NgramConfig, NgramModel
 from .ngram_counts import Counts
 from .ngram_discounts import Discounts, fit
+from .ngram_levels import build_levels
+from .ngram_search import hold_out, search
 
-HELD_OUT = 0.1
-HIGHEST_ORDER_TRIED = 12
-WORSE_IN_A_ROW = 2
-"""After so many orders without a gain no longer one is tried."""
 ORDER_WITHOUT_HELD_OUT = 3
 """For lists of under five lines, of which none can be held out."""
 
@@ -35,13 +31,9 @@ class NgramCounter:
 
     def add(self, stream: np.ndarray, vocabulary_size: int) -> None:
         """Count one stream of whole lines. The vocabulary may have grown since the last one."""
-        if not self._hold_out:
-            self._store(self._kept, Counts.of(stream, self.order, vocabulary_size))
-            return
-        ends = np.flatnonzero(stream == 0)
-        cut = ends[-1 - int(HELD_OUT * (len(ends) - 1) + 0.5)]
+        cut = hold_out(stream) if self._hold_out else len(stream) - 1
         self._store(self._kept, Counts.of(stream[: cut + 1], self.order, vocabulary_size))
-        if cut < ends[-1]:
+        if cut < len(stream) - 1:
             self._store(self._held, Counts.of(stream[cut:], self.order, vocabulary_size))
 
     @staticmethod
@@ -56,11 +48,6 @@ class NgramCounter:
         for tables in (self._kept, self._held):
             tables[:] = [table.renumbered(new_ids) for table in tables]
 
-    @property
-    def smallest_gain(self) -> float:
-        """Nats per held-out token that are no accident: one nat in all, and at least 0.0001 a token."""
-        return max(1e-4, 1.0 / max(1, sum(int(table.counts.sum()) for table in self._held)))
-
     def parts(self) -> tuple[Counts, Counts | None]:
         """The counts, and the held-out counts if there are any. The tables are merged the first time only."""
         for tables in (self._kept, self._held):
@@ -69,16 +56,14 @@ class NgramCounter:
         return self._kept[0], self._held[0] if self._held else None
 
 
-def fit_counts(
-    counter: NgramCounter, config: NgramConfig, start: Discounts | None = None
-) -> tuple[Discounts | None, float | None]:
+def fit_counts(counter: NgramCounter, config: NgramConfig) -> tuple[Discounts | None, float | None]:
     """Discounts for what was counted, and the nats per token they give its held-out part; None without one."""
     kept, held_out = counter.parts()
     if held_out is None:
         return None, None
-    model = NgramModel.estimate(kept, config)
-    if config.smoothing == "fitted":
-        model = NgramModel(model.levels, fit(model.levels, held_out, start))
+    levels = build_levels(kept)
+    discounts = fit(levels, held_out) if config.smoothing == "fitted" else None
+    model = NgramModel.of_levels(levels, config, discounts)
     return model.discounts, model.nats_per_token(held_out)
 
 
@@ -91,24 +76,15 @@ def model_of_counts(counter: NgramCounter, config: NgramConfig, discounts: Disco
 def train_ngram(
     stream: np.ndarray, vocabulary_size: int, config: NgramConfig, tell: Listener
 ) -> tuple[NgramModel, float | None]:
-    """Train on one stream `0 line 0 line 0`; with the nats per token on its held-out lines, if some were held out.
+    """Train on one stream `0 line 0 line 0`.
 
-    Without a set order, orders are tried from 1 upwards until `WORSE_IN_A_ROW` bring nothing.
+    The order, if none is set, and fitted discounts come from `ngram_search`. Also returns the nats per token that
+    they give held-out lines; None if no line was held out, or if the text is too long to be searched whole.
     """
-    orders = range(1, HIGHEST_ORDER_TRIED + 1) if config.order is None else [config.order]
-    best, worse, start = math.inf, 0, None
-    for order in orders:
-        counter = NgramCounter(order, hold_out=config.smoothing == "fitted" or config.order is None)
-        counter.add(stream, vocabulary_size)
-        start, nats = fit_counts(counter, config, start)
-        if nats is None and config.order is None:
-            return train_ngram(stream, vocabulary_size, replace(config, order=ORDER_WITHOUT_HELD_OUT), tell)
-        tell({"event": "order", "order": order, "held_out_nats_per_token": nats})
-        if nats is None or nats < best - counter.smallest_gain:
-            chosen, best, worse = (counter, start, nats), nats or 0.0, 0
-        else:
-            worse += 1
-        if worse == WORSE_IN_A_ROW:
-            break
-    counter, discounts, nats = chosen
-    return model_of_counts(counter, config, discounts), nats
+    found = None
+    if config.order is None or config.smoothing == "fitted":
+        found = search(stream, vocabulary_size, config, tell)
+    order = config.order or (found.order if found else ORDER_WITHOUT_HELD_OUT)
+    discounts = found.discounts if found and config.smoothing == "fitted" else None
+    model = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config, discounts)
+    return model, found.nats if found and found.whole else None

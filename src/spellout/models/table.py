@@ -19,7 +19,8 @@ from .bigram import BigramConfig, BigramModel, bigram_learner
 from .contract import LanguageModel, Listener
 from .gpt import GptConfig, GptModel, gpt_learner
 from .learner import Learner
-from .mlp import MlpConfig, MlpModel, mlp_learner, mlp_torch_learner
+from .mlp import MlpConfig
+from .mlp_learner import MlpLearner, MlpModel
 from .ngram import NgramConfig, NgramModel
 from .ngram_training import train_ngram
 from .torch_families import (
@@ -55,10 +56,10 @@ class Family:
     learner: Callable[[np.ndarray, int, Any, NgramModel | None, int], Learner] | None = None
     """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
     from (or None) and a seed to a learner, in NumPy or as a compiled program."""
-    torch_learner: (
-        Callable[[np.ndarray, int, Any, NgramModel | None, int, str, int | None, Listener], Learner] | None
-    ) = None
-    """The same in PyTorch; also given a device, a number of threads and a listener."""
+    torch_learner: Callable[[np.ndarray, int, Any, NgramModel | None, int, str, int, Listener], Learner] | None = (
+        None
+    )
+    """For networks in PyTorch, instead; also given a device, a number of threads and a listener."""
 
     @property
     def in_steps(self) -> bool:
@@ -89,13 +90,12 @@ MODELS = {
         ),
         Family(
             name="mlp",
-            sentence="vectors of the last letters, one hidden layer, run as a compiled program of scalars",
+            sentence="vectors of the last letters, one hidden layer; in NumPy, with gradients by hand",
             paper="Bengio et al. 2003",
             dial="hidden",
             config=MlpConfig,
             model=MlpModel,
-            learner=mlp_learner,
-            torch_learner=mlp_torch_learner,
+            learner=MlpLearner,
         ),
         Family(
             name="gpt",

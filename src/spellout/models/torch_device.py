@@ -1,4 +1,4 @@
-"""Where a network is trained, and how its matrices are multiplied."""
+"""Where a network is trained, and what makes its training the same on every machine."""
 
 from __future__ import annotations
 
@@ -11,36 +11,63 @@ import torch
 from ..errors import UsageError
 from .contract import Listener
 
+_BACKENDS: Any = torch.backends  # the stubs of 2.13 lack what follows
+_PRECISIONS: dict[str, list[tuple[Any, str]]] = {
+    "cpu": [(_BACKENDS, "none"), (_BACKENDS.mkldnn.matmul, "ieee"), (_BACKENDS.mkldnn.rnn, "ieee")],
+    "cuda": [
+        (_BACKENDS, "none"),
+        (_BACKENDS.cudnn, "none"),
+        (_BACKENDS.cuda.matmul, "ieee"),
+        (_BACKENDS.cudnn.rnn, "ieee"),
+    ],
+}
+"""How each device multiplies float32 in training. What others inherit from comes first: while it is none, the
+others show what they have of their own, and get it back."""
 
-def chosen_device(asked: str, threads: int | None, tell: Listener) -> torch.device:
+
+def chosen_device(asked: str, threads: int, tell: Listener) -> torch.device:
     """The device asked for; with auto the fastest there is. The event `device` says which one and why.
 
-    `UsageError` if it is not there. PyTorch has one number of threads for the whole process: it is set here.
+    `UsageError` if it is not there.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if asked != "auto" and not there[asked]:
-        found = ", ".join(name for name, is_there in there.items() if is_there)
-        raise UsageError(f"--device {asked}: PyTorch {torch.__version__} finds none here; it finds: {found}")
-    name = next(name for name in there if there[name]) if asked == "auto" else asked
+    there = check_device(asked)
+    name = there[0] if asked == "auto" else asked
     why = "as asked" if asked != "auto" else "the fastest there is" if name != "cpu" else "PyTorch finds no GPU"
-    used = torch.get_num_threads() if name == "cpu" else None
+    used = threads if name == "cpu" else None
     tell({"event": "device", "device": name, "why": why, "threads": used, "torch": torch.__version__})
     return torch.device(name)
 
 
-@contextmanager
-def fast_matrices() -> Iterator[None]:
-    """Let the CPU multiply float32 matrices as fast as it can, if need be with factors rounded to bfloat16.
+def check_device(asked: str) -> list[str]:
+    """The devices that are there, the fastest first. `UsageError` if the one asked for is not among them."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = [name for name, is_there in found.items() if is_there]
+    if asked not in ("auto", *there):
+        raise UsageError(
+            f"--device {asked}: PyTorch {torch.__version__} finds none here; it finds: {', '.join(there)}"
+        )
+    return there
 
-    On processors without instructions for that, PyTorch then calls oneDNN with full precision, which on an AMD
-    EPYC is twice as fast as what it calls by default (bench/torch_family.py).
+
+@contextmanager
+def reproducible(device: torch.device, threads: int) -> Iterator[None]:
+    """Work in float32, with so many threads, on every machine and whatever the program around has set.
+
+    PyTorch may round the factors of products: cuDNN's to tf32 unless told otherwise, all to bfloat16 or tf32 where
+    `torch.set_float32_matmul_precision`, `torch.backends` or `torch.autocast` say so. And it sums in another order
+    for every number of threads, by default one for each core. Afterwards all is set as it was. What this costs:
+    docs/processors.md.
     """
-    backend: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # the stubs of 2.13 lack it
-    before = backend.fp32_precision
-    backend.fp32_precision = "bf16"
+    before: list[tuple[Any, str]] = []
+    for place, precision in _PRECISIONS.get(device.type, []):
+        before.append((place, place.fp32_precision))
+        place.fp32_precision = precision
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
-        yield
+        with torch.autocast(device.type, enabled=False):
+            yield
     finally:
-        backend.fp32_precision = before
+        for place, precision in reversed(before):
+            place.fp32_precision = precision
+        torch.set_num_threads(threads_before)

@@ -24,7 +24,7 @@ from .learner import UPDATES_EVERY, update_ratio
 from .leave_one_out import LeaveOneOut
 from .ngram import NgramModel
 from .torch_batches import WholeLines, Windows
-from .torch_device import chosen_device, fast_matrices
+from .torch_device import chosen_device, reproducible
 from .torch_model import TorchModel, WindowModel
 from .torch_optimizers import optimizers_of
 
@@ -54,10 +54,10 @@ class TorchLearner:
         prior: NgramModel | None,
         seed: int,
         device: str = "auto",
-        threads: int | None = None,
+        threads: int = 1,
         tell: Listener = lambda event: None,
     ) -> None:
-        self.device = chosen_device(device, threads, tell)
+        self.device, self.threads = chosen_device(device, threads, tell), threads
         self.batch, self.lr = config.batch, config.lr
         self._model, self._vocabulary_size, self._prior = model, vocabulary_size, prior
         self._seed, self._steps = seed, 0
@@ -73,7 +73,7 @@ class TorchLearner:
         ignored = np.append(stream[1:].astype(np.int64), _IGNORED)  # at `NOWHERE`
         self._targets = torch.as_tensor(ignored, device=self.device)
         self._rows = None if prior is None else LeaveOneOut(prior, stream)
-        with self._random(0):
+        with self._random(0), reproducible(self.device, threads):
             self.network = model.build(config, vocabulary_size, prior is not None).to(self.device)
         self._parameters = dict(self.network.named_parameters())
         self._optimizers = optimizers_of(self._parameters, config)
@@ -104,8 +104,12 @@ class TorchLearner:
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """See `learner.Learner`."""
+        with reproducible(self.device, self.threads):
+            return self._step(chosen, lr)
+
+    def _step(self, chosen: np.ndarray, lr: float) -> float:
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
-        with self._random(self._steps + 1), fast_matrices():
+        with self._random(self._steps + 1):
             loss, objective = self._losses(*self._read(chosen))
             for parameter in self._parameters.values():
                 parameter.grad = None
@@ -117,9 +121,8 @@ class TorchLearner:
                 buffer.copy_(buffers[name])
             return math.nan
         before = self._matrices() if self._steps % UPDATES_EVERY == 0 else {}
-        with fast_matrices():
-            for optimizer in self._optimizers:
-                optimizer.step(lr, self._steps + 1)
+        for optimizer in self._optimizers:
+            optimizer.step(lr, self._steps + 1)
         after = self._matrices() if before else {}
         self.updates = {name: update_ratio(array, after[name]) for name, array in before.items()}
         self._steps += 1
@@ -166,7 +169,7 @@ class TorchLearner:
             if isinstance(norm, nn.BatchNorm1d):
                 norm.train().reset_running_stats()
                 norm.momentum = None  # every batch counts the same
-        with torch.no_grad(), fast_matrices():
+        with torch.no_grad(), reproducible(self.device, self.threads):
             for part in np.array_split(np.arange(self.examples), math.ceil(self.examples / EXAMPLES_CALIBRATED)):
                 network(*self._corpus.at(part)[0])
         return network
@@ -190,7 +193,7 @@ class TorchLearner:
     def _tell_first_loss(self, tell: Listener) -> None:
         """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
         inputs, targets, counted = self._read(np.arange(min(self.examples, POSITIONS_JUDGED)))
-        with torch.no_grad(), self._random(0):
+        with torch.no_grad(), self._random(0), reproducible(self.device, self.threads):
             self.network.eval()
             first = float(self._losses(inputs, targets, counted)[0])
             self.network.train()

@@ -52,7 +52,7 @@ class TorchModel(NeuralModel):
         prior: NgramModel | None,
         seed: int,
         device: str = "auto",
-        threads: int | None = None,
+        threads: int = 1,
         tell: Listener = lambda event: None,
     ) -> TorchLearner:
         """A network in training. See `table.Family`."""
@@ -83,7 +83,19 @@ class TorchModel(NeuralModel):
 
     def check(self) -> None:
         """See `NeuralModel`."""
-        assert self.module is not None
+        require("torch", f"the model {self.network.split('.')[1].lower()}")
+        import torch
+
+        with torch.device("meta"):  # shapes without memory: damaged settings may ask for more than there is
+            network = self.build(self.config, self.vocabulary_size, self.prior is not None)
+        shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        shapes = {name: shape for name, shape in shapes.items() if not name.endswith("num_batches_tracked")}
+        different = {name for name in shapes.keys() | self.weights if shapes.get(name) != self._shape(name)}
+        if different:
+            raise ValueError(f"the weights {', '.join(sorted(different))[:100]} do not fit the network")
+
+    def _shape(self, name: str) -> tuple[int, ...] | None:
+        return self.weights[name].shape if name in self.weights else None
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
         """Token ids on the network's device."""

@@ -1,44 +1,23 @@
-"""Networks that see a window, the last k tokens: one example is one position of the text.
-
-Families write their formula in scalars (`mlp.py`, `bigram.py`); here it becomes programs, a model and a learner.
-"""
+"""Networks that see a window, the last k tokens: one example is one position of the text."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..autograd.functions import mean, sum
-from ..autograd.value import Value
-from ..nn.losses import cross_entropy
-from ..programs.program import Program
-from ..programs.recording import record
-from .contract import LanguageModel
-from .leave_one_out import LeaveOneOut
 from .neural import NeuralModel
-from .ngram import NgramModel
 from .ngram_counts import context_columns
-from .scalar import Parameters, Shapes, Values, Weights, flatten, values_of
-
-if TYPE_CHECKING:
-    from ..programs.lanes import Lanes  # Numba is imported when a network is first run, not before
+from .parameters import Shapes, Weights, flatten
 
 _ROWS_AT_ONCE = 1 << 15
 
 
 class WindowModel(NeuralModel):
-    """A network of a window. A family gives three functions and its `Config`, which has the field `context`."""
+    """A network of a window. A family gives its functions and its `Config`, which has the field `context`."""
 
     Config: ClassVar[type[Any]]
-
-    def __init__(
-        self, config: Any, vocabulary_size: int, weights: Weights, prior: NgramModel | None = None
-    ) -> None:
-        super().__init__(config, vocabulary_size, weights, prior)
-        self._lanes: Lanes | None = None
 
     @staticmethod
     @abstractmethod
@@ -50,128 +29,32 @@ class WindowModel(NeuralModel):
     def start(config: Any, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
         """Weights before training."""
 
-    @staticmethod
     @abstractmethod
-    def formula(weights: Values, context: list[Any], prior: list[Value] | None) -> list[list[Value]]:
-        """V logits of what follows `context` (k tokens, the newest first), from each member of the model.
+    def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """Windows (N, C), the newest token first, and the prior's rows (N, V), to logits (N, V), float64.
 
-        Members learn side by side, each from its own loss; together they answer with the mean of their logits.
-        `prior` are V log-probabilities to start from, if there are any.
+        Those of a window are the same to the last bit, whatever stands beside it.
         """
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""
         columns = context_columns(tokens.astype(np.int64), self.config.context)
         rows = None if prior is None else prior.reshape(-1, self.vocabulary_size)
-        return self._run([column.ravel() for column in columns], rows).reshape(*tokens.shape, -1)
+        return self._in_pieces([column.ravel() for column in columns], rows).reshape(*tokens.shape, -1)
 
     def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """See `NeuralModel`."""
         columns = context_columns(tokens, self.config.context)
-        return self._run([column[:, -1] for column in columns], prior)
+        return self._in_pieces([column[:, -1] for column in columns], prior)
 
     def check(self) -> None:
         """See `NeuralModel`."""
         flatten(self.weights, self.shapes(self.config, self.vocabulary_size, self.prior is not None))
 
-    def _run(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
-        """Contexts as columns (N,), and rows (N, V) of the prior, to logits (N, V), float64."""
-        if self._lanes is None:
-            from ..programs.lanes import Lanes
-
-            family, learned = type(self), self.prior is not None
-            self._lanes = Lanes(_logits(family, self.config, self.vocabulary_size, learned))
-            shapes = family.shapes(self.config, self.vocabulary_size, learned)
-            self._lanes.weights[:] = flatten(self.weights, shapes)
-        tokens = np.stack(columns).astype(np.int64)
-        result = np.empty((tokens.shape[1], self.vocabulary_size))
+    def _in_pieces(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
+        windows = np.stack(columns, axis=1).astype(np.int64, copy=False)
+        result = np.empty((len(windows), self.vocabulary_size))
         for start in range(0, len(result), _ROWS_AT_ONCE):
             piece = slice(start, start + _ROWS_AT_ONCE)
-            floats = np.zeros((0, 0)) if prior is None else prior[piece].T.astype(np.float64, copy=False)
-            result[piece] = self._lanes.forward(floats, tokens[:, piece]).T
+            result[piece] = self.window_logits(windows[piece], None if prior is None else prior[piece])
         return result
-
-
-class WindowLearner:
-    """Trains a window's network on every position of a stream (see `learner.Learner`)."""
-
-    def __init__(
-        self,
-        family: type[WindowModel],
-        stream: np.ndarray,
-        vocabulary_size: int,
-        config: Any,
-        prior: NgramModel | None,
-        seed: int,
-    ) -> None:
-        from ..programs.lanes import Lanes
-
-        self.examples = len(stream) - 1
-        self._members = getattr(config, "members", 1)
-        self.batch = min(config.batch, self.examples)
-        self.lr = config.lr
-        self._family, self._config, self._vocabulary_size = family, config, vocabulary_size
-        self._prior = prior
-        learned = prior is not None
-        self._lanes = Lanes(_loss(family, config, vocabulary_size, learned), np.float32)
-        random = np.random.Generator(np.random.Philox(seed))
-        weights = family.start(config, vocabulary_size, random, learned)
-        shapes = family.shapes(config, vocabulary_size, learned)
-        self._parameters = Parameters(weights, shapes, config.weight_decay)
-        contexts = context_columns(stream, config.context)
-        self._tokens = np.stack([*[column[:-1] for column in contexts], stream[1:]])
-        self._left_out = LeaveOneOut(prior, stream) if prior else None
-
-    def step(self, chosen: np.ndarray, lr: float) -> float:
-        """See `Learner`."""
-        tokens = self._tokens[:, chosen].astype(np.int64)
-        prior = np.zeros((0, 0), np.float32)
-        if self._left_out:
-            prior = self._left_out.at(chosen).T
-        self._lanes.weights[:] = self._parameters.array
-        results, gradient = self._lanes.backward(prior, tokens, 1.0 / len(chosen))
-        loss = float(results.sum(dtype=np.float64)) / (len(chosen) * self._members)
-        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
-
-    @property
-    def updates(self) -> dict[str, float]:
-        """See `Learner`."""
-        return self._parameters.updates
-
-    def model(self) -> LanguageModel:
-        """See `Learner`."""
-        return self._family(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)
-
-    def state(self) -> Weights:
-        """See `Learner`."""
-        return self._parameters.state()
-
-    def load_state(self, state: Weights) -> None:
-        """See `Learner`."""
-        self._parameters.load_state(state)
-
-
-@cache
-def _logits(family: type[WindowModel], config: Any, vocabulary_size: int, prior: bool) -> Program:
-    """The program of all logits of one position."""
-    values, flat = values_of(family.shapes(config, vocabulary_size, prior))
-
-    def logits(context: list[Any], *prior: list[Value]) -> list[Value]:
-        members = family.formula(values, context, prior[0] if prior else None)
-        return members[0] if len(members) == 1 else [mean(column) for column in zip(*members, strict=True)]
-
-    example = [[0] * config.context] + [[0.0] * vocabulary_size] * prior
-    return record(logits, *example, parameters=flat)
-
-
-@cache
-def _loss(family: type[WindowModel], config: Any, vocabulary_size: int, prior: bool) -> Program:
-    """The program of the loss of one position, in nats."""
-    values, flat = values_of(family.shapes(config, vocabulary_size, prior))
-
-    def loss(context: list[Any], target: Any, *prior: list[Value]) -> Value:
-        members = family.formula(values, context, prior[0] if prior else None)
-        return sum([cross_entropy(logits, target) for logits in members])
-
-    example = [[0] * config.context, 0] + [[0.0] * vocabulary_size] * prior
-    return record(loss, *example, parameters=flat)

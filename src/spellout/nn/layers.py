@@ -12,7 +12,7 @@ from typing import Any
 from ..autograd import ops
 from ..autograd.functions import dot
 from ..autograd.value import Value, lift
-from ..errors import OperationError, ShapeError, UsageError
+from ..errors import ShapeError, UsageError
 from .initialization import Randomness, weights
 from .module import Module
 
@@ -24,7 +24,7 @@ class Neuron(Module):
 
     Args:
         nin: the number of inputs.
-        nonlin: False leaves the activation function out.
+        nonlin: False leaves the activation function out; an activation here is taken as one.
         activation: an operation of one number ("relu", "tanh", ...), "linear", or any function of a Value.
         init: a name in `INITIALIZERS`; the bias starts at 0.
         rng: a `random.Random`; Python's own generator if None.
@@ -34,7 +34,7 @@ class Neuron(Module):
     def __init__(
         self,
         nin: int,
-        nonlin: bool = True,
+        nonlin: bool | Activation = True,
         *,
         activation: Activation = "relu",
         init: str = "uniform",
@@ -43,6 +43,8 @@ class Neuron(Module):
     ) -> None:
         if nin < 1:
             raise ShapeError(f"a neuron needs at least one input, got nin={nin}")
+        if isinstance(nonlin, str) or callable(nonlin):
+            activation, nonlin = nonlin, True
         self.activation = None if activation == "linear" or not nonlin else _activation(activation)
         name = getattr(self.activation, "name", "linear")
         self.w = [Value(weight) for weight in weights(init, nin, fan_out, name, rng)]
@@ -62,12 +64,12 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """`nout` neurons that see the same `nin` inputs; the keywords go to each Neuron."""
+    """`nout` neurons that see the same `nin` inputs; `nonlin` and the keywords go to each Neuron."""
 
-    def __init__(self, nin: int, nout: int, **kwargs: Any) -> None:
+    def __init__(self, nin: int, nout: int, nonlin: bool | Activation = True, **kwargs: Any) -> None:
         if nout < 1:
             raise ShapeError(f"a layer needs at least one neuron, got nout={nout}")
-        self.neurons = [Neuron(nin, fan_out=nout, **kwargs) for _ in range(nout)]
+        self.neurons = [Neuron(nin, nonlin, fan_out=nout, **kwargs) for _ in range(nout)]
 
     def __call__(self, x: Sequence[Any]) -> Any:
         """Return the list of `nout` Values, or, as micrograd does, the Value itself if there is only one."""
@@ -98,8 +100,8 @@ class MLP(Module):
         self,
         nin: int,
         nouts: Sequence[int],
-        *,
         activation: Activation = "relu",
+        *,
         last: Activation = "linear",
         init: str = "uniform",
         rng: Randomness | None = None,
@@ -127,10 +129,7 @@ def _activation(activation: Activation) -> Callable[[Value], Value]:
     """Return the function that a name stands for: an operation that works on one number."""
     if callable(activation):
         return activation
-    try:
-        op = ops.row(activation)
-    except OperationError:
-        op = None
+    op = ops.TABLE.get(activation) if isinstance(activation, str) else None
     if op is None or op.arity is None or op.arity - len(op.defaults) != 1:
         known = [op.name for op in ops.TABLE.values() if op.arity and op.arity - len(op.defaults) == 1]
         raise UsageError(f"no activation is called {activation!r}; there are linear, {', '.join(known)}")

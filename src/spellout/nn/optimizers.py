@@ -7,33 +7,50 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
+from ..autograd.leaves import distinct_leaves
 from ..autograd.real import as_float
+from ..autograd.taping import look
 from ..autograd.value import Value
 from ..errors import ShapeError, UsageError
 
 Rate = float | Callable[[int], float]
 
 
+def checked_rate(lr: Any) -> float:
+    """Return a learning rate as a float; UsageError if it is below 0, infinite or nan."""
+    rate = lr if type(lr) is float else as_float(lr)
+    if not 0.0 <= rate < inf:
+        raise UsageError(f"a learning rate is at least 0 and finite, got {lr}")
+    return rate
+
+
+def check_settings(betas: tuple[float, float] = (0.0, 0.0), **settings: float) -> None:
+    """Raise UsageError for a running mean's decay outside [0, 1), or another setting below 0, infinite or nan."""
+    for name, number in settings.items():
+        if not 0.0 <= as_float(number) < inf:
+            raise UsageError(f"{name} is at least 0 and finite, got {number}")
+    if len(betas) != 2 or not all(0.0 <= as_float(beta) < 1.0 for beta in betas):
+        raise UsageError(f"betas are two numbers of at least 0 and below 1, got {betas}")
+
+
 class Optimizer(ABC):
     """What all share: parameters, learning rate (a number, or a schedule: step -> number), step count."""
 
     def __init__(self, parameters: Iterable[Value], lr: Rate) -> None:
-        self.parameters = list(parameters)
+        self.parameters = distinct_leaves(parameters)
         if not self.parameters:
             raise UsageError("an optimizer needs at least one parameter")
-        self.rate = lr if callable(lr) else as_float(lr)
-        if not callable(self.rate) and not self.rate >= 0.0:
-            raise UsageError(f"a learning rate is at least 0, got {lr}")
+        self.rate = lr if callable(lr) else checked_rate(lr)
         self.steps = 0
         self.memory: dict[str, list[float]] = {}
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next step."""
-        return self.rate(self.steps) if callable(self.rate) else self.rate
+        """The learning rate of the next step; UsageError if a schedule gives none."""
+        return checked_rate(self.rate(self.steps)) if callable(self.rate) else self.rate
 
     def zero_grad(self) -> None:
         """Set every parameter's gradient to zero."""
@@ -41,7 +58,8 @@ class Optimizer(ABC):
             parameter.grad = 0.0
 
     def step(self) -> None:
-        """Move every parameter once."""
+        """Move every parameter once. RecordingError while a function is recorded, whose parameters stay."""
+        look("a step of an optimizer", "step outside the function, or train the program with a Trainer")
         lr = self.lr
         self.steps += 1
         self._move(lr)
@@ -77,6 +95,7 @@ class SGD(Optimizer):
         self, parameters: Iterable[Value], lr: Rate, momentum: float = 0.0, weight_decay: float = 0.0
     ) -> None:
         super().__init__(parameters, lr)
+        check_settings(momentum=momentum, weight_decay=weight_decay)
         self.momentum = momentum
         self.weight_decay = weight_decay
         self._remember("velocity")
@@ -103,6 +122,7 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
+        check_settings(betas, eps=eps, weight_decay=weight_decay)
         self.betas = betas
         self.eps = eps
         self.weight_decay = weight_decay

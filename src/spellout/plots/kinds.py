@@ -16,4 +16,6 @@ Kind = Literal[
     "surprise",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+OF_LINES: tuple[Kind, ...] = ("attention", "surprise")
+"""Those that show one line."""
 FORMATS = ("png", "svg", "pdf")

@@ -14,17 +14,25 @@ has of lanes that come again is cleared before they do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
+from .code_writer import LONG, Writer, long
 from .program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Program
-from .vector_math import FORWARD, PARTIALS, Number, exp, lane_of, select, shuffle, splat, total, vector_of
+from .vector_math import (
+    FORWARD,
+    PARTIALS,
+    Number,
+    exp,
+    lane_of,
+    select,
+    shuffle,
+    splat,
+    vector_of,
+)
+from .vector_sums import FORWARD_OF_MANY, log_total, shares_of_largest, total
 
-_LONG = ir.IntType(64)
-_BLOCK = 400
-"""Instructions of a basic block: the time LLVM takes for one grows with its square."""
 POINTERS = ("weights", "shared", "sums", "by_lane", "floats", "integers", "results")
 
 
@@ -40,7 +48,7 @@ def gradient_code(program: Program, bits: int, width: int) -> tuple[str, int, in
     return str(generator.module), generator.slots, generator.outside
 
 
-class _Generator:
+class _Generator(Writer):
     """Writes it. Slots are for what lanes share: parameters, what is computed of them, two sums over lanes."""
 
     def __init__(self, program: Program, bits: int, width: int) -> None:
@@ -55,6 +63,7 @@ class _Generator:
         self._look()
         self.numbers: dict[int, Number] = {}  # in lanes
         self.gradients: dict[int, Number] = {}  # in lanes
+        self.parts: dict[int, tuple[Number, Number]] = {}  # of a logarithm of a sum
         self.chosen: dict[int, Any] = {}
         self.inside = False  # the loop over lanes
         self.module = ir.Module()
@@ -80,16 +89,16 @@ class _Generator:
 
     def _write(self) -> None:
         double, real = ir.DoubleType(), self.real.as_pointer()
-        kind = ir.FunctionType(double, [_LONG.as_pointer(), _LONG, _LONG, double])
+        kind = ir.FunctionType(double, [LONG.as_pointer(), LONG, LONG, double])
         function = ir.Function(self.module, kind, "gradient")
         pointers, self.lanes, self.columns, seed = function.args
         self.builder = builder = ir.IRBuilder(function.append_basic_block())
         addresses = [builder.load(self._at(pointers, place)) for place in range(len(POINTERS))]
-        kinds = [_LONG.as_pointer() if name == "integers" else real for name in POINTERS]
+        kinds = [LONG.as_pointer() if name == "integers" else real for name in POINTERS]
         arrays = [builder.inttoptr(address, kind) for address, kind in zip(addresses, kinds, strict=True)]
         self.weights, self.shared, self.sums, self.by_lane, self.floats, self.integers, self.results = arrays
         self.seed = seed if self.real == double else builder.fptrunc(seed, self.real)
-        self.never = builder.icmp_signed("<", self.lanes, _long(0))
+        self.never = builder.icmp_signed("<", self.lanes, long(0))
         self.end = builder.append_basic_block("end")
         instructions = self.program.instructions
         shared = [place for place in self.slot_of if instructions[place].op != PARAMETER]
@@ -111,23 +120,23 @@ class _Generator:
     def _write_lanes(self) -> None:
         """The loop over vectors of lanes."""
         builder, width = self.builder, self.width
-        once = builder.add(builder.urem(builder.sub(self.lanes, _long(1)), _long(width)), _long(1))
+        once = builder.add(builder.urem(builder.sub(self.lanes, long(1)), long(width)), long(1))
         before = builder.block
         block, clear, go_on, after = [builder.append_basic_block(n) for n in ("lanes", "clear", "on", "after")]
         builder.branch(block)
         builder.position_at_end(block)
-        self.start = builder.phi(_LONG)
+        self.start = builder.phi(LONG)
         self.inside = True
         self._write_example()
         self.inside = False
-        first = builder.icmp_signed("==", self.start, _long(0))
-        builder.cbranch(builder.and_(first, builder.icmp_signed("<", once, _long(width))), clear, go_on)
+        first = builder.icmp_signed("==", self.start, long(0))
+        builder.cbranch(builder.and_(first, builder.icmp_signed("<", once, long(width))), clear, go_on)
         builder.position_at_end(clear)
         self._clear_from(once)
         builder.branch(go_on)
         builder.position_at_end(go_on)
-        following = builder.select(first, once, builder.add(self.start, _long(width)))
-        self.start.add_incoming(_long(0), before)
+        following = builder.select(first, once, builder.add(self.start, long(width)))
+        self.start.add_incoming(long(0), before)
         self.start.add_incoming(following, go_on)
         builder.cbranch(builder.icmp_signed("<", following, self.lanes), block, after)
         builder.position_at_end(after)
@@ -139,7 +148,7 @@ class _Generator:
         for place in lanes:
             self.numbers[place] = self._compute(place)
         for row, output in enumerate(program.outputs):
-            result, offset = self._number(output), builder.mul(_long(row), self.columns)
+            result, offset = self._number(output), builder.mul(long(row), self.columns)
             self._store(result.value, self.results, builder.add(offset, self.start))
             self._add_shared(self.total, result)
             self._add(output, Number(builder, splat(builder, self.seed, self.vector)))
@@ -149,7 +158,7 @@ class _Generator:
 
     def _clear_from(self, once: Any) -> None:
         """Clear the gradients of lanes that will come again, from lane `once` of the vector."""
-        builder, lanes = self.builder, vector_of(_LONG, self.width)
+        builder, lanes = self.builder, vector_of(LONG, self.width)
         numbers = ir.Constant(lanes, list(range(self.width)) if self.width > 1 else 0)
         keep, zeros = builder.icmp_signed("<", numbers, splat(builder, once, lanes)), ir.Constant(self.vector, None)
 
@@ -161,7 +170,7 @@ class _Generator:
     def _write_sum(self, i: Any) -> None:
         """Sum `width` numbers' gradients over lanes, in a tree: pairs of lanes, pairs of pairs, ..."""
         builder, width = self.builder, self.width
-        rows = [builder.mul(builder.add(i, _long(row)), _long(width)) for row in range(width)]
+        rows = [builder.mul(builder.add(i, long(row)), long(width)) for row in range(width)]
         vectors = [Number(builder, self._load(self.by_lane, row)) for row in rows]
         step = 1
         while step < width:
@@ -192,7 +201,7 @@ class _Generator:
         self._cut()
         op, args, data, _ = self.program.instructions[place]
         if op == INPUT:
-            offset = self.builder.mul(_long(data), self.columns)
+            offset = self.builder.mul(long(data), self.columns)
             return Number(self.builder, self._load(self.floats, self.builder.add(offset, self.start)))
         if op == "dot":
             return self._dot(args)
@@ -202,7 +211,10 @@ class _Generator:
             return self._pick(*data)
         if op == SELECT:
             return self._select(data, args)
-        return FORWARD[op](*[self._number(arg) for arg in args])
+        if op in ("logsumexp", "log_softmax"):
+            top, rest = self.parts[place] = log_total([self._number(arg) for arg in args[op == "log_softmax" :]])
+            return top + rest if op == "logsumexp" else self._number(args[0]) - top - rest + (top - top)
+        return (FORWARD_OF_MANY.get(op) or FORWARD[op])(*[self._number(arg) for arg in args])
 
     def _dot(self, args: tuple[int, ...]) -> Number:
         """Products, each added to those before; many products in several such chains."""
@@ -255,14 +267,18 @@ class _Generator:
             for arg in args:
                 self._add(arg, share)
         elif op in ("logsumexp", "log_softmax"):
-            numbers = [self._number(arg) for arg in args]
-            logs = self._number(place)
             if op == "log_softmax":
                 self._add(args[0], g)
-                logs, g = numbers[0] - logs, -g
-            for arg, number in [*zip(args, numbers, strict=True)][op == "log_softmax" :]:
+                args, g = args[1:], -g
+            top, rest = self.parts[place]
+            for arg in args:
                 if self.learns[arg]:
-                    self._add(arg, g * exp(number - logs))
+                    self._cut()
+                    self._add(arg, g * exp(self._number(arg) - top - rest))
+        elif op == "largest":
+            numbers = [self._number(arg) for arg in args]
+            for arg, share in zip(args, shares_of_largest(g, self._number(place), numbers), strict=True):
+                self._add(arg, share)
         elif op == OWN:
             count = len(args) // 2
             for arg, partial_of in zip(args[1 : 1 + count], args[1 + count :], strict=True):
@@ -314,17 +330,17 @@ class _Generator:
     def _integer(self, number: int) -> Any:
         """An integer in each lane; one that is outside its rows is counted, and made 0."""
         if number not in self.chosen:
-            builder, kind = self.builder, vector_of(_LONG, self.width)
-            offset = builder.add(builder.mul(_long(number), self.columns), self.start)
+            builder, kind = self.builder, vector_of(LONG, self.width)
+            offset = builder.add(builder.mul(long(number), self.columns), self.start)
             given = self._load(self.integers, offset, kind)
-            wrong = builder.icmp_unsigned(">=", given, splat(builder, _long(self.bounds[number]), kind))
+            wrong = builder.icmp_unsigned(">=", given, splat(builder, long(self.bounds[number]), kind))
             self._add_shared(self.outside, Number(builder, builder.uitofp(wrong, self.vector)))
             self.chosen[number] = builder.select(wrong, ir.Constant(kind, None), given)
         return self.chosen[number]
 
     def _is(self, number: int, row: int) -> Any:
         chosen = self._integer(number)
-        return self.builder.icmp_signed("==", chosen, splat(self.builder, _long(row), chosen.type))
+        return self.builder.icmp_signed("==", chosen, splat(self.builder, long(row), chosen.type))
 
     def _select(self, number: int, args: tuple[int, ...]) -> Number:
         result = self._number(args[0])
@@ -336,16 +352,16 @@ class _Generator:
         """An entry of a table in each lane, or what to add to its gradient; one lane at a time."""
         builder, rows = self.builder, self.program.tables[table]
         chosen = self._integer(number)
-        entries = builder.mul(chosen, splat(builder, _long(len(rows[0])), chosen.type))
+        entries = builder.mul(chosen, splat(builder, long(len(rows[0])), chosen.type))
         result = ir.Constant(self.vector, ir.Undefined)
         for lane in range(self.width):
-            entry = builder.add(lane_of(builder, entries, lane), _long(column))
-            slot = builder.load(builder.gep(self._table(table), [_long(0), entry]))
+            entry = builder.add(lane_of(builder, entries, lane), long(column))
+            slot = builder.load(builder.gep(self._table(table), [long(0), entry]))
             if gradient is None:
                 number_there = builder.load(self._at(self.weights, slot))
                 result = lane_of(builder, result, lane, number_there)
             else:
-                at = self._at(self.by_lane, builder.add(builder.mul(slot, _long(self.width)), _long(lane)))
+                at = self._at(self.by_lane, builder.add(builder.mul(slot, long(self.width)), long(lane)))
                 share = lane_of(builder, gradient.value, lane)
                 builder.store(builder.fadd(builder.load(at), share), at)
         return Number(builder, result)
@@ -355,46 +371,7 @@ class _Generator:
         name = f"table{number}"
         if name not in self.module.globals:
             entries = [parameter for row in self.program.tables[number] for parameter in row]
-            kind = ir.ArrayType(_LONG, len(entries))
+            kind = ir.ArrayType(LONG, len(entries))
             variable = ir.GlobalVariable(self.module, kind, name)
             variable.initializer, variable.global_constant = ir.Constant(kind, entries), True
         return self.module.globals[name]
-
-    def _at(self, array: Any, index: Any) -> Any:
-        return self.builder.gep(array, [_long(index) if isinstance(index, int) else index])
-
-    def _load(self, array: Any, index: Any, kind: Any = None) -> Any:
-        """A vector, wherever it starts."""
-        address = self.builder.bitcast(self._at(array, index), (kind or self.vector).as_pointer())
-        return self.builder.load(address, align=4 if self.real == ir.FloatType() else 8)
-
-    def _store(self, value: Any, array: Any, index: Any) -> None:
-        address = self.builder.bitcast(self._at(array, index), value.type.as_pointer())
-        self.builder.store(value, address, align=4 if self.real == ir.FloatType() else 8)
-
-    def _cut(self) -> None:
-        """Begin another basic block when this one is long, with a jump that LLVM cannot know is never taken."""
-        builder = self.builder
-        if len(builder.block.instructions) > _BLOCK:
-            following = builder.append_basic_block()
-            builder.cbranch(self.never, self.end, following)
-            builder.position_at_end(following)
-
-    def _loop(self, count: int, step: int, body: Callable[[Any], None]) -> None:
-        """for (i = 0; i < count; i += step) body(i), at least once."""
-        builder = self.builder
-        before, block = builder.block, builder.append_basic_block("loop")
-        builder.branch(block)
-        builder.position_at_end(block)
-        index = builder.phi(_LONG)
-        body(index)
-        following = builder.add(index, _long(step))
-        index.add_incoming(_long(0), before)
-        index.add_incoming(following, builder.block)
-        after = builder.append_basic_block()
-        builder.cbranch(builder.icmp_signed("<", following, _long(count)), block, after)
-        builder.position_at_end(after)
-
-
-def _long(number: int) -> Any:
-    return ir.Constant(_LONG, number)

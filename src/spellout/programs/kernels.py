@@ -10,147 +10,28 @@ tape, as `lowering.py` describes it.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from .arithmetic import exp
 from .compiling import entry, part, pasted, sources_of
 from .elementwise import ELEMENTWISE, elementwise_backward, elementwise_forward
 from .layers import layer_backward, layer_forward, total
+from .reductions import (
+    dots_backward,
+    dots_forward,
+    largest_backward,
+    largest_forward,
+    log_softmaxes_backward,
+    log_softmaxes_forward,
+    logsumexps_backward,
+    logsumexps_forward,
+    sums_backward,
+    sums_forward,
+)
 
-DOT, SUM, MEAN, LOGSUMEXP, LOG_SOFTMAX, SELECT, PICK, OWN, LAYER = range(len(ELEMENTWISE), len(ELEMENTWISE) + 9)
+DOT, SUM, MEAN, LARGEST, LOGSUMEXP, LOG_SOFTMAX, SELECT, PICK, OWN, LAYER = range(
+    len(ELEMENTWISE), len(ELEMENTWISE) + 10
+)
 OP, COUNT, POOL, A, B, C = range(6)
-
-
-# Operations of any number of arguments --------------------------------------------------------------------
-
-
-@pasted
-def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
-    """Sums of products: for each dot its result, n, whether there is a bias, n + n arguments, the bias."""
-    for _ in range(count):
-        y, n, biased = pool[at], pool[at + 1], pool[at + 2]
-        at += 3
-        bias = pool[at + 2 * n] if biased else y
-        for l in range(lanes):
-            R[y, l] = R[bias, l] if biased else 0
-        for i in range(n):
-            a, b = pool[at + i], pool[at + n + i]
-            for l in range(lanes):
-                R[y, l] += R[a, l] * R[b, l]
-        at += 2 * n + biased
-
-
-@pasted
-def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
-    """Gradients of `dots_forward`."""
-    for _ in range(count):
-        y, n, biased = pool[at], pool[at + 1], pool[at + 2]
-        at += 3
-        for i in range(n):
-            a, b = pool[at + i], pool[at + n + i]
-            for l in range(lanes):
-                G[a, l] += G[y, l] * R[b, l]
-            for l in range(lanes):
-                G[b, l] += G[y, l] * R[a, l]
-        if biased:
-            d = pool[at + 2 * n]
-            for l in range(lanes):
-                G[d, l] += G[y, l]
-        at += 2 * n + biased
-
-
-@pasted
-def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
-    """Sums or means: for each its result, n, and n arguments."""
-    for _ in range(count):
-        y, n = pool[at], pool[at + 1]
-        for l in range(lanes):
-            R[y, l] = 0
-        for i in range(n):
-            x = pool[at + 2 + i]
-            for l in range(lanes):
-                R[y, l] += R[x, l]
-        if mean:
-            for l in range(lanes):
-                R[y, l] = R[y, l] / R.dtype.type(n)
-        at += 2 + n
-
-
-@pasted
-def sums_backward(G: Any, pool: Any, at: int, count: int, lanes: int, mean: bool) -> None:
-    """Gradients of `sums_forward`."""
-    for _ in range(count):
-        y, n = pool[at], pool[at + 1]
-        share = G.dtype.type(1.0 / n if mean else 1.0)
-        for i in range(n):
-            d = pool[at + 2 + i]
-            for l in range(lanes):
-                G[d, l] += G[y, l] * share
-        at += 2 + n
-
-
-@pasted
-def logsumexps_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
-    """log(Σ exp x), shifted by the largest: for each its result, n, and n arguments."""
-    for _ in range(count):
-        logsumexp(R, pool, at + 2, pool[at + 1], lanes, pool[at], work)
-        at += 2 + pool[at + 1]
-
-
-@part
-def logsumexp(R: Any, pool: Any, at: int, n: int, lanes: int, y: int, top: Any) -> None:
-    """One of them, into register y; an infinite or nan largest is the answer itself, as the table's row says."""
-    for l in range(lanes):
-        R[y, l], top[l] = 0, R[pool[at], l]
-    for i in range(1, n):
-        x = pool[at + i]
-        for l in range(lanes):
-            top[l] = R[x, l] if (R[x, l] > top[l]) | (R[x, l] != R[x, l]) else top[l]
-    for i in range(n):
-        x = pool[at + i]
-        for l in range(lanes):
-            R[y, l] += exp(R[x, l] - top[l])
-    for l in range(lanes):
-        R[y, l] = top[l] + math.log(R[y, l]) if top[l] - top[l] == 0 else top[l]
-
-
-@pasted
-def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
-    """Gradients of `logsumexps_forward`: the softmax."""
-    for _ in range(count):
-        y, n = pool[at], pool[at + 1]
-        for i in range(n):
-            x = pool[at + 2 + i]
-            for l in range(lanes):
-                G[x, l] += G[y, l] * exp(R[x, l] - R[y, l])
-        at += 2 + n
-
-
-@pasted
-def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int, work: Any) -> None:
-    """x - log(Σ exp x): for each its result, n, the chosen x, and n arguments."""
-    for _ in range(count):
-        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
-        logsumexp(R, pool, at + 3, n, lanes, y, work)
-        for l in range(lanes):
-            R[y, l] = R[chosen, l] - R[y, l] + (R[y, l] - R[y, l])  # nan among infinite ones, as its row says
-        at += 3 + n
-
-
-@pasted
-def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, shift: Any) -> None:
-    """Gradients of `log_softmaxes_forward`."""
-    for _ in range(count):
-        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
-        for l in range(lanes):
-            G[chosen, l] += G[y, l]
-            shift[l] = R[chosen, l] - R[y, l]
-        for i in range(n):
-            x = pool[at + 3 + i]
-            for l in range(lanes):
-                G[x, l] -= G[y, l] * exp(R[x, l] - shift[l])
-        at += 3 + n
 
 
 # What integer inputs choose, and operations of the user's --------------------------------------------------------
@@ -223,9 +104,11 @@ def forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, integers: Any, scr
         elif op in (SUM, MEAN):
             sums_forward(R, pool, at, count, lanes, op == MEAN)
         elif op == LOGSUMEXP:
-            logsumexps_forward(R, pool, at, count, lanes, scratch[0])
+            logsumexps_forward(R, pool, at, count, lanes)
         elif op == LOG_SOFTMAX:
-            log_softmaxes_forward(R, pool, at, count, lanes, scratch[0])
+            log_softmaxes_forward(R, pool, at, count, lanes)
+        elif op == LARGEST:
+            largest_forward(R, pool, at, count, lanes)
         elif op == SELECT:
             selects(R, R, pool, at, count, lanes, integers, False)
         elif op == PICK:
@@ -255,7 +138,9 @@ def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, i
         elif op == LOGSUMEXP:
             logsumexps_backward(R, G, pool, at, count, lanes)
         elif op == LOG_SOFTMAX:
-            log_softmaxes_backward(R, G, pool, at, count, lanes, scratch[0])
+            log_softmaxes_backward(R, G, pool, at, count, lanes)
+        elif op == LARGEST:
+            largest_backward(R, G, pool, at, count, lanes, scratch[0])
         elif op == SELECT:
             selects(R, G, pool, at, count, lanes, integers, True)
         elif op == PICK:
@@ -393,4 +278,4 @@ def _entry_of(sources: str) -> Any:
     return execute
 
 
-execute = _entry_of(sources_of("arithmetic", "compiling", "elementwise", "kernels", "layers"))
+execute = _entry_of(sources_of("arithmetic", "compiling", "elementwise", "kernels", "layers", "reductions"))

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ..autograd.taping import look
 from ..errors import NotFiniteError, ShapeError
+from .examples import numbers_of, real_type, refuse_inexact
 from .kernels import FINISH, PREPARE, RUN, execute
 from .layers import PAD
-from .lowering import Lowered, lower
+from .lowering import Lowered
 from .nonfinite import explain
-from .program import CONSTANT, Argument, Instruction, Program
+from .program import Program
 
 _CACHE = 1 << 19
 """Bytes that a block's registers and gradients should fit in: half of a usual second-level cache."""
@@ -28,6 +31,8 @@ _WORTH_A_CHUNK = 1 << 17
 """Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
 _MOST_CHUNKS = 8
 _MOST_LANES = 240
+_FEWEST_COLUMNS = 64
+"""Of the matrices of layers, if need be beyond that cache: with 16 columns, products take nearly twice the time."""
 
 Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -37,26 +42,22 @@ def threads_available() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def warm_up(dtype: Any) -> None:
-    """Have the kernels ready: read from disk, or compiled, which takes about 15 seconds once after installation."""
-    constant = Program((Instruction(CONSTANT, (), 0.0),), (0,), (), (Argument("float", (), 0, 1),), (), ())
-    Lanes(constant, dtype).forward(np.zeros((1, 1), dtype), np.zeros((0, 1), np.int64))
-
-
 class Lanes:
-    """A program, its memory, and its shared numbers.
+    """A program, its memory, and its shared numbers. They belong to one user, such as a Trainer.
+
+    `forward` may be called by several threads at once; they wait for each other. (A `Program` has lanes for each.)
 
     Args:
         program: what to run.
-        dtype: float64 or float32.
+        dtype: float64 or float32; UsageError for any other.
         threads: how many to use at most; all that this process may use if None. Results do not depend on it.
     """
 
     def __init__(self, program: Program, dtype: Any = np.float64, threads: int | None = None) -> None:
         self.program = program
-        self.dtype = np.dtype(dtype)
+        self.dtype = real_type(dtype)
         self.threads = threads or threads_available()
-        self.lowered: Lowered = lower(program)
+        self.lowered: Lowered = program.lowered
         lowered = self.lowered
         self.shared = np.zeros(lowered.slots + len(lowered.pack), self.dtype)
         for slot, number in lowered.constants:
@@ -65,7 +66,8 @@ class Lanes:
         self._integers = sum([a.size for a in program.arguments if a.kind == "integer"])
         self._bounds = self._index_bounds()
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
-        self.block = max(PAD, min(_MOST_LANES, room // PAD * PAD))
+        columns = PAD if lowered.groups == 0 else -(-_FEWEST_COLUMNS // (lowered.groups * PAD)) * PAD
+        self.block = max(columns, min(_MOST_LANES, room // PAD * PAD))
         self._memory: dict[int, list[Memory]] = {}
         self._tapes = (
             lowered.shared.code,
@@ -76,6 +78,14 @@ class Lanes:
             lowered.maps,
         )
         self._gradients = np.zeros((1, len(self.shared)), self.dtype)
+        self._busy = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"program": self.program, "dtype": self.dtype, "threads": self.threads, "weights": self.weights}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Lanes.__init__(self, state["program"], state["dtype"], state["threads"])
+        self.weights[:] = state["weights"]
 
     @property
     def weights(self) -> np.ndarray:
@@ -84,6 +94,8 @@ class Lanes:
 
     def read_values(self) -> None:
         """Take the parameters' numbers from the Values."""
+        if self.program.parameters:
+            look("a call of a recorded program", "call the function itself, whose operations are then recorded too")
         self.weights[:] = [value._data for value in self.program.parameters]
 
     def write_values(self) -> None:
@@ -123,22 +135,25 @@ class Lanes:
 
         Raises:
             ShapeError: a shape differs from what was recorded, or an integer is outside the rows it picks from.
+            ValueTypeError: an array holds no real numbers, or integers that the program's type cannot hold.
         """
         arguments = self.program.arguments
         if len(examples) != len(arguments):
             raise ShapeError(f"this program takes {len(arguments)} arguments, got {len(examples)}")
-        arrays = [np.asarray(example) for example in examples]
+        arrays = [numbers_of(i + 1, example) for i, example in enumerate(examples)]
         lanes = len(arrays[0]) if arrays and arrays[0].ndim else int(not arrays)  # without arguments, once
         for i, (argument, array) in enumerate(zip(arguments, arrays, strict=True)):
             if array.ndim == 0 or array.shape[1:] != argument.shape:
                 wanted = ", ".join(["N", *map(str, argument.shape)])
                 raise ShapeError(f"argument {i + 1} is an array of shape ({wanted}), got {array.shape}")
-            if len(array) != lanes or not lanes:
+            if len(array) != lanes:
                 raise ShapeError(
                     f"every argument holds as many examples as the first, got {lanes} and {len(array)}"
                 )
             if argument.kind == "integer" and array.dtype.kind not in "iu":
                 raise ShapeError(f"argument {i + 1} holds integers that pick rows, got {array.dtype}")
+            if argument.kind == "float" and array.dtype.kind in "iu":
+                refuse_inexact(i + 1, array, self.dtype)
         floats = np.empty((self._floats, lanes), self.dtype)
         integers = np.empty((self._integers, lanes), np.int64)
         for argument, array in zip(arguments, arrays, strict=True):
@@ -158,12 +173,14 @@ class Lanes:
 
     def forward(self, floats: np.ndarray, integers: np.ndarray) -> np.ndarray:
         """Results (outputs, N) with `weights` as they are."""
-        return self._go(floats, integers, 0.0)
+        with self._busy:
+            return self._go(floats, integers, 0.0)
 
     def backward(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> tuple[np.ndarray, np.ndarray]:
         """Results (outputs, N), and the gradient (P,) of their sum times `seed`: a view, until the next call."""
-        results = self._go(floats, integers, seed)
-        return results, self._gradients[0, : len(self.program.parameters)]
+        with self._busy:
+            results = self._go(floats, integers, seed)
+            return results, self._gradients[0, : len(self.program.parameters)]
 
     def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> np.ndarray:
         # contiguous, all of them: for any other kind of array the kernels would be compiled again
@@ -191,7 +208,10 @@ class Lanes:
             return results
         self._execute(PREPARE, 0, 0, 0, memory[0], floats, integers, results, seed)
         others = [self._pool.submit(work, thread) for thread in range(1, threads)]
-        work(0)
+        try:
+            work(0)
+        finally:  # after Ctrl-C, too: they write where the next call will
+            wait(others)
         for other in others:
             other.result()
         self._execute(finish, 0, 0, 0, memory[0], floats, integers, results, seed)
@@ -258,9 +278,10 @@ class Lanes:
 
     def trace(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
-        self._go(floats, integers, 1.0)
-        R, G, _ = self._memory[1][0]
-        register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
-        lane = register_of >= 0
-        values = np.where(lane, R[register_of, 0], self.shared[slot_of])
-        return values, np.where(lane, G[register_of, 0], self._gradients[0, slot_of])
+        with self._busy:
+            self._go(floats, integers, 1.0)
+            R, G, _ = self._memory[1][0]
+            register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
+            lane = register_of >= 0
+            values = np.where(lane, R[register_of, 0], self.shared[slot_of])
+            return values, np.where(lane, G[register_of, 0], self._gradients[0, slot_of])

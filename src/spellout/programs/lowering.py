@@ -16,25 +16,29 @@ A tape is `code` (instructions, 6) and `pool`, where code holds
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .elementwise import ELEMENTWISE
-from .kernels import DOT, LAYER, LOG_SOFTMAX, LOGSUMEXP, MEAN, OWN, PICK, SELECT, SUM
+from .kernels import DOT, LARGEST, LAYER, LOG_SOFTMAX, LOGSUMEXP, MEAN, OWN, PICK, SELECT, SUM
 from .program import CONSTANT, INPUT, PARAMETER, Instruction, Program
 
 _CODES = {name: code for code, name in enumerate(ELEMENTWISE)} | {
     "dot": DOT,
     "sum": SUM,
     "mean": MEAN,
+    "largest": LARGEST,
     "logsumexp": LOGSUMEXP,
     "log_softmax": LOG_SOFTMAX,
     "select": SELECT,
     "pick": PICK,
     "own": OWN,
 }
+_PARTS = {"logsumexp": 2, "log_softmax": 2}
+"""Registers after the result's, which the gradient reads: the result in parts that rounding has not joined."""
 Affine = tuple[tuple[int, ...], tuple[int, ...], int]
 """A dot of varying inputs with shared weights: (inputs, weights, bias or -1), by places in the program."""
 
@@ -61,7 +65,8 @@ class Lowered:
         registers: rows of lanes.
         register_of: the register of each instruction of the program, -1 for shared ones.
         slot_of: the slot of each shared instruction, -1 for the others.
-        scratch: (rows, columns per lane, groups): numbers that the layers' matrices need.
+        scratch: (rows, groups): what the layers' matrices need; they have `groups` columns a lane.
+        groups: columns a lane of the layers that make the most products; 0 without layers.
     """
 
     shared: Tape
@@ -74,6 +79,7 @@ class Lowered:
     register_of: np.ndarray
     slot_of: np.ndarray
     scratch: tuple[tuple[int, int], ...]
+    groups: int
 
 
 def lower(program: Program) -> Lowered:
@@ -110,6 +116,7 @@ class _Lowering:
         self.pack: list[int] = []
         self.packed: dict[object, int] = {}
         self.scratch: set[tuple[int, int]] = set()
+        self.products: Counter[int] = Counter()  # by groups of their layers
         self._look()
 
     def _look(self) -> None:
@@ -123,7 +130,7 @@ class _Lowering:
                 self.slot_of[place] = slots
                 if op == CONSTANT:
                     self.constants.append((slots, data))
-                slots += 1
+                slots += 1 + _PARTS.get(op, 0)
         self.zero = slots  # pads matrices
         self.constants.append((slots, 0.0))
         self.slots = slots + 1
@@ -137,7 +144,7 @@ class _Lowering:
         floats = self._input_registers()
         for place in computed:
             if self.varies[place]:
-                self.register_of[place] = self._register()
+                self.register_of[place] = self._register(1 + _PARTS.get(self.instructions[place].op, 0))
         self._write(lanes, [place for place in computed if self.varies[place]], self.register_of)
         outputs = [self._operand(output) for output in self.program.outputs]
         maps = np.full((4, 1 + max(len(floats), len(self.copied), len(outputs))), -1, np.int64)
@@ -161,6 +168,7 @@ class _Lowering:
             register_of,
             slot_of,
             tuple(self.scratch),
+            max(self.products, key=lambda groups: self.products[groups], default=0),
         )
 
     def _input_registers(self) -> list[int]:
@@ -172,9 +180,10 @@ class _Lowering:
         self.registers = count
         return list(range(count))
 
-    def _register(self) -> int:
-        self.registers += 1
-        return self.registers - 1
+    def _register(self, count: int = 1) -> int:
+        """The first of so many new ones."""
+        self.registers += count
+        return self.registers - count
 
     def _operand(self, place: int) -> int:
         """The register of a number; a shared one is copied into one, the same in all lanes."""
@@ -312,6 +321,7 @@ class _Lowering:
         content += self._operands(inputs, self.register_of) + [self.register_of[place] for place in results]
         writer.write(LAYER, m, content, offset, n, groups)
         self.scratch.add((max(m4, n4), groups))
+        self.products[groups] += m * n * groups
 
     def _packed(self, slots: list[int]) -> int:
         """Where copies of these slots stand, one after the other."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+import numba
 import numpy as np
 from llvmlite import binding
 
@@ -40,9 +41,19 @@ def work_of(program: Program) -> int:
     return work
 
 
+def obstacle(program: Program) -> str:
+    """Why machine code cannot be made of the program, or not in a short time, with the numbers; empty if it can."""
+    work, parameters = work_of(program), len(program.parameters)
+    if work > MOST_WORK:
+        return f"it would be about {work:,} vector instructions, and at most {MOST_WORK:,} are compiled"
+    if parameters > MOST_PARAMETERS:
+        return f"it has {parameters:,} parameters, and machine code is made for at most {MOST_PARAMETERS:,}"
+    return "" if available() else "functions of the C library that it needs were not found on this machine"
+
+
 def eligible(program: Program) -> bool:
     """Whether machine code can be made of the program, and in a short time."""
-    return work_of(program) <= MOST_WORK and len(program.parameters) <= MOST_PARAMETERS and available()
+    return not obstacle(program)
 
 
 class MachineCode:
@@ -101,6 +112,9 @@ class MachineCode:
         """The sum of all results, and the gradient (P,) of it times `seed`: a view, until the next run."""
         return self._function(self._context, self.lanes, self._columns, seed), self._gradient
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return MachineCode, (self.program, self.weights, self.width)  # compiled again
+
     @property
     def outside(self) -> int:
         """How many integers of the last run were outside the rows they pick from; they count as 0."""
@@ -124,7 +138,8 @@ class MachineCode:
         self.lanes, self._columns = lanes, columns
         self._views = []
         for a in arguments:
-            rows, kinds = (self._floats, "fiu") if a.kind == "float" else (self._integers, "iu")
+            # integers as floats are looked at every time: they may be too large
+            rows, kinds = (self._floats, "f") if a.kind == "float" else (self._integers, "iu")
             self._views.append((rows[a.start : a.start + a.size, :lanes].T.reshape(lanes, *a.shape), kinds))
 
 
@@ -136,12 +151,24 @@ def _aligned(size: int, dtype: np.dtype) -> np.ndarray:
     return zeros[start : start + size]
 
 
+def _processor() -> tuple[str, str]:
+    """The processor to compile for and its features: this one, unless the variables that hold Numba down name
+    another, so that the suite can be run as on an older machine (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES)."""
+    held: Any = numba.config
+    name, features = held.CPU_NAME, held.CPU_FEATURES
+    return (
+        binding.get_host_cpu_name() if name is None else name,
+        binding.get_host_cpu_features().flatten() if features is None else features,
+    )
+
+
 def _compile(assembly: str) -> Any:
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()
+    cpu, features = _processor()
     machine = binding.Target.from_default_triple().create_target_machine(
-        cpu=binding.get_host_cpu_name(),
-        features=binding.get_host_cpu_features().flatten(),
+        cpu=cpu,
+        features=features,
         opt=1,  # 2 takes three times as long, to make the same code
     )
     module = binding.parse_assembly(assembly)

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import ShapeError
+from ..nn.optimizers import check_settings, checked_rate
 from .compiling import entry
+from .examples import real_type
 
 Memory = dict[str, np.ndarray]
 Rate = float | Callable[[int], float]
@@ -42,12 +44,18 @@ class SGD:
     momentum: float = 0.0
     weight_decay: float = 0.0
 
+    def __post_init__(self) -> None:
+        _check_rate(self.lr)
+        check_settings(momentum=self.momentum, weight_decay=self.weight_decay)
+
     def memory(self, like: np.ndarray) -> Memory:
         """The velocity, if there is momentum."""
+        real_type(like.dtype)
         return {"velocity": np.zeros_like(like)} if self.momentum else {}
 
     def move(self, weights: np.ndarray, gradient: np.ndarray, memory: Memory, step: int, lr: float) -> None:
         """See `Optimizer`."""
+        _check_arrays(weights, gradient)
         _sgd(weights, gradient, memory.get("velocity", gradient), lr, self.momentum, self.weight_decay)
 
 
@@ -63,12 +71,18 @@ class Adam:
     eps: float = 1e-8
     weight_decay: float = 0.0
 
+    def __post_init__(self) -> None:
+        _check_rate(self.lr)
+        check_settings(self.betas, eps=self.eps, weight_decay=self.weight_decay)
+
     def memory(self, like: np.ndarray) -> Memory:
         """Running means of the gradient and of its square."""
+        real_type(like.dtype)
         return {"mean": np.zeros_like(like), "square": np.zeros_like(like)}
 
     def move(self, weights: np.ndarray, gradient: np.ndarray, memory: Memory, step: int, lr: float) -> None:
         """See `Optimizer`."""
+        _check_arrays(weights, gradient)
         _adam(weights, gradient, memory["mean"], memory["square"], *self._numbers(step, lr), self.weight_decay, 0.0)
 
     def _numbers(self, step: int, lr: float) -> tuple[float, float, float, float, float]:
@@ -85,8 +99,27 @@ class AdamW(Adam):
 
     def move(self, weights: np.ndarray, gradient: np.ndarray, memory: Memory, step: int, lr: float) -> None:
         """See `Optimizer`."""
+        _check_arrays(weights, gradient)
         shrink = lr * self.weight_decay
         _adam(weights, gradient, memory["mean"], memory["square"], *self._numbers(step, lr), 0.0, shrink)
+
+
+def _check_rate(lr: Rate) -> None:
+    if not callable(lr):
+        checked_rate(lr)
+
+
+def _check_arrays(weights: np.ndarray, gradient: np.ndarray) -> None:
+    """The kernels take any array: of integers they would make integers, and read past the end of a short one."""
+    dtype = weights.dtype
+    if gradient.dtype is dtype and gradient.shape == weights.shape and dtype.char in "df":
+        return  # at every step, so asked in the shortest way
+    real_type(dtype)
+    if gradient.shape != weights.shape or gradient.dtype != dtype:
+        raise ShapeError(
+            f"the gradient is an array like the weights, {weights.dtype} of shape {weights.shape}; got "
+            f"{gradient.dtype} of shape {gradient.shape}"
+        )
 
 
 @entry
@@ -126,8 +159,6 @@ def _adam(
 
 
 def rate_of(optimizer: Optimizer, step: int) -> float:
-    """The learning rate of a step. `UsageError` if it is not a number of at least 0."""
-    lr = optimizer.lr(step) if callable(optimizer.lr) else optimizer.lr
-    if not lr >= 0.0:
-        raise UsageError(f"a learning rate is at least 0, got {lr}")
-    return lr
+    """The learning rate of a step. `UsageError` if it is not a finite number of at least 0."""
+    lr = optimizer.lr
+    return lr if type(lr) is float and 0.0 <= lr < math.inf else checked_rate(lr(step) if callable(lr) else lr)

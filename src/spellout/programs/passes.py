@@ -70,11 +70,14 @@ def fold_constants(program: Program) -> Program:
 
 
 def share_subexpressions(program: Program) -> Program:
-    """Compute the same thing once."""
+    """Compute the same thing once, and choose no more between two that are the same."""
     rewriter = _Rewriter(program)
     known: dict[object, int] = {}
     for instruction in program.instructions:
         op, args = instruction.op, rewriter.args(instruction)
+        if op == "where" and args[1] == args[2]:
+            rewriter.moved.append(args[1])
+            continue
         key: object = (op, tuple(sorted(args)) if op in _COMMUTE else args, _key(instruction.data))
         if key not in known:
             known[key] = rewriter.write(instruction._replace(args=args))
@@ -193,6 +196,10 @@ def _one_instruction(
 def _plain(rewriter: _Rewriter, root: Instruction, terms: list[tuple[float, int]]) -> int:
     """One or two terms: the term itself, an addition, a subtraction, or a change of sign."""
     if len(terms) == 1:
+        if (
+            root.op == "sum"
+        ):  # kept, so that the first position of a line is as deep as the others and shares layers
+            return rewriter.write(Instruction("sum", (terms[0][1],), None, root.line))
         return terms[0][1] if terms[0][0] > 0.0 else _negated(rewriter, terms[0][1], root.line)
     (first, a), (second, b) = terms
     if first < 0.0 and second > 0.0:

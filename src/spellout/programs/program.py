@@ -8,7 +8,7 @@ its arguments, which stand before it. Parameters are shared by all examples, inp
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .lanes import Lanes
+    from .lowering import Lowered
 
 PARAMETER, CONSTANT, INPUT, PICK, SELECT, OWN = "parameter", "constant", "input", "pick", "select", "own"
 SOURCES = frozenset([PARAMETER, CONSTANT, INPUT])
@@ -58,7 +59,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Program:
-    """A recorded function. Call it with arrays that have one example per row.
+    """A recorded function. Call it with arrays that have one example per row, from any number of threads at once.
 
     Attributes:
         instructions: see `Instruction`; the arguments of each stand before it.
@@ -84,9 +85,14 @@ class Program:
 
         Raises:
             ShapeError: an array does not fit what was recorded.
+            ValueTypeError: an array holds something else than real numbers, or integers too large for floats.
             NotFiniteError: a result is nan or infinite; the message names the first instruction that made it so.
         """
-        return self._lanes.run(*examples)
+        lanes = self._lanes()
+        try:
+            return lanes.run(*examples)
+        finally:
+            self._idle.append(lanes)
 
     def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
         """The mean result of N examples, and its gradient for every parameter, (P,) float64.
@@ -95,13 +101,36 @@ class Program:
             ShapeError: the program has several results, or an array does not fit.
             NotFiniteError: the result or a derivative is nan or infinite.
         """
-        return self._lanes.gradient(*examples)
+        lanes = self._lanes()
+        try:
+            return lanes.gradient(*examples)
+        finally:
+            self._idle.append(lanes)
+
+    def _lanes(self) -> Lanes:
+        """Memory for one call, which nobody else uses meanwhile: of an earlier call that has ended, or new."""
+        try:
+            return self._idle.pop()  # atomic: two threads never get the same
+        except IndexError:
+            from .lanes import Lanes
+
+            return Lanes(self)
+
+    # What is worked out when it is first asked for; two threads that ask at once may both do it, with one result.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # not what is worked out of them
 
     @cached_property
-    def _lanes(self) -> Lanes:
-        from .lanes import Lanes
+    def _idle(self) -> list[Lanes]:
+        return []
 
-        return Lanes(self)
+    @cached_property
+    def lowered(self) -> Lowered:
+        """The program as the kernels read it; it never changes, and all that run the program share it."""
+        from .lowering import lower
+
+        return lower(self)
 
     @cached_property
     def varies(self) -> list[bool]:

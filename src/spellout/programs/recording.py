@@ -8,6 +8,7 @@ line and the remedy. What Python itself decides (lengths of lists, random number
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
@@ -15,17 +16,25 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
+from ..autograd.arrays import is_array
 from ..autograd.index import PICK as PICKED
 from ..autograd.index import Index
+from ..autograd.leaves import distinct_leaves
 from ..autograd.ops import BUILT_IN
+from ..autograd.taping import taped
 from ..autograd.value import CONSTANT as CONSTANT_LEAF
-from ..autograd.value import Value, lift, taped
-from ..errors import RecordingError, ShapeError
+from ..autograd.value import LEAF, Value, lift
+from ..errors import RecordingError, ShapeError, ValueTypeError
 from .passes import PASSES, Pass
 from .program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Argument, Instruction, Program, verify
 
 _PACKAGE = Path(__file__).parent.parent
 _OURS = tuple([str(_PACKAGE / room) for room in ("autograd", "nn", "programs")])
+_INSTEAD = (
+    "choose with where(x, a, b), maximum, minimum or pick instead, or declare with freeze(value) that it is meant "
+    "to be decided once"
+)
+_PYTHONS = os.path.dirname(os.__file__) + os.sep
 
 
 def record(
@@ -37,7 +46,7 @@ def record(
     """Record a function of one example as a program that runs over many.
 
     Args:
-        function: takes what `example` holds and returns a Value, or lists of Values in a rectangle.
+        function: takes what `example` holds and returns a Value, or lists or arrays of Values in a rectangle.
         example: numbers, or lists of numbers of any depth. Floats become inputs; integers become inputs that
             pick rows (`pick`, `Embedding`, `cross_entropy`). Their numbers only matter in that the function must
             be able to run on them.
@@ -48,15 +57,15 @@ def record(
     Raises:
         RecordingError: the function looks at the number inside a Value, uses an integer other than to pick, or
             returns something that is not made of Values.
+        UsageError, ValueTypeError: `parameters` hold a Value twice, or something else than Values that were made.
 
     Example: the loss of micrograd's demo, for one point and then for all of them.
 
         program = record(lambda x, y: (1 - y * model(x)).relu(), [0.0, 0.0], 0.0)
         loss, gradients = program.gradient(X, y)
     """
-    recorder = _Recorder(None if parameters is None else list(parameters))
+    recorder = _Recorder(None if parameters is None else distinct_leaves(parameters))
     arguments = [recorder.argument(argument) for argument in example]
-    recorder.first = Value(0.0)._serial
     with taped(recorder):
         result = function(*arguments)
     results, shape = _flatten(result)
@@ -80,7 +89,8 @@ class _Recorder:
         self.tables: dict[int, int | None] = {}
         self.rows: list[tuple[tuple[int, ...], ...]] = []
         self.alive: list[Any] = []  # tables are known by identity, so none may be freed meanwhile
-        self.first = 0.0
+        self.inside: set[Value] = set()  # leaves that the function made
+        self.picks: dict[Value, tuple[Sequence[Any], int | None, int]] = {}  # what each was picked from
         self.expanding = False  # an operation of the user's
         self.internal: dict[CodeType, bool] = {}
 
@@ -88,6 +98,9 @@ class _Recorder:
 
     def argument(self, example: Any) -> Any:
         """What stands for one argument of the function while it is recorded."""
+        number = len(self.arguments) + 1
+        if hasattr(example, "filled"):
+            raise ValueTypeError(f"argument {number} is a masked array, and programs know no masks; give numbers")
         if hasattr(example, "tolist"):
             example = example.tolist()
         leaves: list[Any] = []
@@ -99,13 +112,16 @@ class _Recorder:
         self.counts[kind] += len(leaves)
         self.arguments.append(Argument(kind, shape, start, len(leaves)))  # type: ignore[arg-type]
         numbers = iter(range(start, start + len(leaves)))
-        return self._symbols(example, kind, numbers)
+        try:
+            return self._symbols(example, kind, numbers)
+        except ValueTypeError as error:
+            raise ValueTypeError(f"argument {number} of the example: {error}") from None
 
     def _symbols(self, example: Any, kind: str, numbers: Any) -> Any:
         if isinstance(example, list | tuple):
             return [self._symbols(item, kind, numbers) for item in example]
         if kind == "integer":
-            return Index(example, next(numbers))
+            return Index(example, next(numbers), self)
         value = Value(example)
         self.places[value] = self._write(INPUT, (), next(numbers))
         return value
@@ -113,8 +129,10 @@ class _Recorder:
     # During the recording.
 
     def made(self, node: Value) -> None:
-        """Write down a node that an operation made; constants are written when they are used."""
-        if node.op is CONSTANT_LEAF:
+        """Write down a node that an operation made; leaves are written when they are used."""
+        if node.op is LEAF:
+            self.inside.add(node)  # and not by its serial: another thread's assignment gives an old leaf a new one
+        if node.op in (LEAF, CONSTANT_LEAF):
             return
         args = tuple([self.place(parent) for parent in node.parents])
         if node.op is PICKED:  # `picked` follows and says from what
@@ -126,6 +144,7 @@ class _Recorder:
 
     def picked(self, node: Value, rows: Sequence[Any], column: int | None, index: int) -> None:
         """See `Tape`. A table of parameters stays a table; anything else becomes a choice among values."""
+        self.picks[node] = rows, column, index
         if id(rows) not in self.tables:
             self.tables[id(rows)] = self._table(rows)
             self.alive.append(rows)
@@ -133,17 +152,30 @@ class _Recorder:
         if table is not None:
             self.places[node] = self._write(PICK, (), (table, column or 0, index), self.line())
             return
-        candidates = [row if column is None else row[column] for row in rows]
-        args = tuple([self.place(lift(candidate)) for candidate in candidates])
+        args = tuple([self.place(lift(candidate)) for candidate in self.candidates(node)])
         self.places[node] = self._write(SELECT, args, index, self.line())
 
-    def looked(self, how: str) -> NoReturn:
+    def looked(self, how: str, instead: str = "") -> NoReturn:
         """See `Tape`."""
         raise RecordingError(
             f"{self.line() or 'the recorded function'} uses {how}, which the recording would freeze at what it is "
-            "for this one example; choose with where(x, a, b), maximum, minimum or pick instead, or declare with "
-            "freeze(value) that it is meant to be decided once"
+            f"for this one example; {instead or _INSTEAD}"
         )
+
+    def compared(self, symbol: str, compare: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
+        """See `Tape`."""
+        self.looked(f"`{symbol}`")
+
+    def candidates(self, node: Value) -> Sequence[Any]:
+        """See `Tape`."""
+        rows, column, _ = self.picks[node]
+        return [row if column is None else row[column] for row in rows]
+
+    def position(self, node: Value) -> Value:
+        """See `Tape`."""
+        rows, _, index = self.picks[node]
+        position: Value = Index(0, index, self).of([float(row) for row in range(len(rows))])
+        return position
 
     def place(self, value: Value) -> int:
         """Where a Value stands in the program; a leaf is written down when it is first used."""
@@ -157,7 +189,7 @@ class _Recorder:
                 f"{self.line() or 'the recorded function'} uses a Value that was computed before the recording "
                 f"({value.op.symbol!r}, {value._data:g}); compute it inside the function"
             )
-        made_inside = value.op is CONSTANT_LEAF or value._serial > self.first
+        made_inside = value.op is CONSTANT_LEAF or value in self.inside
         if value not in self.parameters and self.open and not made_inside:
             self.parameters[value] = len(self.parameters)
         if value in self.parameters:
@@ -197,7 +229,7 @@ class _Recorder:
 
     def _table(self, rows: Sequence[Any]) -> int | None:
         """The number of a table whose entries are all parameters; None if it is not one."""
-        entries = [[row] if isinstance(row, Value) else row for row in rows]
+        entries = [row if isinstance(row, Sequence) else [row] for row in rows]
         for row in entries:
             for value in row:
                 if not isinstance(value, Value) or value.parents or self.place(value) is None:
@@ -208,12 +240,12 @@ class _Recorder:
         return len(self.rows) - 1
 
     def line(self) -> str:
-        """The innermost line that is not of the engine: `file:number`."""
+        """The innermost line that is neither of the engine nor of Python's library: `file:number`."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             code = frame.f_code
             if code not in self.internal:
-                self.internal[code] = code.co_filename.startswith(_OURS)
+                self.internal[code] = _is_internal(code.co_filename)
             if not self.internal[code]:
                 return f"{code.co_filename}:{frame.f_lineno}"
             frame = frame.f_back
@@ -237,8 +269,15 @@ class _Recorder:
         )
 
 
+def _is_internal(file: str) -> bool:
+    pythons = file.startswith((_PYTHONS, "<frozen")) and "site-packages" not in file
+    return pythons or file.startswith(_OURS)
+
+
 def _shape(example: Any, leaves: list[Any]) -> tuple[int, ...]:
-    """The shape of nested lists; their numbers are appended to `leaves`."""
+    """The shape of nested lists, or arrays; their numbers are appended to `leaves`."""
+    if is_array(example):
+        example = example.tolist()
     if not isinstance(example, list | tuple):
         leaves.append(example)
         return ()

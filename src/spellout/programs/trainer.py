@@ -7,13 +7,14 @@ drawn, explained and saved. Between steps nothing is copied, which is why a step
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 
-from ..errors import NotFiniteError, ShapeError
+from ..errors import InterpretedWarning, NotFiniteError, ShapeError, UsageError
 from .lanes import Lanes
-from .machine_code import MachineCode, eligible
+from .machine_code import MachineCode, obstacle
 from .nonfinite import all_finite, explain
 from .optimizers import Optimizer, rate_of
 from .program import Program
@@ -27,15 +28,23 @@ class Trainer:
         optimizer: such as `AdamW(lr=1e-3)` of `spellout.programs.optimizers`.
         dtype: float64, or float32 for half the memory and twice the lanes at once.
         threads: at most so many; results do not depend on it.
-        compiled: make machine code of the program, if it is small (`machine_code.eligible`). That takes up to two
+        compiled: make machine code of the program, if it is small (`machine_code.obstacle`). That takes up to two
             seconds, and then steps a fifth to a half of the time: it pays after 10,000 to 40,000 of them. The
-            numbers are the interpreter's but for the last few bits.
+            numbers are the interpreter's but for the last few bits. InterpretedWarning: the program is too large.
 
     Attributes:
         compiled: whether machine code runs, and not the interpreter.
+        obstacle: why it does not though it was asked for, with the numbers; else empty.
         steps: how many were taken.
         weights: the parameters' numbers of now, (P,).
         memory: what the optimizer remembers, arrays (P,) by name.
+
+    A copy (`copy.deepcopy`) or a pickle goes on with the same numbers; to keep its Values those of a model, copy or
+    pickle both together.
+
+    Raises:
+        ShapeError: the program returns more than one number.
+        UsageError: another dtype, or an optimizer of another kind.
     """
 
     def __init__(
@@ -48,14 +57,34 @@ class Trainer:
     ) -> None:
         if program.shape:
             raise ShapeError(f"a loss is one number; this program returns an array of {program.shape}")
+        if not hasattr(optimizer, "move"):
+            raise UsageError(
+                f"a Trainer takes an optimizer of spellout.programs.optimizers, got {type(optimizer).__name__} of "
+                f"{type(optimizer).__module__}"
+            )
         self.program = program
         self.optimizer = optimizer
         self.steps = 0
         self._lanes = Lanes(program, dtype, threads)
         self._lanes.read_values()
         self.memory = optimizer.memory(self._lanes.weights)
-        self.compiled = compiled and eligible(program)
-        self._code = MachineCode(program, self._lanes.weights) if self.compiled else None
+        self.obstacle = obstacle(program) if compiled else ""
+        self._compile(compiled)
+
+    def _compile(self, compiled: bool) -> None:
+        self.compiled = compiled and not self.obstacle
+        if compiled and self.obstacle:
+            warnings.warn(f"the program is interpreted: {self.obstacle}", InterpretedWarning, stacklevel=3)
+        self._code = MachineCode(self.program, self._lanes.weights) if self.compiled else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: part for name, part in vars(self).items() if name != "_code"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self.compiled:  # there; perhaps it cannot be on this machine
+            self.obstacle = obstacle(self.program)
+        self._compile(self.compiled)
 
     @property
     def weights(self) -> np.ndarray:

@@ -264,37 +264,6 @@ def softplus(x: Number) -> Number:
     return select(x.compare(">", 0.0), x, 0.0) + log1p(exp(-absolute(x)))
 
 
-def largest(numbers: Sequence[Number]) -> Number:
-    """The maximum; nan if any of them is nan."""
-    top = numbers[0]
-    for x in numbers[1:]:
-        builder = x.builder
-        top = select(builder.or_(x.compare(">", top), x.compare("!=", x)), x, top)
-    return top
-
-
-def total(numbers: Sequence[Number]) -> Number:
-    """The sum, in four parts so that additions need not wait for each other."""
-    parts = [numbers[start] for start in range(min(4, len(numbers)))]
-    for i, x in enumerate(numbers[4:]):
-        parts[i % 4] += x
-    while len(parts) > 1:
-        parts = [a + b for a, b in zip(parts[::2], parts[1::2], strict=False)] + parts[len(parts) & ~1 :]
-    return parts[0]
-
-
-def logsumexp(numbers: Sequence[Number]) -> Number:
-    """log(Σ exp x), shifted by the largest; an infinite or nan largest is the answer itself."""
-    top = largest(numbers)
-    shifted = top + log(total([exp(x - top) for x in numbers]))
-    return select((top - top).compare("==", 0.0), shifted, top)
-
-
-def log_softmax(chosen: Number, logs: Number) -> Number:
-    """The chosen x less the logarithm of the sum; nan among infinite ones."""
-    return chosen - logs + (logs - logs)
-
-
 # The table's rows ------------------------------------------------------------------------------------------------
 
 
@@ -346,10 +315,6 @@ FORWARD: dict[str, Callable[..., Number]] = {
     "silu": lambda x: x / (1.0 + exp(-x)),
     "gelu": lambda x: 0.5 * x * (1.0 + erf(x * math.sqrt(0.5))),
     "where": lambda x, a, b: select(x.compare(">", 0.0), a, b),
-    "sum": lambda *xs: total(xs),
-    "mean": lambda *xs: total(xs) / len(xs),
-    "logsumexp": lambda *xs: logsumexp(xs),
-    "log_softmax": lambda chosen, *xs: log_softmax(chosen, logsumexp(xs)),
 }
 """Arguments to the result."""
 

@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -41,7 +41,7 @@ def train_each(
 ) -> Iterator[Trained]:
     """Train models on the same lines, `at_once` of them at a time, and give them in their order.
 
-    Unless `training` says how many threads each has, they share the cores. `tell` hears the first one that is not
+    Each has the threads that `training` says. `tell` hears the first one that is not
     yet done, and of the others how they began; each event says which model it is `of`. With more than one at once,
     a process starts by importing the main module again: a script needs `if __name__ == "__main__":`, as always with
     `multiprocessing`.
@@ -51,7 +51,6 @@ def train_each(
             tell({"event": "begins", "of": specification})
             yield train(prepared, specification, _naming(specification, tell), training=training)
         return
-    training = replace(training, threads=training.threads or max(1, (os.cpu_count() or 1) // at_once))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="spellout-")))
         waiting = list(enumerate(specifications))
@@ -97,6 +96,7 @@ def _start(prepared: Prepared, specification: str, training: TrainingConfig, fol
 
 def _work(prepared: Prepared, specification: str, training: TrainingConfig, folder: Path, pipe: Connection) -> None:
     """What runs in the process."""
+    os.environ["OMP_NUM_THREADS"] = str(training.threads)  # evaluations take no more than training does
     with suppress(BrokenPipeError):  # nobody waits for it any more
         try:
             trained = train(prepared, specification, lambda event: pipe.send(("event", event)), training=training)

@@ -1,16 +1,20 @@
-"""The best model of the base install: a network that starts from the n-gram, within a budget of seconds."""
+"""The best model of the base install: a network that starts from the n-gram, within a budget of seconds.
+
+How many steps it takes follows from the file and the seconds, and is decided before it begins, so that the same
+command makes the same lines (see `plan`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
 
 from ..errors import TrainingError
+from ..generation.evaluation import evaluate
 from ..models.contract import Listener
 from ..models.mlp import MlpConfig
 from ..models.ngram import NgramModel
 from .config import TrainingConfig
-from .loop import EVALUATIONS
+from .plan import Plan
 from .prepared import Prepared
 from .run import Trained
 from .train import train
@@ -20,41 +24,34 @@ LONG = 25.0
 EPOCHS = 20
 """So often every position is seen, if there is time: more only overfits."""
 FEWEST_STEPS = 100
-STEPS_PER_SECOND = 300
-"""Of a single network. Steps rather than seconds end the training on most machines, so it can be repeated."""
-
-
 AROUND = 1.0
 """Seconds of a command that are not training: starting Python, the last evaluation, making lines, leaving."""
+READY = 1.0, 1.5e-7
+"""Seconds until the n-gram is there, and what each position of the text adds to them."""
+STEP = 3e-3, 2.5e-5
+"""Seconds of a step of one network, and what each token of the vocabulary adds to them."""
 SMALL = 60_000
 """Texts of fewer positions are learned more carefully: on 300 to 4,000 names that won 0.01 to 0.02 nats."""
 SMALL_LR = 2e-3
 
 
-def best_training(positions: int, seconds: float) -> tuple[str, TrainingConfig]:
-    """What to train on so many positions of text in so many seconds, and how."""
+def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple[str, TrainingConfig, Plan]:
+    """What to train on so many positions of text in so many seconds, and how.
+
+    It depends on nothing else. The seconds of the training are the last moment, counted from where the command
+    began; those of the plan are what is usually left for the network.
+    """
     members = 4 if seconds >= LONG else 1
     specification = f"mlp:128:members={members}+ngram" if members > 1 else "mlp+ngram"
-    most = max(FEWEST_STEPS, int(STEPS_PER_SECOND * seconds / members))
-    steps = min(most, max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch))
+    usual = members * (STEP[0] + STEP[1] * vocabulary_size)
+    most = max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch)
     lr = SMALL_LR if positions < SMALL else None
-    every = -(-steps // EVALUATIONS)
-    return specification, TrainingConfig(seconds=seconds - AROUND, steps=steps, lr=lr, evaluate_every=every)
+    return specification, TrainingConfig(seconds=seconds - AROUND, lr=lr), plan_for(positions, seconds, usual, most)
 
 
-def ready() -> float:
-    """Have the compiled kernels ready; how many seconds that took, which is once after an installation much."""
-    import numpy as np
-
-    from ..programs.lanes import warm_up
-    from ..programs.optimizers import AdamW
-
-    start = perf_counter()
-    warm_up(np.float64)
-    warm_up(np.float32)
-    nothing = np.zeros(1, np.float32)
-    AdamW().move(nothing, nothing, AdamW().memory(nothing), 0, 0.0)
-    return perf_counter() - start
+def plan_for(positions: int, seconds: float, usual: float | None = None, most: int | None = None) -> Plan:
+    """The steps of a network on so many positions of text, in a command that may take so many seconds in all."""
+    return Plan(max(0.0, seconds - AROUND - READY[0] - READY[1] * positions), usual, most)
 
 
 def improve(
@@ -64,20 +61,34 @@ def improve(
     since: float,
     tell: Listener,
     interrupted: Callable[[], bool],
-) -> Trained:
+) -> Trained | None:
     """Train the best network that starts from a trained n-gram, until `seconds` after `since` (`perf_counter`).
 
-    It ends early when the dev loss stops improving. The n-gram comes back if there is no time, or nothing to judge
-    by, or if the network diverges.
+    It ends early when the dev loss stops improving. None if it diverges.
     """
     prior = ngram.run.model
     assert isinstance(prior, NgramModel)
-    if not prepared.split.dev or perf_counter() - since >= seconds - AROUND:
-        return ngram
-    specification, config = best_training(len(prepared.stream), seconds)
+    specification, config, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds)
     try:
         return train(
-            prepared, specification, tell, training=config, interrupted=interrupted, prior=prior, since=since
+            prepared,
+            specification,
+            tell,
+            training=config,
+            interrupted=interrupted,
+            prior=prior,
+            since=since,
+            plan=plan,
         )
     except TrainingError:
-        return ngram
+        return None
+
+
+def is_better(trained: Trained, ngram: Trained, prepared: Prepared) -> bool:
+    """Whether a network is better than the n-gram it started from, on the lines that judged the network."""
+    assert trained.dev is not None
+    assert ngram.dev is not None
+    before = ngram.dev
+    if before.lines != trained.dev.lines:
+        before = evaluate(ngram.run.model, prepared.vocabulary, prepared.split.dev[: trained.dev.lines])
+    return trained.dev.nats_per_char < before.nats_per_char

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from ..errors import RunError
+from ..models.stored import DAMAGE, said, stored_config
 from .loop import LoopState
 
 _LEARNER, _BEST = "learner/", "best/"
@@ -44,9 +45,9 @@ class Checkpoint:
                 header = file.metadata() or {}
                 names = list(file.keys())
                 arrays = {name: file.get_tensor(name) for name in names}
-            state, settings = LoopState(**json.loads(header["loop"])), json.loads(header["settings"])
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
-            raise RunError(f"{path} is damaged ({error}); train again") from None
+            state, settings = stored_config(LoopState, json.loads(header["loop"])), json.loads(header["settings"])
+        except (*DAMAGE, OSError) as error:
+            raise RunError(f"{path} is damaged ({said(error)}); train again") from None
 
         def part(prefix: str) -> dict[str, np.ndarray]:
             return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}

@@ -9,7 +9,6 @@ from typing import Literal
 from ..errors import UsageError
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Engine = Literal["auto", "program", "torch"]
 Decay = Literal["linear", "cosine", "none"]
 DEFAULT_SECONDS = 60.0
 
@@ -38,12 +37,10 @@ class TrainingConfig:
     """Start from this n-gram and learn the rest, such as ngram or ngram:5; MODEL+ngram says the same."""
     train_seed: int = 0
     """Other first weights, and another order of the examples."""
-    engine: Engine = "auto"
-    """What runs a network that exists twice: program is spellout's own compiler, torch is PyTorch."""
     device: Device = "auto"
     """Where PyTorch trains; auto takes a GPU if there is one, and says what it took."""
-    threads: int | None = None
-    """How many processor cores PyTorch uses; by default all of them."""
+    threads: int = 1
+    """How many processor cores PyTorch trains with. Another number gives other weights (sums in another order)."""
 
     def __post_init__(self) -> None:
         for flag, value in [("--seconds", self.seconds), ("--lr", self.lr)]:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.typed import typed_line
-from ..errors import UsageError
+from ..errors import RunError, UsageError
 from ..generation.scoring import score_lines
 from ..models.contract import Event
 from ..models.inspection import Inside, look_inside_mlp
-from ..models.mlp import MlpModel
+from ..models.mlp_learner import MlpModel
 from ..models.table import MODELS
+from .log import number_of
 from .run import Run
 
 LINES_INSPECTED = 200
@@ -81,6 +82,7 @@ def attention(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
 
 def surprise(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
     """The symbols (T) of a line and its end, and the surprise of each in bits (T,)."""
+    run.vocabulary.encode([chosen_line(run, line)])  # a character without a probability has no bar
     (score,) = score_lines(run.model, run.vocabulary, [chosen_line(run, line)])
     return score.symbols(run.vocabulary), score.bits
 
@@ -114,14 +116,18 @@ def updates(events: list[Event]) -> tuple[list[int], dict[str, list[float]]]:
         raise UsageError(
             "--what updates: the log of this run holds no update:data ratios; train it again with this version"
         )
-    names = measured[0]["ratios"]
-    return [e["step"] for e in measured], {name: [e["ratios"][name] for e in measured] for name in names}
+    ratios: list[Event] = [event["ratios"] for event in measured if isinstance(event.get("ratios"), dict)]
+    names = list(ratios[0]) if ratios else []
+    if len(ratios) < len(measured) or any(list(one) != names for one in ratios):
+        raise RunError("log.jsonl is damaged: its update:data ratios are not of the same matrices; train again")
+    steps = [int(number_of(event, "step")) for event in measured]
+    return steps, {name: [number_of({"event": "updates", **one}, name) for one in ratios] for name in names}
 
 
 def curve(events: list[Event], name: str, value: str) -> tuple[list[int], list[float]]:
     """Steps, and a number that the events of one name hold."""
     chosen = [event for event in events if event["event"] == name]
-    return [event["step"] for event in chosen], [float(event[value]) for event in chosen]
+    return [int(number_of(event, "step")) for event in chosen], [number_of(event, value) for event in chosen]
 
 
 def chosen_line(run: Run, line: str | None) -> str:

@@ -11,17 +11,19 @@ from ..errors import RunError, TrainingError
 from ..generation.evaluation import Evaluation, evaluate
 from ..models.contract import LanguageModel
 from ..models.ngram import NgramModel
+from ..models.stored import DAMAGE, said
 from .checkpoint import Checkpoint
 from .config import TrainingConfig
 from .log import Log
 from .loop import Loop
+from .plan import Plan
 from .prepared import Prepared, facts_of, losses
 from .prior import Asked, learner_of
 from .resume import Unfinished
 from .run import Run, Trained
 
-LINES_JUDGING = 5000
-"""So many dev lines judge while it trains: they were shuffled, so the first ones will do. All judge the result."""
+MEANWHILE = 1 << 23
+"""The work of an evaluation while it trains (see `enough`), a tenth of a second or so."""
 
 
 class Learning:
@@ -39,17 +41,23 @@ class Learning:
         going_on: Unfinished | None,
         prior: NgramModel | None,
         since: float | None,
+        plan: Plan | None,
     ) -> None:
         self._start = since or perf_counter() - (going_on.checkpoint.state.seconds if going_on else 0.0)
         self._prepared, self._specification, self._training = prepared, specification, training
         self._family, self._log, self._keep = asked.family, log, keep
         self._judged: dict[float, Evaluation] = {}
+        self._judging = prepared.judging(work=MEANWHILE)
+        self._judging_the_result = prepared.judging() if plan is None else prepared.judging(work=plan.judging)
         tell = (lambda event: None) if going_on else log
         self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell, prior)
+        if plan is not None:
+            batch = training.batch or self._learner.batch
+            self._training = replace(training, steps=plan.steps(self._learner, batch, training.train_seed))
         best = self._restore(going_on) if going_on else None
         self._loop = Loop(
             self._learner,
-            training,
+            self._training,
             self._judge if prepared.split.dev else None,
             tell=log,
             checkpoint=lambda: keep(self._run({"seconds": None, "held_out_nats_per_token": None, "dev": None})),
@@ -86,26 +94,26 @@ class Learning:
         return Trained(run, seconds, dev, stopped)
 
     def _judge(self, model: LanguageModel) -> float:
-        result = evaluate(model, self._prepared.vocabulary, self._prepared.split.dev[:LINES_JUDGING])
+        result = evaluate(model, self._prepared.vocabulary, self._judging)
         self._judged[result.nats_per_char] = result
         return result.nats_per_char
 
     def _evaluation(self, model: LanguageModel) -> Evaluation | None:
-        """The best model on all dev lines, without doing again what the loop did."""
-        dev = self._prepared.split.dev
-        if not dev:
+        """The best model on the dev lines, without doing again what the loop did."""
+        lines = self._judging_the_result
+        if not lines:
             return None
-        known = self._judged.get(self._loop.state.best_loss or 0.0) if len(dev) <= LINES_JUDGING else None
-        return known or evaluate(model, self._prepared.vocabulary, dev)
+        known = self._judged.get(self._loop.state.best_loss or 0.0) if len(lines) == len(self._judging) else None
+        return known or evaluate(model, self._prepared.vocabulary, lines)
 
     def _restore(self, going_on: Unfinished) -> LanguageModel | None:
         kept = going_on.checkpoint
         try:
             self._learner.load_state(kept.learner)
             restored = self._family.model.restore(kept.settings, kept.best)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except DAMAGE as error:
             raise RunError(
-                f"{going_on.path} is damaged: its files do not fit together ({error}); train again"
+                f"{going_on.path} is damaged: its files do not fit together ({said(error)}); train again"
             ) from None
         return restored if kept.state.best_step is not None else None
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import RunError
 from ..models.contract import Event, Listener
+from ..models.stored import said
 
 LOG = "log.jsonl"
 """The file of a run folder that holds the events, one a line."""
@@ -36,6 +38,19 @@ class Log:
 def read_log(path: Path) -> list[Event]:
     """The events of a run folder. `RunError` if they cannot be read."""
     try:
-        return [json.loads(line) for line in (path / LOG).read_text("utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path / LOG} cannot be read ({error}); train again") from None
+        events = [json.loads(line) for line in (path / LOG).read_text("utf-8").split("\n") if line]
+        if not all(isinstance(event, dict) and isinstance(event.get("event"), str) for event in events):
+            raise ValueError("a line is no event")
+        return events
+    except OSError as error:
+        raise RunError(f"{path / LOG} cannot be read ({error.strerror}); train again") from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path / LOG} is damaged ({said(error)}); train again") from None
+
+
+def number_of(event: Event, name: str) -> float:
+    """A number that an event of a log holds. `RunError` if there is none, or if it is not finite."""
+    value = event.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise RunError(f"{LOG} is damaged: an event {event['event']} has no number {name!r}; train again")
+    return float(value)

@@ -3,6 +3,7 @@
 It evaluates on held-out lines, stops early, and publishes events without knowing who listens. With a budget of
 steps, everything it decides depends on the step alone, so that a training that was interrupted and resumed ends
 with the same weights, the same best model and the same evaluations. With a budget of seconds, the clock decides.
+With both, steps decide until it is clear that the seconds will not do; from then on it hurries, and says so.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ SMOOTHING = 0.98
 """The weight of the past in the training loss that is shown."""
 GRACE = 0.1
 """With two budgets, the clock has no say before this part of it, so that a slow start changes nothing."""
+HURRY = 0.8
+"""With two budgets, it hurries once the part of the time that is left is less than so much of the part of the steps
+that is left: early enough for the learning rate still to fall to zero."""
 SECONDS_BETWEEN_EVENTS = 0.1
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
 CHECKPOINT_SHARE = 0.05
@@ -52,6 +56,8 @@ class LoopState:
     """Nats per character of the best model on dev lines."""
     without_gain: int = 0
     """How many evaluations have brought none since."""
+    hurried: bool = False
+    """Whether the clock took over, since the seconds do not suffice for the steps."""
     stopped: Reason | None = None
 
 
@@ -83,9 +89,6 @@ class Loop:
         self._best = best
         self._order = Order(learner.examples, config.batch or learner.batch, config.train_seed)
         self._highest = config.lr or learner.lr
-        self._every = config.evaluate_every
-        if self._every is None and config.seconds is None and config.steps is not None:
-            self._every = max(1, config.steps // EVALUATIONS)
         # The first evaluation and the first step of a process may compile something: the clock starts after them.
         self._clock = since
         self._begun: float | None = None
@@ -128,6 +131,7 @@ class Loop:
         state.loss = SMOOTHING * state.loss + loss
         state.weight = SMOOTHING * state.weight + 1.0
         self._tick()
+        self._look_at_the_clock()
         if updates := getattr(self._learner, "updates", None):
             self._publish("updates", ratios=updates)
         if perf_counter() - self._told >= SECONDS_BETWEEN_EVENTS:
@@ -163,9 +167,17 @@ class Loop:
             return False
         if state.evaluated is None or self._spent():
             return True
-        if self._every is not None:
-            return state.step % self._every == 0
+        if every := self._every:
+            return state.step % every == 0
         return state.seconds - state.evaluated_at >= self._gap()
+
+    @property
+    def _every(self) -> int | None:
+        """Steps from one evaluation to the next, None where the clock decides."""
+        steps, every = self._config.steps, self._config.evaluate_every
+        if every is None and steps is not None and not self.state.hurried:
+            every = max(1, steps // EVALUATIONS)
+        return every
 
     def _gap(self) -> float:
         """Seconds from one evaluation to the next."""
@@ -191,17 +203,25 @@ class Loop:
 
     def _progress(self, ahead: float = 0.0) -> float:
         """The part of the budget that is spent, or will be `ahead` steps later."""
-        steps, deadline = self._config.steps, self._deadline()
+        steps = self._config.steps
         by_steps = 0.0 if steps is None else (self.state.step + ahead) / steps
-        by_seconds = self._part_of_time(deadline)
-        if steps is not None and by_seconds < GRACE:
-            by_seconds = 0.0
+        by_seconds = self._part_of_time() if steps is None or self.state.hurried else 0.0
         return min(1.0, max(by_steps, by_seconds))
 
-    def _part_of_time(self, deadline: float | None) -> float:
+    def _part_of_time(self) -> float:
         """The part of the time between the first step and the deadline that is over."""
-        begun = self._begun or 0.0
+        begun, deadline = self._begun or 0.0, self._deadline()
         return 0.0 if deadline is None else (self.state.seconds - begun) / max(1e-9, deadline - begun)
+
+    def _look_at_the_clock(self) -> None:
+        """With both budgets: hurry from now on, if the steps would not be done in time."""
+        state, steps = self.state, self._config.steps
+        if steps is None or state.hurried:
+            return
+        over = self._part_of_time()
+        if over >= GRACE and 1.0 - over < HURRY * (1.0 - state.step / steps):
+            state.hurried = True
+            self._publish("hurried", steps=steps)
 
     def _tick(self) -> None:
         if self._clock is None:

@@ -19,7 +19,7 @@ from ..models.learner import Learner
 from ..models.table import MODELS
 from .config import TrainingConfig
 from .prepared import Prepared
-from .prior import learner_of, parse
+from .prior import Asked, check_asked, learner_of
 from .schedule import Order
 
 LOWEST, HIGHEST = 1e-5, 10.0
@@ -102,7 +102,15 @@ def find_lr_for(
     advance: Callable[[int], None] = lambda done: None,
 ) -> LrCurve:
     """The curve of a fresh model of the table. `UsageError` for one that counts."""
-    asked = parse(specification, prior)
+    asked = check_lr_find(specification, prior, steps, batch)
+    training = TrainingConfig(train_seed=seed)
+    learner, control = (learner_of(asked, prepared.stream, prepared.vocabulary.size, training) for _ in range(2))
+    return find_lr(learner, control, steps, batch, seed, advance)
+
+
+def check_lr_find(specification: str, prior: str | None, steps: int, batch: int | None) -> Asked:
+    """Understand what is asked for. `UsageError` if there is no curve of it."""
+    asked = check_asked(specification, TrainingConfig(prior=prior))
     if not asked.family.in_steps:
         others = ", ".join(family.name for family in MODELS.values() if family.in_steps) or "none"
         raise UsageError(
@@ -112,6 +120,4 @@ def find_lr_for(
         raise UsageError(f"--steps {steps}: a curve needs at least 10")
     if batch is not None and batch < 1:
         raise UsageError(f"--batch {batch}: must be at least 1")
-    training = TrainingConfig(train_seed=seed)
-    learner, control = (learner_of(asked, prepared.stream, prepared.vocabulary.size, training) for _ in range(2))
-    return find_lr(learner, control, steps, batch, seed, advance)
+    return asked

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,7 +13,10 @@ from ..data.config import DataConfig
 from ..data.lines import Lines
 from ..data.splits import Split, split_lines
 from ..data.vocabulary import Vocabulary, build_vocabulary
-from ..generation.evaluation import Evaluation
+from ..generation.evaluation import Evaluation, enough
+
+JUDGING = 1 << 29
+"""The work of judging a result (see `enough`): for three million characters, or fifty thousand words."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Prepared:
         seen = split.train if config.unit == "word" and config.min_count > 1 else lines.distinct
         vocabulary = build_vocabulary(seen, config.unit, config.min_count)
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train))
+
+    def judging(self, part: Literal["dev", "test"] = "dev", work: int = JUDGING) -> Sequence[str]:
+        """The lines of a part that judge: the first ones, as many as so much work allows, or all."""
+        lines = {"dev": self.split.dev, "test": self.split.test}[part]
+        return enough(lines, self.vocabulary, work)
 
 
 def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) -> dict[str, Any]:
@@ -56,6 +65,7 @@ def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) ->
             "test": len(split.test),
         },
         "usual_length": usual_length(prepared.stream),
+        "longest": longest(prepared.stream),
         "results": results,
     }
 
@@ -66,6 +76,11 @@ def usual_length(stream: np.ndarray) -> int:
     return int(np.quantile(lengths, 0.99, method="lower"))
 
 
+def longest(stream: np.ndarray) -> int:
+    """The length of a stream's longest line, in tokens."""
+    return int(np.diff(np.flatnonzero(stream == 0)).max()) - 1
+
+
 def losses(evaluation: Evaluation | None) -> dict[str, float] | None:
     """An evaluation as JSON holds it."""
     if evaluation is None:
@@ -74,4 +89,5 @@ def losses(evaluation: Evaluation | None) -> dict[str, float] | None:
         "nats_per_char": evaluation.nats_per_char,
         "bits_per_char": evaluation.bits_per_char,
         "perplexity": evaluation.perplexity,
+        "lines": evaluation.lines,
     }

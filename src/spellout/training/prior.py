@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..extras import require
 from ..models.contract import Listener
 from ..models.learner import Learner
 from ..models.ngram import NgramConfig, NgramModel
 from ..models.ngram_training import train_ngram
 from ..models.table import Family, parse_specification
-from .config import Engine, TrainingConfig
+from .config import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,18 @@ def parse(specification: str, prior: str | None = None) -> Asked:
     return Asked(family, config, ngram)
 
 
+def check_asked(specification: str, training: TrainingConfig) -> Asked:
+    """Understand a specification, and `UsageError` for whatever else about its training can be known beforehand:
+    a device or a library that is not there. What is asked for first should cost no reading."""
+    asked = parse(specification, training.prior)
+    if asked.family.torch_learner is not None:
+        require("torch", f"the model {asked.family.name}")
+        from ..models.torch_device import check_device
+
+        check_device(training.device)
+    return asked
+
+
 def learner_of(
     asked: Asked,
     stream: np.ndarray,
@@ -59,18 +72,10 @@ def learner_of(
 ) -> Learner:
     """A fresh learner, and first the n-gram it starts from, trained on the same lines unless it is given."""
     family, seed = asked.family, training.train_seed
-    check_engine(family, training.engine)
     if asked.prior is not None and prior is None:
         prior = train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
-    if family.learner is not None and training.engine != "torch":
+    if family.learner is not None:
         return family.learner(stream, vocabulary_size, asked.config, prior, seed)
     assert family.torch_learner is not None
     device, threads = training.device, training.threads
     return family.torch_learner(stream, vocabulary_size, asked.config, prior, seed, device, threads, tell)
-
-
-def check_engine(family: Family, engine: Engine) -> None:
-    """`UsageError` if a network is not there for an engine. Models that count need none."""
-    there = [name for name, one in [("program", family.learner), ("torch", family.torch_learner)] if one]
-    if family.in_steps and engine != "auto" and engine not in there:
-        raise UsageError(f"--engine {engine}: {family.name} runs on {' and '.join(there)} only; leave it out")

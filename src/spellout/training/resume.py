@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ from ..data.config import DataConfig
 from ..data.lines import Lines
 from ..errors import RunError, UsageError
 from ..models.contract import Event
+from ..models.stored import DAMAGE, said, stored_config
 from .checkpoint import Checkpoint
 from .config import TrainingConfig
-from .log import LOG
+from .log import read_log
+from .prior import parse
 from .run import LAST, read_config
 
 
@@ -44,22 +45,33 @@ class Unfinished:
                 "train anew, into another -o, with other settings"
             )
         try:
-            data, split = config["data"], config["split"]
-            lines = (path / LOG).read_text("utf-8").splitlines()
-            events = [event for event in map(json.loads, lines) if event.get("step", 0) <= state.step]
+            data, split, specification = config["data"], config["split"], config["specification"]
+            if not isinstance(specification, str):
+                raise ValueError("specification is no text")
+            training = _training(config["training"], path)
+            parse(specification, training.prior)
+            events = [event for event in read_log(path) if event.get("step", 0) <= state.step]
             return cls(
                 path,
-                config["specification"],
-                DataConfig(
-                    unit=data["unit"], min_count=data["min_count"], split=split["name"], split_seed=split["seed"]
+                specification,
+                stored_config(
+                    DataConfig,
+                    {
+                        "unit": data["unit"],
+                        "min_count": data["min_count"],
+                        "split": split["name"],
+                        "split_seed": split["seed"],
+                    },
                 ),
-                TrainingConfig(**config["training"]),
+                training,
                 data["fingerprint"],
                 checkpoint,
                 [*events, {"event": "resumed", "step": state.step, "seconds": state.seconds}],
             )
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RunError(f"{path} is damaged: its files do not fit together ({error}); train again") from None
+        except (*DAMAGE, UsageError) as error:
+            raise RunError(
+                f"{path} is damaged: its files do not fit together ({said(error)}); train again"
+            ) from None
 
     def check(self, model: str | None, data: DataConfig, training: TrainingConfig) -> None:
         """`UsageError` if something else is asked for than the training does. Defaults ask for nothing."""
@@ -83,6 +95,17 @@ class Unfinished:
             raise RunError(
                 f"{lines.name} is not what {self.path} was trained on: its lines differ; give the same file"
             )
+
+
+def _training(kept: dict[str, Any], path: Path) -> TrainingConfig:
+    """The settings as a run keeps them. Earlier versions also named an engine, when the mlp had two."""
+    settings = {name: value for name, value in kept.items() if name != "engine"}
+    if kept.get("engine") == "torch":
+        raise RunError(
+            f"{path} was begun with --engine torch, which is no more: the mlp is now trained in NumPy; train anew, "
+            "into another -o"
+        )
+    return stored_config(TrainingConfig, settings)
 
 
 ENDS = {

@@ -27,21 +27,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from ..data.reading import LONGEST_LINE
 from ..data.vocabulary import Vocabulary, vocabulary_from_json
 from ..errors import RunError
 from ..files import told
 from ..generation.evaluation import Evaluation
 from ..models.contract import LanguageModel
+from ..models.stored import DAMAGE, said
 from ..models.table import MODELS
 from ..version import __version__
 from .checkpoint import Checkpoint
 from .log import LOG
 from .loop import Reason
+from .places import check_folder
+from .places import newest_run as newest
 
 FORMAT = 1
+LONGEST_MADE = 10_000
+"""Longer lines are made only when they are asked for: a model that ends none would take very long."""
 CONFIG, _VOCABULARY, _WEIGHTS, LAST, _LINES = (
     "config.json",
     "vocabulary.json",
@@ -67,8 +72,15 @@ class Run:
 
     @property
     def usual_length(self) -> int:
-        """99 % of the training lines have at most so many tokens; lines made are cut at about twice as many."""
+        """99 % of the training lines have at most so many tokens."""
         return int(self.facts["usual_length"])
+
+    @property
+    def length_limit(self) -> int:
+        """Lines made have at most so many tokens, unless another limit is set: far more than is usual, and as many
+        as the longest training line, so that a list of short lines with a few long ones can be continued too."""
+        longest = min(int(self.facts.get("longest", 0)), LONGEST_MADE)
+        return max(2 * self.usual_length + 10, longest)
 
 
 @dataclass(frozen=True)
@@ -85,11 +97,12 @@ def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
     """Write a run folder. `RunError` if something else is in the way; with `overwrite`, only another run is."""
     path = Path(path)
     check_place(path, overwrite)
+    real = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
     with told(path, "written", remedy="choose another -o"):
-        temporary = _beside(path)
+        temporary = _beside(real)
     try:
         with told(path, "written", remedy="choose another -o"):
-            _write_whole(run, temporary, path)
+            _write_whole(run, temporary, real)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -162,12 +175,19 @@ def load_run(path: str | Path) -> Run:
         model = MODELS[config["model"]].model.restore(config["settings"], arrays)
         if model.vocabulary_size != vocabulary.size:
             raise ValueError("the vocabulary and the weights differ in size")
-        int(config["usual_length"])
+        for name in ("usual_length", "longest"):
+            length = config.get(name, 1 if name == "longest" else None)  # runs of 0.1 do not say the longest
+            if type(length) is not int or not 0 < length <= LONGEST_LINE:
+                raise ValueError(f"{name} is not the length of a line")
         lines = (path / _LINES).read_text("utf-8").split("\n")[:-1] if (path / _LINES).exists() else None
+        if lines == []:
+            raise ValueError(f"{_LINES} is empty")
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
-        raise RunError(f"{path} is damaged: its files do not fit together ({error}); train again") from None
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from None
+    except DAMAGE as error:
+        raise RunError(f"{path} is damaged: its files do not fit together ({said(error)}); train again") from None
     skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
     facts = {key: value for key, value in config.items() if key not in skip}
     return Run(config["model"], model, vocabulary, lines, facts)
@@ -182,7 +202,8 @@ def read_config(path: Path) -> dict[str, Any]:
             f"{path} was written by spellout {config.get('spellout')} in format {written}; "
             f"this is spellout {__version__}, which reads formats up to {FORMAT}: upgrade spellout"
         )
-    if not isinstance(written, int) or config.get("model") not in MODELS:
+    model = config.get("model")
+    if type(written) is not int or not isinstance(model, str) or model not in MODELS:
         raise RunError(f"{path / CONFIG} is damaged or not of a run: it names no known model; train again")
     return config
 
@@ -192,26 +213,17 @@ def check_place(path: Path, overwrite: bool = False) -> None:
     with told(path, "written", remedy="choose another -o"):
         if path.is_file():
             raise RunError(f"{path} is a file; choose a folder for the run with -o")
-        if path.is_symlink() and not path.exists():
-            raise RunError(f"{path} is a link that leads nowhere; choose a folder for the run with -o")
-        if not path.exists() or not any(path.iterdir()):
-            _try_writing(path)
-            return
-    if not (path / CONFIG).exists():
-        raise RunError(f"{path} holds other files and is not a run; choose another folder with -o")
-    if not overwrite:
-        raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
+        if path.exists() and any(path.iterdir()):
+            if not (path / CONFIG).exists():
+                raise RunError(f"{path} holds other files and is not a run; choose another folder with -o")
+            if not overwrite:
+                raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
+    check_folder(path)
 
 
-def _try_writing(path: Path) -> None:
-    """Make the folders that `save_run` makes first, and remove them again."""
-    missing = [folder for folder in path.parents if not folder.exists()]
-    try:
-        _beside(path).rmdir()
-    finally:
-        for folder in missing:
-            with suppress(OSError):
-                folder.rmdir()
+def newest_run() -> Path:
+    """The run under `./runs` that was written last. `RunError` if there is none."""
+    return newest(CONFIG)
 
 
 def _put(temporary: Path, path: Path) -> None:
@@ -252,7 +264,9 @@ def _read_json(path: Path, name: str) -> dict[str, Any]:
     except FileNotFoundError:
         what = "is not a run folder: it has no" if name == CONFIG else "is damaged: it has no"
         raise RunError(f"{path} {what} {name}; make one with: spellout train FILE -o RUN") from None
-    except ValueError:
+    except OSError as error:
+        raise RunError(f"{path / name} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
         raise RunError(f"{path / name} is damaged: it is not JSON; train again") from None
     if not isinstance(content, dict):
         raise RunError(f"{path / name} is damaged: it is not a JSON object; train again")

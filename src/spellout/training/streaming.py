@@ -15,7 +15,7 @@ from ..errors import DataError, UsageError
 from ..models.ngram import NgramConfig
 from ..models.ngram_training import NgramCounter, fit_counts, model_of_counts
 from ..models.table import parse_specification
-from .prepared import usual_length
+from .prepared import longest, usual_length
 from .run import Run, Trained
 
 ORDER_OF_STREAMS = 6
@@ -36,12 +36,13 @@ def train_streaming(
     order = config.order or ORDER_OF_STREAMS
     alphabet, digest = GrowingAlphabet(), hashlib.sha256()
     counter = NgramCounter(order, hold_out=config.smoothing == "fitted")
-    lines = usual = 0
+    lines = usual = most = 0
     for block in read_blocks(path, encoding, advance=advance):
         digest.update(block.encode())
         stream = alphabet.encode(block)
         counter.add(stream, alphabet.size)
         lines, usual = lines + block.count("\n"), max(usual, usual_length(stream))
+        most = max(most, longest(stream))
     if not lines:
         raise DataError(f"{source_name(path)} holds no lines; give a text file with one thing per line")
     vocabulary, new_ids = alphabet.vocabulary()
@@ -54,6 +55,7 @@ def train_streaming(
         "data": {"name": Path(source_name(path)).name, "lines": lines, "fingerprint": digest.hexdigest()},
         "split": {"name": "none", "train": lines, "dev": 0, "test": 0},
         "usual_length": usual,
+        "longest": most,
         "results": {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": None},
     }
     events = [{"event": "trained", "model": "ngram", **model.settings(), **facts["results"]}]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
+from ..errors import UsageError
 from ..generation.evaluation import evaluate
 from ..models.contract import Listener
 from ..models.ngram import NgramModel
 from .config import TrainingConfig
 from .learning import Learning
 from .log import Log
+from .plan import Plan
 from .prepared import Prepared, facts_of, losses
 from .prior import parse
 from .resume import Unfinished
@@ -28,6 +30,7 @@ def train(
     going_on: Unfinished | None = None,
     prior: NgramModel | None = None,
     since: float | None = None,
+    plan: Plan | None = None,
 ) -> Trained:
     """Train one model on the training lines and evaluate it on the dev lines.
 
@@ -35,19 +38,25 @@ def train(
     follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
     `interrupted` becomes true. `going_on` is an earlier part of the same training. `prior` is the n-gram to start
     from, if it was trained on these lines before; `since` is when the budget of seconds began (`perf_counter`).
+    With a `plan`, a number of steps is made of it first, and the seconds of `training` are for emergencies.
 
-    Raises `TrainingError`, after `keep`, if the loss stops being finite.
+    Raises `UsageError` if `tell` is no function, and `TrainingError`, after `keep`, if the loss stops being finite.
     """
+    if not callable(tell):
+        way = (
+            "; settings are given by name, training=TrainingConfig(...)" if isinstance(tell, TrainingConfig) else ""
+        )
+        raise UsageError(f"the third argument of train is a function that hears every event, got {tell!r}{way}")
     asked = parse(specification, training.prior)
     log = Log(tell, going_on.events if going_on else [])
     if asked.family.train is None:
         return Learning(
-            prepared, specification, asked, training, log, keep, interrupted, going_on, prior, since
+            prepared, specification, asked, training, log, keep, interrupted, going_on, prior, since, plan
         ).run()
     start = perf_counter()
     model, held_out = asked.family.train(prepared.stream, prepared.vocabulary.size, asked.config, log)
     seconds = perf_counter() - start
-    dev = evaluate(model, prepared.vocabulary, prepared.split.dev) if prepared.split.dev else None
+    dev = evaluate(model, prepared.vocabulary, prepared.judging()) if prepared.split.dev else None
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": losses(dev)}
     log({"event": "trained", "model": asked.family.name, **model.settings(), **results})
     facts = facts_of(prepared, specification, results)

@@ -29,6 +29,7 @@ from ..generation.evaluation import evaluate
 from ..models.contract import Event, Listener
 from ..models.ngram_training import train_ngram
 from .config import TrainingConfig
+from .places import check_file, check_folder
 from .prepared import Prepared, losses
 from .prior import parse
 from .run import load_run, save_run
@@ -55,7 +56,6 @@ _FLAGS = (
     "evaluate_every",
     "prior",
     "train_seed",
-    "engine",
 )
 
 
@@ -69,9 +69,9 @@ class Trial:
     training: dict[str, Any]
     seconds: float
 
-    def command(self, file: str, out: str, data: dict[str, Any]) -> str:
+    def command(self, file: str | None, out: str, data: dict[str, Any]) -> str:
         """The command line that trains it again; `data` are flags that say how FILE is read."""
-        words = ["spellout", "train", file, "-o", out, "--model", self.specification]
+        words = ["spellout", "train", *([file] if file else []), "-o", out, "--model", self.specification]
         for name, value in {**data, **self.training}.items():
             words += [f"--{name.replace('_', '-')}", str(value)]
         return shlex.join(words)
@@ -137,7 +137,7 @@ class Tuning:
             if not self._prepared.split.test:
                 raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
             run = load_run(self.run_folder(trial))
-            found = losses(evaluate(run.model, run.vocabulary, self._prepared.split.test))
+            found = losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))
             assert found is not None
             seen = {**seen, str(trial.number): found}
             self._study.set_user_attr("test", seen)
@@ -198,11 +198,23 @@ def _collect(ended: list[FrozenTrial], study: optuna.Study, trial: FrozenTrial) 
     ended.append(trial)
 
 
+def check_study(folder: Path) -> None:
+    """`RunError` if a folder cannot be that of a study: to be asked before the reading."""
+    with told(folder, "written", remedy="choose another -o"):
+        if folder.is_dir() and any(folder.iterdir()):
+            if not (folder / DATABASE).exists():
+                raise RunError(f"{folder} holds other files and is not a study; choose another folder with -o")
+            check_file(folder / DATABASE)
+            return
+        if folder.is_file():
+            raise RunError(f"{folder} is a file; choose a folder for the study with -o")
+    check_folder(folder)
+
+
 def _opened(folder: Path) -> optuna.Study:
     """The study in a folder, made if there is none."""
+    check_study(folder)
     with told(folder, "written", remedy="choose another -o"):
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / DATABASE).exists():
-            raise RunError(f"{folder} holds other files and is not a study; choose another folder with -o")
         folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=UNTOUCHED, n_warmup_steps=PATIENCE)

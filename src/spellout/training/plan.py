@@ -1,0 +1,66 @@
+"""From seconds to steps, before a training begins, so that the same command trains the same weights again.
+
+A clock never says the same twice. So a few steps are timed, and their time is rounded so coarsely that it comes out
+the same on the same machine, whatever else that does: only the processor time of this thread counts, and of several
+steps the fastest. What the clock still decides is an emergency (`Loop` hurries, and says so).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, log2
+from time import thread_time
+
+from ..models.learner import Learner
+from .schedule import Order
+
+TIMED = 6
+"""Steps that are timed, two at least; the first may have to make something ready."""
+TIMED_SECONDS = 0.3
+"""So long it may take to time them."""
+SHARE = 0.7
+"""The part of the seconds that the steps should take: evaluations and a machine with other work need the rest."""
+SLACK = 1.5
+"""A step may take so much longer than it usually does before fewer steps are planned."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A budget for the steps of one training, and for judging its result.
+
+    Attributes:
+        seconds: how long the steps may take in all, evaluations included.
+        usual: seconds that a step of this model usually takes, as on the machine where they were measured; None if
+            that is not known. Where it is, machines of about that speed take the same number of steps.
+        most: no more steps than that.
+        judging: the work of the last evaluation (see `generation.evaluation.enough`), half a second or so.
+    """
+
+    seconds: float
+    usual: float | None = None
+    most: int | None = None
+    judging: int = 1 << 25
+
+    def steps(self, learner: Learner, batch: int, seed: int) -> int:
+        """How many steps fit, at least 1. The learner is left as it was."""
+        fit = max(1, int(SHARE * self.seconds / rounded(step_seconds(learner, batch, seed), self.usual)))
+        return fit if self.most is None else min(fit, self.most)
+
+
+def step_seconds(learner: Learner, batch: int, seed: int) -> float:
+    """The processor time of the fastest of some steps, in seconds; they leave the learner as it was."""
+    before, order = learner.state(), Order(learner.examples, batch, seed)
+    times: list[float] = []
+    while len(times) < 2 or (len(times) < TIMED and sum(times) < TIMED_SECONDS):
+        chosen, start = order.at(len(times)), thread_time()
+        learner.step(chosen, 0.0)
+        times.append(thread_time() - start)
+    learner.load_state(before)
+    return max(min(times), 1e-6)
+
+
+def rounded(seconds: float, usual: float | None) -> float:
+    """The time of a step, coarsely: a power of two of milliseconds, or of the `usual` time and not below it."""
+    if usual is None:
+        return 1e-3 * 2.0 ** ceil(log2(seconds / 1e-3))
+    return usual * 2.0 ** max(0, ceil(log2(seconds / (SLACK * usual))))

@@ -1,0 +1,53 @@
+"""What `make` trains: it follows from the file and the seconds, and is no worse than what it starts from."""
+
+from dataclasses import replace
+
+import pytest
+
+from spellout.data.config import DataConfig
+from spellout.training.best import EPOCHS, FEWEST_STEPS, SMALL_LR, best_training, improve
+from spellout.training.prepared import Prepared
+from spellout.training.train import train
+
+
+def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
+    prepared = Prepared.of(names, DataConfig())
+    ngram = train(prepared, "ngram")
+    specification, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, 20.0)
+    assert specification == "mlp+ngram"
+    training = replace(training, seconds=None, steps=plan.most)  # however slow the machine is
+    events = []
+    best = train(prepared, specification, events.append, training=training, prior=ngram.run.model)
+    losses = [event["nats_per_char"] for event in events if event["event"] == "evaluation"]
+    assert losses[0] == pytest.approx(ngram.dev.nats_per_char, abs=1e-6)
+    assert best.dev.nats_per_char == min(losses)
+    assert best.dev.nats_per_char < ngram.dev.nats_per_char - 0.02
+
+
+def test_what_is_trained_depends_on_the_text_and_the_seconds():
+    specification, training, plan = best_training(180_000, 28, 10.0)
+    assert (specification, training.lr, training.steps) == ("mlp+ngram", None, None)
+    assert plan.most == EPOCHS * 180_000 // 1024
+    assert 6.0 < plan.seconds < training.seconds < 10.0
+    more, _, long = best_training(180_000, 28, 60.0)
+    assert more == "mlp:128:members=4+ngram"
+    assert long.usual == pytest.approx(4 * plan.usual)
+    _, small, few = best_training(100, 28, 10.0)
+    assert (small.lr, few.most) == (SMALL_LR, FEWEST_STEPS)
+    assert best_training(500_000_000, 28, 10.0)[2].seconds == 0.0
+    assert best_training(180_000, 500, 10.0)[2].usual > plan.usual
+
+
+def test_a_network_that_diverges_is_none(names, monkeypatch):
+    from spellout.training import best
+
+    prepared = Prepared.of(names, DataConfig())
+    ngram = train(prepared, "ngram:2")
+    real = best.best_training
+
+    def wild(*sizes):
+        specification, training, plan = real(*sizes)
+        return specification, replace(training, lr=1e9, seconds=None), replace(plan, most=30)
+
+    monkeypatch.setattr(best, "best_training", wild)
+    assert improve(ngram, prepared, 10.0, 0.0, lambda event: None, lambda: False) is None
