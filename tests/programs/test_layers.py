@@ -8,6 +8,7 @@ from spellout.autograd.functions import dot
 from spellout.autograd.functions import sum as sum_of
 from spellout.programs.kernels import LAYER
 from spellout.programs.lanes import Lanes
+from spellout.programs.layers import IN_PLACE
 
 
 def network(m, n, groups, biased, inputs_learn, rng):
@@ -75,6 +76,44 @@ def test_one_layer_for_many_neurons_and_for_many_positions():
     assert len(layers) == 1
     assert layers[0, 1] == 6  # outputs
     assert layers[0, 4:].tolist() == [5, 4]  # inputs, groups
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("count", [1, 5, 16, 64, 240, 241, 500])
+def test_results_that_follow_each_other_are_computed_where_they_are(count, dtype):
+    """Two layers, the second above the first: all outputs before anything else, in full blocks and in others."""
+    rng = np.random.default_rng(count)
+    V, W, b = rng.normal(size=(8, 5)), rng.normal(size=(12, 8)), rng.normal(size=12)
+    v, w, biases = [[Value(x) for x in row] for row in V], [[Value(x) for x in row] for row in W], [*map(Value, b)]
+
+    def function(x, target):
+        hidden = [dot(row, x) for row in v]
+        outputs = [dot(row, hidden, bias) for row, bias in zip(w, biases, strict=True)]
+        return sum_of([out.tanh() * t for out, t in zip(outputs, target, strict=True)])
+
+    parameters = [*[p for row in v for p in row], *[p for row in w for p in row], *biases]
+    lanes = Lanes(record(function, [0.0] * 5, [0.0] * 12, parameters=parameters), dtype)
+    layers = lanes.lowered.lanes.code[lanes.lowered.lanes.code[:, 0] == LAYER]
+    assert [lanes.lowered.lanes.pool[at + 1] & IN_PLACE for at in layers[:, 2]] == [IN_PLACE, IN_PLACE]
+    lanes.read_values()
+    x, target = rng.normal(size=(count, 5)), rng.normal(size=(count, 12))
+    losses, gradient = lanes.backward(*lanes.arrange(x, target), 1.0)
+    outputs = np.tanh((x @ V.T) @ W.T + b)
+    by_out = target * (1.0 - outputs**2)
+    expected = [((by_out @ W).T @ x).ravel(), (by_out.T @ (x @ V.T)).ravel(), by_out.sum(0)]
+    tolerance = {"rtol": 1e-11, "atol": 1e-11} if dtype is np.float64 else {"rtol": 1e-3, "atol": 1e-3}
+    np.testing.assert_allclose(losses[0], np.sum(outputs * target, axis=1), **tolerance)
+    np.testing.assert_allclose(gradient, np.concatenate(expected), **tolerance)
+
+
+def test_wide_programs_keep_blocks_that_products_are_worth():
+    """A thousand registers a lane would leave 16 lanes in the cache; several groups have as many columns each."""
+    rng = np.random.default_rng(0)
+    for dtype, columns in ((np.float64, 64), (np.float32, 128)):
+        for groups in (1, 8):
+            lanes = Lanes(network(2400 // groups, 2, groups, True, False, rng)[0], dtype)
+            assert lanes.lowered.groups == groups
+            assert lanes.block == max(16, columns // groups)
 
 
 def test_the_order_of_a_sum_does_not_make_another_layer():

@@ -31,8 +31,8 @@ _WORTH_A_CHUNK = 1 << 17
 """Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
 _MOST_CHUNKS = 8
 _MOST_LANES = 240
-_FEWEST_COLUMNS = 64
-"""Of the matrices of layers, if need be beyond that cache: with 16 columns, products take nearly twice the time."""
+_LEAST_ROW = 512
+"""Bytes of a row of a layer's matrix, if need be beyond that cache: with 128 products take nearly twice as long."""
 
 Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -66,7 +66,8 @@ class Lanes:
         self._integers = sum([a.size for a in program.arguments if a.kind == "integer"])
         self._bounds = self._index_bounds()
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
-        columns = PAD if lowered.groups == 0 else -(-_FEWEST_COLUMNS // (lowered.groups * PAD)) * PAD
+        wide = _LEAST_ROW // self.dtype.itemsize
+        columns = PAD if lowered.groups == 0 else -(-wide // (lowered.groups * PAD)) * PAD
         self.block = max(columns, min(_MOST_LANES, room // PAD * PAD))
         self._memory: dict[int, list[Memory]] = {}
         self._tapes = (

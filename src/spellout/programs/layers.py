@@ -13,6 +13,8 @@ from .compiling import part, pasted, summing
 
 COUNT, POOL, A, B, C = 1, 2, 3, 4, 5
 """Columns of a tape's code (see `lowering.py`): outputs m, place in the pool, weights, inputs n, groups."""
+INPUTS_LEARN, IN_PLACE = 1, 2
+"""Bits of the second entry in the pool. In place: the results' registers follow each other, and so are a matrix."""
 PAD = 16
 """Columns of the matrices come in multiples of this, the widest SIMD register of float32."""
 
@@ -97,14 +99,16 @@ def layer_forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, scratch: Any
     columns = groups * lanes
     width = (columns + PAD - 1) // PAD * PAD
     X = scratch[0, : n4 * width].reshape(n4, width)
-    Y = scratch[1, : m4 * width].reshape(m4, width)
     gather(X, n, columns, R, pool, at + 2, lanes)
-    bias = pool[at]
+    bias, results = pool[at], at + 2 + groups * n
+    in_place = pool[at + 1] & IN_PLACE != 0 and columns == width == R.shape[1]
+    Y = R[pool[results] : pool[results] + m4] if in_place else scratch[1, : m4 * width].reshape(m4, width)
     for j in range(m4):
         for l in range(width):
             Y[j, l] = S[bias + j]
     add_product(Y, S[offset : offset + m4 * n4].reshape(m4, n4), X)
-    results = at + 2 + groups * n
+    if in_place:
+        return
     for j in range(m):
         for t in range(groups):
             result = pool[results + t * m + j]
@@ -120,10 +124,14 @@ def layer_backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: 
     columns = groups * lanes
     width = (columns + PAD - 1) // PAD * PAD
     X = scratch[0, : n4 * width].reshape(n4, width)
-    Y = scratch[1, : m4 * width].reshape(m4, width)
-    bias, inputs_learn = pool[at], pool[at + 1]
     gather(X, n, columns, R, pool, at + 2, lanes)
-    gather(Y, m, columns, G, pool, at + 2 + groups * n, lanes)
+    bias, results = pool[at], at + 2 + groups * n
+    inputs_learn = pool[at + 1] & INPUTS_LEARN != 0
+    if pool[at + 1] & IN_PLACE != 0 and columns == width == G.shape[1]:
+        Y = G[pool[results] : pool[results] + m4]
+    else:
+        Y = scratch[1, : m4 * width].reshape(m4, width)
+        gather(Y, m, columns, G, pool, results, lanes)
     add_outer(D[offset : offset + m4 * n4].reshape(m4, n4), Y, X)
     for j in range(m):
         D[bias + j] += total(Y, j, columns)

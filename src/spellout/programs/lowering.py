@@ -9,7 +9,7 @@ A tape is `code` (instructions, 6) and `pool`, where code holds
 
     operation, count, place in the pool, A, B, C
         fixed arity:   A arity, B bits of the arguments that learn
-        layer:         count m, A weights, B inputs n, C groups; pool: bias, whether inputs learn, inputs, results
+        layer:         count m, A weights, B inputs n, C groups; pool: bias, two bits, inputs, results
         pick:          A first entry of the table, B its width, C which integer
         others:        A whether anything below learns; pool: see the kernels
 """
@@ -24,6 +24,7 @@ import numpy as np
 
 from .elementwise import ELEMENTWISE
 from .kernels import DOT, LARGEST, LAYER, LOG_SOFTMAX, LOGSUMEXP, MEAN, OWN, PICK, SELECT, SUM
+from .layers import IN_PLACE, INPUTS_LEARN
 from .program import CONSTANT, INPUT, PARAMETER, Instruction, Program
 
 _CODES = {name: code for code, name in enumerate(ELEMENTWISE)} | {
@@ -316,9 +317,11 @@ class _Lowering:
         offset = self.packed[weights]
         inputs = [place for group in inputs_of_groups for place in group]
         results = [place for group in inputs_of_groups for place in by_inputs[group]]
-        learn = any(self.learns[place] for place in inputs)
-        content = [offset + m4 * n4, int(learn)]
-        content += self._operands(inputs, self.register_of) + [self.register_of[place] for place in results]
+        learn = INPUTS_LEARN if any(self.learns[place] for place in inputs) else 0
+        registers = [self.register_of[place] for place in results]
+        in_a_row = groups == 1 and m == m4 and registers == list(range(registers[0], registers[0] + m))
+        content = [offset + m4 * n4, learn | (IN_PLACE if in_a_row else 0)]
+        content += self._operands(inputs, self.register_of) + registers
         writer.write(LAYER, m, content, offset, n, groups)
         self.scratch.add((max(m4, n4), groups))
         self.products[groups] += m * n * groups
