@@ -5,8 +5,8 @@
 
 Runs `spellout make NAMES.txt -o RUN --seconds S` as a process of its own and reads the dev loss from the run; the
 n-gram is the baseline. Then each network of the base install on the lecture split for 30 seconds (kernels of the
-programs compiled before), with and without the n-gram's log-probabilities, so that nobody mistakes what did the work. Test lines are
-not touched. The last line is JSON; losses are nats per character.
+programs compiled before), with and without the n-gram's log-probabilities, so that nobody mistakes what did the
+work. Test lines are not touched. The last line is JSON; losses are nats per character.
 """
 
 from __future__ import annotations
