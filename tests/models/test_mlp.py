@@ -254,6 +254,13 @@ def test_products_are_on_one_thread_and_then_on_as_many_as_before():
     with pytest.raises(ZeroDivisionError), one_thread():
         raise ZeroDivisionError
     assert threads() == 2
+    first, second = one_thread(), one_thread()  # as of two threads of Python
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert threads() == 1
+    second.__exit__(None, None, None)
+    assert threads() == 2
     set_threads(before)
 
 

@@ -13,10 +13,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 _NAMES = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads")
+# OpenBLAS has one number for the whole process: the first to come changes it, and the last to leave restores it.
+_LOCK = Lock()
+_INSIDE: list[bool] = []
+_BEFORE: list[int] = []
 
 
 @contextmanager
@@ -27,12 +32,18 @@ def one_thread() -> Iterator[None]:
         yield
         return
     threads, set_threads = functions
-    before = threads()
-    set_threads(1)
+    with _LOCK:
+        if not _INSIDE:
+            _BEFORE[:] = [threads()]
+            set_threads(1)
+        _INSIDE.append(True)
     try:
         yield
     finally:
-        set_threads(before)
+        with _LOCK:
+            _INSIDE.pop()
+            if not _INSIDE:
+                set_threads(_BEFORE[0])
 
 
 @cache

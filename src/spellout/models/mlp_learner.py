@@ -13,7 +13,7 @@ from .leave_one_out import LeaveOneOut
 from .mlp import MlpConfig, MlpProgram
 from .mlp_arrays import MlpArrays
 from .ngram import NgramModel
-from .ngram_counts import context_windows
+from .ngram_counts import context_columns
 from .parameters import Parameters, Shapes, Weights, views
 from .windows import WindowModel
 
@@ -106,8 +106,9 @@ class MlpLearner:
         self._gradient = np.zeros_like(self._parameters.array)
         self._members: list[MlpArrays] = []
         self._made_for = 0  # so many windows
-        self._windows = context_windows(stream, config.context)  # (examples, C)
-        self._targets = stream[1:].astype(np.int64)
+        columns = context_columns(stream, config.context)
+        self._windows = np.stack([column[:-1] for column in columns], axis=1)  # (examples, C), in few bytes
+        self._targets = stream[1:]
         self._left_out = LeaveOneOut(prior, stream) if prior else None
 
     def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
@@ -115,7 +116,7 @@ class MlpLearner:
 
         The gradient is overwritten by the next one.
         """
-        windows, targets = self._windows[chosen], self._targets[chosen]
+        windows, targets = self._windows[chosen].astype(np.int64), self._targets[chosen].astype(np.int64)
         prior = None if self._left_out is None else self._left_out.at(chosen)
         losses = []
         with (
