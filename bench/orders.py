@@ -1,10 +1,11 @@
 """The bounded search for an n-gram's order against the full one: `python bench/orders.py [LIST.txt ...]`.
 
 Lists that the script makes, and those named: the bundled names, short lines (spellout's own n-gram of the names,
-half of them with digits), the same with Zipf's repetitions, and different whole numbers. For each: processor
-seconds of the training with the bounded search, and with the full one (every order from 1 upwards counted anew on
-all the text and fitted), the orders, and the losses on dev lines; and the seconds of the whole path from the file
-to that loss. The last line is one JSON object."""
+half with digits), the same with Zipf's repetitions, and different whole numbers. For each: processor seconds
+of the training with the bounded search, and with the full one (every order from 1 upwards counted anew on all the
+text and fitted), the orders, and the losses on dev lines; and the seconds of the whole path from the file to that
+loss. The last line is one JSON object.
+"""
 
 from __future__ import annotations
 

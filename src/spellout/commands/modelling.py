@@ -85,9 +85,7 @@ def train_best(prepared: Prepared, seconds: float) -> Trained:
         return ngram
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit)
     if perf_counter() - clock.began() > seconds - LEAST_FOR_A_NETWORK:
-        terminal.note(
-            f"it makes lines like {some}; no time is left to improve on it, more --seconds would give some"
-        )
+        terminal.note(f"it makes lines like {some}; no time is left to improve on it: give more --seconds")
         return ngram
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
