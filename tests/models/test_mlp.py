@@ -397,3 +397,15 @@ def test_where_counts_repeat_they_are_worked_out_once(few, counted, monkeypatch)
         np.testing.assert_allclose(left_out.at(chosen), whole[chosen], rtol=1e-6)
     contexts = {tuple(row) for row in np.stack([*left_out._columns, left_out._targets], axis=1).tolist()}
     assert sum(asked) == len(contexts) < len(everything) / 2
+
+
+def test_left_out_counts_are_the_same_before_and_after_positions_are_numbered(prepared, monkeypatch):
+    from spellout.models import leave_one_out
+
+    prior = train_ngram(prepared.stream, prepared.vocabulary.size, NgramConfig(order=4), lambda event: None)[0]
+    places = np.random.default_rng(0).integers(0, len(prepared.stream) - 1, (6, 2000))
+    numbered = leave_one_out.LeaveOneOut(prior, prepared.stream)
+    monkeypatch.setattr(leave_one_out, "_FEW", 0)
+    later = leave_one_out.LeaveOneOut(prior, prepared.stream)
+    for some in places:
+        assert np.array_equal(numbered.at(some), later.at(some))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from spellout.data.config import DataConfig
-from spellout.training.best import EPOCHS, FEWEST_STEPS, SMALL_LR, best_training, improve
+from spellout.training.best import EPOCHS, FEWEST_STEPS, SMALL_LR, best_training, improve, is_time
 from spellout.training.prepared import Prepared
 from spellout.training.train import train
 
@@ -36,6 +36,15 @@ def test_what_is_trained_depends_on_the_text_and_the_seconds():
     assert (small.lr, few.most) == (SMALL_LR, FEWEST_STEPS)
     assert best_training(500_000_000, 28, 10.0)[2].seconds == 0.0
     assert best_training(180_000, 500, 10.0)[2].usual > plan.usual
+
+
+def test_a_network_is_begun_while_there_is_time_for_it():
+    assert is_time(180_000, 10.0, 1.0)
+    assert not is_time(180_000, 10.0, 8.8)
+    assert is_time(5_000_000, 10.0, 3.0)
+    assert not is_time(5_000_000, 10.0, 7.5)  # it was slow up to now
+    assert is_time(180_000, 10.0, 2.5)
+    assert not is_time(180_000, 1.5, 0.8)
 
 
 def test_a_network_that_diverges_is_none(names, monkeypatch):

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ..training.prepared import Prepared
     from ..training.run import Trained
 
-LEAST_FOR_A_NETWORK = 2.0
-"""Seconds that must be left for a network to begin."""
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
 EXAMPLES = 3
@@ -78,13 +76,13 @@ def train_best(prepared: Prepared, seconds: float) -> Trained:
 
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
     """
-    from ..training.best import improve, is_better
+    from ..training.best import improve, is_better, is_time
 
     ngram = train(prepared, "ngram")
     if not prepared.split.dev or seconds == 0:
         return ngram
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit)
-    if perf_counter() - clock.began() > seconds - LEAST_FOR_A_NETWORK:
+    if not is_time(len(prepared.stream), seconds, perf_counter() - clock.began()):
         terminal.note(f"it makes lines like {some}; no time is left to improve on it: give more --seconds")
         return ngram
     with interruptible() as interrupted:  # before the promise is made

@@ -24,10 +24,14 @@ LONG = 25.0
 EPOCHS = 20
 """So often every position is seen, if there is time: more only overfits."""
 FEWEST_STEPS = 100
+LEAST = 0.5
+"""Seconds of training that are worth it."""
 AROUND = 1.0
 """Seconds of a command that are not training: starting Python, the last evaluation, making lines, leaving."""
-READY = 1.0, 1.5e-7
+READY = 0.8, 4e-7
 """Seconds until the n-gram is there, and what each position of the text adds to them."""
+BEGIN = 0.1, 2e-7
+"""The same of a network until its first step."""
 STEP = 3e-3, 2.5e-5
 """Seconds of a step of one network, and what each token of the vocabulary adds to them."""
 SMALL = 60_000
@@ -51,7 +55,22 @@ def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple
 
 def plan_for(positions: int, seconds: float, usual: float | None = None, most: int | None = None) -> Plan:
     """The steps of a network on so many positions of text, in a command that may take so many seconds in all."""
-    return Plan(max(0.0, seconds - AROUND - READY[0] - READY[1] * positions), usual, most)
+    before = AROUND + _of_positions(READY, positions) + _of_positions(BEGIN, positions)
+    return Plan(max(0.0, seconds - before), usual, most)
+
+
+def is_time(positions: int, seconds: float, elapsed: float) -> bool:
+    """Whether a network can still be trained `elapsed` seconds after the command began, when the n-gram is there.
+
+    A machine with other work has been slower up to now, and will be.
+    """
+    slower = max(1.0, elapsed / _of_positions(READY, positions))
+    return seconds - AROUND - elapsed >= slower * (_of_positions(BEGIN, positions) + LEAST)
+
+
+def _of_positions(seconds: tuple[float, float], positions: int) -> float:
+    once, each = seconds
+    return once + each * positions
 
 
 def improve(

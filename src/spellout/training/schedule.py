@@ -25,8 +25,11 @@ class Order:
         first, end = step * self._batch, (step + 1) * self._batch
         epochs = range(first // self._examples, (end - 1) // self._examples + 1)
         self._shuffled = {epoch: self._epoch(epoch) for epoch in epochs}
-        start = first - epochs[0] * self._examples
-        return np.concatenate(list(self._shuffled.values()))[start : start + self._batch]
+        parts = []
+        for epoch, shuffled in self._shuffled.items():
+            start = epoch * self._examples
+            parts.append(shuffled[max(first - start, 0) : end - start])
+        return np.concatenate(parts)
 
     def _epoch(self, epoch: int) -> np.ndarray:
         if epoch in self._shuffled:
