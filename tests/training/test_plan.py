@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spellout.training import plan as module
+from spellout.training.config import TrainingConfig
 from spellout.training.plan import Plan, rounded, step_seconds
 
 
@@ -54,16 +55,19 @@ def test_the_fastest_step_counts_and_the_learner_is_as_it_was(clock):
     assert step_seconds(Timed(clock, [0.05, 0.003, 0.004, 0.002]), 8, 0) == pytest.approx(0.002)
 
 
-@pytest.mark.parametrize("noise", [0.75, 0.9, 1.0, 1.1, 1.4])
+def steps(plan, learner):
+    return plan.planned(learner, TrainingConfig(seconds=99.0)).steps
+
+
+@pytest.mark.parametrize("noise", [0.75, 0.9, 1.0, 1.1, 1.29])
 def test_a_step_of_about_the_usual_time_gives_the_same_steps(clock, noise):
     plan = Plan(10.0, usual=0.004)
-    assert plan.steps(Timed(clock, [0.004 * noise]), 8, 0) == int(module.SHARE * 10.0 / 0.004)
+    assert steps(plan, Timed(clock, [0.004 * noise])) == int(module.SHARE * 10.0 / 0.004)
 
 
-@pytest.mark.parametrize(("slower", "part"), [(1.6, 2), (2.9, 2), (3.1, 4), (11.0, 8)])
+@pytest.mark.parametrize(("slower", "part"), [(1.31, 2), (2.5, 2), (2.7, 4), (10.0, 8)])
 def test_on_a_slower_machine_there_are_half_as_many_steps_or_a_quarter(clock, slower, part):
-    steps = Plan(10.0, usual=0.004).steps(Timed(clock, [0.004 * slower]), 8, 0)
-    assert steps == int(module.SHARE * 10.0 / 0.004 / part)
+    assert steps(Plan(10.0, usual=0.004), Timed(clock, [0.004 * slower])) == int(module.SHARE * 10.0 / 0.004 / part)
 
 
 def test_a_model_whose_time_is_not_known_is_rounded_to_powers_of_two():
@@ -73,5 +77,12 @@ def test_a_model_whose_time_is_not_known_is_rounded_to_powers_of_two():
 
 
 def test_there_is_a_step_at_least_and_not_more_than_the_most(clock):
-    assert Plan(0.0, usual=0.004).steps(Timed(clock, [0.004]), 8, 0) == 1
-    assert Plan(1000.0, usual=0.004, most=77).steps(Timed(clock, [0.004]), 8, 0) == 77
+    assert steps(Plan(0.0, usual=0.004), Timed(clock, [0.004])) == 1
+    assert steps(Plan(1000.0, usual=0.004, most=77), Timed(clock, [0.004])) == 77
+
+
+def test_a_planned_training_is_judged_ten_times_unless_told_otherwise(clock):
+    planned = Plan(1000.0, usual=0.004, most=77).planned(Timed(clock, [0.004]), TrainingConfig())
+    assert (planned.steps, planned.evaluate_every) == (77, 8)
+    told = Plan(1000.0, most=77).planned(Timed(clock, [0.004]), TrainingConfig(evaluate_every=5))
+    assert told.evaluate_every == 5

@@ -27,13 +27,15 @@ FEWEST_STEPS = 100
 LEAST = 0.5
 """Seconds of training that are worth it."""
 AROUND = 1.0
-"""Seconds of a command that are not training: starting Python, the last evaluation, making lines, leaving."""
+"""Seconds of a command that are not planned for training: the last evaluation, making lines, leaving."""
+LAST = 0.4
+"""So many of them the clock takes for training too, before it ends it."""
 READY = 0.8, 4e-7
 """Seconds until the n-gram is there, and what each position of the text adds to them."""
 BEGIN = 0.1, 2e-7
 """The same of a network until its first step."""
-STEP = 3e-3, 2.5e-5
-"""Seconds of a step of one network, and what each token of the vocabulary adds to them."""
+STEP = 2.1e-3, 1.2e-5
+"""Seconds of a step of one network, and what each token of the vocabulary adds (bench/mlp_step.py)."""
 SMALL = 60_000
 """Texts of fewer positions are learned more carefully: on 300 to 4,000 names that won 0.01 to 0.02 nats."""
 SMALL_LR = 2e-3
@@ -50,7 +52,8 @@ def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple
     usual = members * (STEP[0] + STEP[1] * vocabulary_size)
     most = max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch)
     lr = SMALL_LR if positions < SMALL else None
-    return specification, TrainingConfig(seconds=seconds - AROUND, lr=lr), plan_for(positions, seconds, usual, most)
+    training = TrainingConfig(seconds=max(seconds - LAST, seconds / 2), lr=lr)
+    return specification, training, plan_for(positions, seconds, usual, most)
 
 
 def plan_for(positions: int, seconds: float, usual: float | None = None, most: int | None = None) -> Plan:

@@ -52,8 +52,7 @@ class Learning:
         tell = (lambda event: None) if going_on else log
         self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell, prior)
         if plan is not None:
-            batch = training.batch or self._learner.batch
-            self._training = replace(training, steps=plan.steps(self._learner, batch, training.train_seed))
+            self._training = plan.planned(self._learner, training)
         best = self._restore(going_on) if going_on else None
         self._loop = Loop(
             self._learner,

@@ -7,21 +7,24 @@ steps the fastest. What the clock still decides is an emergency (`Loop` hurries,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log2
 from time import thread_time
 
 from ..models.learner import Learner
+from .config import TrainingConfig
 from .schedule import Order
 
 TIMED = 6
 """Steps that are timed, two at least; the first may have to make something ready."""
 TIMED_SECONDS = 0.3
 """So long it may take to time them."""
-SHARE = 0.7
-"""The part of the seconds that the steps should take: evaluations and a machine with other work need the rest."""
-SLACK = 1.5
+SHARE = 0.72
+"""The part of the seconds that the steps should take: evaluations and slower moments of the machine need the rest."""
+SLACK = 1.3
 """A step may take so much longer than it usually does before fewer steps are planned."""
+EVALUATIONS = 10
+"""How many evaluations a planned training has, besides the first."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,12 @@ class Plan:
     most: int | None = None
     judging: int = 1 << 25
 
-    def steps(self, learner: Learner, batch: int, seed: int) -> int:
-        """How many steps fit, at least 1. The learner is left as it was."""
+    def planned(self, learner: Learner, training: TrainingConfig) -> TrainingConfig:
+        """The training with as many steps as fit, at least 1. The learner is left as it was."""
+        steps = self._steps(learner, training.batch or learner.batch, training.train_seed)
+        return replace(training, steps=steps, evaluate_every=training.evaluate_every or -(-steps // EVALUATIONS))
+
+    def _steps(self, learner: Learner, batch: int, seed: int) -> int:
         fit = max(1, int(SHARE * self.seconds / rounded(step_seconds(learner, batch, seed), self.usual)))
         return fit if self.most is None else min(fit, self.most)
 
