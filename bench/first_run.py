@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUSY = 4
 LINES = re.compile(r"lines like ")  # what stands before the first lines that are shown
 STEPS = re.compile(r"([\d,]+) steps")
-DEV = re.compile(r"dev: ([\d.]+) nats")
+DEV = re.compile(r"dev(?: \([^)]*\))?: ([\d.]+) nats")
 
 
 def environment(place: Path) -> Path:

@@ -34,7 +34,9 @@ READY = 0.8, 4e-7
 """Seconds until the n-gram is there, and what each position of the text adds to them."""
 BEGIN = 0.1, 2e-7
 """The same of a network until its first step."""
-STEP = 2.1e-3, 1.2e-5
+LEFT_OUT = 1.7e-6, 1 << 20
+"""Seconds to work out what the n-gram says at a position for the first time, of so many positions at most."""
+STEP = 1.7e-3, 1.2e-5
 """Seconds of a step of one network, and what each token of the vocabulary adds (bench/mlp_step.py)."""
 SMALL = 60_000
 """Texts of fewer positions are learned more carefully: on 300 to 4,000 names that won 0.01 to 0.02 nats."""
@@ -53,7 +55,8 @@ def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple
     most = max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch)
     lr = SMALL_LR if positions < SMALL else None
     training = TrainingConfig(seconds=max(seconds - LAST, seconds / 2), lr=lr)
-    return specification, training, plan_for(positions, seconds, usual, most)
+    learning = seconds - LEFT_OUT[0] * min(positions, LEFT_OUT[1])
+    return specification, training, plan_for(positions, learning, usual, most)
 
 
 def plan_for(positions: int, seconds: float, usual: float | None = None, most: int | None = None) -> Plan:

@@ -16,11 +16,11 @@ from .config import TrainingConfig
 from .schedule import Order
 
 TIMED = 6
-"""Steps that are timed, two at least; the first may have to make something ready."""
+"""Steps on one batch that are timed, two at least; the first may have to make something ready."""
 TIMED_SECONDS = 0.3
 """So long it may take to time them."""
 SHARE = 0.72
-"""The part of the seconds that the steps should take: evaluations and slower moments of the machine need the rest."""
+"""The part of the seconds that the steps should take: evaluations and slower moments need the rest."""
 SLACK = 1.3
 """A step may take so much longer than it usually does before fewer steps are planned."""
 EVALUATIONS = 10
@@ -56,10 +56,10 @@ class Plan:
 
 def step_seconds(learner: Learner, batch: int, seed: int) -> float:
     """The processor time of the fastest of some steps, in seconds; they leave the learner as it was."""
-    before, order = learner.state(), Order(learner.examples, batch, seed)
+    before, chosen = learner.state(), Order(learner.examples, batch, seed).at(0)
     times: list[float] = []
     while len(times) < 2 or (len(times) < TIMED and sum(times) < TIMED_SECONDS):
-        chosen, start = order.at(len(times)), thread_time()
+        start = thread_time()
         learner.step(chosen, 0.0)
         times.append(thread_time() - start)
     learner.load_state(before)
