@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: small lists of lines, and the command line in this process."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from spellout.training.train import Prepared
 
 # Before PyTorch is imported: no test depends on the number of cores, nor waits for the work of others on them.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A shell starts what runs in the background with Ctrl-C ignored, and tests of it would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("spellout", deadline=None)  # a busy machine is no failure
 settings.register_profile("thorough", deadline=None, max_examples=2000)  # --hypothesis-profile=thorough

@@ -304,7 +304,7 @@ def test_an_interrupt_is_exit_code_130_and_loses_no_line_made(names_file, tmp_pa
         while not out.stat().st_size and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert err.decode().endswith("spellout: interrupted\n")
     assert out.read_text().endswith("\n")
@@ -320,7 +320,7 @@ def test_a_reader_that_leaves_is_no_error(names_file):
     process.stdout.close()
     err = process.stderr.read().decode()
     process.stderr.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=600) == 0
     assert "Error" not in err
 
 

@@ -138,7 +138,7 @@ def test_novel_and_unique_lines(run, names):
 def test_sampling_stops_when_nothing_new_comes():
     run = train(Prepared.of(Lines.of(["ab", "ba"]), DataConfig()), "ngram:2").run
     made = sample(run.model, run.vocabulary, SamplingConfig(max_length=2), accept=only(unique=True), patience=300)
-    assert {one.text for one in made} <= {"a", "b", "ab", "ba", "aa", "bb"}
+    assert {"ab", "ba"} <= {one.text for one in made} <= {"a", "b", "ab", "ba", "aa", "bb"}
 
 
 @given(st.lists(st.sampled_from(["é", "文", "a ", "ß"]), min_size=2, max_size=20))
@@ -146,7 +146,9 @@ def test_lines_spelled_in_bytes_or_spaces_are_lines(pieces):
     lines = [("".join(pieces[i:])).strip() for i in range(len(pieces))]
     prepared = Prepared.of(Lines.of([line for line in lines if line] + ["x", "y"]), DataConfig(unit="byte"))
     run = train(prepared, "ngram:2").run
-    for line in lines_of(run, 30, max_length=12):
+    made = lines_of(run, 30, max_length=12)
+    assert len(made) == 30
+    for line in made:
         assert line
         assert line == line.strip()
         line.encode()
@@ -188,4 +190,6 @@ def test_the_nearest_line_has_the_smallest_edit_distance(line, training):
 
 def test_a_prefix_typed_with_a_combining_accent_is_the_same_prefix():
     run = train(Prepared.of(Lines.of(["zoé", "zoélie", "éva", "évan", "noé"]), DataConfig()), "ngram:2").run
-    assert all(line.startswith("é") for line in lines_of(run, 5, prefix="e\u0301"))
+    made = lines_of(run, 5, prefix="e\u0301")
+    assert len(made) == 5
+    assert all(line.startswith("é") for line in made)

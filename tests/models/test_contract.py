@@ -155,7 +155,9 @@ def test_training_is_deterministic(asked, trained, tokens):
 
 def test_sampling_never_emits_an_unknown_token(trained):
     run = trained.run
-    for one in islice(sample(run.model, run.vocabulary, SamplingConfig(max_length=50), patience=2000), 200):
+    made = list(islice(sample(run.model, run.vocabulary, SamplingConfig(max_length=50), patience=2000), 200))
+    assert len(made) == 200
+    for one in made:
         assert "<unknown>" not in one.text
         run.vocabulary.encode([one.text])
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spellout import MLP, Value, pick, record
-from spellout.errors import ShapeError
+from spellout.errors import GraphError, ShapeError
 from spellout.nn import Embedding
 from spellout.nn.losses import cross_entropy
 from spellout.programs.lanes import Lanes, threads_available
@@ -105,7 +105,7 @@ def test_written_values_make_old_graphs_stale():
     lanes = Lanes(program)
     lanes.read_values()
     lanes.write_values()
-    with pytest.raises(Exception, match="compute the result again"):
+    with pytest.raises(GraphError, match="compute the result again"):
         old.backward()
 
 

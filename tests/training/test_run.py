@@ -166,7 +166,9 @@ def test_streaming_in_many_blocks_counts_the_same(names, tmp_path, monkeypatch):
     monkeypatch.setattr(
         module, "read_blocks", lambda path, encoding, advance: blocks(path, encoding, 1000, advance)
     )
-    for name, array in train_streaming(path, config).run.model.arrays().items():
+    in_blocks = train_streaming(path, config).run.model.arrays()
+    assert in_blocks.keys() == whole.keys()
+    for name, array in in_blocks.items():
         assert np.array_equal(array, whole[name])
 
 

@@ -86,7 +86,7 @@ def test_ctrl_c_keeps_the_training_and_says_how_to_go_on(command, names_file, tm
     process = start("train", names_file, "-o", out, *SLOW, CHECKPOINTS="0")
     wait_for(out / "config.json", process)
     process.send_signal(signal.SIGINT)
-    said, err = process.communicate(timeout=60)
+    said, err = process.communicate(timeout=600)
     assert (process.returncode, said) == (130, "")
     sentence = (
         f"spellout: interrupted, and kept in {out}; go on with: spellout train {names_file} -o '{out}' --resume\n"
@@ -109,7 +109,7 @@ def test_killed_after_a_checkpoint_it_loses_nothing(command, names_file, tmp_pat
     wait_for(out / "config.json", process)
     time.sleep(0.2)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode == -signal.SIGKILL
     code, _, err = command("train", names_file, "-o", out, "--resume", *SLOW)  # the same flags do no harm
     assert (code, "150 steps" in err) == (0, True)

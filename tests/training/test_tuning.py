@@ -69,7 +69,8 @@ def test_what_is_said_stays():
 def test_the_width_stays_a_multiple_of_the_heads(said):
     space = Space.of(said, STEPS)
     for end in (0, -1):
-        parse(space.settled(lambda field, where, end=end: ends(where)[end])[0])
+        config = parse(space.settled(lambda field, where, end=end: ends(where)[end])[0]).config
+        assert config.width % config.heads == 0
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_two_processes_share_a_study(names_file, tmp_path):
         )
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=120)[1] for process in processes]
+    said = [process.communicate(timeout=600)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     numbers = [int(number) for text in said for number in re.findall(r"^trial (\d+):", text, re.MULTILINE)]
     assert sorted(numbers) == list(range(len(numbers)))  # each trial was made by one of them
