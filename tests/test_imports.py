@@ -12,7 +12,7 @@ import spellout
 
 SOURCE = Path(spellout.__file__).parent
 ROOMS = ["errors", "files", "extras", "autograd", "nn", "programs", "data", "models", "generation", "training"]
-ROOMS += ["lectures", "doctor", "plots", "streams", "visible", "terminal", "sketches", "waiting", "steps"]
+ROOMS += ["lectures", "doctor", "plots", "clock", "streams", "visible", "terminal", "sketches", "waiting", "steps"]
 ROOMS += ["options", "commands", "cli"]
 """From the ground up: a room imports only rooms that stand before it."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]

@@ -275,7 +275,7 @@ def test_a_terminal_shows_how_far_it_is_and_how_good(screen, names_file, tmp_pat
         assert fragment in said
     _, err = screen(120)
     assert shown("compare", names_file, "--models", "neural:sleep=5,ngram:2", "--steps", 60) == 0
-    assert "training: step " in err.getvalue()
+    assert "training neural:sleep=5: step " in err.getvalue()
 
 
 @pytest.mark.parametrize("width", [30, 100])

@@ -49,7 +49,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, choice) for choice in get_args(hint))
     if get_origin(hint) is Literal:
         return isinstance(value, str) and value in get_args(hint)
-    if hint is NoneType or hint is str:
+    if hint in (NoneType, str, bool):
         return isinstance(value, hint)
     if hint is int:
         return type(value) is int  # True is an int too, but nobody's size

@@ -22,6 +22,8 @@ from .prepared import Prepared
 from .run import Trained
 
 SAMPLES = 1000
+NO_TIE = 1e-5
+"""A mixture is better than its members if it is by so many nats, or it would be shown for a rounding error."""
 NUMBERS_FITTED = 1 << 22
 """A weight is one number: it needs no more probabilities than these, and they are in memory together."""
 
@@ -85,7 +87,7 @@ def compare(
         seconds = together([trained.seconds for _, _, trained, _ in best])
         first, second = (trained.run.model for _, _, trained, _ in best)
         mixed, result = mix(prepared, first, second, part)
-        if mixture or result.nats_per_char < min(row.nats_per_char for *_, row in best):
+        if mixture or result.nats_per_char < min(row.nats_per_char for *_, row in best) - NO_TIE:
             name = " × ".join(specification for _, specification, _, _ in best)
             yield _row(prepared, name, mixed, part, seconds, seed, result)
 

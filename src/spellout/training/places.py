@@ -32,6 +32,7 @@ def check_folder(path: Path) -> None:
             if os.path.lexists(there):
                 raise RunError(f"{path} cannot be written: {there} is not a folder; choose another -o")
             there = there.parent
+        (there / real.name).exists()  # is its name too long?
         shutil.rmtree(tempfile.mkdtemp(prefix=f".{real.name[:40]}.", dir=there))
 
 
