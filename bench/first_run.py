@@ -32,6 +32,7 @@ from machine import machine
 ROOT = Path(__file__).resolve().parent.parent
 BUSY = 4
 LINES = re.compile(r"lines like ")  # what stands before the first lines that are shown
+SIGNALS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours and movements
 STEPS = re.compile(r"([\d,]+) steps")
 DEV = re.compile(r"dev(?: \([^)]*\))?: ([\d.]+) nats")
 
@@ -91,6 +92,7 @@ def watch(command: list[str]) -> dict[str, object]:
     os.close(ours)
     if code:
         raise SystemExit(f"{command} failed: {said}")
+    said = " ".join(SIGNALS.sub("", said).split())  # the terminal has wrapped it
     steps, dev = STEPS.findall(said), DEV.findall(said)
     return {
         "first": None if first is None else round(first, 2),

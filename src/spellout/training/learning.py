@@ -48,7 +48,7 @@ class Learning:
         self._family, self._log, self._keep = asked.family, log, keep
         self._judged: dict[float, Evaluation] = {}
         self._judging = prepared.judging(work=MEANWHILE)
-        self._judging_the_result = prepared.judging() if plan is None else prepared.judging(work=plan.judging)
+        self._judging_the_result = prepared.judging() if plan is None else self._judging  # which takes no time
         tell = (lambda event: None) if going_on else log
         self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell, prior)
         if plan is not None:

@@ -29,20 +29,18 @@ EVALUATIONS = 10
 
 @dataclass(frozen=True)
 class Plan:
-    """A budget for the steps of one training, and for judging its result.
+    """A budget for the steps of one training.
 
     Attributes:
         seconds: how long the steps may take in all, evaluations included.
         usual: seconds that a step of this model usually takes, as on the machine where they were measured; None if
             that is not known. Where it is, machines of about that speed take the same number of steps.
         most: no more steps than that.
-        judging: the work of the last evaluation (see `generation.evaluation.enough`), half a second or so.
     """
 
     seconds: float
     usual: float | None = None
     most: int | None = None
-    judging: int = 1 << 25
 
     def planned(self, learner: Learner, training: TrainingConfig) -> TrainingConfig:
         """The training with as many steps as fit, at least 1. The learner is left as it was."""

@@ -38,7 +38,8 @@ def train(
     follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
     `interrupted` becomes true. `going_on` is an earlier part of the same training. `prior` is the n-gram to start
     from, if it was trained on these lines before; `since` is when the budget of seconds began (`perf_counter`).
-    With a `plan`, a number of steps is made of it first, and the seconds of `training` are for emergencies.
+    With a `plan`, a number of steps is made of it first, the seconds of `training` are for emergencies, and the
+    lines that judge meanwhile also judge the result.
 
     Raises `UsageError` if `tell` is no function, and `TrainingError`, after `keep`, if the loss stops being finite.
     """
