@@ -47,7 +47,7 @@ def test_make_without_time_is_the_ngram(command, names_file):
     assert out == command("make", names_file, "--model", "ngram")[1]
     code, out, err = command("make", names_file, "--seconds", 0.5)
     assert (code, len(out.splitlines())) == (0, 10)
-    assert "no time is left to improve on it: give more --seconds" in err
+    assert "too little time is left to improve on it: give more --seconds" in err
     code, out, err = command("make", names_file, "--seconds", -1)
     assert (code, out) == (2, "")
     assert "--seconds" in err

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 from . import terminal, waiting
@@ -78,9 +79,11 @@ def train(
     plan: Plan | None = None,
 ) -> Trained:
     """Train one model on prepared lines, and say how good it is."""
+    from .training.prepared import facts_of
     from .training.prior import parse
     from .training.train import train as train_on
 
+    terminal.print_data(facts_of(prepared, model, {}))
     in_steps = parse(model, training.prior).family.in_steps
     with waiting.progress(waiting.WHOLE if in_steps else None, "training") as advance:
         watch = waiting.Watch(advance)
@@ -95,8 +98,27 @@ def train(
             since=since,
             plan=plan,
         )
-    terminal.print_training(trained)
+    terminal.print_result(trained)
     return trained
+
+
+def compile_for(*models: str) -> float:
+    """Have the kernels of models that run as programs ready; the seconds that took: many, once, after installing.
+
+    To be called before a training, so that its budget is its own, and where Ctrl-C ends the command.
+    """
+    from .training.prior import parse
+
+    start = perf_counter()
+    if any(parse(model).family.compiled for model in models):
+        import numpy as np
+
+        from .programs.lanes import warm_up
+
+        with waiting.progress(None, "compiling the kernels, once after an installation"):
+            warm_up(np.float64)
+            warm_up(np.float32)
+    return perf_counter() - start
 
 
 def train_into(
@@ -157,6 +179,7 @@ def _keep_training(
 
     if not parse(model, training.prior).family.in_steps:
         return train(prepared, model, keep=keep)
+    compile_for(model)
     try:
         with interruptible() as interrupted:
             trained = train(prepared, model, training, keep, interrupted, going_on)
@@ -202,7 +225,8 @@ def train_streaming(
     config = check_streaming(data, model)
     with waiting.progress(_size(file), "counting") as advance:
         trained = stream_on(file, config, encoding, advance)
-    terminal.print_training(trained)
+    terminal.print_data(trained.run.facts)
+    terminal.print_result(trained)
     save_run(trained.run, out, overwrite)
     return trained
 
@@ -219,6 +243,7 @@ def compare(
     """Rows of a comparison, as they are ready; with `printing`, they go to stdout."""
     from .training.comparison import compare as rows_of
 
+    compile_for(*models)
     with waiting.progress(waiting.WHOLE * len(models), "training", printing) as advance:
         watch = waiting.Watch(advance)
         rows = rows_of(prepared, models, part, training=training, tell=watch, at_once=at_once, mixture=mixture)
@@ -249,6 +274,7 @@ def tune(
     check_judged(data, "dev")
     check_study(out)
     tuning = Tuning(out, prepare(file, encoding, data), model, training)
+    compile_for(model)
     with waiting.progress(waiting.WHOLE * trials, "training") as advance:
         watch = waiting.Watch(advance)
 

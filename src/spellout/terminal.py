@@ -155,14 +155,12 @@ def print_sample(row: dict[str, Any], as_json: bool) -> None:
     print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
 
 
-def print_training(trained: Trained) -> None:
-    """What was trained on what, and how good it is, on stderr."""
-    facts = trained.run.facts
+def print_data(facts: dict[str, Any]) -> None:
+    """What a model is trained on, on stderr; `facts` are a run's."""
     data, split = facts["data"], facts["split"]
     different = f", {data['distinct']:,} different" if data.get("distinct", data["lines"]) != data["lines"] else ""
     parts = f": {split['train']:,} to train, {split['dev']:,} dev, {split['test']:,} test" if split["dev"] else ""
     note(f"{data['name']}: {data['lines']:,} lines{different}; split {split['name']}{parts}")
-    print_result(trained)
 
 
 def print_result(trained: Trained) -> None:
@@ -188,15 +186,15 @@ def print_summary(summary: Summary, floor: Row | None) -> None:
     again = summary.lines - summary.distinct
     letters = "".join(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
     more = f" and {len(summary.letters) - LETTERS_SHOWN:,} more" if len(summary.letters) > LETTERS_SHOWN else ""
-    repeated = ", ".join(f"{_short(line, 24)} ×{times:,}" for line, times in summary.repeated[:6])
+    repeated = ", ".join(f"{short(line, 24)} ×{times:,}" for line, times in summary.repeated[:6])
     rows = [
         ("lines", f"{summary.lines:,}, {summary.distinct:,} different"),
         ("repeated", f"{again:,} ({again / summary.lines:.1%}): {repeated}" if again else "none"),
         ("characters", f"{summary.characters:,}, {len(summary.letters):,} different"),
         ("by frequency", letters + more),
         ("length", f"{len(summary.shortest)} to {len(summary.longest):,}, median {summary.median_length}"),
-        ("shortest", _short(summary.shortest)),
-        ("longest", _short(summary.longest)),
+        ("shortest", short(summary.shortest)),
+        ("longest", short(summary.longest)),
     ]
     if floor:
         rows.append(("floor", f"an n-gram reaches {_losses(floor)} on dev lines: a model must do better"))
@@ -207,7 +205,8 @@ def print_summary(summary: Summary, floor: Row | None) -> None:
     _print_pairs((name, Text(visible(text))) for name, text in rows)
 
 
-def _short(text: str, width: int = 60) -> str:
+def short(text: str, width: int = 60) -> str:
+    """The text, or its beginning with an ellipsis."""
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

@@ -108,6 +108,8 @@ class Watch:
             return
         elif event["event"] == "updates":
             return
+        elif event["event"] == "judging":
+            label = f"judging {event['of']}"
         elif event["event"] == "evaluation":
             if event["best"]:
                 self._best = f", best dev {event['nats_per_char']:.4f}"

@@ -123,3 +123,17 @@ def test_copies_keep_classes_and_attributes(clone):
     if clone is copy.deepcopy:
         assert leaf is not x
         assert leaf.friends is not x.friends
+
+
+def test_a_backward_may_wrap_the_one_that_was_there():
+    x = Value(3.0)
+    y = x * x
+    before = y._backward
+
+    def halved():
+        y.grad *= 0.5
+        before()
+
+    y._backward = halved
+    (y * 1.0).backward()
+    assert x.grad == 3.0

@@ -348,3 +348,13 @@ def test_many_argument_functions_say_what_is_wrong():
     with pytest.raises(ShapeError, match="at least one"):
         mean([])
     assert sum([]).data == 0.0
+
+
+def test_comparisons_take_every_real_number():
+    assert Value(1.0) == Decimal(1)
+    assert (Value(1.0) != Decimal(1)) is False
+    assert Value(1.0) == np.bool_(True)
+    assert Value(2.0) > Decimal("1.5")
+    assert Value(1.0) != "1"
+    with pytest.raises(TypeError):
+        Value(1.0) < "2"  # noqa: B015

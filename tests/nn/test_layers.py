@@ -15,6 +15,7 @@ from spellout.nn.attention import Attention
 from spellout.nn.embedding import Embedding
 from spellout.nn.initialization import GAINS, INITIALIZERS
 from spellout.nn.layers import Layer, Neuron
+from spellout.nn.losses import binary_cross_entropy
 from spellout.nn.regularization import Dropout
 
 
@@ -171,3 +172,15 @@ def test_modules_pickle():
     model = MLP(2, [3, 1], activation="tanh")
     twin = pickle.loads(pickle.dumps(model))
     assert twin([0.5, 1.0]).data == model([0.5, 1.0]).data
+
+
+@pytest.mark.parametrize(("x", "target"), [(40.0, 1.0), (800.0, 1.0), (-800.0, 0.0), (0.3, 1.0), (-2.0, 0.0)])
+def test_binary_cross_entropy_of_a_saturated_sigmoid_has_a_gradient(x, target):
+    value = Value(x)
+    loss = binary_cross_entropy(value.sigmoid(), target)
+    loss.backward()
+    p = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.functional.binary_cross_entropy(torch.sigmoid(p), torch.tensor(target, dtype=torch.float64))
+    expected.backward()
+    assert loss.data == pytest.approx(float(expected.detach()), rel=1e-12)
+    assert value.grad == pytest.approx(float(p.grad), rel=1e-9)

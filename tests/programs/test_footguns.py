@@ -9,6 +9,7 @@ import math
 import pickle
 import random
 import statistics
+from decimal import Decimal
 from inspect import currentframe
 
 import numpy as np
@@ -447,3 +448,42 @@ def test_nothing_is_recorded_after_a_refusal():
         record(_branch, 1.0)
     assert Value(1.0) > 0
     assert float(Value(2.0)) == 2.0
+
+
+def test_a_comparison_with_a_number_of_another_kind_is_refused():
+    with pytest.raises(RecordingError, match="!="):
+        record(lambda x: x * 100 if x != Decimal(5) else x, 5.0)
+
+
+def test_a_refusal_that_the_function_catches_is_one_all_the_same():
+    def stubborn(x):
+        try:
+            factor = float(x)
+        except (TypeError, ValueError):
+            factor = 1.0
+        return x * factor
+
+    with pytest.raises(RecordingError, match="float"):
+        record(stubborn, 5.0)
+    assert Value(1.0) > 0
+
+
+def test_a_backward_that_is_assigned_is_refused():
+    def straight_through(x):
+        y = x * Value(3.0)
+        y._backward = lambda: None
+        return y
+
+    with pytest.raises(RecordingError, match=r"spellout\.operation"):
+        record(straight_through, 0.5)
+
+
+def test_an_inner_recording_cannot_freeze_an_input_of_the_outer_one():
+    w = Value(1.0)
+
+    def outer(x):
+        inner = record(lambda z: z * x, 0.0, parameters=[])
+        return w * float(inner([2.0])[0])
+
+    with pytest.raises(RecordingError, match="an input of the recording around it"):
+        record(outer, 5.0)

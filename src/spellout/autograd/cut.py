@@ -9,8 +9,10 @@ a fraction of a millisecond, once for every place in a program.
 from __future__ import annotations
 
 import dis
+import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import BuiltinFunctionType, CodeType, FrameType, ModuleType
 from typing import Any
 
@@ -22,6 +24,24 @@ _INSTEAD = {name: f"spellout.{name}" for name in _SAME} | {"pow": "**", "fabs": 
 _looked_at: dict[tuple[int, int], CodeType] = {}  # the value keeps the code alive, whose id is in the key
 _MOST_PLACES = 10_000
 
+
+class _Thread(threading.local):
+    unwarned = False
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Warn of nothing in this thread. `warnings.catch_warnings` would be of all threads."""
+    before, _thread.unwarned = _thread.unwarned, True
+    try:
+        yield
+    finally:
+        _thread.unwarned = before
+
+
 _Part = tuple[tuple[int, int], tuple[int, int]]  # of the source: (line, column) of its start and its end
 
 
@@ -30,7 +50,7 @@ def warn_of_math(caller: FrameType | None) -> None:
 
     To be called by `Value.__float__`.
     """
-    if caller is None:  # nobody in Python
+    if caller is None or _thread.unwarned:  # nobody in Python; or nobody who needs it
         return
     place = id(caller.f_code), caller.f_lasti
     if place in _looked_at:

@@ -58,7 +58,7 @@ def refuse_overwritten(order: list[Value]) -> None:
     for changed, user in overwritten(order):
         name = f" {changed.label!r}" if changed.label else ""
         raise GraphError(
-            f"the data of a Value{name} was changed (to {changed.data:g}) after "
+            f"the data of a Value{name} was changed (to {changed._data:g}) after "
             f"{user._op or 'an operation'!r} had used it, so its gradient would mix old and new numbers; "
             "compute the result again before backward()"
         )

@@ -16,14 +16,14 @@ from __future__ import annotations
 import builtins
 import math
 import operator
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from inspect import Parameter, signature
 from typing import Any
 
-from ..errors import GraphCutWarning, OperationError
+from ..errors import OperationError
 from . import ieee
+from .cut import unwarned
 from .real import as_float
 
 
@@ -141,9 +141,7 @@ def operation(name: str, forward: Callable[..., Any], derivative: Callable[..., 
 
     def checked_partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
         symbolic = any(hasattr(argument, "_apply") for argument in arguments)
-        with warnings.catch_warnings() if symbolic else nullcontext():
-            if symbolic:  # what leaves the graph is refused below
-                warnings.simplefilter("ignore", GraphCutWarning)
+        with unwarned() if symbolic else nullcontext():  # what leaves the graph is refused below
             result = _attempt(f"the derivative of {name}", derivative, arguments)
         partials = result if isinstance(result, tuple) else (result,)
         if len(partials) != len(arguments):

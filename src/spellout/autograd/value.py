@@ -111,14 +111,19 @@ def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, 
 
 def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Value, object], bool]:
     def method(self: Value, other: object) -> Any:
-        if RECORDINGS and isinstance(other, Value | Real):
+        if not isinstance(other, Value | Real):
+            if is_array(other):
+                return each(functools.partial(compare, self), other, bool)
+            try:
+                other = as_float(other)  # a number of another kind, such as Decimal
+            except ValueTypeError:
+                return NotImplemented
+        if RECORDINGS:
             listener = tape()
             if listener is not None:
                 return listener.compared(symbol, compare, self, other)
         if isinstance(other, Value):
             other = other._data
-        elif not isinstance(other, Real):
-            return each(functools.partial(compare, self), other, bool) if is_array(other) else NotImplemented
         return bool(compare(self._data, other))
 
     return method
@@ -263,18 +268,20 @@ class Value:
         A function that is assigned takes its place, as in micrograd.
         """
         function = self.op.function if isinstance(self.op, ByHand) else None
-        return function or self._pass_on
+        # with the op of now: who wraps it in a function of their own means this one, not their own
+        return function or functools.partial(self._pass_on, self.op)
 
     @_backward.setter
     def _backward(self, function: Callable[[], Any] | None) -> None:
+        look("an assignment to `_backward`", "declare the operation with spellout.operation")
         if self.parents:
             self.op = ByHand(self._op, function)
         else:
             refuse_on_leaf(function)
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, op: Op) -> None:
         look("`_backward()`", _SYMBOLIC)
-        partials = self.op.partials(self._data, *[parent._data for parent in self.parents])
+        partials = op.partials(self._data, *[parent._data for parent in self.parents])
         for parent, partial in zip(self.parents, partials, strict=False):
             if partial is not None:
                 parent._grad += self._grad * partial

@@ -78,6 +78,7 @@ def make(
     if out is not None:
         try:
             save_run(run, out)
+            terminal.note(f"kept in {out}")
         except RunError as error:  # the place was good before the training: what was learned is not lost with it
             failure = error
     known = prepared.split.known

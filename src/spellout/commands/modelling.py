@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from .. import clock, terminal, waiting
 from ..data.config import DataConfig
 from ..errors import SpelloutError, UsageError
-from ..steps import interruptible, train
+from ..steps import compile_for, interruptible, train
 from ..training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
 EXAMPLES = 3
+LONGEST_SHOWN = 40
 
 
 def check_within(model: str, seconds: float) -> None:
@@ -55,7 +57,8 @@ def preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
     except SpelloutError:  # if the whole has this fault too, reading it will tell
         return
     model, longest = quick_ngram(stream, vocabulary.size), max(map(len, lines))
-    terminal.note(f"its beginning makes lines like {_examples(model, vocabulary, longest)}; reading all of it now")
+    some = _examples(model, vocabulary, longest, lines)
+    terminal.note(f"its beginning makes lines like {some}; reading all of it now")
 
 
 def train_within(prepared: Prepared, model: str, seconds: float) -> Trained:
@@ -65,10 +68,14 @@ def train_within(prepared: Prepared, model: str, seconds: float) -> Trained:
 
     if not parse(model).family.in_steps:
         return train(prepared, model)
+    clock.start(clock.began() + compile_for(model))
     training = TrainingConfig(seconds=seconds - AROUND)
     with interruptible() as interrupted:
         plan = plan_for(len(prepared.stream), seconds)
-        return train(prepared, model, training, interrupted=interrupted, since=clock.began(), plan=plan)
+        trained = train(prepared, model, training, interrupted=interrupted, since=clock.began(), plan=plan)
+    if trained.run.last is not None and trained.run.last.state.step == 0:
+        terminal.warn(f"there was no time for a step of {model}, so it has learned nothing; give more --seconds")
+    return trained
 
 
 def train_best(prepared: Prepared, seconds: float) -> Trained:
@@ -81,9 +88,9 @@ def train_best(prepared: Prepared, seconds: float) -> Trained:
     ngram = train(prepared, "ngram")
     if not prepared.split.dev or seconds == 0:
         return ngram
-    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit)
+    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
     if not is_time(len(prepared.stream), seconds, perf_counter() - clock.began()):
-        terminal.note(f"it makes lines like {some}; no time is left to improve on it: give more --seconds")
+        terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
@@ -95,13 +102,17 @@ def train_best(prepared: Prepared, seconds: float) -> Trained:
     terminal.print_result(trained)
     if is_better(trained, ngram, prepared):
         return trained
-    terminal.note("the network did not improve on the n-gram, so the n-gram makes the lines")
+    ended = "was stopped before it improved" if trained.stopped == "interrupted" else "did not improve"
+    terminal.note(f"the network {ended} on the n-gram, so the n-gram makes the lines")
     return ngram
 
 
-def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int) -> str:
+def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
+    """Some new lines, one after the other; of long ones the beginning."""
     from ..generation.config import SamplingConfig
+    from ..generation.novelty import only
     from ..generation.sampling import sample
 
-    made = sample(model, vocabulary, SamplingConfig(max_length=longest), cut=lambda one: False, patience=100)
-    return ", ".join(one.text for one in islice(made, EXAMPLES))
+    config, accept = SamplingConfig(max_length=longest), only(unlike=known, unique=True)
+    made = sample(model, vocabulary, config, accept=accept, cut=lambda one: False, patience=100)
+    return ", ".join(terminal.short(one.text, LONGEST_SHOWN) for one in islice(made, EXAMPLES)) or "those it knows"

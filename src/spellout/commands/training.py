@@ -173,6 +173,7 @@ def lr_find(
     if out is not None:
         steps.check_picture(out)
     prepared = steps.prepare(file, encoding, data)
+    steps.compile_for(model)
     with waiting.progress(tries, "trying rates") as advance:
         curve = find_lr_for(prepared, model, prior, tries, batch, train_seed, advance)
     if json:

@@ -60,6 +60,8 @@ class Family:
         None
     )
     """For networks in PyTorch, instead; also given a device, a number of threads and a listener."""
+    compiled: bool = False
+    """Whether it runs as a program, whose kernels are compiled once after an installation."""
 
     @property
     def in_steps(self) -> bool:
@@ -87,6 +89,7 @@ MODELS = {
             config=BigramConfig,
             model=BigramModel,
             learner=bigram_learner,
+            compiled=True,
         ),
         Family(
             name="mlp",
@@ -105,6 +108,7 @@ MODELS = {
             config=GptConfig,
             model=GptModel,
             learner=gpt_learner,
+            compiled=True,
         ),
         Family(
             name="mlp-bn",

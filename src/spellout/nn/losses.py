@@ -5,6 +5,7 @@ The first four take one prediction, or a sequence of them with as many targets a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from operator import index
 from typing import Any
@@ -14,6 +15,8 @@ from ..autograd.functions import mean, sum
 from ..autograd.index import Index
 from ..autograd.value import Value, lift
 from ..errors import ShapeError
+
+_LEAST = math.exp(-100.0)  # whose logarithm is the least that a loss takes
 
 
 def squared_error(prediction: Any, target: Any) -> Value:
@@ -27,10 +30,13 @@ def hinge(score: Any, label: Any) -> Value:
 
 
 def binary_cross_entropy(probability: Any, target: Any) -> Value:
-    """Return -t·log p - (1 - t)·log(1 - p), or its mean; each log is at least -100, as in PyTorch."""
+    """Return -t·log p - (1 - t)·log(1 - p), or its mean; each log is at least -100, as in PyTorch.
+
+    Where p has reached 0 or 1, no gradient is left; `binary_cross_entropy_with_logits` always has one.
+    """
     return mean(
         [
-            -(t * p.log().maximum(-100.0) + (1.0 - t) * (1.0 - p).log().maximum(-100.0))
+            -(t * p.maximum(_LEAST).log() + (1.0 - t) * (1.0 - p).maximum(_LEAST).log())
             for p, t in _pairs(probability, target)
         ]
     )

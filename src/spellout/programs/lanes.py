@@ -23,7 +23,7 @@ from .kernels import FINISH, PREPARE, RUN, execute
 from .layers import PAD
 from .lowering import Lowered
 from .nonfinite import explain
-from .program import Program
+from .program import CONSTANT, Argument, Instruction, Program
 
 _CACHE = 1 << 19
 """Bytes that a block's registers and gradients should fit in: half of a usual second-level cache."""
@@ -40,6 +40,12 @@ Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
 def threads_available() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def warm_up(dtype: Any) -> None:
+    """Have the kernels ready: read from disk, or compiled, which takes a quarter of a minute once."""
+    constant = Program((Instruction(CONSTANT, (), 0.0),), (0,), (), (Argument("float", (), 0, 1),), (), ())
+    Lanes(constant, dtype).forward(np.zeros((1, 1), dtype), np.zeros((0, 1), np.int64))
 
 
 class Lanes:

@@ -21,7 +21,7 @@ from ..autograd.index import PICK as PICKED
 from ..autograd.index import Index
 from ..autograd.leaves import distinct_leaves
 from ..autograd.ops import BUILT_IN
-from ..autograd.taping import taped
+from ..autograd.taping import tape, taped
 from ..autograd.value import CONSTANT as CONSTANT_LEAF
 from ..autograd.value import LEAF, Value, lift
 from ..errors import RecordingError, ShapeError, ValueTypeError
@@ -68,6 +68,8 @@ def record(
     arguments = [recorder.argument(argument) for argument in example]
     with taped(recorder):
         result = function(*arguments)
+    if recorder.refused is not None:  # the function caught it, and went on with something else
+        raise recorder.refused
     results, shape = _flatten(result)
     outputs = tuple([recorder.place(value) for value in results])
     program = verify(recorder.program(outputs, shape))
@@ -91,6 +93,8 @@ class _Recorder:
         self.alive: list[Any] = []  # tables are known by identity, so none may be freed meanwhile
         self.inside: set[Value] = set()  # leaves that the function made
         self.picks: dict[Value, tuple[Sequence[Any], int | None, int]] = {}  # what each was picked from
+        self.refused: RecordingError | None = None
+        self.around = tape()  # the recording that this one is part of, if there is one
         self.expanding = False  # an operation of the user's
         self.internal: dict[CodeType, bool] = {}
 
@@ -157,10 +161,11 @@ class _Recorder:
 
     def looked(self, how: str, instead: str = "") -> NoReturn:
         """See `Tape`."""
-        raise RecordingError(
+        self.refused = RecordingError(
             f"{self.line() or 'the recorded function'} uses {how}, which the recording would freeze at what it is "
             f"for this one example; {instead or _INSTEAD}"
         )
+        raise self.refused
 
     def compared(self, symbol: str, compare: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
         """See `Tape`."""
@@ -177,6 +182,10 @@ class _Recorder:
         position: Value = Index(0, index, self).of([float(row) for row in range(len(rows))])
         return position
 
+    def is_input(self, value: Value) -> bool:
+        """Whether a Value stands for a number that each example has its own of."""
+        return value in self.places and self.instructions[self.places[value]].op == INPUT
+
     def place(self, value: Value) -> int:
         """Where a Value stands in the program; a leaf is written down when it is first used."""
         if value not in self.places:
@@ -189,6 +198,8 @@ class _Recorder:
                 f"{self.line() or 'the recorded function'} uses a Value that was computed before the recording "
                 f"({value.op.symbol!r}, {value._data:g}); compute it inside the function"
             )
+        if isinstance(self.around, _Recorder) and self.around.is_input(value):
+            self.looked("an input of the recording around it", "give it to the inner function as an argument")
         made_inside = value.op is CONSTANT_LEAF or value in self.inside
         if value not in self.parameters and self.open and not made_inside:
             self.parameters[value] = len(self.parameters)

@@ -26,11 +26,11 @@ EPOCHS = 20
 FEWEST_STEPS = 100
 LEAST = 0.5
 """Seconds of training that are worth it."""
-AROUND = 1.0
+AROUND = 0.7
 """Seconds of a command that are not planned for training: the last evaluation, making lines, leaving."""
 LAST = 0.4
 """So many of them the clock takes for training too, before it ends it."""
-READY = 0.8, 4e-7
+READY = 0.5, 3.2e-7
 """Seconds until the n-gram is there, and what each position of the text adds to them."""
 BEGIN = 0.1, 2e-7
 """The same of a network until its first step."""
@@ -55,8 +55,7 @@ def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple
     most = max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch)
     lr = SMALL_LR if positions < SMALL else None
     training = TrainingConfig(seconds=max(seconds - LAST, seconds / 2), lr=lr)
-    learning = seconds - LEFT_OUT[0] * min(positions, LEFT_OUT[1])
-    return specification, training, plan_for(positions, learning, usual, most)
+    return specification, training, plan_for(positions, _learning(positions, seconds), usual, most)
 
 
 def plan_for(positions: int, seconds: float, usual: float | None = None, most: int | None = None) -> Plan:
@@ -71,7 +70,14 @@ def is_time(positions: int, seconds: float, elapsed: float) -> bool:
     A machine with other work has been slower up to now, and will be.
     """
     slower = max(1.0, elapsed / _of_positions(READY, positions))
-    return seconds - AROUND - elapsed >= slower * (_of_positions(BEGIN, positions) + LEAST)
+    needed = _of_positions(BEGIN, positions) + LEAST
+    usually = plan_for(positions, _learning(positions, seconds)).seconds
+    return usually >= LEAST and seconds - LAST - elapsed >= slower * needed
+
+
+def _learning(positions: int, seconds: float) -> float:
+    """The seconds without those that it takes to work out, once, what the n-gram says at every position."""
+    return seconds - LEFT_OUT[0] * min(positions, LEFT_OUT[1])
 
 
 def _of_positions(seconds: tuple[float, float], positions: int) -> float:

@@ -77,6 +77,7 @@ def compare(
     trainings = train_each(prepared, specifications, training, tell, at_once)
     for specification, trained in zip(specifications, trainings, strict=True):
         known = trained.dev if part == "dev" else None
+        tell({"event": "judging", "of": specification})
         row = _row(prepared, specification, trained.run.model, part, trained.seconds, seed, known)
         if trained.dev is not None:
             done.append((trained.dev.nats_per_char, specification, trained, row))
@@ -86,6 +87,7 @@ def compare(
         together = max if at_once >= len(specifications) else sum
         seconds = together([trained.seconds for _, _, trained, _ in best])
         first, second = (trained.run.model for _, _, trained, _ in best)
+        tell({"event": "judging", "of": "the mixture"})
         mixed, result = mix(prepared, first, second, part)
         if mixture or result.nats_per_char < min(row.nats_per_char for *_, row in best) - NO_TIE:
             name = " × ".join(specification for _, specification, _, _ in best)

@@ -257,6 +257,8 @@ def _json(content: Any, indent: int | None) -> bytes:
 
 
 def _read_json(path: Path, name: str) -> dict[str, Any]:
+    if path.is_file():
+        raise RunError(f"{path} is a file, not a run folder; make one with: spellout train {path} -o RUN")
     if not path.is_dir():
         raise RunError(f"{path}: no such run folder; make one with: spellout train FILE -o {path}")
     try:
