@@ -410,3 +410,19 @@ def test_progress_is_quiet_when_piped(monkeypatch, capsys):
     monkeypatch.setattr(waiting, "PATIENCE", 0.0)
     list(waiting.track(iter(range(3)), 3, "counting"))
     assert capsys.readouterr() == ("", "")
+
+
+def test_too_many_members_and_endless_seconds_are_refused_at_once(command, names_file):
+    code, _, err = command("make", names_file, "--model", "mlp:members=1000000")
+    assert (code, "at most 256" in err) == (2, True)
+    code, out, err = command("make", names_file, "--seconds", "inf")
+    assert (code, out) == (2, "")
+    assert "give a number of seconds" in err
+
+
+def test_a_rate_that_is_far_too_high_is_one_sentence(command, names_file, tmp_path):
+    flags = ["--model", "mlp", "--steps", 100, "--lr", "1e30"]
+    code, _, err = command("train", names_file, "-o", tmp_path / "run", *flags)
+    assert code == 1
+    assert "RuntimeWarning" not in err
+    assert "too high" in err

@@ -1,7 +1,9 @@
 """What stands on a terminal: nothing that commands it but our own colours, and no table wider than it."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 
 import pytest
@@ -171,3 +173,13 @@ def test_compare_says_which_model_is_training(monkeypatch, names_file, at_once):
     models = ",".join(label.removeprefix("training ") for label in wanted)
     assert run_command(["compare", names_file, "--models", models, "--at-once", str(at_once), "--json"]) == 0
     assert list(dict.fromkeys(label for label in labels if label in wanted)) == wanted
+
+
+@pytest.mark.parametrize("columns", ["0", "-5", "1", "wide"])
+def test_a_width_that_is_none_does_not_stop_the_help(columns):
+    command = [sys.executable, "-m", "spellout", "make", "--help"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, env=os.environ | {"COLUMNS": columns}
+    )
+    assert done.returncode == 0
+    assert "--seconds" in done.stdout

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[int, FrameType | None], Any] | int | None
 
+_NARROWEST = 20
 _SIGNALS = {_signal.SIGINT: "interrupted", _signal.SIGTERM: "asked to end"}
 
 
@@ -32,6 +33,7 @@ def main() -> NoReturn:
     from . import streams
 
     streams.prepare()
+    _give_room()
     _application()
     sys.unraisablehook = _once_more
     code = 128 + _signal.SIGINT
@@ -42,6 +44,13 @@ def main() -> NoReturn:
         pass
     _answer(_signal.SIG_DFL, instead_of=[_interrupt])  # there is nothing left to tidy up
     sys.exit(code or _outcome(sys.stdout.close))
+
+
+def _give_room() -> None:
+    """Take back a width that no text fits into: laying it out would not end."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns and (not columns.isdecimal() or int(columns) < _NARROWEST):
+        os.environ["COLUMNS"] = str(_NARROWEST) if columns.isdecimal() and int(columns) > 0 else "80"
 
 
 def _answer(handler: Handler, instead_of: list[Handler]) -> None:

@@ -270,3 +270,17 @@ def test_settings_that_no_network_of_these_weights_has_cost_no_memory(sound, tmp
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     with pytest.raises(RunError, match=f"do not fit together .*{next(iter(setting))}"):
         load_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("cut", [1, 5, 40])
+def test_training_lines_that_are_missing_are_damage(names, tmp_path, command, cut):
+    """Otherwise a line that was learned could be called new."""
+    run = train(Prepared.of(names, DataConfig()), "ngram:2").run
+    save_run(run, tmp_path / "run")
+    lines = (tmp_path / "run" / "train.txt").read_bytes()
+    (tmp_path / "run" / "train.txt").write_bytes(lines[:-cut])
+    code, out, err = command("sample", tmp_path / "run", "--novel")
+    assert (code, out) == (1, "")
+    assert "train.txt does not hold the lines it was trained on" in err
+    (tmp_path / "run" / "train.txt").write_bytes(lines[: lines.rindex(b"\n", 0, -1) + 1])
+    assert command("sample", tmp_path / "run", "--novel")[0] == 1

@@ -201,3 +201,15 @@ def test_without_dev_lines_there_is_nothing_to_compare(names):
 def test_the_floor_is_the_best_n_gram(names, prepared):
     assert floor(names).nats_per_char == train(prepared, "ngram").dev.nats_per_char
     assert floor(Lines.of(["a", "b"])) is None
+
+
+def test_lines_made_have_a_limit_however_long_the_training_lines_are():
+    from dataclasses import replace
+
+    from spellout.generation.evaluation import LONGEST_MADE
+
+    lines = Lines.of(["ab" * 30_000, "ba" * 30_000, "abba"], name="long")
+    run = train(Prepared.of(lines, DataConfig()), "ngram:2").run
+    assert run.length_limit == LONGEST_MADE
+    short = replace(run, facts=run.facts | {"usual_length": 8, "longest": 30})
+    assert short.length_limit == 30

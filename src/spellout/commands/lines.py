@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -65,6 +66,8 @@ def make(
     from ..training.run import check_place, save_run
 
     check_count(count)
+    if not math.isfinite(seconds):
+        raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
     if model is not None:
         check_within(model, seconds)
     if out is not None:
@@ -142,7 +145,7 @@ def sample(
     loaded = load_run(run)
     if loaded.lines is None and (novel or nearest):
         raise RunError(
-            f"{run} was trained with --stream and keeps no training lines, so --novel and --nearest cannot be "
+            f"{run} keeps no training lines, as after --stream, so --novel and --nearest cannot be "
             "answered; train without --stream"
         )
     lines = loaded.lines

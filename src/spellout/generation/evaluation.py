@@ -21,6 +21,8 @@ from .config import SamplingConfig
 from .sampling import sample
 from .scoring import NATS_PER_BIT, batches
 
+LONGEST_MADE = 10_000
+"""Longer lines are made only when they are asked for: a model that ends none would take very long."""
 FEWEST = 2000
 """Fewer tokens than that tell too little of a loss."""
 HIDDEN = 128
@@ -94,7 +96,8 @@ def unique_and_novel(
     model that ends none, both are 0.
     """
     known = set(training)
-    longest = 2 * max([len(line.encode()) for line in known], default=0) + 10  # no unit has more tokens than bytes
+    tokens = (len(line.split() if vocabulary.unit == "word" else line.encode()) for line in known)
+    longest = min(2 * max(tokens, default=0) + 10, LONGEST_MADE)
     made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)
     lines = [one.text for one in islice(made, k)]
     if not lines:

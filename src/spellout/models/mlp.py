@@ -20,6 +20,8 @@ from .parameters import Shapes, Weights
 from .scalar import Values, add_prior
 from .scalar_windows import ScalarWindowModel
 
+MOST_MEMBERS = 256
+
 
 @dataclass(frozen=True, kw_only=True)
 class MlpConfig:
@@ -44,6 +46,8 @@ class MlpConfig:
         for name in ("hidden", "context", "embedding", "batch", "members"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)}: an mlp needs at least 1")
+        if self.members > MOST_MEMBERS:
+            raise UsageError(f"members={self.members}: at most {MOST_MEMBERS} networks learn side by side")
 
 
 class MlpProgram(ScalarWindowModel):

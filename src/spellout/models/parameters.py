@@ -69,9 +69,10 @@ class Parameters:
         if not math.isfinite(length):
             return False
         before = self._matrices() if self.steps % UPDATES_EVERY == 0 else {}
-        self._adamw(gradient, np.float32(LONGEST_GRADIENT / max(length, LONGEST_GRADIENT)), lr)
-        after = self._matrices() if before else {}
-        self.updates = {name: update_ratio(array, after[name]) for name, array in before.items()}
+        with np.errstate(all="ignore"):  # a rate that is too high is noticed by the next loss
+            self._adamw(gradient, np.float32(LONGEST_GRADIENT / max(length, LONGEST_GRADIENT)), lr)
+            after = self._matrices() if before else {}
+            self.updates = {name: update_ratio(array, after[name]) for name, array in before.items()}
         self.steps += 1
         return True
 

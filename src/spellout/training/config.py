@@ -47,7 +47,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for flag, value in [("--seconds", self.seconds), ("--lr", self.lr)]:
             if value is not None and not (value > 0 and math.isfinite(value)):
-                raise UsageError(f"{flag} {value:g}: must be above 0")
+                raise UsageError(f"{flag} {value:g}: must be above 0{' and finite' * (value > 0)}")
         for flag, number in [
             ("--steps", self.steps),
             ("--batch", self.batch),

@@ -33,7 +33,7 @@ from ..data.reading import LONGEST_LINE
 from ..data.vocabulary import Vocabulary, vocabulary_from_json
 from ..errors import RunError
 from ..files import told
-from ..generation.evaluation import Evaluation
+from ..generation.evaluation import LONGEST_MADE, Evaluation
 from ..models.contract import LanguageModel
 from ..models.stored import DAMAGE, said
 from ..models.table import MODELS
@@ -45,8 +45,6 @@ from .places import check_folder
 from .places import newest_run as newest
 
 FORMAT = 1
-LONGEST_MADE = 10_000
-"""Longer lines are made only when they are asked for: a model that ends none would take very long."""
 CONFIG, _VOCABULARY, _WEIGHTS, LAST, _LINES = (
     "config.json",
     "vocabulary.json",
@@ -79,8 +77,8 @@ class Run:
     def length_limit(self) -> int:
         """Lines made have at most so many tokens, unless another limit is set: far more than is usual, and as many
         as the longest training line, so that a list of short lines with a few long ones can be continued too."""
-        longest = min(int(self.facts.get("longest", 0)), LONGEST_MADE)
-        return max(2 * self.usual_length + 10, longest)
+        longest = int(self.facts.get("longest", 0))
+        return min(max(2 * self.usual_length + 10, longest), LONGEST_MADE)
 
 
 @dataclass(frozen=True)
@@ -179,9 +177,7 @@ def load_run(path: str | Path) -> Run:
             length = config.get(name, 1 if name == "longest" else None)  # runs of 0.1 do not say the longest
             if type(length) is not int or not 0 < length <= LONGEST_LINE:
                 raise ValueError(f"{name} is not the length of a line")
-        lines = (path / _LINES).read_text("utf-8").split("\n")[:-1] if (path / _LINES).exists() else None
-        if lines == []:
-            raise ValueError(f"{_LINES} is empty")
+        lines = _read_lines(path / _LINES, config) if (path / _LINES).exists() else None
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except OSError as error:
@@ -191,6 +187,14 @@ def load_run(path: str | Path) -> Run:
     skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
     facts = {key: value for key, value in config.items() if key not in skip}
     return Run(config["model"], model, vocabulary, lines, facts)
+
+
+def _read_lines(path: Path, config: dict[str, Any]) -> list[str]:
+    """The training lines. ValueError if some are missing, as a line could then be called new that is not."""
+    *lines, rest = path.read_text("utf-8").split("\n")
+    if rest or not lines or len(lines) != config.get("split", {}).get("train", len(lines)):
+        raise ValueError(f"{path.name} does not hold the lines it was trained on")
+    return lines
 
 
 def read_config(path: Path) -> dict[str, Any]:
