@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ..errors import TrainingError
 from ..generation.evaluation import evaluate
 from ..models.contract import Listener
+from ..models.first_layer import FEW_TOKENS
 from ..models.mlp import MlpConfig
 from ..models.ngram import NgramModel
 from .config import TrainingConfig
@@ -36,8 +37,11 @@ BEGIN = 0.1, 2e-7
 """The same of a network until its first step."""
 LEFT_OUT = 1.7e-6, 1 << 20
 """Seconds to work out what the n-gram says at a position for the first time, of so many positions at most."""
-STEP = 1.7e-3, 1.2e-5
-"""Seconds of a step of one network, and what each token of the vocabulary adds (bench/mlp_step.py)."""
+STEP = 1.2e-3, 2.5e-5, 1.2e-5
+"""Seconds of a step of one network, what each of the first `FEW_TOKENS` tokens of the vocabulary adds, and each
+further one (bench/mlp_step.py)."""
+ANEW = 2.2e-3
+"""What a step takes longer where the n-gram has to be asked anew at every step, as of more positions than that."""
 NO_TIE = 1e-5
 """By so many nats it must be better, or it would be so by a rounding error."""
 SMALL = 60_000
@@ -53,7 +57,9 @@ def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple
     """
     members = 4 if seconds >= LONG else 1
     specification = f"mlp:128:members={members}+ngram" if members > 1 else "mlp+ngram"
-    usual = members * (STEP[0] + STEP[1] * vocabulary_size)
+    few = min(vocabulary_size, FEW_TOKENS)
+    usual = members * (STEP[0] + STEP[1] * few + STEP[2] * (vocabulary_size - few))
+    usual += ANEW if positions > LEFT_OUT[1] else 0.0
     most = max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch)
     lr = SMALL_LR if positions < SMALL else None
     training = TrainingConfig(seconds=max(seconds - LAST, seconds / 2), lr=lr)
