@@ -36,6 +36,8 @@ gru:128+ngram end at 1.909 nats a character with 0, 1.902 with 0.15, 1.906 with 
 1.922 and 1.898 (bench/torch_family.py)."""
 POSITIONS_JUDGED = 4096
 """From so many training positions the first loss is estimated."""
+NUMBERS_JUDGED = 1 << 20
+"""With a large vocabulary fewer: so many of its tokens in all."""
 EXAMPLES_CALIBRATED = 1 << 14
 """So many examples are measured together when a network is calibrated."""
 _IGNORED = -100
@@ -192,7 +194,9 @@ class TorchLearner:
 
     def _tell_first_loss(self, tell: Listener) -> None:
         """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
-        inputs, targets, counted = self._read(np.arange(min(self.examples, POSITIONS_JUDGED)))
+        inputs, targets, counted = self._read(
+            np.arange(min(self.examples, POSITIONS_JUDGED, max(1, NUMBERS_JUDGED // self._vocabulary_size)))
+        )
         with torch.no_grad(), self._random(0), reproducible(self.device, self.threads):
             self.network.eval()
             first = float(self._losses(inputs, targets, counted)[0])
