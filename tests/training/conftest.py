@@ -15,6 +15,27 @@ def few(names) -> Prepared:
     return Prepared.of(Lines.of(names.distinct[:300]), DataConfig())
 
 
+class Clock:
+    """One that stands until somebody moves its `now`."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock_of(monkeypatch):
+    """Give a module a clock of the test's, in place of a function of `time`."""
+
+    def replace(module, name):
+        clock = Clock()
+        monkeypatch.setattr(module, name, clock)
+        return clock
+
+    return replace
+
+
 @pytest.fixture
 def neural():
     """While it is used, `neural` is a model of the table."""

@@ -38,18 +38,9 @@ class Scripted:
         return self.steps
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(module, "perf_counter", clock)
-    return clock
+def clock(clock_of):
+    return clock_of(module, "perf_counter")
 
 
 def run(learner, judge=None, interrupted=lambda: False, **settings):

@@ -32,18 +32,9 @@ class Timed:
         self.weight = float(state["weight"][0])
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
-def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(module, "thread_time", clock)
-    return clock
+def clock(clock_of):
+    return clock_of(module, "thread_time")
 
 
 def test_the_fastest_step_counts_and_the_learner_is_as_it_was(clock):

@@ -82,8 +82,15 @@ def enough(lines: Sequence[str], vocabulary: Vocabulary, work: int) -> Sequence[
     Work is tokens times the size of the vocabulary, which a hidden layer makes `HIDDEN` larger. A split has
     shuffled the lines, so the first ones say of a model what all would say, if less exactly.
     """
-    most = max(FEWEST, work // (vocabulary.size + HIDDEN))
-    ends = accumulate(len(line) + 1 for line in lines)  # no unit but bytes has more tokens than characters
+    return first_of(lines, max(FEWEST, work // (vocabulary.size + HIDDEN)))
+
+
+def first_of(lines: Sequence[str], most: int) -> Sequence[str]:
+    """The first lines that have so many characters in all, their ends counted; one at least.
+
+    No unit but bytes has more tokens than that.
+    """
+    ends = accumulate(len(line) + 1 for line in lines)
     return lines[: max(1, sum(1 for _ in takewhile(most.__ge__, ends)))]
 
 

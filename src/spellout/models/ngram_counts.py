@@ -154,7 +154,8 @@ def _ranks(columns: Columns, vocabulary_size: int) -> np.ndarray:
         if space * vocabulary_size > 2**64:
             distinct, ranks = np.unique(keys, return_inverse=True)
             keys, space = ranks.astype(np.uint64), len(distinct)
-        keys = keys * np.uint64(vocabulary_size) + column
+        keys *= np.uint64(vocabulary_size)
+        keys += column.astype(np.uint64, copy=False)  # signed ones would make floats of both
         space *= vocabulary_size
     return keys
 
@@ -162,14 +163,9 @@ def _ranks(columns: Columns, vocabulary_size: int) -> np.ndarray:
 def numbered_rows(columns: Columns, vocabulary_size: int) -> tuple[np.ndarray, np.ndarray]:
     """For every row (N,) the number of its n-gram among the D distinct ones in lexicographic order, and for each of
     these a row where it stands (D,)."""
-    if vocabulary_size ** len(columns) > 2**64:
-        order = np.lexsort(columns[::-1])
-        starts = starts_of_runs([column[order] for column in columns])
-    else:
-        unsigned = [column.view(f"u{column.dtype.itemsize}") for column in columns]
-        keys = _pack(unsigned, vocabulary_size, np.dtype(np.uint64))
-        order = np.argsort(keys)
-        starts = starts_of_runs([keys[order]])
+    keys = _ranks(columns, vocabulary_size)
+    order = np.argsort(keys)
+    starts = starts_of_runs([keys[order]])
     numbers = np.empty(len(order), np.int64)
     numbers[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
     return numbers, order[starts]

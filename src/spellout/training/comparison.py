@@ -12,7 +12,7 @@ from ..data.config import DataConfig
 from ..data.lines import Lines
 from ..data.splits import FEW_LINES
 from ..errors import UsageError
-from ..generation.evaluation import Evaluation, evaluate, unique_and_novel
+from ..generation.evaluation import Evaluation, evaluate, first_of, unique_and_novel
 from ..generation.scoring import batches
 from ..models.contract import LanguageModel, Listener
 from ..models.mixture import Mixture, fitted_weight
@@ -120,9 +120,7 @@ def mix(
 
 def _weight(prepared: Prepared, first: LanguageModel, second: LanguageModel, lines: Sequence[str]) -> float:
     """The first of these lines, as many as fit into `NUMBERS_FITTED`, say how much the first model counts."""
-    most = NUMBERS_FITTED // prepared.vocabulary.size
-    lengths = np.cumsum([len(line) + 1 for line in lines])
-    stream = prepared.vocabulary.encode(lines[: max(1, int(np.searchsorted(lengths, most, side="right")))])
+    stream = prepared.vocabulary.encode(first_of(lines, NUMBERS_FITTED // prepared.vocabulary.size))
     found = (
         (tokens, targets, np.arange(targets.shape[1]) < sizes[:, None])
         for _, tokens, targets, sizes in batches(stream)
