@@ -25,10 +25,10 @@ import numpy as np
 from eager_engine import two_moons
 from machine import machine
 from spellout import MLP, record
-from spellout.models.gpt import GptConfig, loss_program
+from spellout.models.scalars.gpt import GptConfig, loss_program
 from spellout.nn.embedding import Embedding
 from spellout.nn.losses import cross_entropy, hinge, l2_penalty
-from spellout.programs.machine_code import work_of
+from spellout.programs.machine.machine_code import work_of
 from spellout.programs.optimizers import SGD
 from spellout.programs.program import Program
 from spellout.programs.trainer import Trainer

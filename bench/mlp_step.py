@@ -30,13 +30,13 @@ from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
-from spellout.models import ngram as ngram_module
-from spellout.models.leave_one_out import LeaveOneOut
-from spellout.models.mlp import MlpConfig, MlpProgram
-from spellout.models.mlp_learner import MlpLearner
-from spellout.models.ngram import NgramConfig, NgramModel
-from spellout.models.ngram_training import train_ngram
-from spellout.models.scalar_windows import ScalarWindowLearner
+from spellout.models.arrays.learner import MlpLearner
+from spellout.models.ngram import model as ngram_module
+from spellout.models.ngram.leave_one_out import LeaveOneOut
+from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.training import train_ngram
+from spellout.models.scalars.mlp import MlpConfig, MlpProgram
+from spellout.models.scalars.windows import ScalarWindowLearner
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 

@@ -28,12 +28,12 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
 from spellout.models.contract import Event
-from spellout.models.ngram import NgramConfig, NgramModel
-from spellout.models.ngram_counts import Counts
-from spellout.models.ngram_discounts import Discounts, fit
-from spellout.models.ngram_levels import build_levels
-from spellout.models.ngram_search import HIGHEST_ORDER_TRIED, WORSE_IN_A_ROW, hold_out
-from spellout.models.ngram_training import train_ngram
+from spellout.models.ngram.counts import Counts
+from spellout.models.ngram.discounts import Discounts, fit
+from spellout.models.ngram.levels import build_levels
+from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.search import HIGHEST_ORDER_TRIED, WORSE_IN_A_ROW, hold_out
+from spellout.models.ngram.training import train_ngram
 from spellout.training.train import Prepared, train
 
 

@@ -23,8 +23,9 @@ import torch
 from machine import machine
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
-from spellout.models import recurrent, torch_learner
-from spellout.models.torch_device import reproducible
+from spellout.models.pytorch import learner as torch_learner
+from spellout.models.pytorch import recurrent
+from spellout.models.pytorch.device import reproducible
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.prior import learner_of, parse

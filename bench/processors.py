@@ -25,8 +25,8 @@ from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
-from spellout.models.ngram import NgramConfig
-from spellout.models.ngram_training import train_ngram
+from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.training import train_ngram
 from spellout.models.table import MODELS
 from spellout.programs.optimizers import AdamW
 from spellout.training.config import TrainingConfig

@@ -281,7 +281,7 @@ from spellout.programs.lanes import Lanes
 begin = time.process_time()
 w = Value(2.0)
 program = record(lambda x: w * x, 1.0)
-import spellout.programs.kernels
+import spellout.programs.kernels.interpreter
 for dtype in (numpy.float64, numpy.float32):
     begin = time.process_time()
     lanes = Lanes(program, dtype)

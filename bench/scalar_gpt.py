@@ -22,9 +22,9 @@ import torch
 from machine import machine
 from spellout.autograd.value import Value
 from spellout.data.lines import Lines
-from spellout.models.gpt import GptConfig, formula, loss_program, shapes_of, start
 from spellout.models.parameters import flatten
-from spellout.models.scalar import values_of
+from spellout.models.scalars.gpt import GptConfig, formula, loss_program, shapes_of, start
+from spellout.models.scalars.scalar import values_of
 from spellout.nn.losses import cross_entropy
 from spellout.programs.lanes import Lanes
 from spellout.programs.optimizers import Adam

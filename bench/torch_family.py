@@ -33,14 +33,14 @@ from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
-from spellout.models import torch_learner
-from spellout.models.torch_device import reproducible
-from spellout.models.torch_gru import PackedGru
-from spellout.models.torch_layers import Dropout
-from spellout.models.transformer import CausalAttention
-from spellout.training.at_once import train_each
-from spellout.training.comparison import mix
+from spellout.models.pytorch import learner as torch_learner
+from spellout.models.pytorch.device import reproducible
+from spellout.models.pytorch.gru import PackedGru
+from spellout.models.pytorch.layers import Dropout
+from spellout.models.pytorch.transformer import CausalAttention
 from spellout.training.config import TrainingConfig
+from spellout.training.experiments.at_once import train_each
+from spellout.training.experiments.comparison import mix
 from spellout.training.prepared import Prepared
 from spellout.training.prior import learner_of, parse
 from spellout.training.schedule import Order

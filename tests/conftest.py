@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from spellout.app.cli import run_command
 from spellout.autograd import ops
-from spellout.cli import run_command
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.training.train import Prepared

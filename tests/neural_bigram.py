@@ -141,7 +141,7 @@ def install() -> None:
 
 
 if __name__ == "__main__":
-    from spellout.cli import main
+    from spellout.app.cli import main
 
     install()
     main()

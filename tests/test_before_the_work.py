@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from spellout.commands import modelling
+from spellout.app.commands import modelling
 from spellout.data.lines import Lines
-from spellout.training import run as runs
+from spellout.training.runs import run as runs
 
 
 @pytest.fixture
@@ -20,12 +20,13 @@ def nothing_is_done(monkeypatch):
 
     # All are imported before one is replaced: a module that is first imported now would keep the replacement.
     modules = [
-        importlib.import_module(f"spellout.training.{name}") for name in ("tuning", "at_once", "best", "train")
+        importlib.import_module(f"spellout.training.{name}")
+        for name in ("experiments.tuning", "experiments.at_once", "best", "train")
     ]
     for module in modules:
         monkeypatch.setattr(module, "train", refuse)
     monkeypatch.setattr(modules[2], "improve", refuse)
-    monkeypatch.setattr(importlib.import_module("spellout.training.lr_finder"), "find_lr", refuse)
+    monkeypatch.setattr(importlib.import_module("spellout.training.experiments.lr_finder"), "find_lr", refuse)
     return lambda: monkeypatch.setattr(Lines, "_collect", refuse)
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from spellout import waiting
+from spellout.app import progress as waiting
 
 
 def rows_of(text):
@@ -351,7 +351,7 @@ def screen(monkeypatch):
 
 
 def shown(*arguments):
-    from spellout.cli import run_command
+    from spellout.app.cli import run_command
 
     assert run_command([str(argument) for argument in arguments]) == 0
 

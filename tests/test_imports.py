@@ -11,10 +11,18 @@ import pytest
 import spellout
 
 SOURCE = Path(spellout.__file__).parent
-ROOMS = ["errors", "files", "extras", "autograd", "nn", "programs", "data", "models", "generation", "training"]
-ROOMS += ["lectures", "doctor", "plots", "clock", "streams", "visible", "terminal", "sketches", "waiting", "steps"]
-ROOMS += ["options", "commands", "cli"]
-"""From the ground up: a room imports only rooms that stand before it."""
+FLOORS = [
+    ["errors", "files", "optional", "version"],
+    ["autograd", "data"],
+    ["nn", "pictures"],
+    ["programs"],
+    ["models"],
+    ["generation"],
+    ["training"],
+    ["doctor", "lectures", "plots"],
+    ["app"],
+]
+"""From the ground up: a room imports only from its own and from those on the floors below."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
 
 
@@ -28,11 +36,11 @@ def modules_after(statement):
     "statement",
     [
         "import spellout",
-        "from spellout.cli import run_command; run_command(['--help'])",
-        "from spellout.cli import run_command; run_command(['make', '--help'])",
-        "from spellout.cli import run_command; run_command(['plot', '--help'])",
-        "from spellout.cli import run_command; run_command(['tune', '--help'])",
-        "from spellout.cli import run_command; run_command(['--version'])",
+        "from spellout.app.cli import run_command; run_command(['--help'])",
+        "from spellout.app.cli import run_command; run_command(['make', '--help'])",
+        "from spellout.app.cli import run_command; run_command(['plot', '--help'])",
+        "from spellout.app.cli import run_command; run_command(['tune', '--help'])",
+        "from spellout.app.cli import run_command; run_command(['--version'])",
     ],
 )
 def test_starting_imports_nothing_heavy(statement):
@@ -41,7 +49,7 @@ def test_starting_imports_nothing_heavy(statement):
 
 def test_making_names_imports_neither_torch_nor_numba():
     loaded = modules_after(
-        "from spellout.cli import run_command; run_command(['make', '-n', '1', '--model', 'ngram'])"
+        "from spellout.app.cli import run_command; run_command(['make', '-n', '1', '--model', 'ngram'])"
     )
     assert "numpy" in loaded
     assert not loaded & {"torch", "numba", "matplotlib", "optuna"}
@@ -50,7 +58,7 @@ def test_making_names_imports_neither_torch_nor_numba():
 def test_making_names_with_a_network_waits_for_no_compiler(names_file, tmp_path):
     """Few names are learned in few steps, and the seconds are not needed."""
     arguments = ["make", names_file, "-n", "5", "--seconds", "600", "-o", str(tmp_path / "run")]
-    loaded = modules_after(f"from spellout.cli import run_command; assert run_command({arguments!r}) == 0")
+    loaded = modules_after(f"from spellout.app.cli import run_command; assert run_command({arguments!r}) == 0")
     config = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
     assert config["model"] == "mlp"
     assert config["results"]["steps"] > 0
@@ -72,7 +80,9 @@ def test_training_a_network_does_not_import_the_compiler_of_torch():
 
 def test_without_torch_a_sentence_says_what_to_install():
     command = "['train', '-', '-o', 'unwritten', '--model', 'gru']"
-    code = f"import sys; sys.modules['torch'] = None; from spellout.cli import run_command; run_command({command})"
+    code = (
+        f"import sys; sys.modules['torch'] = None; from spellout.app.cli import run_command; run_command({command})"
+    )
     done = subprocess.run([sys.executable, "-c", code], input="anna\nbob\n", capture_output=True, text=True)
     assert "the model gru needs PyTorch, which is not installed: pip install 'spellout[torch]'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -99,34 +109,64 @@ def test_without_torch_a_sentence_says_what_to_install():
     ],
 )
 def test_without_an_extra_a_sentence_says_what_to_install(library, arguments, sentence):
-    code = f"import sys; sys.modules[{library!r}] = None; from spellout.cli import run_command; "
+    code = f"import sys; sys.modules[{library!r}] = None; from spellout.app.cli import run_command; "
     code += f"sys.exit(run_command({arguments!r}))"
     done = subprocess.run([sys.executable, "-c", code], input="anna\nbob\n", capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == f"spellout: {sentence}\n"
 
 
-def imports_of(path):
-    """The rooms of spellout that a file imports, at any depth of its code."""
-    package = path.relative_to(SOURCE.parent).with_suffix("").parts[:-1]
+def module_of(path):
+    return ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {module_of(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def imports_of(name):
+    """The files of spellout that a file imports: also inside functions, and for type checkers only."""
+    path = FILES[name]
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
-            target = [*base, *(node.module.split(".") if node.module else [])]
-            names = [*target[1:2]] or [alias.name for alias in node.names]
-            yield from names
+            stem = ".".join([*base, *(node.module.split(".") if node.module else [])])
+            found |= {f"{stem}.{alias.name}" if f"{stem}.{alias.name}" in FILES else stem for alias in node.names}
+        elif isinstance(node, ast.ImportFrom | ast.Import):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+            assert not any(name.split(".")[0] == "spellout" for name in names), f"{path}: write .{names[0]}"
+    return found - {name}
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
-def test_imports_only_go_down(path):
-    parts = path.relative_to(SOURCE).with_suffix("").parts
-    if parts[0] not in ROOMS:
-        assert parts[0] in {"__init__", "__main__", "version"}
+def floor_of(name):
+    room = [*name.split("."), ""][1]
+    return next((number for number, rooms in enumerate(FLOORS) if room in rooms), len(FLOORS))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_only_go_down(name):
+    if name in ("spellout", "spellout.__main__"):
         return
-    place = ROOMS.index(parts[0])
-    for room in imports_of(path):
-        if room != "version":
-            assert room in ROOMS[: place + 1], f"{path} imports {room}"
+    assert floor_of(name) < len(FLOORS), f"{name} stands on no floor"
+    for other in imports_of(name) - {"spellout"}:
+        same_room = other.split(".")[1] == name.split(".")[1]
+        assert same_room or floor_of(other) <= floor_of(name), f"{name} imports {other}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """A file is taken off once all it imports are off; what is left goes round in circles."""
+    left = {name: imports_of(name) for name in FILES}
+    while free := [name for name, imports in left.items() if not imports & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, f"these import each other, or from those that do: {sorted(left)}"
+
+
+def test_rooms_are_small_and_shallow():
+    for folder in {path.parent for path in FILES.values()}:
+        assert len(list(folder.glob("[!_]*.py"))) <= 12, f"{folder} is a heap"
+        assert len(folder.relative_to(SOURCE).parts) <= 3
 
 
 def test_every_public_name_is_where_the_door_says():

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from spellout.cli import run_command
+from spellout.app.cli import run_command
 
 READING = {
     "make": ["make", "PATH"],
@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_written(here, command, name):
 
 @pytest.mark.parametrize("name", ["make", "train", "stream"])
 def test_a_place_is_refused_before_the_training(here, command, name, monkeypatch):
-    for place in ("spellout.steps.read", "spellout.training.streaming.read_blocks"):
+    for place in ("spellout.app.workflows.read", "spellout.training.streaming.read_blocks"):
         monkeypatch.setattr(place, lambda *a, **k: pytest.fail("the file was read first"))
     for path in ("x" * 300, "file/x", "/proc/nowhere/x", "one"):
         refused(command, WRITING[name], path)
@@ -136,6 +136,6 @@ def test_an_error_of_ours_is_not_taken_for_the_system_s(command, monkeypatch):
     def fail(*arguments):
         raise OSError("a bug")
 
-    monkeypatch.setattr("spellout.steps.read", fail)
+    monkeypatch.setattr("spellout.app.workflows.read", fail)
     with pytest.raises(OSError, match="a bug"):
         command("look", "names.txt")

@@ -29,7 +29,7 @@ import ctypes, json
 import numba, numpy as np, torch
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 from spellout import MLP, record
-from spellout.programs.machine_code import MachineCode, _processor
+from spellout.programs.machine.machine_code import MachineCode, _processor
 
 @numba.njit(fastmath=True)
 def total(a):

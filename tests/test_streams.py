@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from processes import COMMAND, environment, in_shell
-from spellout.cli import run_command
+from spellout.app.cli import run_command
 
 JAPANESE = ["さくら", "あおい", "ひなた", "あかり", "さつき", "ひかり", "あやか", "さやか", "ひまり", "あいり"] * 2
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
@@ -126,14 +126,14 @@ class Stop:
             os.kill(os.getpid(), int(number))
 sys.meta_path.insert(0, Stop())
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from spellout.cli import main
+from spellout.app.cli import main
 sys.argv[1:] = arguments
 main()
 """
 
 
 @pytest.mark.parametrize(
-    "module", ["cyclopts", "rich.console", "spellout.commands.lines", "spellout.steps", "numpy"]
+    "module", ["cyclopts", "rich.console", "spellout.app.commands.lines", "spellout.app.workflows", "numpy"]
 )
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "asked to end")])
 def test_a_signal_while_modules_are_imported_is_one_word(module, number, word):
@@ -145,7 +145,7 @@ def test_a_signal_while_modules_are_imported_is_one_word(module, number, word):
 
 SWALLOWED = """
 import os, signal, sys, time
-from spellout import cli, steps
+from spellout.app import cli, workflows as steps
 class Callback:
     def __del__(self):  # Python can only print what is raised here
         os.kill(os.getpid(), signal.SIGINT)

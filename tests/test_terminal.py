@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from processes import COMMAND, CURSOR, STYLE, in_shell, on_terminal
-from spellout import waiting
-from spellout.cli import run_command
+from spellout.app import progress as waiting
+from spellout.app.cli import run_command
 
 NASTY = ["\x1b]0;PWN\x07anna", "\x1b[2Jbob", "\x1b[31mred", "carl\x1b[6n", "d\x9b6nora", "em\x07il", "fr\x08itz"]
 NASTY += ["g\u202eusti", "[red]h[/red]", "i\u200bna", "j\x7fo", "k\ta", "l\u2028o", ":smile:"]
@@ -92,10 +92,10 @@ def test_data_for_programs_is_as_it_is(folder):
 
 
 TABLES = """
-from spellout import terminal
+from spellout.app import terminal
 from spellout.lectures.reproduction import Row as Lecture
-from spellout.training.comparison import Row
-from spellout.training.tuning import Trial
+from spellout.training.experiments.comparison import Row
+from spellout.training.experiments.tuning import Trial
 long = "transformer:64:layers=4:heads=4:dropout=0.123456+ngram × gru:256:optimizer=muon+ngram"
 wide = "さくらあおいひなたあかりさつきひかりあやかさやかひまりあいり" * 2
 terminal.print_comparison(
@@ -134,7 +134,7 @@ def test_tables_fit_the_terminal(width):
 
 PROGRESS = """
 import sys, time
-from spellout import waiting
+from spellout.app import progress as waiting
 waiting.PATIENCE = 0.0
 with waiting.progress(waiting.WHOLE, "training") as advance:
     watch = waiting.Watch(advance)

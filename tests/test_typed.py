@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from processes import in_shell
-from spellout.cli import run_command
+from spellout.app.cli import run_command
 from spellout.data.typed import typed_line
 from spellout.data.vocabulary import build_vocabulary
 from spellout.errors import DataError, UsageError
@@ -87,7 +87,7 @@ def test_a_line_end_in_a_line_is_refused(dashes, command, end):
 
 
 def test_a_prefix_that_no_line_can_have_is_refused_at_once(command, monkeypatch):
-    monkeypatch.setattr("spellout.steps.read", lambda *arguments: pytest.fail("the file was read first"))
+    monkeypatch.setattr("spellout.app.workflows.read", lambda *arguments: pytest.fail("the file was read first"))
     for prefix, why in ((" a", "never begin with white space"), ("a\0b", "one line"), ("a\udcff", "not text")):
         code, out, err = command("make", "--prefix", prefix)
         assert (code, out) == (2, "")

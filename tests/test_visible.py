@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spellout.visible import visible, visible_in_json
+from spellout.app.visible import visible, visible_in_json
 
 WITH_A_GLYPH = [*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD, *range(0x13430, 0x13440)]
 """Format characters (Cf) that show: signs written before a number, and Egyptian joins."""

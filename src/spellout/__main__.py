@@ -1,6 +1,6 @@
 """`python -m spellout` is the command `spellout`."""
 
-from .cli import main
+from .app.cli import main
 
 if __name__ == "__main__":
     main()

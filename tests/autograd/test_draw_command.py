@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from spellout.autograd.expression import evaluate
-from spellout.cli import run_command
+from spellout.app.cli import run_command
 from spellout.errors import ExpressionError
+from spellout.pictures.expression import evaluate
 
 
 def test_values_gradients_and_every_path_on_stdout(capsys):

@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from spellout import MLP, Value, draw
-from spellout.autograd.layout import arrange
 from spellout.errors import GraphError, UsageError, ValueTypeError
+from spellout.pictures.layout import arrange
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -8,9 +8,9 @@ import pytest
 
 from spellout import Value, check_rules, draw, explain, grad, gradcheck, operation
 from spellout.autograd import ops
-from spellout.autograd.expression import evaluate
 from spellout.errors import GradcheckError, OperationError, ValueTypeError
 from spellout.nn.layers import Neuron
+from spellout.pictures.expression import evaluate
 
 pytestmark = pytest.mark.usefixtures("_table_restored")
 

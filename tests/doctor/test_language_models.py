@@ -15,15 +15,15 @@ from spellout.data.lines import Lines
 from spellout.doctor import examine
 from spellout.doctor.language_models import case_of_run
 from spellout.errors import ExaminationError, RunError
-from spellout.models.bow import Bow
+from spellout.models.pytorch.bow import Bow
+from spellout.models.pytorch.layers import Table
+from spellout.models.pytorch.model import TorchModel
+from spellout.models.pytorch.transformer import CausalAttention
 from spellout.models.table import MODELS
-from spellout.models.torch_layers import Table
-from spellout.models.torch_model import TorchModel
-from spellout.models.transformer import CausalAttention
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared, facts_of
 from spellout.training.prior import learner_of, parse
-from spellout.training.run import Run, save_run
+from spellout.training.runs.run import Run, save_run
 from spellout.training.train import train
 
 TINY = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spellout.models.exact import MOST, ExactLinear
+from spellout.models.arrays.exact import MOST, ExactLinear
 
 
 def layer_of(seed, outputs, inputs, scale=1.0, bound=3.0):

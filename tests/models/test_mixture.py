@@ -6,9 +6,9 @@ import pytest
 from spellout.generation.evaluation import evaluate
 from spellout.generation.scoring import batches
 from spellout.models.mixture import Mixture, fitted_weight
-from spellout.models.ngram import NgramConfig
-from spellout.models.ngram_training import train_ngram
-from spellout.training.comparison import compare, mix
+from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.training import train_ngram
+from spellout.training.experiments.comparison import compare, mix
 from spellout.training.train import train
 
 

@@ -12,16 +12,16 @@ import torch.nn.functional as F
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.evaluation import evaluate
-from spellout.models import first_layer
-from spellout.models.blas import _functions, one_thread
-from spellout.models.leave_one_out import LeaveOneOut
-from spellout.models.mlp import MlpConfig, MlpProgram
-from spellout.models.mlp_arrays import MlpArrays
-from spellout.models.mlp_learner import MlpLearner, MlpModel, member_of
-from spellout.models.ngram import NgramConfig
-from spellout.models.ngram_training import train_ngram
+from spellout.models.arrays import first_layer
+from spellout.models.arrays.blas import _functions, one_thread
+from spellout.models.arrays.learner import MlpLearner, MlpModel, member_of
+from spellout.models.arrays.mlp import MlpArrays
+from spellout.models.ngram.leave_one_out import LeaveOneOut
+from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.training import train_ngram
 from spellout.models.parameters import flatten, views
-from spellout.models.scalar_windows import ScalarWindowLearner
+from spellout.models.scalars.mlp import MlpConfig, MlpProgram
+from spellout.models.scalars.windows import ScalarWindowLearner
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 
@@ -218,8 +218,8 @@ SOME_STEPS = """
 import hashlib
 import numpy as np
 from spellout import DataConfig, Lines, Prepared
-from spellout.models.mlp import MlpConfig
-from spellout.models.mlp_learner import MlpLearner
+from spellout.models.scalars.mlp import MlpConfig
+from spellout.models.arrays.learner import MlpLearner
 prepared = Prepared.of(Lines.of(Lines.bundled().distinct[:300]), DataConfig())
 learner = MlpLearner(prepared.stream, prepared.vocabulary.size, MlpConfig(), None, 0)
 for step in range(8):
@@ -306,7 +306,7 @@ def test_logits_do_not_depend_on_the_batch(few, model):
 
 def test_tables_change_no_bit(few, model, monkeypatch):
     tokens = rows_of(few, 700)
-    monkeypatch.setattr("spellout.models.mlp_learner._LARGEST_TABLES", 0)
+    monkeypatch.setattr("spellout.models.arrays.learner._LARGEST_TABLES", 0)
     without = MlpModel(model.config, model.vocabulary_size, model.weights, model.prior)
     assert np.array_equal(without.log_probabilities(tokens), model.log_probabilities(tokens))
     assert without._exact_members[0]._tables is None
@@ -327,8 +327,8 @@ def test_a_reader_gives_the_bits_of_whole_lines(few, model):
 LOGITS = """
 import hashlib, sys
 import numpy as np
-from spellout.models.mlp import MlpConfig
-from spellout.models.mlp_learner import MlpModel
+from spellout.models.scalars.mlp import MlpConfig
+from spellout.models.arrays.learner import MlpModel
 config, random = MlpConfig(), np.random.Generator(np.random.Philox(5))
 shapes = MlpModel.shapes(config, 27, False)
 weights = {name: 0.3 * random.standard_normal(shape, np.float32) for name, shape in shapes.items()}
@@ -400,7 +400,7 @@ def test_where_counts_repeat_they_are_worked_out_once(few, counted, monkeypatch)
 
 
 def test_left_out_counts_are_the_same_before_and_after_positions_are_numbered(prepared, monkeypatch):
-    from spellout.models import leave_one_out
+    from spellout.models.ngram import leave_one_out
 
     prior = train_ngram(prepared.stream, prepared.vocabulary.size, NgramConfig(order=4), lambda event: None)[0]
     places = np.random.default_rng(0).integers(0, len(prepared.stream) - 1, (6, 2000))

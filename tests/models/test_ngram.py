@@ -13,11 +13,11 @@ from spellout.data.markov import MarkovSource
 from spellout.data.vocabulary import build_vocabulary
 from spellout.generation.evaluation import evaluate
 from spellout.generation.scoring import score_lines
-from spellout.models import ngram
-from spellout.models.ngram import NgramConfig, NgramModel
-from spellout.models.ngram_counts import Counts
-from spellout.models.ngram_discounts import Discounts
-from spellout.models.ngram_training import train_ngram
+from spellout.models.ngram import model as ngram
+from spellout.models.ngram.counts import Counts
+from spellout.models.ngram.discounts import Discounts
+from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.training import train_ngram
 from spellout.training.train import Prepared, train
 from strategies import letter_lines
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spellout.data.vocabulary import build_vocabulary
-from spellout.models.ngram_counts import Counts, context_columns, count_rows, numbered_rows
-from spellout.models.ngram_discounts import _Objective, closed_form, fit
-from spellout.models.ngram_levels import build_levels
-from spellout.models.ngram_training import NgramCounter
+from spellout.models.ngram.counts import Counts, context_columns, count_rows, numbered_rows
+from spellout.models.ngram.discounts import _Objective, closed_form, fit
+from spellout.models.ngram.levels import build_levels
+from spellout.models.ngram.training import NgramCounter
 from strategies import letter_lines
 
 
@@ -101,7 +101,7 @@ def test_the_fit_ends_where_no_discount_can_be_changed_for_the_better(prepared, 
     ends = np.flatnonzero(prepared.stream == 0)
     levels = build_levels(Counts.of(prepared.stream[: ends[2000] + 1], 4, prepared.vocabulary.size))
     held_out = Counts.of(prepared.stream[ends[2000] :], 4, prepared.vocabulary.size)
-    from spellout.models.ngram_discounts import _to_free
+    from spellout.models.ngram.discounts import _to_free
 
     best = _to_free(fit(levels, held_out))
     value = objective(best)[0]

@@ -9,16 +9,16 @@ import torch.nn.functional as F
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.evaluation import evaluate
-from spellout.models.bigram import BigramConfig, bigram_learner
-from spellout.models.gpt import GptConfig, GptModel, gpt_learner, shapes_of
-from spellout.models.leave_one_out import LeaveOneOut
-from spellout.models.mlp import MlpConfig, MlpProgram
-from spellout.models.mlp_learner import MlpLearner, MlpModel
+from spellout.models.arrays.learner import MlpLearner, MlpModel
 from spellout.models.neural import log_softmax
-from spellout.models.ngram import NgramConfig
-from spellout.models.ngram_training import train_ngram
-from spellout.models.scalar_windows import ScalarWindowLearner
-from spellout.programs.kernels import execute
+from spellout.models.ngram.leave_one_out import LeaveOneOut
+from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.training import train_ngram
+from spellout.models.scalars.bigram import BigramConfig, bigram_learner
+from spellout.models.scalars.gpt import GptConfig, GptModel, gpt_learner, shapes_of
+from spellout.models.scalars.mlp import MlpConfig, MlpProgram
+from spellout.models.scalars.windows import ScalarWindowLearner
+from spellout.programs.kernels.interpreter import execute
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 
@@ -245,6 +245,6 @@ def test_what_is_left_out_is_worked_out_when_asked_for(few, counted, monkeypatch
     places = np.array([5, 0, 17, 5, len(few.stream) - 2])
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
-    monkeypatch.setattr("spellout.models.leave_one_out._MOST_KEPT", 0)  # as for texts too large to keep them
+    monkeypatch.setattr("spellout.models.ngram.leave_one_out._MOST_KEPT", 0)  # as for texts too large to keep them
     left_out = LeaveOneOut(counted, few.stream)
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn.utils.rnn import PackedSequence  # noqa: E402
 
-from spellout.models.torch_gru import PackedGru  # noqa: E402
-from spellout.models.torch_layers import Blend, Dropout  # noqa: E402
-from spellout.models.transformer import CausalAttention  # noqa: E402
+from spellout.models.pytorch.gru import PackedGru  # noqa: E402
+from spellout.models.pytorch.layers import Blend, Dropout  # noqa: E402
+from spellout.models.pytorch.transformer import CausalAttention  # noqa: E402
 
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6), seed=st.integers(0, 2**32 - 1))

@@ -15,14 +15,14 @@ from spellout.data.lines import Lines
 from spellout.errors import UsageError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
-from spellout.models.leave_one_out import LeaveOneOut
 from spellout.models.neural import NeuralReader
-from spellout.models.ngram import NgramConfig
-from spellout.models.ngram_training import train_ngram
+from spellout.models.ngram.leave_one_out import LeaveOneOut
+from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.training import train_ngram
+from spellout.models.pytorch.batches import NOWHERE, WholeLines
+from spellout.models.pytorch.learner import ALONE
+from spellout.models.pytorch.optimizers import BETAS, AdamW, Muon, optimizers_of
 from spellout.models.table import MODELS
-from spellout.models.torch_batches import NOWHERE, WholeLines
-from spellout.models.torch_learner import ALONE
-from spellout.models.torch_optimizers import BETAS, AdamW, Muon, optimizers_of
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.prior import learner_of, parse
@@ -43,9 +43,9 @@ def few(names):
     return Prepared.of(Lines.of(names.distinct[:300]), DataConfig())
 
 
-def begin(prepared, specification, seed=0, tell=lambda event: None):
+def begin(prepared, specification, seed=0, callback=lambda event: None):
     training = TrainingConfig(train_seed=seed)
-    return learner_of(parse(specification), prepared.stream, prepared.vocabulary.size, training, tell)
+    return learner_of(parse(specification), prepared.stream, prepared.vocabulary.size, training, callback)
 
 
 def test_every_network_of_the_table_is_tried():
@@ -55,7 +55,7 @@ def test_every_network_of_the_table_is_tried():
 @pytest.mark.parametrize("specification", TINY.values())
 def test_at_first_all_tokens_are_equally_likely(few, specification):
     events = []
-    begin(few, specification, tell=events.append)
+    begin(few, specification, callback=events.append)
     device, first = events
     assert (device["event"], device["device"]) == ("device", "cuda" if torch.cuda.is_available() else "cpu")
     assert first["expected"] == math.log(few.vocabulary.size)
@@ -64,10 +64,10 @@ def test_at_first_all_tokens_are_equally_likely(few, specification):
 
 def test_with_counts_the_first_loss_is_that_of_the_counts_without_the_token_itself(few):
     events = []
-    begin(few, "gru:8+ngram:3", tell=events.append)
+    begin(few, "gru:8+ngram:3", callback=events.append)
     first = events[-1]
-    from spellout.models.ngram import NgramConfig
-    from spellout.models.ngram_training import train_ngram
+    from spellout.models.ngram.model import NgramConfig
+    from spellout.models.ngram.training import train_ngram
 
     ngram, _ = train_ngram(few.stream, few.vocabulary.size, NgramConfig(order=3), lambda event: None)
     scores = ngram.leave_one_out_score(few.stream[None, :-1], few.stream[None, 1:])
@@ -187,7 +187,7 @@ def test_training_is_in_float32_whatever_the_program_around_has_set(few, specifi
         there = read()
         with around:
             events = []
-            learner = begin(few, specification, tell=events.append)
+            learner = begin(few, specification, callback=events.append)
             taken = [learner.step(np.arange(16 * number, 16 * number + 16), 0.01) for number in range(3)]
             assert torch.is_autocast_enabled("cpu") == (name == "autocast")
         losses[name] = [events[-1]["nats_per_token"], *taken]
@@ -327,7 +327,7 @@ def test_sampling_with_a_state_makes_the_lines_that_recomputing_makes(few, speci
 def test_a_table_of_the_counts_and_rows_made_when_needed_are_the_same(few, monkeypatch):
     losses = []
     for largest in (1 << 27, 0):
-        monkeypatch.setattr("spellout.models.leave_one_out._MOST_KEPT", largest)
+        monkeypatch.setattr("spellout.models.ngram.leave_one_out._MOST_KEPT", largest)
         learner = begin(few, "gru:8+ngram:3")
         losses.append([learner.step(np.arange(8), 0.01) for _ in range(3)])
     assert losses[0] == losses[1]

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from spellout.models import torch_families as families
 from spellout.models.neural import log_softmax
+from spellout.models.pytorch import families
 
 LINES, LENGTH, SIZE = 6, 11, 13
 

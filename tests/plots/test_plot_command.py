@@ -13,7 +13,7 @@ from spellout.plots.pictures import PICTURES, picture
 from spellout.training.config import TrainingConfig
 from spellout.training.inspection import SHOWN_BY
 from spellout.training.prepared import Prepared
-from spellout.training.run import save_run
+from spellout.training.runs.run import save_run
 from spellout.training.train import train
 
 TINY = {

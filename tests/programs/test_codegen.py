@@ -18,9 +18,9 @@ from spellout.autograd.ops import BUILT_IN, TABLE
 from spellout.errors import InterpretedWarning, NotFiniteError, ShapeError, ValueTypeError
 from spellout.nn.embedding import Embedding
 from spellout.nn.losses import cross_entropy, l2_penalty
-from spellout.programs.codegen import gradient_code
 from spellout.programs.lanes import Lanes
-from spellout.programs.machine_code import MOST_PARAMETERS, MOST_WORK, MachineCode, eligible, work_of
+from spellout.programs.machine.codegen import gradient_code
+from spellout.programs.machine.machine_code import MOST_PARAMETERS, MOST_WORK, MachineCode, eligible, work_of
 from spellout.programs.optimizers import SGD, AdamW
 from spellout.programs.trainer import Trainer
 

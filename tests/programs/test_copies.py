@@ -14,7 +14,7 @@ from spellout import MLP, Module, Recorded, Trainer, Value, record
 from spellout.errors import InterpretedWarning, RecordingError
 from spellout.nn.schedules import Linear
 from spellout.programs.lanes import Lanes
-from spellout.programs.machine_code import MachineCode
+from spellout.programs.machine.machine_code import MachineCode
 from spellout.programs.optimizers import SGD, AdamW
 
 
@@ -92,7 +92,7 @@ def test_a_trainer_goes_on_in_another_process():
 
 
 def test_where_machine_code_cannot_be_made_a_pickle_is_interpreted(monkeypatch):
-    from spellout.programs import machine_code
+    from spellout.programs.machine import machine_code
 
     w = Value(1.0)
     trainer = Trainer(record(lambda x: (w * x - 2) ** 2, 1.0), SGD(lr=0.1), compiled=True)

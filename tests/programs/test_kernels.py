@@ -11,7 +11,7 @@ import pytest
 
 from spellout import Value, operation, pick, record
 from spellout.autograd.ops import BUILT_IN, TABLE, Op
-from spellout.programs.elementwise import ELEMENTWISE
+from spellout.programs.kernels.elementwise import ELEMENTWISE
 from spellout.programs.lanes import Lanes
 
 inf, nan = math.inf, math.nan

@@ -6,9 +6,9 @@ import pytest
 from spellout import Value, record
 from spellout.autograd.functions import dot
 from spellout.autograd.functions import sum as sum_of
-from spellout.programs.kernels import LAYER
+from spellout.programs.kernels.interpreter import LAYER
+from spellout.programs.kernels.layers import IN_PLACE
 from spellout.programs.lanes import Lanes
-from spellout.programs.layers import IN_PLACE
 
 
 def network(m, n, groups, biased, inputs_learn, rng):

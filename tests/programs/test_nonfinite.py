@@ -8,7 +8,7 @@ import pytest
 from spellout import Trainer, Value, pick, record
 from spellout.errors import NotFiniteError
 from spellout.nn.losses import squared_error
-from spellout.programs.kernels import execute
+from spellout.programs.kernels.interpreter import execute
 from spellout.programs.optimizers import SGD
 
 inf, nan = math.inf, math.nan

@@ -11,7 +11,7 @@ import pytest
 from spellout import MLP, Value, pick, record
 from spellout.autograd.functions import dot
 from spellout.autograd.functions import sum as sum_of
-from spellout.programs.kernels import LAYER
+from spellout.programs.kernels.interpreter import LAYER
 from spellout.programs.lanes import Lanes
 from spellout.programs.passes import PASSES, drop_unused, fold_constants, share_subexpressions
 from spellout.programs.program import Argument, Instruction, verify

@@ -11,7 +11,7 @@ from spellout import MLP, Trainer, Value, grad, hessian, record
 from spellout.autograd.functions import largest, log_softmax, logsumexp, softmax
 from spellout.nn.losses import cross_entropy, negative_log_likelihood
 from spellout.programs.lanes import Lanes
-from spellout.programs.machine_code import MachineCode
+from spellout.programs.machine.machine_code import MachineCode
 from spellout.programs.optimizers import SGD
 
 inf, nan = math.inf, math.nan

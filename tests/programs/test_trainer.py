@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from spellout import MLP, Trainer, Value, draw, explain, record
-from spellout.autograd.naming import number
 from spellout.errors import ShapeError, UsageError
 from spellout.nn import optimizers as eager
 from spellout.nn.losses import l2_penalty
 from spellout.nn.schedules import Linear
+from spellout.pictures.naming import number
 from spellout.programs import optimizers
 
 

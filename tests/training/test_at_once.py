@@ -13,8 +13,8 @@ import pytest
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import TrainingError
-from spellout.training.at_once import train_each
 from spellout.training.config import TrainingConfig
+from spellout.training.experiments.at_once import train_each
 from spellout.training.prepared import Prepared
 
 
@@ -45,7 +45,7 @@ def test_the_error_of_one_ends_all(few):
 
 def test_a_process_that_was_killed_is_explained(few, monkeypatch):
     trainings = train_each(
-        few, ["ngram:2", "gru:8"], TrainingConfig(seconds=60), at_once=2, tell=lambda event: kill_children()
+        few, ["ngram:2", "gru:8"], TrainingConfig(seconds=60), at_once=2, callback=lambda event: kill_children()
     )
     with pytest.raises(TrainingError, match=r"ended before its time \(exit code -9\).*fewer at once"):
         list(trainings)

@@ -93,8 +93,8 @@ def test_the_gradient_of_an_activation_is_what_the_last_layer_sends_back(runs):
 
 
 def test_an_mlp_that_starts_from_an_ngram_agrees_with_autograd(runs):
-    from spellout.models.leave_one_out import LeaveOneOut
-    from spellout.models.ngram_counts import context_columns
+    from spellout.models.ngram.counts import context_columns
+    from spellout.models.ngram.leave_one_out import LeaveOneOut
 
     run = runs("mlp:8:embedding=4+ngram:3")
     found = inside(run)

@@ -9,10 +9,10 @@ import pytest
 from spellout.errors import TrainingError, UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.training import loop as module
-from spellout.training.comparison import compare
 from spellout.training.config import TrainingConfig
-from spellout.training.log import STEPS_KEPT, Log
+from spellout.training.experiments.comparison import compare
 from spellout.training.loop import Loop
+from spellout.training.runs.log import STEPS_KEPT, Log
 from spellout.training.train import train
 
 
@@ -45,7 +45,7 @@ def clock(clock_of):
 
 def run(learner, judge=None, interrupted=lambda: False, **settings):
     events = []
-    loop = Loop(learner, TrainingConfig(**settings), judge, tell=events.append, interrupted=interrupted)
+    loop = Loop(learner, TrainingConfig(**settings), judge, callback=events.append, interrupted=interrupted)
     loop.run()
     return loop, events
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from spellout import sketches
+from spellout.app import sketches
 from spellout.training.config import TrainingConfig
-from spellout.training.lr_finder import HIGHEST, LOWEST, LrCurve, find_lr, find_lr_for
+from spellout.training.experiments.lr_finder import HIGHEST, LOWEST, LrCurve, find_lr, find_lr_for
 from spellout.training.train import train
 
 

@@ -15,12 +15,12 @@ from spellout.data.lines import Lines
 from spellout.errors import RunError, UsageError
 from spellout.models.table import MODELS
 from spellout.training import loop as loop_module
-from spellout.training import run as run_module
-from spellout.training.checkpoint import Checkpoint
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.resume import Unfinished
-from spellout.training.run import Keeper, load_run
+from spellout.training.runs import run as run_module
+from spellout.training.runs.checkpoint import Checkpoint
+from spellout.training.runs.run import Keeper, load_run
 from spellout.training.train import train
 
 STEPS = TrainingConfig(steps=60, batch=64, evaluate_every=7, patience=0)

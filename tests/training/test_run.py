@@ -11,9 +11,9 @@ from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import DataError, RunError, UsageError
 from spellout.generation.evaluation import evaluate
-from spellout.models.ngram import NgramConfig
-from spellout.training.comparison import compare, floor
-from spellout.training.run import load_run, save_run
+from spellout.models.ngram.model import NgramConfig
+from spellout.training.experiments.comparison import compare, floor
+from spellout.training.runs.run import load_run, save_run
 from spellout.training.streaming import check_streaming, train_streaming
 from spellout.training.train import Prepared, train
 
@@ -90,7 +90,7 @@ def test_a_failed_write_leaves_the_old_run(trained, folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     before = (folder / "best.safetensors").read_bytes()
-    monkeypatch.setattr("spellout.training.run.os.fsync", full)
+    monkeypatch.setattr("spellout.training.runs.run.os.fsync", full)
     with pytest.raises(RunError, match="the disk is full"):
         save_run(trained.run, folder, overwrite=True)
     assert (folder / "best.safetensors").read_bytes() == before

@@ -16,8 +16,9 @@ import pytest
 from safetensors.numpy import load_file
 
 import neural_bigram
-from spellout import steps, waiting
-from spellout.cli import run_command
+from spellout.app import progress as waiting
+from spellout.app import workflows as steps
+from spellout.app.cli import run_command
 
 
 @pytest.fixture(autouse=True)

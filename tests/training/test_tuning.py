@@ -12,12 +12,12 @@ import pytest
 
 from spellout.errors import TrainingError, UsageError
 from spellout.models.table import MODELS
-from spellout.training import tuning
 from spellout.training.config import TrainingConfig
+from spellout.training.experiments import tuning
+from spellout.training.experiments.space import SPACE, TRAINED, Choices, Space
+from spellout.training.experiments.tuning import Tuning
 from spellout.training.prior import parse
-from spellout.training.space import SPACE, TRAINED, Choices, Space
 from spellout.training.train import train
-from spellout.training.tuning import Tuning
 
 STEPS = TrainingConfig(steps=20, device="cpu", threads=1)
 IN_STEPS = [family.name for family in MODELS.values() if family.in_steps]
@@ -140,11 +140,13 @@ def test_a_trial_worse_than_the_median_is_stopped_early(few, tmp_path, monkeypat
     """Judged by losses made up here: the fifth trial and those after it are worse from the first step on."""
     heard = []
 
-    def made_up(prepared, specification, tell, *, training, prior):
+    def made_up(prepared, specification, callback, *, training, prior):
         number = len(heard)
         heard.append(0)
         for part in range(11):
-            tell({"event": "evaluation", "progress": part / 10, "nats_per_char": 3.0 - part / 10 + (number >= 4)})
+            callback(
+                {"event": "evaluation", "progress": part / 10, "nats_per_char": 3.0 - part / 10 + (number >= 4)}
+            )
             heard[-1] = part
         return train(few, "bigram", training=TrainingConfig(steps=1))
 

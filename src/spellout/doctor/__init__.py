@@ -7,7 +7,7 @@ try:
 except ImportError as error:
     raise ExaminationError("the doctor needs PyTorch: pip install 'spellout[torch]'") from error
 
-from .catalog import PAGES
+from .checks.catalog import PAGES
 from .examination import assert_healthy, examine
 from .patient import Case
 from .report import Finding, Page, Report

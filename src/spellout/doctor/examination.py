@@ -16,25 +16,12 @@ import torch
 from torch import nn
 
 from ..errors import ExaminationError, UnhealthyError
-from . import (
-    activations,
-    broadcasting,
-    data,
-    dependence,
-    failures,
-    first_loss,
-    learning_rate,
-    modes,
-    nonfinite,
-    normalization,
-    overfit,
-    parameters,
-    reproducible,
-    reshapes,
-    stepping,
-    units,
-)
-from .catalog import PAGES
+from .checks import data, failures
+from .checks.catalog import PAGES
+from .checks.losses import first_loss, learning_rate, nonfinite, overfit
+from .checks.steps import modes, parameters, reproducible, stepping
+from .checks.units import activations, normalization, units
+from .checks.wiring import broadcasting, dependence, reshapes
 from .patient import Case, Patient
 from .recording import Recording, counts_of
 from .report import Finding, Report

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ExaminationError, RunError
+from ..models.pytorch.learner import CLIP, TorchLearner
+from ..models.pytorch.model import LineModel, TorchModel
+from ..models.pytorch.optimizers import BETAS, MOMENTUM, AdamW, Muon
 from ..models.table import MODELS
-from ..models.torch_learner import CLIP, TorchLearner
-from ..models.torch_model import LineModel, TorchModel
-from ..models.torch_optimizers import BETAS, MOMENTUM, AdamW, Muon
-from ..training.checkpoint import Checkpoint
-from ..training.run import LAST, Run, load_run
+from ..training.runs.checkpoint import Checkpoint
+from ..training.runs.run import LAST, Run, load_run
 from ..training.schedule import Order
 from .patient import Case
 

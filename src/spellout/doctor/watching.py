@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from . import modes, nonfinite, parameters, stepping
+from .checks.losses import nonfinite
+from .checks.steps import modes, parameters, stepping
 from .patient import Case, Patient
 from .recording import Recording, counts_of
 from .report import Report

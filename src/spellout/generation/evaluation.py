@@ -15,8 +15,8 @@ import numpy as np
 
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
-from ..models.ngram import NgramModel
-from ..models.ngram_counts import Counts
+from ..models.ngram.counts import Counts
+from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
 from .sampling import sample
 from .scoring import NATS_PER_BIT, batches

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ..models.ngram_counts import context_windows
+from ..models.ngram.counts import context_windows
 
 BATCH, STEPS, HIDDEN = 32, 200_000, 200
 Step = Callable[[int], float]

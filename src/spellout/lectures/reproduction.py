@@ -18,7 +18,7 @@ from ..data.config import DataConfig
 from ..data.lines import Lines
 from ..errors import UsageError
 from ..generation.evaluation import evaluate
-from ..models.contract import Event, Listener
+from ..models.contract import Callback, Event
 from ..training.config import TrainingConfig
 from ..training.prepared import Prepared
 from ..training.train import train
@@ -81,7 +81,7 @@ def reproduce(
     only: Sequence[str] = RESULTS,
     timed: int = 300,
     training: TrainingConfig = TrainingConfig(),
-    tell: Listener = lambda event: None,
+    callback: Callback = lambda event: None,
 ) -> Iterator[Row]:
     """The rows of some `RESULTS`, as they are ready. `timed` steps of each lecture's loop are timed.
 
@@ -100,7 +100,7 @@ def reproduce(
         elif name == "by-hand":
             yield _by_hand(prepared)
         else:
-            yield from _network(prepared, NETWORKS[name], timed, training, tell)
+            yield from _network(prepared, NETWORKS[name], timed, training, callback)
 
 
 def check_results(only: Sequence[str]) -> None:
@@ -132,7 +132,7 @@ def _counts(lines: Lines) -> Iterator[Row]:
 
 
 def _network(
-    prepared: Prepared, network: _Network, timed: int, training: TrainingConfig, tell: Listener
+    prepared: Prepared, network: _Network, timed: int, training: TrainingConfig, callback: Callback
 ) -> Iterator[Row]:
     random = torch.Generator().manual_seed(_SEED)
     step = network.loop(prepared.stream, prepared.vocabulary.size, random)
@@ -146,7 +146,7 @@ def _network(
         steps=training.steps or network.steps, patience=0, device=training.device, threads=training.threads
     )
     for model in (network.model, FLOOR):
-        loss, seconds = reach(prepared, model, network.recorded, settings, tell)
+        loss, seconds = reach(prepared, model, network.recorded, settings, callback)
         missed = "" if loss <= network.recorded else "not reached; more --steps may"
         remark = missed or (f"{timed} of its {network.loop_steps:,} steps timed" if model != FLOOR else "any kind")
         yield Row(
@@ -162,14 +162,14 @@ def _network(
 
 
 def reach(
-    prepared: Prepared, specification: str, target: float, training: TrainingConfig, tell: Listener
+    prepared: Prepared, specification: str, target: float, training: TrainingConfig, callback: Callback
 ) -> tuple[float, float]:
     """Train until the dev loss is at most the target, or the budget is spent: the best loss and the seconds."""
     start = perf_counter()
     reached: list[tuple[float, float]] = []
 
     def listen(event: Event) -> None:
-        tell(event)
+        callback(event)
         if event["event"] == "evaluation" and event["nats_per_char"] <= target and not reached:
             reached.append((event["nats_per_char"], perf_counter() - start))
 

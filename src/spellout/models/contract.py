@@ -15,7 +15,7 @@ import numpy as np
 
 Event = dict[str, Any]
 """Something that happened in a training, as one JSON object: `event` names it."""
-Listener = Callable[[Event], None]
+Callback = Callable[[Event], None]
 
 
 class Reader(Protocol):

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .leave_one_out import LeaveOneOut
-from .mlp_arrays import MlpArrays
-from .mlp_learner import MlpModel, member_of
-from .ngram_counts import context_windows
+from .arrays.learner import MlpModel, member_of
+from .arrays.mlp import MlpArrays
+from .ngram.counts import context_windows
+from .ngram.leave_one_out import LeaveOneOut
 
 SATURATED = 0.97
 """A unit of tanh beyond this has almost no slope, and learns next to nothing."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .contract import Reader
-from .ngram import NgramModel
+from .ngram.model import NgramModel
 from .stored import check_sizes, stored_config
 
 _LOGITS_AT_ONCE = 1 << 22

@@ -15,15 +15,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from ..errors import UsageError
-from .bigram import BigramConfig, BigramModel, bigram_learner
-from .contract import LanguageModel, Listener
-from .gpt import GptConfig, GptModel, gpt_learner
+from .arrays.learner import MlpLearner, MlpModel
+from .contract import Callback, LanguageModel
 from .learner import Learner
-from .mlp import MlpConfig
-from .mlp_learner import MlpLearner, MlpModel
-from .ngram import NgramConfig, NgramModel
-from .ngram_training import train_ngram
-from .torch_families import (
+from .ngram.model import NgramConfig, NgramModel
+from .ngram.training import train_ngram
+from .pytorch.families import (
     BowConfig,
     BowModel,
     GruModel,
@@ -37,6 +34,9 @@ from .torch_families import (
     WavenetConfig,
     WavenetModel,
 )
+from .scalars.bigram import BigramConfig, BigramModel, bigram_learner
+from .scalars.gpt import GptConfig, GptModel, gpt_learner
+from .scalars.mlp import MlpConfig
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class Family:
     """The config field that a bare number in a specification sets."""
     config: type[Any]
     model: type[LanguageModel]
-    train: Callable[[np.ndarray, int, Any, Listener], tuple[LanguageModel, float | None]] | None = None
+    train: Callable[[np.ndarray, int, Any, Callback], tuple[LanguageModel, float | None]] | None = None
     """For models that learn in one go: from a stream, the vocabulary's size, a config and a listener to a model
     and its nats per held-out training token (None if none was held out)."""
     learner: Callable[[np.ndarray, int, Any, NgramModel | None, int], Learner] | None = None
     """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
     from (or None) and a seed to a learner, in NumPy or as a compiled program."""
-    torch_learner: Callable[[np.ndarray, int, Any, NgramModel | None, int, str, int, Listener], Learner] | None = (
+    torch_learner: Callable[[np.ndarray, int, Any, NgramModel | None, int, str, int, Callback], Learner] | None = (
         None
     )
     """For networks in PyTorch, instead; also given a device, a number of threads and a listener."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..training.inspection import attention, check_shown, curve, embedding, inside, pairs, surprise, updates
-from ..training.log import read_log
-from ..training.run import Run, load_run
+from ..training.runs.log import read_log
+from ..training.runs.run import Run, load_run
 from .curves import loss_curves, update_ratios
 from .kinds import Kind
 from .layers import activation_histograms, gradient_histograms, saturation_maps

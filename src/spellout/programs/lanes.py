@@ -19,9 +19,9 @@ import numpy as np
 from ..autograd.taping import look
 from ..errors import NotFiniteError, ShapeError
 from .examples import numbers_of, real_type, refuse_inexact
-from .kernels import FINISH, PREPARE, RUN, execute
-from .layers import PAD
-from .lowering import Lowered
+from .kernels.interpreter import FINISH, PREPARE, RUN, execute
+from .kernels.layers import PAD
+from .kernels.lowering import Lowered
 from .nonfinite import explain
 from .program import CONSTANT, Argument, Instruction, Program
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .compiling import entry
+from .kernels.compiling import entry
 from .program import CONSTANT, INPUT, PARAMETER, PICK, SELECT, Instruction
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..nn.optimizers import check_settings, checked_rate
-from .compiling import entry
 from .examples import real_type
+from .kernels.compiling import entry
 
 Memory = dict[str, np.ndarray]
 Rate = float | Callable[[int], float]

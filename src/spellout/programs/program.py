@@ -18,8 +18,8 @@ from ..autograd.value import Value
 if TYPE_CHECKING:
     import numpy as np
 
+    from .kernels.lowering import Lowered
     from .lanes import Lanes
-    from .lowering import Lowered
 
 PARAMETER, CONSTANT, INPUT, PICK, SELECT, OWN = "parameter", "constant", "input", "pick", "select", "own"
 SOURCES = frozenset([PARAMETER, CONSTANT, INPUT])
@@ -128,7 +128,7 @@ class Program:
     @cached_property
     def lowered(self) -> Lowered:
         """The program as the kernels read it; it never changes, and all that run the program share it."""
-        from .lowering import lower
+        from .kernels.lowering import lower
 
         return lower(self)
 

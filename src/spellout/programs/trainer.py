@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import InterpretedWarning, NotFiniteError, ShapeError, UsageError
 from .lanes import Lanes
-from .machine_code import MachineCode, obstacle
+from .machine.machine_code import MachineCode, obstacle
 from .nonfinite import all_finite, explain
 from .optimizers import Optimizer, rate_of
 from .program import Program

@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 from ..errors import TrainingError
 from ..generation.evaluation import evaluate
-from ..models.contract import Listener
-from ..models.first_layer import FEW_TOKENS
-from ..models.mlp import MlpConfig
-from ..models.ngram import NgramModel
+from ..models.arrays.first_layer import FEW_TOKENS
+from ..models.contract import Callback
+from ..models.ngram.model import NgramModel
+from ..models.scalars.mlp import MlpConfig
 from .config import TrainingConfig
 from .plan import Plan
 from .prepared import Prepared
-from .run import Trained
+from .runs.run import Trained
 from .train import train
 
 LONG = 25.0
@@ -98,7 +98,7 @@ def improve(
     prepared: Prepared,
     seconds: float,
     since: float,
-    tell: Listener,
+    callback: Callback,
     interrupted: Callable[[], bool],
 ) -> Trained | None:
     """Train the best network that starts from a trained n-gram, until `seconds` after `since` (`perf_counter`).
@@ -112,7 +112,7 @@ def improve(
         return train(
             prepared,
             specification,
-            tell,
+            callback,
             training=config,
             interrupted=interrupted,
             prior=prior,

@@ -12,12 +12,12 @@ import numpy as np
 from ..data.typed import typed_line
 from ..errors import RunError, UsageError
 from ..generation.scoring import score_lines
+from ..models.arrays.learner import MlpModel
 from ..models.contract import Event
 from ..models.inspection import Inside, look_inside_mlp
-from ..models.mlp_learner import MlpModel
 from ..models.table import MODELS
-from .log import number_of
-from .run import Run
+from .runs.log import number_of
+from .runs.run import Run
 
 LINES_INSPECTED = 200
 """From so many training lines activations and gradients are taken."""
@@ -63,8 +63,8 @@ def inside(run: Run) -> Inside:
     stream = run.vocabulary.encode(_lines(run)[:LINES_INSPECTED])
     if isinstance(run.model, MlpModel):
         return look_inside_mlp(run.model, stream)
-    from ..models.torch_inspection import look_inside
-    from ..models.torch_model import TorchModel
+    from ..models.pytorch.inspection import look_inside
+    from ..models.pytorch.model import TorchModel
 
     assert isinstance(run.model, TorchModel)
     return look_inside(run.model, stream)
@@ -72,8 +72,8 @@ def inside(run: Run) -> Inside:
 
 def attention(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
     """The symbols (T) of a line from its beginning on, and how they look at each other, (layers, heads, T, T)."""
-    from ..models.torch_inspection import attention_of
-    from ..models.torch_model import TorchModel
+    from ..models.pytorch.inspection import attention_of
+    from ..models.pytorch.model import TorchModel
 
     assert isinstance(run.model, TorchModel)
     tokens = run.vocabulary.encode([chosen_line(run, line)])[:-1]

@@ -10,17 +10,17 @@ from typing import Any
 from ..errors import RunError, TrainingError
 from ..generation.evaluation import Evaluation, evaluate
 from ..models.contract import LanguageModel
-from ..models.ngram import NgramModel
+from ..models.ngram.model import NgramModel
 from ..models.stored import DAMAGE, said
-from .checkpoint import Checkpoint
 from .config import TrainingConfig
-from .log import Log
 from .loop import Loop
 from .plan import Plan
 from .prepared import Prepared, facts_of, losses
 from .prior import Asked, learner_of
 from .resume import Unfinished
-from .run import Run, Trained
+from .runs.checkpoint import Checkpoint
+from .runs.log import Log
+from .runs.run import Run, Trained
 
 MEANWHILE = 1 << 23
 """The work of an evaluation while it trains (see `enough`), a tenth of a second or so."""
@@ -49,8 +49,8 @@ class Learning:
         self._judged: dict[float, Evaluation] = {}
         self._judging = prepared.judging(work=MEANWHILE)
         self._judging_the_result = prepared.judging() if plan is None else self._judging  # which takes no time
-        tell = (lambda event: None) if going_on else log
-        self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, tell, prior)
+        callback = (lambda event: None) if going_on else log
+        self._learner = learner_of(asked, prepared.stream, prepared.vocabulary.size, training, callback, prior)
         if plan is not None:
             self._training = plan.planned(self._learner, training)
         best = self._restore(going_on) if going_on else None
@@ -58,7 +58,7 @@ class Learning:
             self._learner,
             self._training,
             self._judge if prepared.split.dev else None,
-            tell=log,
+            callback=log,
             checkpoint=lambda: keep(self._run({"seconds": None, "held_out_nats_per_token": None, "dev": None})),
             interrupted=interrupted,
             state=replace(going_on.checkpoint.state) if going_on else None,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal
 
-from ..models.contract import LanguageModel, Listener
+from ..models.contract import Callback, LanguageModel
 from ..models.learner import Learner
 from .config import TrainingConfig
 from .schedule import Order, learning_rate
@@ -76,7 +76,7 @@ class Loop:
         config: TrainingConfig,
         judge: Callable[[LanguageModel], float] | None = None,
         *,
-        tell: Listener = lambda event: None,
+        callback: Callback = lambda event: None,
         checkpoint: Callable[[], None] = lambda: None,
         interrupted: Callable[[], bool] = lambda: False,
         state: LoopState | None = None,
@@ -85,7 +85,7 @@ class Loop:
     ) -> None:
         self.state = state or LoopState()
         self._learner, self._config, self._judge = learner, config, judge
-        self._tell, self._checkpoint, self._interrupted = tell, checkpoint, interrupted
+        self._callback, self._checkpoint, self._interrupted = callback, checkpoint, interrupted
         self._best = best
         self._order = Order(learner.examples, config.batch or learner.batch, config.train_seed)
         self._highest = config.lr or learner.lr
@@ -230,6 +230,6 @@ class Loop:
 
     def _publish(self, name: str, **facts: object) -> None:
         state = self.state
-        self._tell(
+        self._callback(
             {"event": name, "step": state.step, "seconds": state.seconds, "progress": self._progress(), **facts}
         )

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import TrainingError, UsageError
-from ..extras import require
-from ..models.contract import Listener
+from ..models.contract import Callback
 from ..models.learner import Learner
-from ..models.ngram import NgramConfig, NgramModel
-from ..models.ngram_training import train_ngram
+from ..models.ngram.model import NgramConfig, NgramModel
+from ..models.ngram.training import train_ngram
 from ..models.table import Family, parse_specification
+from ..optional import require
 from .config import TrainingConfig
 
 
@@ -56,7 +56,7 @@ def check_asked(specification: str, training: TrainingConfig) -> Asked:
     asked = parse(specification, training.prior)
     if asked.family.torch_learner is not None:
         require("torch", f"the model {asked.family.name}")
-        from ..models.torch_device import check_device
+        from ..models.pytorch.device import check_device
 
         check_device(training.device)
     return asked
@@ -67,14 +67,14 @@ def learner_of(
     stream: np.ndarray,
     vocabulary_size: int,
     training: TrainingConfig,
-    tell: Listener = lambda event: None,
+    callback: Callback = lambda event: None,
     prior: NgramModel | None = None,
 ) -> Learner:
     """A fresh learner, and first the n-gram it starts from, trained on the same lines unless it is given."""
     if asked.prior is not None and prior is None:
-        prior = train_ngram(stream, vocabulary_size, asked.prior, tell)[0]
+        prior = train_ngram(stream, vocabulary_size, asked.prior, callback)[0]
     try:
-        return _fresh(asked, stream, vocabulary_size, training, tell, prior)
+        return _fresh(asked, stream, vocabulary_size, training, callback, prior)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
@@ -88,7 +88,7 @@ def _fresh(
     stream: np.ndarray,
     vocabulary_size: int,
     training: TrainingConfig,
-    tell: Listener,
+    callback: Callback,
     prior: NgramModel | None,
 ) -> Learner:
     family, seed = asked.family, training.train_seed
@@ -96,4 +96,4 @@ def _fresh(
         return family.learner(stream, vocabulary_size, asked.config, prior, seed)
     assert family.torch_learner is not None
     device, threads = training.device, training.threads
-    return family.torch_learner(stream, vocabulary_size, asked.config, prior, seed, device, threads, tell)
+    return family.torch_learner(stream, vocabulary_size, asked.config, prior, seed, device, threads, callback)

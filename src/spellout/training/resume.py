@@ -11,11 +11,11 @@ from ..data.lines import Lines
 from ..errors import RunError, UsageError
 from ..models.contract import Event
 from ..models.stored import DAMAGE, said, stored_config
-from .checkpoint import Checkpoint
 from .config import TrainingConfig
-from .log import read_log
 from .prior import parse
-from .run import LAST, read_config
+from .runs.checkpoint import Checkpoint
+from .runs.log import read_log
+from .runs.run import LAST, read_config
 
 
 @dataclass(frozen=True)

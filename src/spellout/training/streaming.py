@@ -12,11 +12,11 @@ from ..data.alphabet import GrowingAlphabet
 from ..data.config import DataConfig
 from ..data.reading import read_blocks, source_name
 from ..errors import DataError, UsageError
-from ..models.ngram import NgramConfig
-from ..models.ngram_training import NgramCounter, fit_counts, model_of_counts
+from ..models.ngram.model import NgramConfig
+from ..models.ngram.training import NgramCounter, fit_counts, model_of_counts
 from ..models.table import parse_specification
 from .prepared import longest, usual_length
-from .run import Run, Trained
+from .runs.run import Run, Trained
 
 ORDER_OF_STREAMS = 6
 """The order where none is asked for: trying several would take several passes."""

@@ -7,22 +7,22 @@ from time import perf_counter
 
 from ..errors import UsageError
 from ..generation.evaluation import evaluate
-from ..models.contract import Listener
-from ..models.ngram import NgramModel
+from ..models.contract import Callback
+from ..models.ngram.model import NgramModel
 from .config import TrainingConfig
 from .learning import Learning
-from .log import Log
 from .plan import Plan
 from .prepared import Prepared, facts_of, losses
 from .prior import parse
 from .resume import Unfinished
-from .run import Run, Trained
+from .runs.log import Log
+from .runs.run import Run, Trained
 
 
 def train(
     prepared: Prepared,
     specification: str,
-    tell: Listener = lambda event: None,
+    callback: Callback = lambda event: None,
     *,
     training: TrainingConfig = TrainingConfig(),
     keep: Callable[[Run], None] = lambda run: None,
@@ -34,22 +34,24 @@ def train(
 ) -> Trained:
     """Train one model on the training lines and evaluate it on the dev lines.
 
-    `tell` hears every event as it happens; the run's log keeps those worth keeping. Models that learn in steps
+    `callback` hears every event as it happens; the run's log keeps those worth keeping. Models that learn in steps
     follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
     `interrupted` becomes true. `going_on` is an earlier part of the same training. `prior` is the n-gram to start
     from, if it was trained on these lines before; `since` is when the budget of seconds began (`perf_counter`).
     With a `plan`, a number of steps is made of it first, the seconds of `training` are for emergencies, and the
     lines that judge meanwhile also judge the result.
 
-    Raises `UsageError` if `tell` is no function, and `TrainingError`, after `keep`, if the loss stops being finite.
+    Raises `UsageError` if `callback` is no function, and `TrainingError`, after `keep`, if the loss is not finite.
     """
-    if not callable(tell):
+    if not callable(callback):
         way = (
-            "; settings are given by name, training=TrainingConfig(...)" if isinstance(tell, TrainingConfig) else ""
+            "; settings are given by name, training=TrainingConfig(...)"
+            if isinstance(callback, TrainingConfig)
+            else ""
         )
-        raise UsageError(f"the third argument of train is a function that hears every event, got {tell!r}{way}")
+        raise UsageError(f"the third argument of train is a function that hears every event, got {callback!r}{way}")
     asked = parse(specification, training.prior)
-    log = Log(tell, going_on.events if going_on else [])
+    log = Log(callback, going_on.events if going_on else [])
     if asked.family.train is None:
         return Learning(
             prepared, specification, asked, training, log, keep, interrupted, going_on, prior, since, plan

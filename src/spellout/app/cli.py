@@ -1,0 +1,153 @@
+"""The command line: every failure a user can cause becomes a sentence and an exit code.
+
+Samples and data go to stdout, everything else to stderr. Exit codes: 0 done, 1 the data or the run is wrong,
+2 wrong command line, 130 interrupted, 143 asked to end. Nothing is imported at the top that Python has not loaded
+itself: `main` must run as soon as can be, so that Ctrl-C is answered while everything else is imported.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without its enumerations
+import os
+import sys
+from time import perf_counter
+
+TYPE_CHECKING = False  # as type checkers see it, it is true; `typing` has to be imported
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any, NoReturn
+
+    from cyclopts import App
+
+    Handler = Callable[[int, FrameType | None], Any] | int | None
+
+_NARROWEST = 20
+_SIGNALS = {_signal.SIGINT: "interrupted", _signal.SIGTERM: "asked to end"}
+
+
+def main() -> NoReturn:
+    """Run one command line and leave with its exit code."""
+    began = perf_counter()
+    _answer(_leave, instead_of=[_signal.SIG_DFL, _signal.default_int_handler])  # not what `nohup` ignores
+    from . import streams
+
+    streams.prepare()
+    _give_room()
+    _application()
+    sys.unraisablehook = _once_more
+    code = 128 + _signal.SIGINT
+    try:
+        _answer(_interrupt, instead_of=[_leave])
+        code = run_command(sys.argv[1:], began)
+    except KeyboardInterrupt:  # between two of its steps
+        pass
+    _answer(_signal.SIG_DFL, instead_of=[_interrupt])  # there is nothing left to tidy up
+    sys.exit(code or _outcome(sys.stdout.close))
+
+
+def _give_room() -> None:
+    """Take back a width that no text fits into: laying it out would not end."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns and (not columns.isdecimal() or int(columns) < _NARROWEST):
+        os.environ["COLUMNS"] = str(_NARROWEST) if columns.isdecimal() and int(columns) > 0 else "80"
+
+
+def _answer(handler: Handler, instead_of: list[Handler]) -> None:
+    for number in _SIGNALS:
+        if _signal.getsignal(number) in instead_of:
+            _signal.signal(number, handler)
+
+
+def run_command(arguments: list[str], began: float | None = None) -> int:
+    """Run one command line; every failure a user can cause becomes a sentence on stderr and an exit code.
+
+    `began` is when that was, if it was earlier than now (`perf_counter`).
+    """
+    from . import clock
+
+    clock.start(perf_counter() if began is None else began)
+    code = _outcome(lambda: _call(arguments))
+    return code or _outcome(sys.stdout.flush)
+
+
+def _application() -> App:
+    """The application with all its commands. Importing it takes most of the time that `--help` takes."""
+    from .commands import lines, showing, training  # noqa: F401, each registers its commands with the application
+    from .commands.application import app
+
+    return app
+
+
+def _call(arguments: list[str]) -> None:
+    from .options import Operand
+
+    words = [Operand(word) if word == "-" else word for word in arguments or ["--help"]]
+    _application()(words, exit_on_error=False, print_error=False, result_action="return_value")
+
+
+def _outcome(work: Callable[[], object]) -> int:
+    """Do some work; the exit code, after a sentence if it is not 0."""
+    from cyclopts import CycloptsError
+
+    from ..errors import SpelloutError
+    from ..files import unforeseen
+    from .streams import ReaderLeft
+
+    try:
+        work()
+        return 0
+    except CycloptsError as error:
+        code, sentence = 2, str(error)
+    except SpelloutError as error:
+        code, sentence = error.exit_code, str(error)
+    except KeyboardInterrupt as error:
+        number = _number(error)
+        code, sentence = 128 + number, _SIGNALS[number]
+    except ReaderLeft:
+        return 0
+    except OSError as error:
+        told = unforeseen(error)
+        if told is None:
+            raise
+        code, sentence = 1, told
+    _outcome(sys.stdout.flush)  # the lines made before come first
+    from . import terminal
+
+    terminal.complain(sentence)
+    return code
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Answer a signal that comes while modules are imported: nothing was begun that needs tidying up.
+
+    An exception would not do: raised in a callback of the import machinery, Python only prints it.
+    """
+    try:
+        os.write(2, f"spellout: {_SIGNALS[number]}\n".encode())
+    finally:
+        os._exit(128 + number)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Answer a signal by an exception, so that all is left in order; a second one ends the process at once."""
+    _signal.signal(number, _signal.SIG_DFL)
+    raise KeyboardInterrupt(number)
+
+
+def _number(error: KeyboardInterrupt) -> int:
+    """The signal that `_interrupt` answered; other interrupts are Python's own."""
+    return error.args[0] if error.args and error.args[0] in _SIGNALS else _signal.SIGINT
+
+
+def _once_more(unraisable: sys.UnraisableHookArgs) -> None:
+    """Where an interrupt met code whose exceptions Python can only print, interrupt again, a moment later."""
+    from _thread import interrupt_main
+    from threading import Timer
+
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+        return
+    number = _number(unraisable.exc_value)
+    _signal.signal(number, _interrupt)
+    Timer(0.01, interrupt_main, [number]).start()

@@ -1,0 +1,234 @@
+"""The batch itself: scale, labels, leaks, chance and overlap (families 23 and 24)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+
+from ..batch import Batch
+from ..names import AFFINE, MOVES
+from ..patient import Patient
+from ..report import Finding, Page
+from ..tape import tensors_in
+from . import failures
+
+UNSCALED = Page(
+    id="inputs-not-scaled",
+    number=23,
+    severity="warning",
+    title="the inputs are far from zero mean and unit scale",
+    why="With inputs of 0 … 255 the first layer's outputs and gradients are a hundred times those that "
+    "initialisation and "
+    "learning rate were made for; a large offset makes all inputs look alike.",
+    evidence="Minimum, maximum, mean and spread of an input that goes straight into a linear or convolutional "
+    "layer.",
+    legitimate="Models that normalise first (BatchNorm, a division inside forward) are not reported.",
+    cure="`x.float() / 255`, or subtract the mean and divide by the spread of the training data.",
+)
+CONSTANT = Page(
+    id="constant-features",
+    number=23,
+    severity="warning",
+    title="features are the same for every sample",
+    why="They carry nothing, and dividing by their spread gives NaN.",
+    evidence="Columns with one single value that is neither 0 nor 1; an error where all samples are the same.",
+    legitimate="Constants such as a bias column of ones, or rare categories that are 0 in this batch, are not "
+    "reported.",
+    cure="Drop them, or look at the loading code.",
+)
+LEAK = Page(
+    id="target-among-inputs",
+    number=23,
+    severity="error",
+    title="the target is one of the inputs",
+    why="The model learns to copy it, and is useless where it is not given.",
+    evidence="A feature equals the target in every sample of the batch.",
+    legitimate="Autoencoders, whose target is the whole input, are not reported.",
+    cure="Remove the column.",
+)
+UNSHIFTED = Page(
+    id="targets-not-shifted",
+    number=23,
+    severity="warning",
+    title="the targets are the inputs, not the next tokens",
+    why="A causal model that sees token t learns to repeat it; the loss goes to zero and sampling repeats one "
+    "letter.",
+    evidence="Integer inputs and targets are equal in every place.",
+    legitimate="Autoencoders of text with a bottleneck.",
+    cure="`x, y = tokens[:, :-1], tokens[:, 1:]`.",
+)
+SHUFFLED = Page(
+    id="labels-look-shuffled",
+    number=24,
+    severity="warning",
+    title="the labels fit the inputs no better than shuffled ones",
+    why="Inputs and targets were perhaps permuted apart (shuffled or sorted separately, merged in another order).",
+    evidence="The nearest neighbour's label is right no more often than after shuffling the labels.",
+    legitimate="Hard problems where neighbours in input space say nothing.",
+    cure="Check that row i of the inputs belongs to row i of the targets.",
+)
+OVERLAP = Page(
+    id="held-out-overlap",
+    number=24,
+    severity="warning",
+    title="held-out samples are also in the training batch",
+    why="The evaluation measures memory.",
+    evidence="Held-out rows that equal a training row, and how often training rows equal each other.",
+    legitimate="Data whose samples repeat by nature, as names do; then training rows repeat as often.",
+    cure="Split before augmenting, by distinct sample, or by group.",
+)
+PAGES = (UNSCALED, CONSTANT, LEAK, UNSHIFTED, SHUFFLED, OVERLAP)
+
+_ENOUGH = 200
+"""Samples, below which chance is not told from order."""
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """All that needs only the batch and the tape."""
+    yield from _labels(patient)
+    yield from _scale(patient)
+    target = next(tensors_in(patient.batch.target), None)
+    if target is not None:
+        yield from _leaks(patient, target)
+        yield from _shuffled(patient, target)
+    if patient.case.held_out is not None:
+        yield from _overlap(patient)
+
+
+def _labels(patient: Patient) -> Iterator[Finding]:
+    given = {id(tensor) for tensor in tensors_in(patient.batch.target)}
+    for call in patient.training.tape.calls:
+        if call.name in ("binary_cross_entropy_with_logits", "binary_cross_entropy"):
+            yield from failures.probabilities(call.argument(1, "target"), call.where)
+        if call.name == "cross_entropy":
+            target = call.argument(1, "target")
+            soft = target.is_floating_point() and (id(target) in given or target.ndim > 1)
+            if soft and target.ndim > 1 and failures.is_one_hot(target):
+                yield failures.ONE_HOT.found(
+                    f"targets of shape {tuple(target.shape)}, one 1 in every row", call.where
+                )
+
+
+def _scale(patient: Patient) -> Iterator[Finding]:
+    tape = patient.training.tape
+    for x in patient.batch.inputs:
+        if x.dtype == torch.bool or x.ndim < 2 or x.numel() < 8:
+            continue
+        values = x.detach().float()
+        direct = next((call for call in tape.calls if call.name in AFFINE
+                       and call.inputs and _is_moved(tape, call.inputs[0], x, call.index)), None)  # fmt: skip
+        if direct is None:
+            continue
+        low, high = float(values.min()), float(values.max())
+        mean, spread = float(values.mean()), float(values.std())
+        if max(abs(low), abs(high)) > 30 and (spread > 10 or abs(mean) > 10 * (spread + 1e-12)):
+            image = " (bytes of an image?)" if low >= 0 and 100 < high <= 255 else ""
+            yield UNSCALED.found(f"{low:g} … {high:g}, mean {mean:.3g}, spread {spread:.3g}{image}", direct.where)
+        yield from _constant(patient, x, direct.where)
+
+
+def _is_moved(tape: object, value: torch.Tensor, x: torch.Tensor, before: int) -> bool:
+    """Is this tensor the input itself, only reshaped or cast?"""
+    while value is not x:
+        call = tape.maker(value, before)  # type: ignore[attr-defined]
+        if call is None or call.name not in MOVES or not call.inputs:
+            return False
+        value, before = call.inputs[0], call.index
+    return True
+
+
+def _constant(patient: Patient, x: torch.Tensor, where: str | None) -> Iterator[Finding]:
+    size = x.shape[0]
+    if size < 8 or not x.is_floating_point():
+        return
+    rows = x.detach().reshape(size, -1)
+    same = (rows == rows[0]).all(0)
+    if bool(same.all()):
+        yield CONSTANT.found(f"all {size} samples of the batch are the same", where, severity="error")
+        return
+    odd = same & (rows[0] != 0) & (rows[0] != 1)
+    if x.ndim == 2 and size >= 16 and bool(odd.any()):
+        places = odd.nonzero().flatten().tolist()
+        yield CONSTANT.found(f"{len(places)} of {rows.shape[1]} columns: {places[:5]}, of {size} samples", where)
+
+
+def _leaks(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
+    for x in patient.batch.inputs:
+        if x.shape == target.shape and not x.is_floating_point() and x.ndim > 1 and x.shape[1] > 2:
+            if torch.equal(x, target.to(x.dtype)) and len(torch.unique(x)) > 2:
+                yield UNSHIFTED.found(f"{x.numel()} places, all equal")
+            continue
+        flat = target.detach().reshape(-1).double()
+        if x.ndim != 2 or x.shape[0] != flat.numel() or x.shape[1] < 2 or len(torch.unique(flat)) < 2:
+            continue
+        if x.shape[0] < 8 or not x.is_floating_point():
+            continue
+        equal = (x.detach().double() == flat[:, None]).all(0)
+        if bool(equal.any()):
+            yield LEAK.found(f"column {int(equal.nonzero()[0])} equals the target in all {x.shape[0]} samples")
+
+
+def _shuffled(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
+    x = next((x for x in patient.batch.inputs if x.is_floating_point() and x.shape[0] == target.shape[0]), None)
+    if x is None or target.numel() != target.shape[0] or x.shape[0] < _ENOUGH:
+        return
+    rows = x.detach().reshape(x.shape[0], -1).double()[:1000]
+    labels = target.detach().reshape(-1)[:1000].double()
+    rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-9)
+    if _is_noise(rows):
+        return  # made up to try the program out
+    distance = torch.cdist(rows, rows)
+    distance.fill_diagonal_(float("inf"))
+    neighbour = distance.topk(5, largest=False).indices
+    generator = torch.Generator().manual_seed(0)
+    observed = _agreement(labels, neighbour)
+    chance = [_agreement(labels[torch.randperm(len(labels), generator=generator)], neighbour) for _ in range(40)]
+    mean, spread = float(torch.tensor(chance).mean()), float(torch.tensor(chance).std())
+    if observed < mean + 2 * spread:
+        yield SHUFFLED.found(
+            f"{len(labels)} samples: agreement with the five nearest {observed:.3f}, shuffled {mean:.3f} ± "
+            f"{spread:.3f}"
+        )
+
+
+def _agreement(labels: torch.Tensor, neighbour: torch.Tensor) -> float:
+    """How much nearer the neighbours' labels are than those of anyone: 1 is perfect, 0 chance."""
+    if len(torch.unique(labels)) <= 20:
+        return float((labels[neighbour] == labels[:, None]).double().mean())
+    return 1 - float((labels[neighbour].mean(1) - labels).var() / labels.var())
+
+
+def _is_noise(rows: torch.Tensor) -> bool:
+    """Independent columns of one shape, as `torch.randn` and `torch.rand` make them."""
+    size, width = rows.shape
+    if width < 2:
+        return False
+    correlation = (rows.T @ rows / size).fill_diagonal_(0)
+    pairs = width * (width - 1) / 2  # the largest of so many correlations of noise is about √(2 ln pairs / size)
+    if float(correlation.abs().max()) > (1 + math.sqrt(2 * math.log(pairs + 1))) / math.sqrt(size):
+        return False
+    generator = torch.Generator().manual_seed(0)
+    apart = torch.stack([column[torch.randperm(size, generator=generator)] for column in rows.T], 1)
+    return _nearest(rows) > 0.9 * _nearest(apart)
+
+
+def _nearest(rows: torch.Tensor) -> float:
+    return float(torch.cdist(rows, rows).fill_diagonal_(float("inf")).min(1).values.mean())
+
+
+def _overlap(patient: Patient) -> Iterator[Finding]:
+    held = Batch.of(patient.case.held_out, patient.model)
+    if not held.inputs or not patient.batch.inputs:
+        return
+    ours, theirs = ([tuple(row) for row in inputs[0].detach().reshape(inputs[0].shape[0], -1).tolist()]
+                    for inputs in (patient.batch.inputs, held.inputs))  # fmt: skip
+    known = set(ours)
+    shared = sum(row in known for row in theirs) / len(theirs)
+    natural = 1 - len(known) / len(ours)
+    if shared > max(0.01, 3 * natural):
+        yield OVERLAP.found(
+            f"{shared:.0%} of {len(theirs)} held-out samples are among {len(ours)} training samples, "
+            f"of which {natural:.0%} repeat"
+        )

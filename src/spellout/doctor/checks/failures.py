@@ -1,0 +1,146 @@
+"""A program that raises: mistakes that torch refuses to run, in the words of training (families 23 and 25)."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator
+
+import torch
+
+from ..patient import Patient, Trial
+from ..report import Finding, Page
+from ..tape import Call, _whose, place
+
+DOES_NOT_RUN = Page(
+    id="does-not-run",
+    number=23,
+    severity="error",
+    title="the program raises an exception",
+    why="Nothing is trained.",
+    evidence="The exception, at the user's line.",
+    legitimate="Never.",
+    cure="Mend the line; the other checks need a program that runs.",
+)
+LABELS = Page(
+    id="labels-out-of-range",
+    number=23,
+    severity="error",
+    title="labels lie outside the range that the loss allows",
+    why="Class labels must be 0 … C−1 and probabilities 0 … 1; others raise, read foreign memory on a GPU, or "
+    "reward "
+    "the model without bound.",
+    evidence="The smallest and largest target, and the number of classes.",
+    legitimate="Never; `ignore_index` is not counted.",
+    cure="Shift labels that begin at 1 by one; map {−1, 1} to {0, 1}; give the output layer as many units as "
+    "classes.",
+)
+TOKENS = Page(
+    id="tokens-out-of-range",
+    number=23,
+    severity="error",
+    title="an index lies outside the embedding table",
+    why="On a CPU it raises; on a GPU the process dies without a line.",
+    evidence="The largest index and the rows of the table.",
+    legitimate="Never.",
+    cure="Make `num_embeddings` the size of the vocabulary, special tokens included.",
+)
+ONE_HOT = Page(
+    id="one-hot-targets",
+    number=23,
+    severity="warning",
+    title="one-hot targets for cross entropy",
+    why="Cross entropy wants class indices; integer one-hot rows raise, floating-point ones work but cost C "
+    "times the "
+    "memory and switch off `ignore_index`.",
+    evidence="Every row of the target holds one 1 and otherwise 0.",
+    legitimate="Soft labels; then not every row is one-hot.",
+    cure="Give indices: `target.argmax(-1)`.",
+)
+ONE_VALUE = Page(
+    id="batchnorm-one-value",
+    number=25,
+    severity="error",
+    title="BatchNorm sees one value per channel",
+    why="The mean of one value is that value: every output is the bias, whatever the input. torch refuses it.",
+    evidence="The shape that reached BatchNorm in train mode.",
+    legitimate="Never in train mode.",
+    cure="Larger batches, `drop_last=True`, or a normalisation that does not mix samples (GroupNorm, LayerNorm).",
+)
+PAGES = (DOES_NOT_RUN, LABELS, TOKENS, ONE_HOT, ONE_VALUE)
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Does one training pass run?"""
+    trial = patient.training
+    if trial.error is not None:
+        yield from explain(patient, trial.error, trial.tape.phase, trial)
+
+
+def explain(patient: Patient, error: Exception, phase: str, trial: Trial | None) -> Iterator[Finding]:
+    """Say an exception in the words of training, if we know the mistake."""
+    where = _line(error)
+    call = trial.tape.failed if trial is not None else None
+    if call is not None:
+        known = list(_known(call, where or call.where))
+        if known:
+            yield from known
+            return
+    if "more than 1 value per channel" in str(error):
+        yield ONE_VALUE.found(str(error), where)
+        return
+    again = " (a graph that was used before: is state kept from the last step without `detach()`?)"
+    hint = again if re.search("backward through the graph a second time", str(error)) else ""
+    first = str(error).strip().split("\n")[0][:300]
+    yield DOES_NOT_RUN.found(f"{type(error).__name__} in the {phase}: {first}{hint}", where)
+
+
+def _known(call: Call, where: str | None) -> Iterator[Finding]:
+    if call.name in ("cross_entropy", "nll_loss") and len(call.inputs) > 1:
+        logits, target = call.inputs[:2]
+        classes = logits.shape[1] if logits.ndim > 1 else logits.shape[0]
+        if not target.is_floating_point() and target.shape == logits.shape and is_one_hot(target):
+            yield ONE_HOT.found(
+                f"integer targets of shape {tuple(target.shape)}, one 1 in every row", where, "error"
+            )
+        elif not target.is_floating_point() and target.numel():
+            yield from range_of_labels(target, classes, call, where)
+    if call.name == "embedding" and len(call.inputs) > 1:
+        index, table = call.inputs[:2]
+        if index.is_floating_point():
+            return
+        low, high = int(index.min()), int(index.max())
+        if low < 0 or high >= table.shape[0]:
+            yield TOKENS.found(f"indices {low} … {high}, {table.shape[0]} rows", where)
+    if call.name == "binary_cross_entropy" and len(call.inputs) > 1:
+        yield from probabilities(call.inputs[1], where)
+
+
+def range_of_labels(target: torch.Tensor, classes: int, call: Call, where: str | None) -> Iterator[Finding]:
+    """Class indices outside 0 … C−1, `ignore_index` not counted."""
+    ignored = call.kwargs.get("ignore_index", -100)
+    counted = target[target != ignored]
+    if counted.numel() and (int(counted.min()) < 0 or int(counted.max()) >= classes):
+        low, high = int(counted.min()), int(counted.max())
+        yield LABELS.found(f"labels {low} … {high}, {classes} classes (0 … {classes - 1})", where)
+
+
+def probabilities(target: torch.Tensor, where: str | None) -> Iterator[Finding]:
+    """Targets of a binary cross entropy outside 0 … 1."""
+    if target.is_floating_point() and target.numel() and (float(target.min()) < 0 or float(target.max()) > 1):
+        low, high = float(target.min()), float(target.max())
+        yield LABELS.found(f"targets {low:g} … {high:g}, allowed are probabilities from 0 to 1", where)
+
+
+def is_one_hot(target: torch.Tensor) -> bool:
+    """Every row (along the class axis 1, or the last of a matrix) holds one 1 and otherwise 0."""
+    axis = 1 if target.ndim > 1 else 0
+    binary = bool(((target == 0) | (target == 1)).all())
+    return target.shape[axis] > 1 and binary and bool((target.sum(axis) == 1).all())
+
+
+def _line(error: Exception) -> str | None:
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        if _whose(frame.f_code) == 0:
+            return place(frame.f_code, line)
+    return None

@@ -1,0 +1,121 @@
+"""Learn one batch by heart: what cannot do that cannot learn (family 1).
+
+A model that is wired correctly can memorise a few samples. Where it stops short, the value at which it stops often
+names the cause.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+
+import torch
+
+from ...batch import Batch
+from ...patient import Patient
+from ...report import Finding, Page
+from ...tape import dense, tensors_in
+from .first_loss import best_constant, kind_of
+
+STUCK = Page(
+    id="cannot-overfit-one-batch",
+    number=1,
+    severity="warning",
+    title="the model cannot learn one batch by heart",
+    why="Before a model can generalise it must be able to memorise; if it cannot, something between input and "
+    "loss is cut.",
+    evidence="The best loss of three learning rates on one small batch, and the loss of the best constant.",
+    legitimate="Losses with a floor of their own; models with very few parameters; the same input with different "
+    "targets.",
+    cure="Look at what the plateau says, then at the path from input to loss.",
+    symptom=True,
+)
+PAGES = (STUCK,)
+_SAMPLES, _STEPS = 16, 120
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Adam at three rates, within the case's budget."""
+    kind = kind_of(patient)
+    learns = patient.training.loss is not None and patient.training.loss.requires_grad and patient.weights
+    if kind is None or not learns or patient.case.overfit_seconds <= 0:
+        return
+    batch = _small(patient)
+    constant = best_constant(patient, batch)
+    if not math.isfinite(constant) or constant <= 1e-6 or _repeats(batch):
+        return
+    deadline = time.perf_counter() + patient.case.overfit_seconds
+    best, steps = math.inf, 0
+    for rate in (3e-3, 3e-2, 3e-4):
+        reached, taken = _learn(patient, batch, rate, deadline, goal=0.5 * constant)
+        steps += taken
+        best = min(best, reached)
+        if best < 0.5 * constant:
+            break
+    patient.facts["loss of one batch learned by heart"] = best
+    if best > 0.9 * constant and steps >= _STEPS:
+        yield STUCK.found(
+            f"best loss {best:.4g} of {steps} steps, best constant "
+            f"{constant:.4g}{_cause(patient, batch, best, constant)}"
+        )
+    elif steps < _STEPS and best > 0.5 * constant:
+        patient.facts["overfit"] = f"not examined: {steps} steps in {patient.case.overfit_seconds:g} s"
+
+
+def _small(patient: Patient) -> Batch:
+    """A few samples, spread over the batch; all of them if the program takes no other number."""
+    size, axis = patient.batch.size(patient.batch_axis), patient.batch_axis
+    if size <= _SAMPLES:
+        return patient.batch
+    small = patient.batch.taken(torch.linspace(0, size - 1, _SAMPLES).long(), axis)
+    return patient.batch if patient.trial(small, train=True).error else small
+
+
+def _repeats(batch: Batch) -> bool:
+    """The same input twice in the batch: no model can tell them apart."""
+    x = batch.inputs[0]
+    rows = x.detach().reshape(x.shape[0], -1)
+    return len(torch.unique(rows, dim=0)) < 0.9 * len(rows)
+
+
+def _learn(patient: Patient, batch: Batch, rate: float, deadline: float, goal: float) -> tuple[float, int]:
+    with patient.borrowed(train=True):
+        trained = [p for _, p in patient.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(trained, lr=rate)
+        best = math.inf
+        for step in range(_STEPS):
+            trial = patient.run(batch, taped=False)
+            if trial.error or trial.loss is None or not trial.loss.requires_grad or time.perf_counter() > deadline:
+                return best, step
+            best = min(best, trial.value)
+            if best < goal:
+                return best, step + 1
+            optimizer.zero_grad()
+            trial.loss.backward()  # type: ignore[no-untyped-call]
+            for parameter in trained:
+                if parameter.grad is not None:
+                    parameter.grad = dense(parameter.grad)
+            optimizer.step()
+    return best, _STEPS
+
+
+def _cause(patient: Patient, batch: Batch, best: float, constant: float) -> str:
+    """What the value of a plateau says."""
+    classes = patient.training.main.shape[1] if patient.training.main.ndim > 1 else 1
+    named = [(constant, "the best constant's: the output ignores the input")]
+    if classes > 1:
+        named.insert(0, (math.log(1 + (classes - 1) / math.e), "ln(1+(C−1)/e): softmax before cross entropy"))
+        named.append((math.log(classes), "ln C: every class equally likely"))
+    target = next(tensors_in(batch.target), None)
+    if classes == 1 and target is not None and target.is_floating_point():
+        share = float(target.float().mean())
+        squashed = share * math.log(1 + 1 / math.e) + (1 - share) * math.log(2)
+        named.insert(0, (squashed, "that of a sigmoid before binary cross entropy with logits"))
+        named.append(
+            (float(target.float().var(correction=0)), "the variance of the targets: broadcasting, or a cut path")
+        )
+    for value, words in named:
+        if abs(best - value) < 0.02 * value:
+            return f"; this is {words}"
+    return ""

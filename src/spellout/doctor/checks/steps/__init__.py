@@ -1,0 +1,1 @@
+"""Checks of what a training step does and leaves."""

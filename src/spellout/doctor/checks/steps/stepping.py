@@ -1,0 +1,157 @@
+"""The user's step: stale gradients, and things done in the wrong order (families 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...recording import Recording, Step
+from ...report import Finding, Page
+
+STALE = Page(
+    id="stale-gradients",
+    number=5,
+    severity="error",
+    title="gradients are not zeroed: the optimizer uses old ones again",
+    why="`.backward()` adds to `.grad`. Without `zero_grad` every step follows the sum of all gradients so far, "
+    "which "
+    "acts like a growing learning rate with endless momentum.",
+    evidence="`.grad` was not zero when a new gradient arrived, although the optimizer had stepped since it was "
+    "filled.",
+    legitimate="Never for accumulation, which zeroes after each optimizer step; eligibility traces in "
+    "reinforcement "
+    "learning keep old gradients on purpose.",
+    cure="Call `optimizer.zero_grad()` once between one optimizer step and the next backward pass.",
+)
+REPEATED = Page(
+    id="step-without-backward",
+    number=5,
+    severity="error",
+    title="the optimizer steps again on gradients that it has already used",
+    why="The second step follows the same gradient from a place where it no longer holds.",
+    evidence="No gradient arrived between two steps of one optimizer, and `.grad` was not zero.",
+    legitimate="Optimizers that look ahead on purpose.",
+    cure="Call `loss.backward()` before every `optimizer.step()`, and `step()` once.",
+)
+ZEROED = Page(
+    id="zeroed-before-step",
+    number=6,
+    severity="error",
+    title="gradients are zeroed between backward and step",
+    why="The optimizer sees no gradient, so nothing is learned.",
+    evidence="Gradients that were not zero arrived, and all were zero or None when the optimizer stepped.",
+    legitimate="Masking the gradients of some parameters; then others still have one.",
+    cure="Order: zero_grad, forward, backward, step.",
+)
+NEVER = Page(
+    id="optimizer-never-steps",
+    number=6,
+    severity="error",
+    title="the optimizer never steps",
+    why="Gradients are computed and thrown away; the parameters stay what they are.",
+    evidence="Gradients arrived and were zeroed again, and no optimizer stepped and no parameter moved.",
+    legitimate="A step that only measures gradients.",
+    cure="Call `optimizer.step()` after `loss.backward()`.",
+)
+CLIP = Page(
+    id="clip-after-step",
+    number=6,
+    severity="error",
+    title="gradients are clipped where it has no effect",
+    why="Clipping must happen after backward and before the step; elsewhere it changes gradients nobody uses.",
+    evidence="Every optimizer step came with no clipping since the last gradient had arrived, yet gradients were "
+    "clipped.",
+    legitimate="Measuring the norm; use `max_norm=inf`, or `torch.nn.utils.get_total_norm`.",
+    cure="Order: backward, clip_grad_norm_, step.",
+)
+SCHEDULER = Page(
+    id="scheduler-before-optimizer",
+    number=6,
+    severity="error",
+    title="the learning-rate scheduler steps before the optimizer",
+    why="The first value of the schedule is never used, and every later one comes a step early.",
+    evidence="The scheduler's count went up inside the step before the optimizer's did.",
+    legitimate="Learning rates set by hand before the step are not meant.",
+    cure="Call `optimizer.step()` first, then `scheduler.step()`.",
+)
+PAGES = (STALE, REPEATED, ZEROED, NEVER, CLIP, SCHEDULER)
+
+
+def check(recording: Recording, counts: list[int]) -> Iterator[Finding]:
+    """All orders; `counts` are the schedulers' counts before the first step."""
+    yield from _stale(recording)
+    yield from _order(recording)
+    yield from _clip(recording)
+    for step in recording.steps[:1]:
+        before = [
+            count
+            for one, count in zip(recording.schedulers, counts, strict=True)
+            if one.optimizer is step.optimizer
+        ]
+        later = recording.steps[-1]
+        if any(now > then for now, then in zip(step.schedulers, before, strict=True)):
+            yield SCHEDULER.found(
+                f"count {before} before the user's step, {step.schedulers} at its first optimizer step", later.where
+            )
+
+
+def _stale(recording: Recording) -> Iterator[Finding]:
+    bad = [step for step in recording.steps if step.stale]
+    if bad:
+        worst = max(bad, key=lambda step: step.stale_share)
+        names = ", ".join(account.name for account in worst.stale[:3])
+        yield STALE.found(
+            f"{len(worst.stale)} parameters ({names}…) stepped with old gradients: {worst.stale_share:.0%} of "
+            "the norm "
+            "is older than the previous step",
+            worst.where,
+        )
+    elif not recording.steps:
+        moved = [account for account in recording.accounts.values() if account.moved and account.stale]
+        if moved:
+            yield STALE.found(
+                f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before"
+            )
+    for step in recording.steps:
+        if step.repeated and len(step.repeated) == step.live:
+            yield REPEATED.found(
+                f"{len(step.repeated)} parameters, no new gradient since the last step", step.where
+            )
+            return
+
+
+def _order(recording: Recording) -> Iterator[Finding]:
+    for optimizer in recording.optimizers:
+        steps = recording.steps_of(optimizer)
+        empty = [step for step in steps if step.zeroed and not step.live]
+        if empty:
+            yield ZEROED.found(f"{len(empty)} of {len(steps)} steps saw no gradient at all", empty[0].where)
+    moved = any(account.moved for account in recording.accounts.values())
+    if recording.arrivals and not recording.steps and not moved and recording.calls > 1:
+        if recording.lost:
+            yield NEVER.found(
+                f"in {recording.calls} calls {len(set(recording.lost))} parameters lost their gradients"
+            )
+        else:
+            yield NEVER.found(
+                f"gradients arrived in {recording.calls} calls and nothing moved; an accumulation over more "
+                "calls would look the same",
+                severity="warning",
+            )
+
+
+def _clip(recording: Recording) -> Iterator[Finding]:
+    if not recording.clips or not recording.steps:
+        return
+    for step in recording.steps:
+        arrived = max((tick for tick in recording.arrivals if tick <= step.tick), default=-1)
+        if step.closure or any(arrived <= tick < step.tick for tick, _ in recording.clips):
+            return
+    yield CLIP.found(
+        f"{len(recording.steps)} optimizer steps, none with clipping between backward and step",
+        recording.clips[0][1],
+    )
+
+
+def first(steps: list[Step]) -> Step | None:
+    """The first step, if any."""
+    return steps[0] if steps else None

@@ -1,0 +1,1 @@
+"""Checks of the numbers inside a network."""

@@ -1,0 +1,241 @@
+"""Activations where the loss does not want them, and softmax over the wrong axis (families 7 and 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from ...names import MOVES
+from ...patient import Patient
+from ...report import Finding, Page
+from ...tape import Call, Tape
+
+SOFTMAX = Page(
+    id="softmax-before-cross-entropy",
+    number=7,
+    severity="error",
+    title="softmaxed outputs go into a loss that expects logits",
+    why="Cross entropy applies softmax itself. Of numbers between 0 and 1 it can make at most e/(e+C−1): the loss "
+    "cannot fall below ln(1+(C−1)/e) and the gradients are small.",
+    evidence="The tensor that cross entropy received came from the named call, or its rows are probabilities.",
+    legitimate="Never; a log-softmax before cross entropy is harmless and not reported.",
+    cure="Return logits from the model; apply softmax only where probabilities are shown.",
+)
+SIGMOID = Page(
+    id="sigmoid-before-bce-with-logits",
+    number=7,
+    severity="error",
+    title="probabilities go into binary_cross_entropy_with_logits",
+    why="The loss applies the sigmoid itself. Of numbers between 0 and 1 it makes 0.5 … 0.73, so the loss cannot "
+    "fall "
+    "below p·ln(1+1/e)+(1−p)·ln 2.",
+    evidence="The tensor that the loss received came from a sigmoid or softmax, or lies between 0 and 1.",
+    legitimate="Never.",
+    cure="Return logits, or use `F.binary_cross_entropy` on the probabilities (less stable).",
+)
+BOUNDED = Page(
+    id="bounded-logits",
+    number=7,
+    severity="warning",
+    title="logits went through a ReLU or tanh",
+    why="ReLU lets no logit be negative and stops the gradient where it is zero; tanh keeps all within ±1.",
+    evidence="The tensor that the loss received came from the named call.",
+    legitimate="Logits capped on purpose are scaled after the tanh, and then not reported.",
+    cure="Leave the last layer linear.",
+)
+NLL = Page(
+    id="nll-without-log-softmax",
+    number=7,
+    severity="error",
+    title="nll_loss received something else than log-probabilities",
+    why="nll_loss only picks −input[target]. Of logits it falls without bound; of probabilities it is never "
+    "positive.",
+    evidence="The rows of exp(input) do not add up to 1.",
+    legitimate="Unnormalised models trained with another term that normalises them.",
+    cure="`F.log_softmax(logits, dim=1)` before it, or `F.cross_entropy(logits, target)` instead.",
+)
+RANGE = Page(
+    id="output-cannot-reach-targets",
+    number=7,
+    severity="warning",
+    title="the last activation cannot produce the targets",
+    why="ReLU gives nothing below 0, sigmoid nothing outside 0 … 1, tanh nothing outside ±1; the rest stays error.",
+    evidence="The range of the activation, and the share of targets outside it.",
+    legitimate="Targets that lie outside only by noise.",
+    cure="Leave the last layer linear, or scale the targets into the range.",
+)
+SIZE_ONE = Page(
+    id="softmax-over-one",
+    number=8,
+    severity="error",
+    title="softmax over an axis of size one",
+    why="One number divided by itself: the result is 1 whatever the input, and the gradient is zero.",
+    evidence="The shape and the axis.",
+    legitimate="Attention to a single key, while a program is being tried out.",
+    cure="Use the axis of the classes (or keys); with one logit use a sigmoid.",
+)
+BATCH_AXIS = Page(
+    id="softmax-over-batch",
+    number=8,
+    severity="error",
+    title="softmax over the axis of the batch",
+    why="The samples of a batch compete with each other; each gets another answer in other company.",
+    evidence="The batch was given a size that nothing else has, and the softmax's axis had that size.",
+    legitimate="Matrices of all pairs (contrastive losses) have two batch axes and are not reported.",
+    cure="`dim=-1`, or the axis of the classes.",
+)
+IMPLICIT = Page(
+    id="softmax-implicit-axis",
+    number=8,
+    severity="error",
+    title="softmax without dim",
+    why="torch then takes axis 0 for one and three axes, otherwise axis 1: the batch, for a tensor (B, T, C).",
+    evidence="`dim` is None; the axis that torch chose.",
+    legitimate="Never; torch deprecated it.",
+    cure="Say `dim=-1`, or the axis of the classes.",
+)
+PAGES = (SOFTMAX, SIGMOID, BOUNDED, NLL, RANGE, SIZE_ONE, BATCH_AXIS, IMPLICIT)
+
+_RANGES = {"relu": (0.0, float("inf")), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "softmax": (0.0, 1.0)}
+_CLASSES = frozenset(("cross_entropy", "log_softmax", "logsumexp"))
+_REGRESSIONS = frozenset(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"))
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Both families, on the trial as training starts and on the one with relabelled axes."""
+    yield from check_tape(patient.training.tape)
+    if patient.relabelled is not None:
+        samples, tape = patient.relabelled.samples, patient.relabelled.trial.tape
+        dependent = tape.reached_from(*patient.relabelled.trial.batch.inputs)
+        yield from _probabilities_by_value(patient.training.tape, tape)
+        for call in tape.calls:
+            if call.name in ("softmax", "log_softmax", "softmin") and id(call.args[0]) in dependent:
+                yield from _over_batch(call, samples)
+
+
+def check_tape(tape: Tape) -> Iterator[Finding]:
+    """Everything that needs no second trial; also used for the user's own step."""
+    for call in tape.calls:
+        if call.name in _CLASSES:
+            yield from _classes(tape, call)
+        elif call.name == "binary_cross_entropy_with_logits":
+            yield from _binary(tape, call)
+        elif call.name == "nll_loss":
+            yield from _nll(tape, call)
+        elif call.name in _REGRESSIONS:
+            yield from _reach(tape, call)
+        if call.name in ("softmax", "log_softmax", "softmin"):
+            yield from _axis(call)
+
+
+def _classes(tape: Tape, call: Call) -> Iterator[Finding]:
+    logits = call.argument(0, "input")
+    source = tape.source(logits, MOVES, call.index)
+    name = source.name if source is not None else ""
+    if source is not None and name in ("softmax", "sigmoid"):
+        evidence = f"`{call.name}` received what `{name}` returned: {_span(logits)}"
+        yield SOFTMAX.found(evidence, source.where or call.where)
+    elif source is not None and name in ("relu", "tanh") and call.name == "cross_entropy":
+        yield BOUNDED.found(
+            f"`cross_entropy` received what `{name}` returned: {_span(logits)}", source.where or call.where
+        )
+    elif call.name == "cross_entropy" and _are_probabilities(logits):
+        yield SOFTMAX.found(f"every row of the logits is ≥ 0 and adds up to 1: {_span(logits)}", call.where)
+
+
+def _binary(tape: Tape, call: Call) -> Iterator[Finding]:
+    logits = call.argument(0, "input")
+    source = tape.source(logits, MOVES, call.index)
+    name = source.name if source is not None else ""
+    if source is not None and name in ("sigmoid", "softmax"):
+        yield SIGMOID.found(
+            f"the loss received what `{name}` returned: {_span(logits)}", source.where or call.where
+        )
+    elif source is not None and name in ("relu", "tanh"):
+        yield BOUNDED.found(
+            f"the loss received what `{name}` returned: {_span(logits)}", source.where or call.where
+        )
+    elif source is not None and _is_own_sigmoid(tape, source):
+        yield SIGMOID.found(f"the loss received 1/(1+exp(·)): {_span(logits)}", source.where or call.where)
+
+
+def _is_own_sigmoid(tape: Tape, call: Call) -> bool:
+    """1 / (1 + exp(−x)), written by hand."""
+    if call.name not in ("rdiv", "div", "reciprocal"):
+        return False
+    below = call.args[-1] if call.name == "div" else call.args[0]
+    plus = tape.maker(below, call.index)
+    parts = (
+        [tape.maker(tensor, plus.index) for tensor in plus.inputs]
+        if plus is not None and plus.name == "add"
+        else []
+    )
+    return any(part is not None and part.name == "exp" for part in parts)
+
+
+def _probabilities_by_value(*tapes: Tape) -> Iterator[Finding]:
+    """Logits that stay within 0 … 1 as training starts and with noise on every parameter, made in whatever way."""
+    calls = [[call for call in tape.calls if call.name == "binary_cross_entropy_with_logits"] for tape in tapes]
+    for pair in zip(*calls, strict=False):
+        values = [call.argument(0, "input").detach() for call in pair]
+        inside = all(float(value.min()) >= 0 and float(value.max()) <= 1 for value in values)
+        if inside and min(value.numel() for value in values) >= 10 and values[1].unique().numel() > 2:
+            evidence = f"all logits lie between 0 and 1, also with noise on the parameters: {_span(values[1])}"
+            yield SIGMOID.found(evidence, pair[0].where)
+
+
+def _nll(tape: Tape, call: Call) -> Iterator[Finding]:
+    values = call.argument(0, "input").detach().double()
+    sums = values.logsumexp(1 if values.ndim > 1 else 0)
+    worst = float(sums.abs().max())
+    if worst > 0.05:
+        source = tape.source(call.args[0], MOVES, call.index)
+        after = f"`{source.name}` made it; " if source is not None else ""
+        yield NLL.found(
+            f"{after}the logarithm of a row's sum of exp(input) is up to {worst:.3g}, not 0", call.where
+        )
+
+
+def _reach(tape: Tape, call: Call) -> Iterator[Finding]:
+    output, target = call.argument(0, "input"), call.argument(1, "target")
+    source = tape.source(output, MOVES, call.index)
+    if source is None or source.name not in _RANGES or not isinstance(target, torch.Tensor) or target.requires_grad:
+        return
+    low, high = _RANGES[source.name]
+    outside = float(((target < low - 1e-3) | (target > high + 1e-3)).double().mean())
+    if outside >= 0.1:
+        yield RANGE.found(
+            f"`{source.name}` gives {low:g} … {high:g}; {outside:.0%} of the targets lie outside: {_span(target)}",
+            source.where or call.where,
+        )
+
+
+def _axis(call: Call) -> Iterator[Finding]:
+    x, dim = call.args[0], call.argument(1, "dim")
+    if dim is None:
+        chosen = 0 if x.ndim in (0, 1, 3) else 1
+        yield IMPLICIT.found(f"shape {tuple(x.shape)}, torch chose axis {chosen}", call.where)
+    elif isinstance(dim, int) and x.ndim and x.shape[dim] == 1:
+        yield SIZE_ONE.found(f"shape {tuple(x.shape)}, dim={dim}: every result is exactly 1", call.where)
+
+
+def _over_batch(call: Call, samples: int) -> Iterator[Finding]:
+    x, dim = call.args[0], call.argument(1, "dim")
+    if not isinstance(dim, int) or x.ndim < 2:
+        return
+    carries = [size % samples == 0 for size in x.shape]
+    if carries[dim] and sum(carries) == 1:
+        yield BATCH_AXIS.found(f"a batch of {samples} gave shape {tuple(x.shape)}, dim={dim}", call.where)
+
+
+def _are_probabilities(logits: torch.Tensor) -> bool:
+    if logits.ndim < 2 or logits.shape[1] < 2:
+        return False
+    values = logits.detach().double()
+    sums = values.sum(1)
+    return bool((values >= 0).all()) and bool(((sums - 1).abs() < 1e-4).all())
+
+
+def _span(values: torch.Tensor) -> str:
+    return f"{float(values.detach().min()):.3g} … {float(values.detach().max()):.3g}"

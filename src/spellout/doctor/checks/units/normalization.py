@@ -1,0 +1,128 @@
+"""BatchNorm: the bias it cancels, and batches too small for it (families 17 and 25)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from ...names import MOVES
+from ...patient import Patient
+from ...report import Finding, Page
+from ...tape import Call, Tape
+
+CANCELLED = Page(
+    id="bias-before-batchnorm",
+    number=17,
+    severity="error",
+    title="a bias is cancelled by the normalisation after it",
+    why="BatchNorm subtracts the mean over the batch, and with it any constant: the bias does nothing and learns "
+    "nothing.",
+    evidence="In float64 the bias's gradient is zero up to rounding, while its layer's weight has one.",
+    legitimate="It does no harm but cost; layers copied from elsewhere.",
+    cure="`bias=False` in the layer before the normalisation, which has a bias of its own.",
+)
+LAST_ONE = Page(
+    id="last-batch-of-one",
+    number=25,
+    severity="warning",
+    title="the last batch holds one sample, and the model has BatchNorm",
+    why="One value per channel has no spread: torch raises, or the sample's output is a constant.",
+    evidence="The length of the data set and the batch size.",
+    legitimate="Never.",
+    cure="`DataLoader(…, drop_last=True)`.",
+)
+PAGES = (CANCELLED, LAST_ONE)
+
+_AFFINE = frozenset(
+    [
+        "linear",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "conv_transpose1d",
+        "conv_transpose2d",
+        "conv_transpose3d",
+        "addmm",
+        "add",
+    ]
+)
+_NORMS = frozenset(("batch_norm", "instance_norm"))
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Biases in front of BatchNorm, written as a module or by hand."""
+    suspects = list(_suspects(patient.training.tape))
+    if suspects:
+        trial = patient.exact(train=True, gradients=True)
+        wide = any(grad is not None and grad.dtype == torch.float64 for grad in trial.gradients.values())
+        loose = 1e-9 if wide else 1e-6
+        for bias, weight, call in suspects:
+            names = patient.names.get(id(bias)), patient.names.get(id(weight))
+            small, large = (_norm(trial.gradients.get(name or "")) for name in names)
+            if large > 0 and small <= loose * large:
+                evidence = f"{names[0]}: |gradient| {small:.1e}, its weight's {large:.1e}"
+                yield CANCELLED.found(evidence, call.where)
+    yield from _last_one(patient)
+
+
+def _norm(grad: torch.Tensor | None) -> float:
+    return 0.0 if grad is None else float(grad.norm())
+
+
+def _suspects(tape: Tape) -> Iterator[tuple[torch.Tensor, torch.Tensor, Call]]:
+    """Bias, weight and call of every affine map whose result goes straight into a normalisation over the batch."""
+    for call in tape.calls:
+        if call.name in _NORMS and call.args:
+            source = tape.source(call.args[0], MOVES, call.index)
+        elif call.name in ("sub", "isub") and len(call.inputs) > 1 and _is_mean_of(tape, call):
+            source = tape.source(call.inputs[0], MOVES, call.index)
+        else:
+            continue
+        if source is None or source.name not in _AFFINE:
+            continue
+        pair = _bias_and_weight(tape, source)
+        if pair is not None:
+            yield (*pair, source)
+
+
+def _is_mean_of(tape: Tape, call: Call) -> bool:
+    """x − x.mean(0, …): a normalisation over the batch, written by hand."""
+    x, mean = call.inputs[:2]
+    maker = tape.maker(mean, call.index)
+    if maker is None or maker.name != "mean" or not maker.inputs or maker.inputs[0] is not x:
+        return False
+    dim = maker.argument(1, "dim", maker.kwargs.get("axis"))
+    return dim == 0 or (isinstance(dim, tuple | list) and 0 in dim)
+
+
+def _bias_and_weight(tape: Tape, call: Call) -> tuple[torch.Tensor, torch.Tensor] | None:
+    if call.name == "add":
+        leaves = [tensor for tensor in call.inputs if isinstance(tensor, nn.Parameter)]
+        if len(call.inputs) != 2 or len(leaves) != 1:
+            return None
+        product = tape.maker(next(tensor for tensor in call.inputs if tensor is not leaves[0]), call.index)
+        if product is None or product.name not in ("matmul", "mm", "linear", "einsum"):
+            return None
+        weights = [tensor for tensor in product.inputs if isinstance(tensor, nn.Parameter)]
+        return (leaves[0], weights[0]) if weights else None
+    if call.name == "addmm":
+        return None
+    weight, bias = call.argument(1, "weight"), call.argument(2, "bias")
+    if isinstance(bias, torch.Tensor) and bias.requires_grad and isinstance(weight, torch.Tensor):
+        return bias, weight
+    return None
+
+
+def _last_one(patient: Patient) -> Iterator[Finding]:
+    loader = patient.case.batch
+    if not isinstance(loader, torch.utils.data.DataLoader) or loader.batch_size is None or loader.drop_last:
+        return
+    try:
+        length = len(loader.dataset)  # type: ignore[arg-type]
+    except TypeError:
+        return
+    has_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for _, module in patient.modules())
+    if has_norm and loader.batch_size > 1 and length % loader.batch_size == 1:
+        yield LAST_ONE.found(f"{length} samples in batches of {loader.batch_size}: the last one holds 1")

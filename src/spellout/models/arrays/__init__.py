@@ -1,0 +1,1 @@
+"""A network in NumPy, with gradients by hand."""

@@ -1,0 +1,167 @@
+"""An mlp in training, and a trained one: the network of `mlp_arrays.py` behind the contracts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..ngram.counts import context_columns
+from ..ngram.leave_one_out import LeaveOneOut
+from ..ngram.model import NgramModel
+from ..parameters import Parameters, Shapes, Weights, views
+from ..scalars.mlp import MlpConfig, MlpProgram
+from .blas import one_thread
+from .exact import ExactLinear
+from .mlp import MlpArrays
+from .windows import WindowModel
+
+_WINDOWS_AT_ONCE = 512  # what is worked out for them stays in the fast cache
+_LARGEST_TABLES = 1 << 19  # numbers
+
+
+class MlpModel(WindowModel):
+    """The trained network."""
+
+    Config = MlpConfig
+
+    @staticmethod
+    def shapes(config: MlpConfig, vocabulary_size: int, prior: bool) -> Shapes:
+        """See `WindowModel`."""
+        return MlpProgram.shapes(config, vocabulary_size, prior)
+
+    @staticmethod
+    def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
+        """See `WindowModel`."""
+        return MlpProgram.start(config, vocabulary_size, random, prior)
+
+    def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """See `WindowModel`. The mean of the members' logits."""
+        logits = np.zeros((len(windows), self.vocabulary_size))
+        with one_thread():
+            for start in range(0, len(windows), _WINDOWS_AT_ONCE):
+                piece = slice(start, start + _WINDOWS_AT_ONCE)
+                for member in self._exact_members:
+                    logits[piece] += member.logits(windows[piece], None if prior is None else prior[piece])
+        logits /= len(self._exact_members)
+        return logits
+
+    @cached_property
+    def _exact_members(self) -> list[_Member]:
+        return [_Member(member_of(self.weights, member)) for member in range(self.config.members)]
+
+
+class _Member:
+    """One network, run so that a window's logits do not depend on those beside it (see `exact.py`)."""
+
+    def __init__(self, weights: Weights) -> None:
+        embedding = weights["embedding"]
+        self._first = ExactLinear(
+            weights["hidden.weight"], weights["hidden.bias"], float(np.abs(embedding).max(initial=0.0))
+        )
+        self._embedding = self._first.whole(embedding)  # (V, E)
+        numbers = len(embedding) * weights["hidden.weight"].size // embedding.shape[1]
+        self._tables = self._first.tables(self._embedding) if numbers <= _LARGEST_TABLES else None  # (C, V, H)
+        out, bias = weights["out.weight"], weights["out.bias"]
+        if "prior.weight" in weights:  # how much the prior counts: one output more
+            out = np.vstack([out, weights["prior.weight"]])
+            bias = np.append(bias, weights["prior.bias"])
+        self._last = ExactLinear(out, bias, 1.0)
+
+    def logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """Windows (N, C) and the prior's rows (N, V) to logits (N, V)."""
+        hidden = self._before(windows)  # (N, H)
+        # Rounding also takes away what the last bits of tanh differ by between processors.
+        outputs = self._last(self._last.whole(np.tanh(hidden, out=hidden)))  # (N, V), and the prior's scale
+        if prior is None:
+            return outputs
+        logits: np.ndarray = outputs[:, :-1] + outputs[:, -1:] * prior
+        return logits
+
+    def _before(self, windows: np.ndarray) -> np.ndarray:
+        """What tanh is given, (N, H): the same bits both ways, as no sum is rounded."""
+        if self._tables is None:
+            return self._first(self._embedding[windows].reshape(len(windows), -1))
+        before: np.ndarray = np.take(self._tables[0], windows[:, 0], axis=0)
+        added = np.empty_like(before)
+        for place in range(1, windows.shape[1]):
+            before += np.take(self._tables[place], windows[:, place], axis=0, out=added, mode="clip")
+        return before
+
+
+class MlpLearner:
+    """Trains an mlp on every position of a stream (see `learner.Learner`)."""
+
+    def __init__(
+        self, stream: np.ndarray, vocabulary_size: int, config: MlpConfig, prior: NgramModel | None, seed: int
+    ) -> None:
+        self.examples = len(stream) - 1
+        self.batch, self.lr = min(config.batch, self.examples), config.lr
+        self._config, self._vocabulary_size, self._prior = config, vocabulary_size, prior
+        self._shapes = MlpModel.shapes(config, vocabulary_size, prior is not None)
+        random = np.random.Generator(np.random.Philox(seed))
+        weights = MlpModel.start(config, vocabulary_size, random, prior is not None)
+        self._parameters = Parameters(weights, self._shapes, config.weight_decay)
+        self._gradient = np.zeros_like(self._parameters.array)
+        self._members: list[MlpArrays] = []
+        self._made_for = 0  # so many windows
+        columns = context_columns(stream, config.context)
+        self._windows = np.stack([column[:-1] for column in columns], axis=1)  # (examples, C), in few bytes
+        self._targets = stream[1:]
+        self._left_out = LeaveOneOut(prior, stream) if prior else None
+
+    def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
+        """The mean loss of the members over some positions, and the gradient (P,) of the sum of their losses.
+
+        The gradient is overwritten by the next one.
+        """
+        windows, targets = self._windows[chosen].astype(np.int64), self._targets[chosen].astype(np.int64)
+        prior = None if self._left_out is None else self._left_out.at(chosen)
+        losses = []
+        with (
+            one_thread(),
+            np.errstate(all="ignore"),
+        ):  # what is not finite is noticed at the end
+            for member in self._members_for(len(chosen)):
+                losses.append(member.loss(windows, targets, prior))
+                member.backward()
+        return sum(losses) / len(losses), self._gradient
+
+    def _members_for(self, windows: int) -> list[MlpArrays]:
+        if windows != self._made_for:
+            weights, gradients = (views(flat, self._shapes) for flat in (self._parameters.array, self._gradient))
+            self._members = [
+                MlpArrays(member_of(weights, member), member_of(gradients, member), windows)
+                for member in range(self._config.members)
+            ]
+            self._made_for = windows
+        return self._members
+
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """See `Learner`."""
+        loss, gradient = self.gradient(chosen)
+        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
+
+    @property
+    def updates(self) -> dict[str, float]:
+        """See `Learner`."""
+        return self._parameters.updates
+
+    def model(self) -> MlpModel:
+        """See `Learner`."""
+        return MlpModel(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)
+
+    def state(self) -> Weights:
+        """See `Learner`."""
+        return self._parameters.state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """See `Learner`."""
+        self._parameters.load_state(state)
+
+
+def member_of(weights: Weights, member: int) -> Weights:
+    """The weights of one member, by their names in the formula."""
+    prefix = f"{member}."
+    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}

@@ -1,0 +1,57 @@
+"""What a network with a prior learns from: the n-gram at every training position, without that very occurrence.
+
+Counts that include the token to be predicted would teach the network to trust what is only memorised.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .counts import context_columns, numbered_rows
+from .model import NgramModel
+
+_MOST_KEPT = 1 << 28
+_FEW = 1 << 20
+"""Of more positions, many are asked for before it pays to number all of them."""
+
+
+class LeaveOneOut:
+    """The prior's log-probabilities at positions of a training stream.
+
+    Each is worked out when it is first asked for, and kept unless text and vocabulary are large. Where the same
+    token follows the same context, they are the same: among names there are a third as many as positions.
+    """
+
+    def __init__(self, prior: NgramModel, stream: np.ndarray) -> None:
+        self._prior = prior
+        self._columns = [column[:-1] for column in context_columns(stream, max(prior.order - 1, 1))]
+        self._targets = stream[1:]
+        self._asked = 0
+        self._kept: np.ndarray | None = None
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """(N,) positions to the log-probabilities (N, V), float32, of the token that follows each."""
+        self._asked += len(places)
+        if self._kept is None and self._pays():
+            # Numbered in their order, so that what is worked out together is found close together.
+            size = self._prior.vocabulary_size
+            self._numbers, self._where = numbered_rows([*self._columns, self._targets], size)
+            self._kept = np.empty((len(self._where), size), np.float32)
+            self._known = np.zeros(len(self._where), bool)
+        if self._kept is None:
+            return self._rows(places)
+        numbers = self._numbers[places]
+        new = np.unique(numbers[~self._known[numbers]])
+        if new.size:
+            self._kept[new] = self._rows(self._where[new])
+            self._known[new] = True
+        return np.take(self._kept, numbers, axis=0)
+
+    def _pays(self) -> bool:
+        positions = self._targets.size
+        fits = positions * self._prior.vocabulary_size <= _MOST_KEPT
+        return fits and (positions <= _FEW or self._asked > positions // 4)
+
+    def _rows(self, places: np.ndarray) -> np.ndarray:
+        columns = [column[places] for column in self._columns]
+        return self._prior.leave_one_out_rows(columns, self._targets[places].astype(np.int64)).astype(np.float32)

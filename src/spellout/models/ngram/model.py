@@ -1,0 +1,323 @@
+"""n-gram: counts of what followed each context, smoothed by what followed shorter ones.
+
+Interpolated modified Kneser–Ney (Chen & Goodman 1998, "An Empirical Study of Smoothing Techniques for Language
+Modeling"), with one change: every level also has a concentration θ, as in the Pitman–Yor process behind
+Kneser–Ney (Teh 2006), and discounts and concentrations are fitted on held-out training lines:
+
+    p_m(w | c) = (count - D[count] + (θ + Σ_j D[j] N_j(c)) · p_{m-1}(w | shorter c)) / (total(c) + θ)
+
+down to p_{-1} = 1/V. With θ = 0 and the closed-form discounts it is the textbook's model, the one KenLM
+estimates. `add-k` adds k to every count of the longest context, as the first lecture does with its bigram.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from ...errors import UsageError
+from .counts import Columns, Counts, context_columns
+from .discounts import Discounts, checked_discounts, closed_form
+from .levels import Level, build_levels, checked_level, walk
+
+_POSITIONS_AT_ONCE = 1 << 18
+_MANY = 1 << 8
+"""So many contexts at once are worth tables, of at most so many numbers:"""
+_LARGEST_TABLE = 1 << 22
+_STORED = ("keys", "offsets", "tokens", "counts")
+Smoothing = Literal["fitted", "closed-form", "add-k"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NgramConfig:
+    """The settings of an n-gram model."""
+
+    order: int | None = None
+    """The n: letters of context plus one. Without it, the best order on held-out training lines is taken."""
+    smoothing: Smoothing = "fitted"
+    """fitted or closed-form Kneser-Ney discounts, or add-k."""
+    k: float = 1.0
+    """What add-k adds to every count."""
+
+    def __post_init__(self) -> None:
+        if self.order is not None and not 1 <= self.order <= 64:
+            raise UsageError(f"--order {self.order}: an n-gram's order is a whole number from 1 to 64")
+        if self.smoothing == "add-k" and not self.k > 0:
+            raise UsageError(f"--k {self.k}: add-k smoothing adds a number above 0, such as 1")
+
+
+class NgramModel:
+    """An n-gram model over sorted arrays (see `ngram_levels`). Obeys `contract.LanguageModel`."""
+
+    def __init__(self, levels: list[Level], discounts: Discounts, *, interpolated: bool = True) -> None:
+        self.levels = levels
+        self.discounts = discounts
+        self.interpolated = interpolated
+        """Whether shorter contexts are mixed in; if not (add-k), the uniform distribution is."""
+        self.order = len(levels)
+        self.context: int | None = self.order - 1
+        self._past = max(self.order - 1, 1)  # columns of context, at least one to give the shape
+        self.vocabulary_size = levels[0].vocabulary_size
+        self.parameters = sum(len(level.counts) for level in levels)
+
+    @classmethod
+    def estimate(cls, counts: Counts, config: NgramConfig, discounts: Discounts | None = None) -> Self:
+        """The model of some counts; `discounts` if they were fitted before, else the closed form or add-k."""
+        return cls.of_levels(build_levels(counts), config, discounts)
+
+    @classmethod
+    def of_levels(cls, levels: list[Level], config: NgramConfig, discounts: Discounts | None = None) -> Self:
+        """The same of counts that were sorted into levels before."""
+        if config.smoothing == "add-k":
+            nothing = np.zeros((len(levels), 4))
+            pseudo = np.full(len(levels), config.k * levels[0].vocabulary_size)
+            return cls(levels, Discounts(nothing, pseudo), interpolated=False)
+        return cls(levels, discounts or closed_form(levels))
+
+    # What the contract asks for.
+
+    def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
+        """(B, T) token ids to (B, T, V) log-probabilities, float64, nats."""
+        rows = self._distributions(self.contexts_of(self._columns(tokens)))
+        return np.log(rows).reshape(*tokens.shape, self.vocabulary_size)
+
+    def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Log-probability (B, T) of each target after its tokens; only these are computed."""
+        return self._score(tokens, targets, leave_out=False)
+
+    def nats_per_token(self, counts: Counts) -> float:
+        """Minus the mean log-probability of counted n-grams, which may be of a higher order than the model."""
+        nats = 0.0
+        for start in range(0, len(counts.counts), _POSITIONS_AT_ONCE):
+            piece = slice(start, start + _POSITIONS_AT_ONCE)
+            *columns, targets = (column[piece] for column in counts.columns)
+            contexts = self.contexts_of(columns or [targets])
+            chances = self._chances(contexts, self._entries(contexts, targets))
+            nats -= float((counts.counts[piece] * np.log(chances)).sum())
+        return nats / float(counts.counts.sum())
+
+    def reader(self, lines: int) -> NgramReader:
+        """A reader that remembers the last `context` tokens of every line."""
+        return NgramReader(self, lines)
+
+    # Training tokens without themselves: what a network that starts from these counts learns from.
+
+    def leave_one_out(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """(B, T, V) log-probabilities at training tokens, each as if its own occurrence had not been counted.
+
+        `tokens` and `targets` (B, T) must be training lines: target t is what followed tokens 0..t there.
+        Padding beyond the end of a line gives rows without meaning.
+        """
+        rows = self.leave_one_out_rows(self._columns(tokens), targets.ravel())
+        return rows.reshape(*tokens.shape, self.vocabulary_size)
+
+    def leave_one_out_rows(self, columns: Columns, targets: np.ndarray) -> np.ndarray:
+        """The same for single positions: the columns of their contexts and their targets, (N,) each, to (N, V)."""
+        contexts = self.contexts_of(columns)
+        return np.log(self._distributions(contexts, self._entries(contexts, targets)))
+
+    def leave_one_out_score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Log-probability (B, T) of training targets without their own occurrence: `leave_one_out`, picked."""
+        return self._score(tokens, targets, leave_out=True)
+
+    # Persistence.
+
+    def settings(self) -> dict[str, Any]:
+        """See `contract.LanguageModel`."""
+        return {
+            "order": self.order,
+            "interpolated": self.interpolated,
+            "vocabulary_size": self.vocabulary_size,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The trie's sorted arrays by level, and the discounts."""
+        stored = {"discounts": self.discounts.amounts, "concentrations": self.discounts.concentrations}
+        for depth, level in enumerate(self.levels):
+            stored |= {f"level{depth}.{name}": getattr(level, name) for name in _STORED}
+        return stored
+
+    @classmethod
+    def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
+        """See `contract.LanguageModel`. Every array is checked, so a damaged run cannot fail later."""
+        order, size = int(settings["order"]), int(settings["vocabulary_size"])
+        if not 0 < size < 2**32:
+            raise ValueError(f"a vocabulary of {size} tokens")
+        levels = [
+            checked_level([arrays[f"level{depth}.{name}"] for name in _STORED], size) for depth in range(order)
+        ]
+        discounts = checked_discounts(arrays["discounts"], arrays["concentrations"], order)
+        if not levels or len(levels[0].keys) != 1:
+            raise ValueError("there are no counts of single tokens")
+        return cls(levels, discounts, interpolated=bool(settings["interpolated"]))
+
+    # The recursion over levels, for whole distributions and for single tokens.
+
+    def _columns(self, tokens: np.ndarray) -> Columns:
+        """The context of every position, (B * T,) a column."""
+        return [column.ravel() for column in context_columns(tokens, self._past)]
+
+    def _score(self, tokens: np.ndarray, targets: np.ndarray, leave_out: bool) -> np.ndarray:
+        columns, wanted = self._columns(tokens), targets.ravel()
+        chances = np.empty(targets.size)
+        for start in range(0, targets.size, _POSITIONS_AT_ONCE):  # so that a huge line needs no huge tables
+            piece = slice(start, start + _POSITIONS_AT_ONCE)
+            contexts = self.contexts_of([column[piece] for column in columns])
+            chances[piece] = self._chances(contexts, self._entries(contexts, wanted[piece]), leave_out)
+        return np.log(chances).reshape(targets.shape)
+
+    def contexts_of(self, columns: Columns) -> list[np.ndarray]:
+        """The id at each level of contexts given as columns (N,), newest token first; -1 where not seen."""
+        ids = walk(self.levels, columns)
+        if not self.interpolated:  # only the longest context counts; a line's start makes it shorter
+            reaches = np.ones(len(columns[0]), bool)
+            for depth, column in enumerate(columns[: self.order - 1], 1):
+                ids[depth - 1][reaches] = -1
+                ids[depth][~reaches] = -1
+                reaches = reaches & (column != 0)
+        return ids
+
+    def _entries(self, contexts: list[np.ndarray], targets: np.ndarray) -> list[np.ndarray]:
+        flat = targets.ravel()
+        return [level.find_entries(ids, flat) for level, ids in zip(self.levels, contexts, strict=True)]
+
+    def _distributions(self, contexts: list[np.ndarray], leave_out: list[np.ndarray] | None = None) -> np.ndarray:
+        """(N, V) probabilities. `leave_out`: the entry of each row's own token at each level, counted once less."""
+        size = self.vocabulary_size
+        gone = self._gone(leave_out) if leave_out else None
+        rows, done = self._begun(contexts, gone)
+        for depth, level in enumerate(self.levels):
+            places = np.flatnonzero((contexts[depth] >= 0) & (done < depth))
+            if not places.size:
+                continue
+            here = contexts[depth][places]
+            owners, entries = level.entries_of(here)
+            if leave_out and gone:
+                own, without = leave_out[depth][places], gone[depth][places]
+                total, weight = self._weights(depth, here, level.counts_of(own), without)
+                counts = level.counts[entries] - (without[owners] & (entries == own[owners]))
+            else:
+                total, weight = self._weights(depth, here)
+                counts = level.counts[entries]
+            share = self._discounted(depth, counts) / total[owners]
+            if len(places) == len(rows):
+                rows *= weight[:, None]
+            else:
+                rows[places] *= weight[:, None]
+            rows.reshape(-1)[places[owners] * size + level.tokens[entries]] += share
+        return rows
+
+    def _begun(self, contexts: list[np.ndarray], gone: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+        """Rows (N, V) that need only the levels above `done` (N,): as usual up to there, and known from tables."""
+        done = np.full(len(contexts[0]), -1)
+        if len(done) < _MANY or not self.interpolated:
+            return np.full((len(done), self.vocabulary_size), 1.0 / self.vocabulary_size), done
+        starts, table = self._tables
+        place = np.full(len(done), len(table) - 1)
+        for depth, start in enumerate(starts):
+            usual = contexts[depth] >= 0
+            if gone:
+                usual &= ~gone[depth]  # once gone at a level, an occurrence is gone at all above
+            done[usual], place[usual] = depth, start + contexts[depth][usual]
+        return table[place], done
+
+    @cached_property
+    def _tables(self) -> tuple[list[int], np.ndarray]:
+        """The distributions of all contexts (S, V) of the lower levels, as many as are not too large, and where
+        each level begins. The last row is the uniform distribution, on which the lowest level stands."""
+        size = self.vocabulary_size
+        starts = np.cumsum([0, *(len(level.keys) for level in self.levels)])
+        starts = starts[starts * size <= _LARGEST_TABLE]
+        table = np.empty((starts[-1] + 1, size))
+        below = table[-1:]
+        below[:] = 1.0 / size
+        for depth, (start, end) in enumerate(pairwise(starts)):
+            level, rows = self.levels[depth], table[start:end]
+            total, weight = self._weights(depth, np.arange(len(rows)))
+            suffixes = (level.keys // np.uint64(size)).astype(np.int64)
+            np.take(below, suffixes, axis=0, out=rows, mode="clip")
+            rows *= weight[:, None]
+            owners, entries = level.entries_of(np.arange(len(rows)))
+            share = self._discounted(depth, level.counts[entries]) / total[owners]
+            rows.reshape(-1)[owners * size + level.tokens[entries]] += share
+            below = rows
+        return starts[:-1].tolist(), table
+
+    def _chances(
+        self, contexts: list[np.ndarray], entries: list[np.ndarray], leave_out: bool = False
+    ) -> np.ndarray:
+        """(N,) probabilities of one token a row, given by its entries: `_distributions` at that token alone."""
+        chances = np.full(len(contexts[0]), 1.0 / self.vocabulary_size)
+        gone = self._gone(entries) if leave_out else None
+        for depth, level in enumerate(self.levels):
+            places = np.flatnonzero(contexts[depth] >= 0)
+            here, counts = contexts[depth][places], level.counts_of(entries[depth][places])
+            if gone:
+                total, weight = self._weights(depth, here, counts, gone[depth][places])
+                counts = counts - gone[depth][places]
+            else:
+                total, weight = self._weights(depth, here)
+            chances[places] = self._discounted(depth, counts) / total + weight * chances[places]
+        return chances
+
+    def _discounted(self, depth: int, counts: np.ndarray) -> np.ndarray:
+        return counts - self.discounts.amounts[depth][np.minimum(counts, 3)]
+
+    def _weights(
+        self,
+        depth: int,
+        contexts: np.ndarray,
+        counts: np.ndarray | None = None,
+        gone: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The denominator and the weight of the shorter context, (N,) each.
+
+        Where `gone`, a token seen `counts` times in the context is counted once less.
+        """
+        level, amounts = self.levels[depth], self.discounts.amounts[depth]
+        concentration = self.discounts.concentrations[depth]
+        total = level.totals[contexts] + concentration
+        mass = np.einsum("ij,j->i", level.kinds[contexts], amounts) + concentration
+        if counts is not None and gone is not None:
+            change = amounts[np.clip(counts - 1, 0, 3)] - amounts[np.minimum(counts, 3)]
+            total, mass = total - gone, mass + np.where(gone, change, 0.0)
+            only = total <= 0  # the context was seen this once: without it, the shorter one decides
+            total, mass = np.where(only, 1.0, total), np.where(only, 1.0, mass)
+        return total, mass / total
+
+    def _gone(self, entries: list[np.ndarray]) -> list[np.ndarray]:
+        """At which levels leaving out one occurrence takes one from the count: the longest context's, and each
+        shorter one's as long as the n-gram above it was seen once only and so vanishes."""
+        reaches = np.ones(len(entries[0]), bool)
+        gone = []
+        for level, own in zip(reversed(self.levels), reversed(entries), strict=True):
+            seen = own >= 0
+            gone.append(seen & reaches)
+            reaches = np.where(seen, gone[-1] & (level.counts_of(own) == 1), reaches)
+        return gone[::-1]
+
+
+class NgramReader:
+    """The last tokens of many lines (see `contract.Reader`)."""
+
+    def __init__(self, model: NgramModel, lines: int) -> None:
+        self._model = model
+        self._columns = [np.zeros(lines, np.int64) for _ in range(model._past)]
+
+    def read(self, tokens: np.ndarray) -> np.ndarray:
+        """Log-probabilities (B, V) of what follows."""
+        self._columns = [tokens, *self._columns[:-1]]
+        contexts = self._model.contexts_of(self._columns)
+        longest = np.zeros(len(tokens), np.int64)  # many lines share a context: each is worked out once
+        for depth, ids in enumerate(contexts):
+            longest = np.where(ids >= 0, ids * len(contexts) + depth, longest)
+        _, first, which = np.unique(longest, return_index=True, return_inverse=True)
+        return np.log(self._model._distributions([ids[first] for ids in contexts]))[which]
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with these lines only."""
+        self._columns = [column[rows] for column in self._columns]

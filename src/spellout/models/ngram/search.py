@@ -1,0 +1,189 @@
+"""The order and the discounts of an n-gram, found with work that does not grow with the text.
+
+Models of rising order are fitted to most training lines and judged on the rest. Of a long text only some positions
+are looked at: not a random tenth of the lines, in which every n-gram would be ten times as rare and a shorter order
+best, but *all* positions that follow some of the contexts of one to three tokens. Below such a context a trie that
+grows backwards in time holds exactly what it holds of the whole text, counts and all, and so the order and the
+discounts are the whole text's (cluster sampling, Cochran 1977, ch. 9, with contexts for clusters).
+
+What is done follows from the text alone, never from a clock: the same text has the same order on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..contract import Callback
+from .counts import Columns, Counts, count_rows
+from .discounts import Discounts, fit
+from .levels import Level, build_levels, one_order_more
+from .model import NgramConfig, NgramModel
+
+HIGHEST_ORDER_TRIED = 12
+WORSE_IN_A_ROW = 2
+"""After so many orders without a gain no longer one is tried."""
+SEARCHED = 200_000
+"""Positions of text on which models are fitted and judged, at most."""
+CONSIDERED = 32 * SEARCHED
+"""Tokens of text from which these are taken, about: of a longer text, every k-th line is considered."""
+CONTEXTS_A_SHARE = 16
+"""If every k-th context is taken, there must be k times so many, or chance would rule."""
+HELD_OUT = 0.1
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+"""2^64 over the golden ratio: its multiples spread evenly (Knuth, The Art of Computer Programming, vol. 3, 6.4)."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An order, its discounts, and the nats per held-out token that they give."""
+
+    order: int
+    discounts: Discounts
+    nats: float
+    whole: bool
+    """Whether every line was looked at, so that `nats` is about the text and not about some contexts of it."""
+
+
+def search(stream: np.ndarray, vocabulary_size: int, config: NgramConfig, callback: Callback) -> Found | None:
+    """The best order for a stream, unless `config` sets one, and its discounts. None if no line can be held out."""
+    sample = Sample(stream, vocabulary_size, config.order or HIGHEST_ORDER_TRIED)
+    if not sample.held_out_tokens:
+        return None
+    gain = max(1e-4, 1.0 / sample.held_out_tokens)  # no accident: one nat in all, and at least 0.0001 a token
+    best: Found | None = None
+    for one in [_try(sample, config, config.order)] if config.order else _tries(sample, config):
+        callback({"event": "order", "order": one.order, "held_out_nats_per_token": one.nats})
+        if best is None or one.nats < best.nats - gain:
+            best = one
+        elif one.order - best.order == WORSE_IN_A_ROW:
+            break
+    return best
+
+
+def _try(sample: Sample, config: NgramConfig, order: int) -> Found:
+    kept, held_out = sample.counts(order)
+    return _judged(sample, build_levels(kept), held_out, config, None)
+
+
+def _tries(sample: Sample, config: NgramConfig) -> Iterator[Found]:
+    """Models of rising order: their lower levels are shared, and each starts from the last one's discounts."""
+    levels: list[Level] = []
+    start: Discounts | None = None
+    for order in range(1, HIGHEST_ORDER_TRIED + 1):
+        kept, held_out = sample.positions(order)
+        levels = one_order_more(levels, kept)
+        if order >= sample.lowest:
+            found = _judged(sample, levels, held_out, config, start)
+            start = found.discounts
+            yield found
+
+
+def _judged(
+    sample: Sample, levels: list[Level], held_out: Counts, config: NgramConfig, start: Discounts | None
+) -> Found:
+    discounts = fit(levels, held_out, start) if config.smoothing == "fitted" else None
+    model = NgramModel.of_levels(levels, config, discounts)
+    return Found(model.order, model.discounts, model.nats_per_token(held_out), sample.whole)
+
+
+class Sample:
+    """Lines and positions of a stream to try models on, for orders up to `highest`.
+
+    `whole` says whether these are all; `lowest` is the lowest order that can be compared with others on them.
+    """
+
+    def __init__(self, stream: np.ndarray, vocabulary_size: int, highest: int) -> None:
+        self._vocabulary_size = vocabulary_size
+        self._lines = some_lines(stream, CONSIDERED)
+        places, length = _after_some_contexts(self._lines, vocabulary_size)
+        if len(places) < min(len(self._lines) - 1, SEARCHED // 2):
+            # A few contexts hold nearly all of the text, and can only be taken whole: fewer lines have to do.
+            self._lines = some_lines(stream, SEARCHED)
+            places, length = np.arange(len(self._lines) - 1), 0
+        self.lowest = length + 1
+        self.whole = len(places) == len(stream) - 1
+        self._cut = hold_out(self._lines)
+        self._kept = places < self._cut
+        self.held_out_tokens = int(np.count_nonzero(~self._kept))
+        self._columns = _contexts(self._lines, places, highest - 1)
+        self._followers = self._lines[places + 1]
+
+    def counts(self, order: int) -> tuple[Counts, Counts]:
+        """The training and the held-out n-grams of one order, counted; for a low order of all lines, as these are
+        few n-grams and there are no low orders below some contexts only."""
+        if order >= self.lowest:
+            return self.positions(order)
+        parts = self._lines[: self._cut + 1], self._lines[self._cut :]
+        kept, held_out = (Counts.of(part, order, self._vocabulary_size) for part in parts)
+        return kept, held_out
+
+    def positions(self, order: int) -> tuple[Counts, Counts]:
+        """The training and the held-out n-grams of one order at the positions, counted."""
+        kept, held_out = (self._counted(order, rows) for rows in (self._kept, ~self._kept))
+        return kept, held_out
+
+    def _counted(self, order: int, rows: np.ndarray) -> Counts:
+        columns = [column[rows] for column in (*self._columns[: order - 1], self._followers)]
+        return Counts(*count_rows(columns, self._vocabulary_size), self._vocabulary_size)
+
+
+def hold_out(stream: np.ndarray) -> int:
+    """Where the last tenth of a stream's lines begins: the place of the boundary before it."""
+    ends = np.flatnonzero(stream == 0)
+    return int(ends[-1 - int(HELD_OUT * (len(ends) - 1) + 0.5)])
+
+
+def some_lines(stream: np.ndarray, most: int) -> np.ndarray:
+    """Every k-th line of a stream, about `most` tokens in all; lines that are long and few are cut."""
+    if len(stream) <= most + 1:
+        return stream
+    ends = np.flatnonzero(stream == 0)
+    longest = max(1000, most // (len(ends) - 1))
+    lengths = np.minimum(np.diff(ends), longest)
+    every = -(-int(lengths.sum()) // most)
+    starts, lengths = ends[:-1][::every], lengths[::every]
+    stops = np.cumsum(lengths)
+    places = np.arange(1, stops[-1] + 1) + np.repeat(starts - (stops - lengths), lengths)
+    lines = stream[places]
+    lines[stops - 1] = 0  # where a line was cut
+    return np.concatenate([stream[:1], lines])
+
+
+def _after_some_contexts(lines: np.ndarray, vocabulary_size: int) -> tuple[np.ndarray, int]:
+    """Positions of some lines that follow some contexts, at most `SEARCHED`, and the length of these contexts.
+
+    The shortest contexts are taken of which there are enough. All positions and 0 if there are no more.
+    """
+    tokens = lines[:-1]
+    if len(tokens) <= SEARCHED:
+        return np.arange(len(tokens)), 0
+    wanted = CONTEXTS_A_SHARE * -(-len(tokens) // SEARCHED)
+    numbers, column, length = tokens.astype(np.int64), tokens, 1  # every position's context, as a number
+    sizes = np.bincount(numbers)
+    while np.count_nonzero(sizes) < wanted and length < HIGHEST_ORDER_TRIED - 1:
+        older = np.zeros_like(tokens)
+        older[length:] = tokens[:-length]
+        column = older * (column != 0)
+        numbers = (np.cumsum(sizes > 0) - 1)[numbers] * vocabulary_size + column
+        sizes = np.bincount(numbers)
+        length += 1
+    # Every k-th context, as it were, skipping those that would leave no room for others.
+    contexts = np.flatnonzero(sizes)
+    contexts = contexts[np.argsort(np.arange(len(contexts), dtype=np.uint64) * _GOLDEN)]
+    contexts = contexts[sizes[contexts] <= SEARCHED // 2]
+    contexts = contexts[np.cumsum(sizes[contexts]) <= SEARCHED]
+    taken = np.zeros(len(sizes), bool)
+    taken[contexts] = True
+    return np.flatnonzero(taken[numbers]), length
+
+
+def _contexts(lines: np.ndarray, places: np.ndarray, length: int) -> Columns:
+    """The last `length` tokens at some places of a stream, the newest first, 0 beyond the start of a line."""
+    columns = [lines[places]]
+    for back in range(1, length):
+        older = lines[np.maximum(places - back, 0)]
+        columns.append(older * (columns[-1] != 0))  # nothing before a boundary is part of this line
+    return columns[:length]

@@ -1,0 +1,218 @@
+"""A network in PyTorch in training: the learner that the loop drives.
+
+All tokens are one tensor on the device and batches are made by index. Matrices decay and, with Muon, move by
+orthogonal updates; everything else moves as AdamW does. With a prior, the logits are weighed with the n-gram's
+log-probabilities of every training position without itself, and the network learns to do well both with them and
+without: if only the whole counts, it leaves to the n-gram what it should have learned.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..contract import Callback
+from ..learner import UPDATES_EVERY, update_ratio
+from ..ngram.leave_one_out import LeaveOneOut
+from ..ngram.model import NgramModel
+from .batches import WholeLines, Windows
+from .device import chosen_device, reproducible
+from .model import TorchModel, WindowModel
+from .optimizers import optimizers_of
+
+CLIP = 1.0
+"""The longest gradient that is taken as it is."""
+ALONE = 0.15
+"""With a prior, the part of the loss that is the network's own. On dev lines of the course's names, 4,000 steps of
+gru:128+ngram end at 1.909 nats a character with 0, 1.902 with 0.15, 1.906 with 0.5; 5,000 of transformer+ngram at
+1.922 and 1.898 (bench/torch_family.py)."""
+POSITIONS_JUDGED = 4096
+"""From so many training positions the first loss is estimated."""
+NUMBERS_JUDGED = 1 << 20
+"""With a large vocabulary fewer: so many of its tokens in all."""
+EXAMPLES_CALIBRATED = 1 << 14
+"""So many examples are measured together when a network is calibrated."""
+_IGNORED = -100
+_STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
+
+
+class TorchLearner:
+    """A network in training (see `learner.Learner`)."""
+
+    def __init__(
+        self,
+        model: type[TorchModel],
+        stream: np.ndarray,
+        vocabulary_size: int,
+        config: Any,
+        prior: NgramModel | None,
+        seed: int,
+        device: str = "auto",
+        threads: int = 1,
+        callback: Callback = lambda event: None,
+    ) -> None:
+        self.device, self.threads = chosen_device(device, threads, callback), threads
+        self.batch, self.lr = config.batch, config.lr
+        self._model, self._vocabulary_size, self._prior = model, vocabulary_size, prior
+        self._seed, self._steps = seed, 0
+        self._corpus: Windows | WholeLines
+        if issubclass(model, WindowModel):
+            self._corpus = Windows(stream, config.context, self.device)
+        else:
+            self._corpus = lines = WholeLines(stream, self.device)
+            if getattr(config, "places", 0) is None:
+                config = replace(config, places=lines.longest)
+        self.examples = self._corpus.examples
+        self._config = config
+        ignored = np.append(stream[1:].astype(np.int64), _IGNORED)  # at `NOWHERE`
+        self._targets = torch.as_tensor(ignored, device=self.device)
+        self._rows = None if prior is None else LeaveOneOut(prior, stream)
+        with self._random(0), reproducible(self.device, threads):
+            self.network = model.build(config, vocabulary_size, prior is not None).to(self.device)
+        self._parameters = dict(self.network.named_parameters())
+        self._optimizers = optimizers_of(self._parameters, config)
+        self.updates: dict[str, float] = {}
+        self._tell_first_loss(callback)
+
+    def loss(self, chosen: np.ndarray) -> Tensor:
+        """Mean nats per token of some examples, with a gradient."""
+        return self._losses(*self._read(chosen))[0]
+
+    def _read(self, chosen: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
+        """Of some examples what the network reads, the targets (N,), and what the n-gram says of each, without the
+        token itself: (N, V) log-probabilities."""
+        inputs, positions = self._corpus.at(chosen)
+        targets = self._targets[torch.as_tensor(positions, device=self.device)]
+        counted = None if self._rows is None else torch.as_tensor(self._rows.at(positions), device=self.device)
+        return inputs, targets, counted
+
+    def _losses(self, inputs: tuple[Tensor, ...], targets: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The loss, and what training makes small."""
+        logits = self.network(*inputs)
+        alone = _nats(logits, targets)
+        if counted is None:
+            return alone, alone
+        blend: Any = self.network.blend
+        loss = _nats(blend(logits, counted), targets)
+        return loss, torch.lerp(loss, alone, ALONE)
+
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """See `learner.Learner`."""
+        with reproducible(self.device, self.threads):
+            return self._step(chosen, lr)
+
+    def _step(self, chosen: np.ndarray, lr: float) -> float:
+        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
+        with self._random(self._steps + 1):
+            loss, objective = self._losses(*self._read(chosen))
+            for parameter in self._parameters.values():
+                parameter.grad = None
+            torch.autograd.backward(objective)
+        length = nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
+        value = float(loss.detach())
+        if not math.isfinite(value) or not math.isfinite(float(length)):
+            for name, buffer in self.network.named_buffers():
+                buffer.copy_(buffers[name])
+            return math.nan
+        before = self._matrices() if self._steps % UPDATES_EVERY == 0 else {}
+        for optimizer in self._optimizers:
+            optimizer.step(lr, self._steps + 1)
+        after = self._matrices() if before else {}
+        self.updates = {name: update_ratio(array, after[name]) for name, array in before.items()}
+        self._steps += 1
+        return value
+
+    def _matrices(self) -> dict[str, np.ndarray]:
+        return _arrays({name: p for name, p in self._parameters.items() if p.ndim == 2})
+
+    def model(self) -> TorchModel:
+        """See `learner.Learner`."""
+        network = self._calibrated() if getattr(self._config, "statistics", "") == "calibrated" else self.network
+        weights = _arrays(network.state_dict())
+        return self._model(self._config, self._vocabulary_size, weights, self._prior)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """See `learner.Learner`."""
+        state = {_STEPS: np.array([self._steps])}
+        state |= {_NETWORK + name: array for name, array in _arrays(self.network.state_dict()).items()}
+        for optimizer in self._optimizers:
+            for name, memory in optimizer.memory.items():
+                state |= {f"{_OPTIMIZER}{name}/{key}": array for key, array in _arrays(memory).items()}
+        return state
+
+    def load_state(self, state: dict[str, np.ndarray]) -> None:
+        """See `learner.Learner`."""
+        weights = {name.removeprefix(_NETWORK): a for name, a in state.items() if name.startswith(_NETWORK)}
+        try:
+            self.network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the network: {error}") from None
+        self._steps = int(state[_STEPS][0])
+        for optimizer in self._optimizers:
+            for name, memory in optimizer.memory.items():
+                for key, tensor in memory.items():
+                    kept = torch.tensor(state[f"{_OPTIMIZER}{name}/{key}"])
+                    if kept.shape != tensor.shape:
+                        raise ValueError(f"the optimizer's memory of {name} has another shape")
+                    tensor.copy_(kept)
+
+    def _calibrated(self) -> nn.Module:
+        """A copy whose means and deviations are those of the training set with the weights of now."""
+        network = deepcopy(self.network).eval()
+        for norm in network.modules():
+            if isinstance(norm, nn.BatchNorm1d):
+                norm.train().reset_running_stats()
+                norm.momentum = None  # every batch counts the same
+        with torch.no_grad(), reproducible(self.device, self.threads):
+            for part in np.array_split(np.arange(self.examples), math.ceil(self.examples / EXAMPLES_CALIBRATED)):
+                network(*self._corpus.at(part)[0])
+        return network
+
+    @contextmanager
+    def _random(self, number: int) -> Iterator[None]:
+        """What is random here depends on the seed and a number alone, and nothing else depends on it."""
+        seed = int(np.random.Philox(key=self._seed, counter=[0, number, 0, 0]).random_raw()) >> 1
+        generators = [torch.default_generator]  # not `torch.manual_seed`, which costs as much as a small step
+        if self.device.type == "cuda":
+            generators.append(torch.cuda.default_generators[self.device.index or torch.cuda.current_device()])
+        before = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
+            yield
+        finally:
+            for generator, state in zip(generators, before, strict=True):
+                generator.set_state(state)
+
+    def _tell_first_loss(self, callback: Callback) -> None:
+        """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
+        inputs, targets, counted = self._read(
+            np.arange(min(self.examples, POSITIONS_JUDGED, max(1, NUMBERS_JUDGED // self._vocabulary_size)))
+        )
+        with torch.no_grad(), self._random(0), reproducible(self.device, self.threads):
+            self.network.eval()
+            first = float(self._losses(inputs, targets, counted)[0])
+            self.network.train()
+            expected = math.log(self._vocabulary_size)
+            if counted is not None:
+                expected = float(nn.functional.nll_loss(counted, targets, ignore_index=_IGNORED))
+        callback({"event": "first_loss", "nats_per_token": first, "expected": expected})
+
+
+def _nats(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean nats per token, without places that are ignored."""
+    return nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Copies, without BatchNorm's count of batches, which nothing depends on."""
+    kept = {name: tensor for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in kept.items()}

@@ -1,0 +1,1 @@
+"""Networks whose formula in Values is the file, run as programs."""

@@ -1,0 +1,1 @@
+"""Words and pictures about graphs: drawings, pages that play backpropagation, explanations, formulas."""

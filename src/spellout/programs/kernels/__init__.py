@@ -1,0 +1,1 @@
+"""Programs run over lanes by Numba: the operations as loops, and the interpreter of their tapes."""

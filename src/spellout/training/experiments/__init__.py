@@ -1,0 +1,1 @@
+"""Many trainings: comparisons, tuning, the search for a learning rate."""

@@ -1,0 +1,121 @@
+"""The learning-rate finder of Smith 2015, "Cyclical Learning Rates for Training Neural Networks".
+
+A fresh model takes a few hundred steps at rates that rise from far too low to far too high. The loss first stays,
+then falls, then explodes. The suggestion is a tenth of the rate at which the smoothed loss was lowest: the other
+usual choice, where the loss falls most steeply, is a difference of noisy numbers, and of little use for a network
+that starts from an n-gram, whose loss falls by a few hundredths only. For its sake the noise of the batches is
+taken away: every batch is also given to a second model that stays as it was, and the difference is smoothed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import UsageError
+from ...models.learner import Learner
+from ...models.table import MODELS
+from ..config import TrainingConfig
+from ..prepared import Prepared
+from ..prior import Asked, check_asked, learner_of
+from ..schedule import Order
+
+LOWEST, HIGHEST = 1e-5, 10.0
+SMOOTHING = 0.9
+DIVERGED = 2.0
+"""A smoothed loss so many times the lowest one is the end of the curve."""
+WARMING = 0.1
+"""In this first part of the steps nothing is learned: a lowest loss there means that no rate helps."""
+
+
+@dataclass(frozen=True)
+class LrCurve:
+    """Learning rates, the loss of the batch (nats per token) before the step at each, and the smoothed loss: what
+    the untrained model has on all batches, less the smoothed gain over it.
+
+    `suggestion` is None if the loss never fell. `diverged`: the rates end where the loss exploded.
+    """
+
+    rates: list[float]
+    losses: list[float]
+    smoothed: list[float]
+    suggestion: float | None
+    diverged: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The curve as one JSON object."""
+        return {
+            "suggestion": self.suggestion,
+            "diverged": self.diverged,
+            "rates": self.rates,
+            "losses": self.losses,
+            "smoothed": self.smoothed,
+        }
+
+
+def find_lr(
+    learner: Learner,
+    control: Learner,
+    steps: int = 200,
+    batch: int | None = None,
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda done: None,
+) -> LrCurve:
+    """Try `steps` rates from `LOWEST` to `HIGHEST`, evenly spaced in their logarithm, or until the loss explodes.
+
+    `control` is a learner like `learner`, and takes its steps at a rate of 0.
+    """
+    order = Order(learner.examples, batch or learner.batch, seed)
+    rates: list[float] = []
+    losses: list[float] = []
+    untrained: list[float] = []
+    gains: list[float] = []
+    total = weight = 0.0
+    diverged = False
+    for step in range(steps):
+        rate, chosen = LOWEST * (HIGHEST / LOWEST) ** (step / (steps - 1)), order.at(step)
+        loss, before = float(learner.step(chosen, rate)), float(control.step(chosen, 0.0))
+        total, weight = SMOOTHING * total + before - loss, SMOOTHING * weight + 1.0
+        diverged = not math.isfinite(loss) or before - total / weight > DIVERGED * (before - max([0.0, *gains]))
+        if diverged:
+            break
+        rates.append(rate)
+        losses.append(loss)
+        untrained.append(before)
+        gains.append(total / weight)
+        advance(1)
+    start = sum(untrained) / max(1, len(untrained))
+    best = max(range(len(gains)), key=gains.__getitem__, default=0)
+    falls = best >= WARMING * steps and gains[best] > 0
+    return LrCurve(rates, losses, [start - gain for gain in gains], rates[best] / 10 if falls else None, diverged)
+
+
+def find_lr_for(
+    prepared: Prepared,
+    specification: str,
+    prior: str | None = None,
+    steps: int = 200,
+    batch: int | None = None,
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda done: None,
+) -> LrCurve:
+    """The curve of a fresh model of the table. `UsageError` for one that counts."""
+    asked = check_lr_find(specification, prior, steps, batch)
+    training = TrainingConfig(train_seed=seed)
+    learner, control = (learner_of(asked, prepared.stream, prepared.vocabulary.size, training) for _ in range(2))
+    return find_lr(learner, control, steps, batch, seed, advance)
+
+
+def check_lr_find(specification: str, prior: str | None, steps: int, batch: int | None) -> Asked:
+    """Understand what is asked for. `UsageError` if there is no curve of it."""
+    asked = check_asked(specification, TrainingConfig(prior=prior, batch=batch))
+    if not asked.family.in_steps:
+        others = ", ".join(family.name for family in MODELS.values() if family.in_steps) or "none"
+        raise UsageError(
+            f"--model {specification}: {asked.family.name} counts and has no rate; models that have: {others}"
+        )
+    if steps < 10:
+        raise UsageError(f"--steps {steps}: a curve needs at least 10")
+    return asked

@@ -1,0 +1,283 @@
+"""Tuning: many short trainings with other settings, each learning from the earlier ones where to look.
+
+Optuna (Akiba et al. 2019) proposes settings by a tree-structured Parzen estimator (Bergstra et al. 2011) and stops
+trials that are worse than the median at the same part of their budget. Everything is kept in a folder: `study.db`,
+and `run-N`, the run of each trial N that was the best when it ended. Several processes may work in it at once.
+Only dev lines judge; the first trial has the model's own settings, so the best is never worse than those.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...errors import RunError, TrainingError, UsageError
+from ...files import told
+from ...generation.evaluation import evaluate
+from ...models.contract import Callback, Event
+from ...models.ngram.training import train_ngram
+from ..config import TrainingConfig
+from ..prepared import Prepared, losses
+from ..prior import parse
+from ..runs.places import check_file, check_folder
+from ..runs.run import load_run, save_run
+from ..train import train
+from .space import Choices, Numbers, Space
+
+DATABASE = "study.db"
+PARTS = 10
+"""Trials are compared after so many parts of their budgets."""
+UNTOUCHED, PATIENCE = 4, 2
+"""So many trials end before any is stopped early, and none in so many first parts."""
+HEARTBEAT = 30
+"""A trial that has not been heard of for so many seconds, twice, was killed."""
+_ATTEMPTS = 5
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+_FLAGS = (
+    "seconds",
+    "steps",
+    "lr",
+    "batch",
+    "warmup",
+    "decay",
+    "patience",
+    "evaluate_every",
+    "prior",
+    "train_seed",
+)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial: what it tried and how good that was on dev lines. `nats_per_char` is None if it was stopped."""
+
+    number: int
+    nats_per_char: float | None
+    specification: str
+    training: dict[str, Any]
+    seconds: float
+
+    def command(self, file: str | None, out: str, data: dict[str, Any]) -> str:
+        """The command line that trains it again; `data` are flags that say how FILE is read."""
+        words = ["spellout", "train", *([file] if file else []), "-o", out, "--model", self.specification]
+        for name, value in {**data, **self.training}.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as one JSON object."""
+        return asdict(self)
+
+
+class Tuning:
+    """A study in a folder. The same arguments go on with it; others are refused by `UsageError`."""
+
+    def __init__(self, folder: Path, prepared: Prepared, specification: str, training: TrainingConfig) -> None:
+        if not prepared.split.dev:
+            raise UsageError(
+                f"--split {prepared.split.name} keeps no dev lines to judge; tune with --split distinct"
+            )
+        self._folder, self._prepared, self._training = folder, prepared, training
+        self._space = Space.of(specification, training)
+        prior = parse(specification, training.prior).prior
+        self._study = _opened(folder)
+        self._agree({"specification": specification, "training": _said(training), "data": _data_of(prepared)})
+        # Trained once for all trials.
+        size = prepared.vocabulary.size
+        self._prior = train_ngram(prepared.stream, size, prior, lambda event: None)[0] if prior else None
+
+    def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[Trial]:
+        """Trials as they end, until `trials` of all processes have ended or are on their way."""
+        study = self._study
+        while True:
+            with _quiet():
+                optuna.storages.fail_stale_trials(study)
+                known = study.get_trials(deepcopy=False)
+                if not known:
+                    study.enqueue_trial(self._space.defaults)
+                if sum(one.state in (*_ENDED, TrialState.RUNNING) for one in known) >= trials:
+                    return
+                # Processes differ in how many trials they see, and so in where they look first.
+                seed = (self._training.train_seed * 1_000_003 + len(known)) % 2**32
+                study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+                ended: list[FrozenTrial] = []
+                study.optimize(
+                    partial(self._try, callback=callback), n_trials=1, callbacks=[partial(_collect, ended)]
+                )
+            yield from map(_trial_of, ended)
+
+    def best(self) -> list[Trial]:
+        """The trials that were not stopped, the best first."""
+        done = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+        return [_trial_of(one) for one in sorted(done, key=lambda one: (one.value, one.number))]
+
+    def count(self) -> tuple[int, int]:
+        """How many trials have ended, and how many of them were stopped early."""
+        ended = self._study.get_trials(deepcopy=False, states=_ENDED)
+        return len(ended), sum(one.state == TrialState.PRUNED for one in ended)
+
+    def run_folder(self, trial: Trial) -> Path:
+        """Where the run of a trial is, if it was the best when it ended."""
+        return self._folder / f"run-{trial.number}"
+
+    def test(self, trial: Trial) -> dict[str, float]:
+        """The losses of a trial's run on test lines: looked at once and kept; asked again, the same answer."""
+        seen: dict[str, dict[str, float]] = self._study.user_attrs.get("test", {})
+        if str(trial.number) not in seen:
+            if not self._prepared.split.test:
+                raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
+            run = load_run(self.run_folder(trial))
+            found = losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))
+            assert found is not None
+            seen = {**seen, str(trial.number): found}
+            self._study.set_user_attr("test", seen)
+        return seen[str(trial.number)]
+
+    def _try(self, trial: optuna.Trial, callback: Callback) -> float:
+        specification, training = self._space.settled(lambda name, where: _suggested(trial, name, where))
+        trial.set_user_attr("specification", specification)
+        trial.set_user_attr("training", _said(training))
+        start = perf_counter()
+        try:
+            trained = train(
+                self._prepared, specification, _Judged(trial, callback), training=training, prior=self._prior
+            )
+        except TrainingError:  # the learning rate was too high: worse than anything
+            raise optuna.TrialPruned from None
+        finally:
+            trial.set_user_attr("seconds", perf_counter() - start)
+        assert trained.dev is not None
+        loss = trained.dev.nats_per_char
+        earlier = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+        if all(one.value is None or loss < one.value for one in earlier):
+            save_run(trained.run, self._folder / f"run-{trial.number}", overwrite=True)
+        return loss
+
+    def _agree(self, asked: dict[str, Any]) -> None:
+        """What is compared must be comparable."""
+        asked = json.loads(json.dumps(asked))
+        there = self._study.user_attrs.get("asked")
+        if there is None:
+            self._study.set_user_attr("asked", asked)
+        elif there != asked:
+            different = ", ".join(name for name in asked if asked[name] != there.get(name))
+            raise UsageError(
+                f"{self._folder} holds a study with another {different} "
+                f"({there['specification']}, {there['data']['name']}); give the same again, or another -o"
+            )
+
+
+class _Judged:
+    """Passes events on, and stops a trial that is worse than the median at the same part of the budget."""
+
+    def __init__(self, trial: optuna.Trial, callback: Callback) -> None:
+        self._trial, self._callback = trial, callback
+        self._seen = {0}  # before the first step all are alike
+
+    def __call__(self, event: Event) -> None:
+        self._callback(event)
+        if event["event"] != "evaluation" or (part := round(PARTS * event["progress"])) in self._seen:
+            return
+        self._seen.add(part)
+        self._trial.report(event["nats_per_char"], part)
+        if self._trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def _collect(ended: list[FrozenTrial], study: optuna.Study, trial: FrozenTrial) -> None:
+    ended.append(trial)
+
+
+def check_study(folder: Path) -> None:
+    """`RunError` if a folder cannot be that of a study: to be asked before the reading."""
+    with told(folder, "written", remedy="choose another -o"):
+        if folder.is_dir() and any(folder.iterdir()):
+            if not (folder / DATABASE).exists():
+                raise RunError(f"{folder} holds other files and is not a study; choose another folder with -o")
+            check_file(folder / DATABASE)
+            return
+        if folder.is_file():
+            raise RunError(f"{folder} is a file; choose a folder for the study with -o")
+    check_folder(folder)
+
+
+def _opened(folder: Path) -> optuna.Study:
+    """The study in a folder, made if there is none."""
+    check_study(folder)
+    with told(folder, "written", remedy="choose another -o"):
+        folder.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=UNTOUCHED, n_warmup_steps=PATIENCE)
+    for attempt in range(_ATTEMPTS):
+        try:
+            with _quiet():
+                storage = optuna.storages.RDBStorage(
+                    f"sqlite:///{(folder / DATABASE).absolute()}",
+                    engine_kwargs={"connect_args": {"timeout": 60}},
+                    heartbeat_interval=HEARTBEAT,
+                )
+                return optuna.create_study(
+                    storage=storage, pruner=pruner, study_name="spellout", load_if_exists=True
+                )
+        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            if attempt == _ATTEMPTS - 1:
+                raise RunError(
+                    f"{folder / DATABASE} cannot be used ({_first_line(error)}); choose another -o"
+                ) from None
+            sleep(0.2 * (attempt + 1))  # another process is just making the tables
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _first_line(error: Exception) -> str:
+    """What a database says, without the statement and the link below it."""
+    return str(error.__cause__ or error).split("\n")[0]
+
+
+def _suggested(trial: optuna.Trial, name: str, where: Numbers | Choices) -> Any:
+    if isinstance(where, Choices):
+        return trial.suggest_categorical(name, where.values)
+    if isinstance(where.low, int) and isinstance(where.high, int):
+        return trial.suggest_int(name, where.low, where.high, step=where.step, log=where.log)
+    return trial.suggest_float(name, where.low, where.high, log=where.log)
+
+
+def _trial_of(one: FrozenTrial) -> Trial:
+    said = one.user_attrs
+    value = one.value if one.state == TrialState.COMPLETE else None
+    return Trial(
+        one.number, value, said.get("specification", ""), said.get("training", {}), said.get("seconds", 0.0)
+    )
+
+
+def _said(training: TrainingConfig) -> dict[str, Any]:
+    """What is not as it is by default, of what changes the result."""
+    plain = asdict(TrainingConfig())
+    return {name: value for name, value in asdict(training).items() if name in _FLAGS and value != plain[name]}
+
+
+def _data_of(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "name": Path(prepared.lines.name).name,
+        "fingerprint": prepared.lines.fingerprint,
+        **asdict(prepared.config),
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's remarks that heartbeats and the constant liar are new."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield

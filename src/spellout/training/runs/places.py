@@ -1,0 +1,94 @@
+"""Where results go: whether something can be written there, asked before the work, and places nobody named."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ...errors import RunError
+from ...files import reason, told
+
+RUNS, STUDIES = Path("runs"), Path("studies")
+"""The folders for runs and studies that were given no other."""
+_LONGEST_NAME = 60
+_REMEDY = "choose another -o"
+
+
+def check_folder(path: Path) -> None:
+    """`RunError` if a folder cannot be made at `path`, or renamed to it: tried out beside it, and undone."""
+    with told(path, "written", remedy=_REMEDY):
+        real = Path(os.path.realpath(path))
+        if real == Path.cwd():
+            raise RunError(f"{path} is the folder you are in; choose a new folder in it with -o")
+        if real.is_symlink():
+            raise RunError(f"{path} is a link that leads nowhere; choose another folder with -o")
+        there = real.parent
+        while not there.is_dir():
+            if os.path.lexists(there):
+                raise RunError(f"{path} cannot be written: {there} is not a folder; choose another -o")
+            there = there.parent
+        (there / real.name).exists()  # is its name too long?
+        shutil.rmtree(tempfile.mkdtemp(prefix=f".{real.name[:40]}.", dir=there))
+
+
+def check_file(path: Path) -> None:
+    """`RunError` if a file cannot be written at `path`, whose folder must be there."""
+    with told(path, "written", remedy=_REMEDY):
+        if path.is_dir():
+            raise RunError(f"{path} is a folder; name a file with -o")
+        if not path.parent.is_dir():
+            raise RunError(
+                f"{path} cannot be written: there is no folder {path.parent}; make it, or choose another -o"
+            )
+        if path.exists():
+            with open(path, "ab"):
+                return
+        with open(path, "xb"):
+            pass
+        path.unlink()
+
+
+def name_of(file: str | None, *more: str) -> str:
+    """A short name for what is made from FILE: its own without the ending; the bundled names are `names`."""
+    stem = "names" if file is None else "lines" if file == "-" else Path(file).stem
+    words = [re.sub(r"[^\w.]+", "-", word).strip("-.") for word in (stem[:_LONGEST_NAME], *more)]
+    return "-".join(word for word in words if word) or "lines"
+
+
+@contextmanager
+def new_folder(name: str) -> Iterator[Path]:
+    """A folder `runs/NAME` of one's own, numbered if there is one already; taken away again if it stays empty."""
+    number = 1
+    while True:
+        path = RUNS / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.mkdir()
+            break
+        except FileExistsError:
+            if not RUNS.is_dir():
+                raise RunError(f"{RUNS} is a file, so there is no place for the run; choose one with -o") from None
+            number += 1
+        except OSError as error:
+            raise RunError(f"{path} cannot be written: {reason(error)}; {_REMEDY}") from None
+    try:
+        yield path
+    finally:
+        with suppress(OSError):  # which says that something is in it
+            path.rmdir()
+            RUNS.rmdir()
+
+
+def newest_run(config: str) -> Path:
+    """The run under `runs` that was written last: of all folders that hold the file `config`. Or `RunError`."""
+    found = [(path.stat().st_mtime_ns, str(path.parent)) for path in RUNS.rglob(config)] if RUNS.is_dir() else []
+    if not found:
+        raise RunError(
+            "there is no run under ./runs yet: make one with `spellout train FILE`, or name another folder"
+        )
+    return Path(max(found)[1])
