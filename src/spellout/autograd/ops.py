@@ -1,14 +1,15 @@
 """The table of operations: one row an operation, and everything else is derived from it.
 
-A row says how to compute a number from numbers (`forward`) and how much the result moves when each argument
-moves (`partials`). Methods of `Value`, `backward`, gradients of gradients, the gradient check, the drawings
-and the formulas of the command line all read these rows. A row is also a function: `exp(0.5)` is a float
-and `exp(Value(0.5))` is a Value.
+A row says how to compute a number from numbers (`forward`) and how much the result moves when each argument moves
+(`partials`). The methods of `Value`, `backward`, gradients of gradients, the gradient check, the drawings, the
+formulas of the command line, the kernels of the interpreter and the machine code are made from these rows. A row is
+also a function: `exp(0.5)` is a float and `exp(Value(0.5))` is a Value.
 
-Partials are written once, with operators and with other rows, so they work on floats (fast: `backward`) and
-on Values (differentiable again: `grad(..., create_graph=True)`). `None` says "no influence here": the
-gradient that arrives is dropped, even an infinite one, as PyTorch masks it. Values and derivatives at the
-edges (0**0, log 0, relu(nan), ties of a maximum) are those of PyTorch's float64.
+Rows have no branches: `choose(x <= 0.0, 0.0, x)` stands for `0.0 if x <= 0.0 else x`. So the same row can be asked
+with floats, with Values (the answer can be differentiated again: `grad(..., create_graph=True)`), and with letters,
+whose answer is a formula that becomes compiled code (`formulas.py`). A partial derivative that is None says "no
+influence here": the gradient that arrives is dropped, even an infinite one, as PyTorch masks it. Values and
+derivatives at the edges (0**0, log 0, relu(nan), ties of a maximum) are those of PyTorch's float64.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from typing import Any
 
 from ..errors import OperationError
 from . import ieee
-from .cut import unwarned
+from .cut import INSTEAD, unwarned
+from .formulas import LETTERS, OUT, PYTHON, choose, write
 from .real import as_float
 
 
@@ -36,10 +38,11 @@ class Op:
         arity: the number of arguments; None for any number.
         forward: floats to a float.
         partials: (result, *arguments) to one partial derivative per argument; each a number, a Value or None.
+        meaning: the forward as it is written, of other operations; None if every language has a word for it.
         defaults: numbers that stand for trailing arguments that are left out.
     """
 
-    __slots__ = ("arity", "defaults", "forward", "name", "partials", "symbol", "written")
+    __slots__ = ("arity", "defaults", "forward", "meaning", "name", "partials", "symbol", "written")
 
     written: tuple[Callable[..., Any], Callable[..., Any]] | None
     """The two functions of an operation of the user's, as they were given; a recording runs them on Values."""
@@ -52,6 +55,7 @@ class Op:
         forward: Callable[..., float],
         partials: Callable[..., tuple[Any, ...]],
         defaults: tuple[float, ...] = (),
+        meaning: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
         self.symbol = symbol
@@ -59,6 +63,7 @@ class Op:
         self.forward = forward
         self.partials = partials
         self.defaults = defaults
+        self.meaning = meaning
         self.written = None
 
     def __call__(self, *arguments: Any) -> Any:
@@ -198,70 +203,81 @@ def _plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def _row(
+def _primitive(
+    name: str, arity: int | None, forward: Callable[..., float], partials: Callable[..., Any], symbol: str = ""
+) -> Op:
+    """Declare what every language has a word for; C's name, if it is not one of the words that they list."""
+    op = TABLE[name] = Op(name, symbol or name, arity, forward, partials)
+    return op
+
+
+def _made(
     name: str,
-    arity: int | None,
-    forward: Callable[..., float],
-    partials: Callable[..., tuple[Any, ...]],
+    arity: int,
+    meaning: Callable[..., Any],
+    partials: Callable[..., Any],
     symbol: str = "",
     defaults: tuple[float, ...] = (),
 ) -> Op:
-    TABLE[name] = Op(name, symbol or name, arity, forward, partials, defaults)
-    return TABLE[name]
+    """Declare what is made of other operations."""
+    op = TABLE[name] = Op(name, symbol or name, arity, meaning, partials, defaults, meaning)
+    return op
 
 
-# Arithmetic -----------------------------------------------------------------------------------------------
+# Arithmetic. `div(a, b)` may divide by zero; `a / b` is for a b that is never zero, as Python would raise ---------
 
-
-def _pow_partials(out: Any, x: Any, y: Any) -> tuple[Any, Any]:
-    by_base = None if y == 0.0 else y * pow(x, y - 1.0)
-    by_exponent = None if x == 0.0 and y >= 0.0 else out * log(x)
-    return by_base, by_exponent
-
-
-def _max_partials(_: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    if a == b:
-        return 0.5, 0.5
-    return None if a < b else 1.0, None if b < a else 1.0
-
-
-def _min_partials(_: Any, a: Any, b: Any) -> tuple[Any, Any]:
-    if a == b:
-        return 0.5, 0.5
-    return None if a > b else 1.0, None if b > a else 1.0
-
-
-add = _row("add", 2, operator.add, lambda out, a, b: (1.0, 1.0), "+")
-sub = _row("sub", 2, operator.sub, lambda out, a, b: (1.0, -1.0), "-")
-mul = _row("mul", 2, operator.mul, lambda out, a, b: (b, a), "*")
-div: Op = _row("div", 2, ieee.divide, lambda out, a, b: (div(1.0, b), -div(out, b)), "/")
-neg = _row("neg", 1, operator.neg, lambda out, x: (-1.0,), "neg")
-pow = _row("pow", 2, ieee.power, _pow_partials, "**")
-maximum = _row("maximum", 2, ieee.maximum, _max_partials, "max")
-minimum = _row("minimum", 2, ieee.minimum, _min_partials, "min")
-abs = _row("abs", 1, operator.abs, lambda out, x: (1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0,))
+add = _primitive("add", 2, operator.add, lambda out, a, b: (1.0, 1.0), "+")
+sub = _primitive("sub", 2, operator.sub, lambda out, a, b: (1.0, -1.0), "-")
+mul = _primitive("mul", 2, operator.mul, lambda out, a, b: (b, a), "*")
+div: Op = _primitive("div", 2, ieee.divide, lambda out, a, b: (div(1.0, b), -div(out, b)), "/")
+neg = _primitive("neg", 1, operator.neg, lambda out, x: (-1.0,))
+pow: Op = _primitive(
+    "pow",
+    2,
+    ieee.power,
+    lambda out, x, y: (
+        choose(y == 0.0, None, y * pow(x, y - 1.0)),
+        # 0**y is 0 for every y above 0, and 0**0 is 1: PyTorch says that y has no influence there
+        choose((x == 0.0) & (y >= 0.0), None, out * log(x)),
+    ),
+    "**",
+)
+# `x != x` is true of nan only, which wins from either side; those that tie share the gradient
+maximum = _made(
+    "maximum",
+    2,
+    lambda a, b: choose((a >= b) | (a != a), a, b),
+    lambda out, a, b: (
+        choose(a == b, 0.5, choose(a < b, None, 1.0)),
+        choose(a == b, 0.5, choose(b < a, None, 1.0)),
+    ),
+    "max",
+)
+minimum = _made(
+    "minimum",
+    2,
+    lambda a, b: choose((a <= b) | (a != a), a, b),
+    lambda out, a, b: (
+        choose(a == b, 0.5, choose(a > b, None, 1.0)),
+        choose(a == b, 0.5, choose(b > a, None, 1.0)),
+    ),
+    "min",
+)
+abs = _primitive("abs", 1, operator.abs, lambda out, x: (choose(x > 0.0, 1.0, choose(x < 0.0, -1.0, 0.0)),))
 
 # Elementary functions -------------------------------------------------------------------------------------
 
-exp = _row("exp", 1, ieee.exp, lambda out, x: (out,))
-expm1 = _row("expm1", 1, ieee.expm1, lambda out, x: (out + 1.0,))
-log = _row("log", 1, ieee.log, lambda out, x: (div(1.0, x),))
-log1p = _row("log1p", 1, ieee.log1p, lambda out, x: (div(1.0, 1.0 + x),))
-sqrt = _row("sqrt", 1, ieee.sqrt, lambda out, x: (div(0.5, out),))
-sin = _row("sin", 1, ieee.sin, lambda out, x: (cos(x),))
-cos: Op = _row("cos", 1, ieee.cos, lambda out, x: (-sin(x),))
-tan = _row("tan", 1, ieee.tan, lambda out, x: (1.0 + out * out,))
-erf = _row("erf", 1, math.erf, lambda out, x: (2.0 / math.sqrt(math.pi) * exp(-(x * x)),))
+exp = _primitive("exp", 1, ieee.exp, lambda out, x: (out,))
+expm1 = _primitive("expm1", 1, ieee.expm1, lambda out, x: (out + 1.0,))
+log: Op = _primitive("log", 1, ieee.log, lambda out, x: (div(1.0, x),))
+log1p = _primitive("log1p", 1, ieee.log1p, lambda out, x: (div(1.0, 1.0 + x),))
+sqrt = _primitive("sqrt", 1, ieee.sqrt, lambda out, x: (div(0.5, out),))
+sin = _primitive("sin", 1, ieee.sin, lambda out, x: (cos(x),))
+cos: Op = _primitive("cos", 1, ieee.cos, lambda out, x: (-sin(x),))
+tan = _primitive("tan", 1, ieee.tan, lambda out, x: (1.0 + out * out,))
+erf = _primitive("erf", 1, math.erf, lambda out, x: (2.0 / math.sqrt(math.pi) * exp(-(x * x)),))
 
 # Activation functions -------------------------------------------------------------------------------------
-
-
-def _sigmoid(x: float) -> float:
-    return 1.0 / (1.0 + ieee.exp(-x))
-
-
-def _softplus(x: float) -> float:
-    return x + math.log1p(math.exp(-x)) if x > 0.0 else math.log1p(math.exp(x))
 
 
 def _gelu_partials(_: Any, x: Any) -> tuple[Any]:
@@ -274,33 +290,39 @@ def _silu_partials(_: Any, x: Any) -> tuple[Any]:
     return (gate * (1.0 + x * (1.0 - gate)),)
 
 
-def _leaky_relu_partials(_: Any, x: Any, slope: Any) -> tuple[Any, Any]:
-    return (1.0, None) if x > 0.0 else (slope, x)
-
-
-def _where_partials(_: Any, x: Any, a: Any, b: Any) -> tuple[None, Any, Any]:
-    return (None, 1.0, None) if x > 0.0 else (None, None, 1.0)
-
-
-def _elu_partials(_: Any, x: Any, alpha: Any) -> tuple[Any, Any]:
-    return (alpha * exp(x), expm1(x)) if x <= 0.0 else (1.0, None)
-
-
-sigmoid = _row("sigmoid", 1, _sigmoid, lambda out, x: (out * (1.0 - out),))
-tanh = _row("tanh", 1, math.tanh, lambda out, x: (1.0 - out * out,))
+sigmoid = _made("sigmoid", 1, lambda x: 1.0 / (1.0 + exp(-x)), lambda out, x: (out * (1.0 - out),))
+tanh = _primitive("tanh", 1, math.tanh, lambda out, x: (1.0 - out * out,))
 # `x <= 0` and not `x > 0`: nan must go through, in the value and in the gradient
-relu = _row("relu", 1, lambda x: 0.0 if x <= 0.0 else x, lambda out, x: (None if x <= 0.0 else 1.0,), "ReLU")
+relu = _made("relu", 1, lambda x: choose(x <= 0.0, 0.0, x), lambda out, x: (choose(x <= 0.0, None, 1.0),), "ReLU")
 # with a Value as the slope this is PReLU
-leaky_relu = _row(
-    "leaky_relu", 2, lambda x, slope: x if x > 0.0 else slope * x, _leaky_relu_partials, "leaky", (0.01,)
+leaky_relu = _made(
+    "leaky_relu",
+    2,
+    lambda x, slope: choose(x > 0.0, x, slope * x),
+    lambda out, x, slope: (choose(x > 0.0, 1.0, slope), choose(x > 0.0, None, x)),
+    "leaky",
+    (0.01,),
 )
-elu = _row("elu", 2, lambda x, alpha: alpha * ieee.expm1(x) if x <= 0.0 else x, _elu_partials, "ELU", (1.0,))
-silu = _row("silu", 1, lambda x: ieee.divide(x, 1.0 + ieee.exp(-x)), _silu_partials, "SiLU")
-gelu = _row("gelu", 1, lambda x: 0.5 * x * (1.0 + math.erf(x / math.sqrt(2.0))), _gelu_partials, "GELU")
-softplus = _row("softplus", 1, _softplus, lambda out, x: (sigmoid(x),))
+elu = _made(
+    "elu",
+    2,
+    lambda x, alpha: choose(x <= 0.0, alpha * expm1(x), x),
+    lambda out, x, alpha: (choose(x <= 0.0, alpha * exp(x), 1.0), choose(x <= 0.0, expm1(x), None)),
+    "ELU",
+    (1.0,),
+)
+silu = _made("silu", 1, lambda x: x / (1.0 + exp(-x)), _silu_partials, "SiLU")
+gelu = _made("gelu", 1, lambda x: 0.5 * x * (1.0 + erf(x / math.sqrt(2.0))), _gelu_partials, "GELU")
+# log(1 + e**x), where e**x would overflow or be lost next to 1
+softplus = _made("softplus", 1, lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))), lambda out, x: (sigmoid(x),))
 
 # a choice that a recorded program makes for every example anew, unlike Python's `if`
-where = _row("where", 3, lambda x, a, b: a if x > 0.0 else b, _where_partials)
+where = _made(
+    "where",
+    3,
+    lambda x, a, b: choose(x > 0.0, a, b),
+    lambda out, x, a, b: (None, choose(x > 0.0, 1.0, None), choose(x > 0.0, None, 1.0)),
+)
 
 # Any number of arguments ----------------------------------------------------------------------------------
 
@@ -343,14 +365,14 @@ def softmax(xs: Sequence[Any]) -> list[Any]:
     return [power * scale for power in powers]
 
 
-sum = _row("sum", None, lambda *xs: builtins.sum(xs), lambda out, *xs: (1.0,) * len(xs), "Σ")
-mean = _row("mean", None, lambda *xs: builtins.sum(xs) / len(xs), lambda out, *xs: (1.0 / len(xs),) * len(xs))
+sum = _primitive("sum", None, lambda *xs: builtins.sum(xs), lambda out, *xs: (1.0,) * len(xs), "Σ")
+mean = _primitive("mean", None, lambda *xs: builtins.sum(xs) / len(xs), lambda out, *xs: (1.0 / len(xs),) * len(xs))
 # (w1..wn, x1..xn) or (w1..wn, x1..xn, b): the second half times the first, an odd last argument is added
-dot = _row("dot", None, _dot, _dot_partials, "w·x")
-largest = _row("largest", None, lambda *xs: ieee.largest(xs), _largest_partials)
-logsumexp: Op = _row("logsumexp", None, lambda *xs: ieee.logsumexp(xs), lambda out, *xs: tuple(softmax(xs)))
+dot = _primitive("dot", None, _dot, _dot_partials, "w·x")
+largest = _primitive("largest", None, lambda *xs: ieee.largest(xs), _largest_partials)
+logsumexp: Op = _primitive("logsumexp", None, lambda *xs: ieee.logsumexp(xs), lambda out, *xs: tuple(softmax(xs)))
 # the first argument is the chosen one, the others are all of them (the chosen one among them)
-log_softmax = _row(
+log_softmax = _primitive(
     "log_softmax",
     None,
     lambda chosen, *xs: ieee.log_softmax(chosen, xs),
@@ -359,3 +381,42 @@ log_softmax = _row(
 )
 
 BUILT_IN = frozenset(TABLE)
+ELEMENTWISE = tuple([op for op in TABLE.values() if op.arity])
+"""Those of a fixed number of arguments: what compiled code does lane by lane."""
+
+# What `backward` asks for most: the rows on floats, compiled from their formulas ----------------------------
+
+_FUNCTIONS = {op.name: op.forward for op in TABLE.values() if not op.meaning}
+_FLOATS: dict[str, Any] = {
+    **{name: f"{name}({', '.join(['{}'] * (TABLE[name].arity or 0))})".format for name in _FUNCTIONS},
+    **PYTHON,
+    "choose": "({1} if {0} else {2})".format,
+    "&": "({} and {})".format,
+    "|": "({} or {})".format,
+}
+
+
+def _compile_for_floats(op: Op) -> None:
+    """Put Python's own branches where the row has `choose`, and functions of floats where it has operations.
+
+    Both are several times as fast. Asked with anything but floats, the row answers as it is written.
+    """
+    letters = LETTERS[: op.arity]
+    names = ", ".join([letter.name for letter in letters])
+    as_they_are = {letter.name: letter.name for letter in (OUT, *letters)}
+    if op.meaning:
+        op.forward = eval(f"lambda {names}: {write(op.meaning(*letters), as_they_are, _FLOATS)}", _FUNCTIONS)
+    as_written = op.partials
+    if as_written.__code__.co_names:  # else it uses operators only, which are the same for all
+        partials = [write(partial, as_they_are, _FLOATS) for partial in as_written(OUT, *letters)]
+        on_floats = f"({', '.join(partials)},) if type(out) is float"
+        op.partials = eval(
+            f"lambda out, {names}: {on_floats} else as_written(out, {names})",
+            {**_FUNCTIONS, "as_written": as_written},
+        )
+
+
+for _op in ELEMENTWISE:
+    _compile_for_floats(_op)
+    if hasattr(math, _op.name):
+        INSTEAD.setdefault(_op.name, f"spellout.{_op.name}")

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from itertools import count
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ValueTypeError
 from . import ops
@@ -306,24 +306,11 @@ class Value:
     def __pos__(self) -> Value:
         return self
 
-    abs = _unary(ops.abs)
-    exp = _unary(ops.exp)
-    expm1 = _unary(ops.expm1)
-    log = _unary(ops.log)
-    log1p = _unary(ops.log1p)
-    sqrt = _unary(ops.sqrt)
-    sin = _unary(ops.sin)
-    cos = _unary(ops.cos)
-    tan = _unary(ops.tan)
-    erf = _unary(ops.erf)
-    sigmoid = _unary(ops.sigmoid)
-    tanh = _unary(ops.tanh)
-    relu = _unary(ops.relu)
-    silu = _unary(ops.silu)
-    gelu = _unary(ops.gelu)
-    softplus = _unary(ops.softplus)
-    maximum = _binary(ops.maximum)[0]
-    minimum = _binary(ops.minimum)[0]
+    if TYPE_CHECKING:  # every row of the table becomes a method, below; these are for editors and type checkers
+        abs = exp = expm1 = log = log1p = sqrt = sin = cos = tan = erf = _unary(ops.exp)
+        sigmoid = tanh = relu = silu = gelu = softplus = _unary(ops.exp)
+        maximum = minimum = _binary(ops.maximum)[0]
+
     prelu = _binary(ops.leaky_relu)[0]
 
     def leaky_relu(self, slope: object = 0.01) -> Value:
@@ -386,3 +373,19 @@ class Value:
             arguments = tuple([lift(argument) for argument in arguments])
             data = [argument._data for argument in arguments]
         return _node(op, arguments, op.forward(*data), type(arguments[0]))
+
+
+def _as_method(op: Op) -> Any:
+    method: Any = _unary(op) if op.arity == 1 else _binary(op)[0]
+    method.__name__, method.__qualname__ = op.name, f"Value.{op.name}"
+    method.__doc__ = f"Return `{op.name}` of {'this Value' if op.arity == 1 else 'this Value and another'}."
+    return method
+
+
+for _row in ops.ELEMENTWISE:
+    if (
+        _row.arity in (1, 2)
+        and _row.symbol not in ("+", "-", "*", "/", "**", "neg")
+        and not hasattr(Value, _row.name)
+    ):
+        setattr(Value, _row.name, _as_method(_row))

@@ -1,0 +1,110 @@
+"""Formulas as data: what a row of the table says, when it is asked with letters instead of numbers.
+
+A row is a Python function without branches: `choose(x <= 0.0, 0.0, x)` stands for `0.0 if x <= 0.0 else x`. Asked
+with letters it answers with a formula, and `write` writes that in any language: as Python for floats (`ops.py`), as
+the loops that Numba compiles, and as LLVM's instructions. A rule is written once, and a language is a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Language = Mapping[str, Callable[..., Any]]
+"""How to write each operation, from its arguments as they are written; `number` writes a plain number, or None."""
+
+
+def _operator(name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:
+    def written(self: Formula, other: Any) -> Formula:
+        return Formula(name, (other, self) if swapped else (self, other))
+
+    return written
+
+
+class Formula:
+    """An operation and its arguments, which are formulas or plain numbers; a letter has none."""
+
+    __slots__ = ("arguments", "meaning", "name")
+
+    def __init__(self, name: str, arguments: tuple[Any, ...] = (), meaning: Any = None) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.meaning = meaning
+        """The same made of simpler operations, for a language that has no word for this one."""
+
+    __add__, __radd__ = _operator("add"), _operator("add", swapped=True)
+    __sub__, __rsub__ = _operator("sub"), _operator("sub", swapped=True)
+    __mul__, __rmul__ = _operator("mul"), _operator("mul", swapped=True)
+    __truediv__, __rtruediv__ = _operator("/"), _operator("/", swapped=True)
+    __lt__, __le__, __gt__, __ge__ = _operator("<"), _operator("<="), _operator(">"), _operator(">=")
+    __eq__, __ne__ = _operator("=="), _operator("!=")
+    __and__, __or__ = _operator("&"), _operator("|")
+    __hash__ = object.__hash__
+
+    def __neg__(self) -> Formula:
+        return Formula("neg", (self,))
+
+    def choose(self, a: Any, b: Any) -> Formula:
+        """Return a where this condition holds, else b."""
+        return Formula("choose", (self, a, b))
+
+    @staticmethod
+    def _apply(op: Any, arguments: tuple[Any, ...]) -> Formula:
+        return Formula(op.name, arguments, op.meaning)
+
+
+OUT, GRADIENT, *LETTERS = [Formula(letter) for letter in ("out", "g", "a", "b", "c")]
+"""The result of an operation, the gradient that arrives at it, and its arguments."""
+
+
+def choose(condition: Any, a: Any, b: Any) -> Any:
+    """Return a where the condition holds, else b. Both were computed; one that is not chosen does no harm.
+
+    As a partial derivative, either may be None.
+    """
+    if condition is True:
+        return a
+    return b if condition is False else condition.choose(a, b)
+
+
+def passed_on(partial: Any) -> Any:
+    """Return what an argument's gradient gets. The choice is made last: None masks even an infinite gradient."""
+    if not isinstance(partial, Formula):
+        return {None: 0.0, 1.0: GRADIENT, -1.0: -GRADIENT}.get(partial, GRADIENT * (partial or 0.0))
+    if partial.name != "choose":
+        return GRADIENT * partial
+    condition, yes, no = partial.arguments
+    return Formula("choose", (condition, passed_on(yes), passed_on(no)))
+
+
+def write(formula: Any, letters: Mapping[str, Any], language: Language) -> Any:
+    """Write a formula, given how its letters are written. What it uses twice is written once, and used twice."""
+    known: dict[int, Any] = {}
+
+    def written(part: Any) -> Any:
+        if not isinstance(part, Formula):
+            return language["number"](part)
+        if part.name in letters:
+            return letters[part.name]
+        if id(part) not in known:
+            if part.name in language:
+                known[id(part)] = language[part.name](*[written(argument) for argument in part.arguments])
+            else:
+                known[id(part)] = written(part.meaning(*part.arguments))
+        return known[id(part)]
+
+    return written(formula)
+
+
+def _infix(symbol: str) -> Callable[..., str]:
+    return f"({{}} {symbol} {{}})".format
+
+
+PYTHON: Language = {
+    **{name: _infix(symbol) for name, symbol in (("add", "+"), ("sub", "-"), ("mul", "*"))},
+    **{symbol: _infix(symbol) for symbol in ("/", "<", "<=", ">", ">=", "==", "!=")},
+    "neg": "(-{})".format,
+    "abs": "abs({})".format,
+    "number": repr,
+}
+"""What is the same for floats and for Numba."""
