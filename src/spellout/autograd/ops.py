@@ -24,7 +24,7 @@ from typing import Any
 from ..errors import OperationError
 from . import ieee
 from .cut import unwarned
-from .real import as_float
+from .operands import as_float
 
 
 class Op:
