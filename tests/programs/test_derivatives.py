@@ -14,7 +14,7 @@ import torch
 
 from spellout import MLP, Trainer, Value, grad, hessian, pick, record
 from spellout.autograd import ops
-from spellout.autograd.branches import _chosen
+from spellout.autograd.gradients import _chosen
 from spellout.autograd.ops import BUILT_IN, TABLE
 from spellout.nn.losses import cross_entropy
 from spellout.programs.optimizers import AdamW

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from spellout import MLP, Recorded, Trainer, Value, freeze, pick, record
-from spellout.autograd import value as engine
+from spellout.autograd import graph as engine
 from spellout.errors import GraphError, RecordingError
 from spellout.nn.losses import cross_entropy
 from spellout.programs import lanes as room
@@ -314,7 +314,7 @@ def test_tasks_of_a_loop_record_and_compute_beside_each_other():
 def test_a_change_is_noticed_though_another_thread_changes_something_at_the_same_time(monkeypatch):
     """The serial of the newest change never goes back to an older one."""
     mine, yours, changed = Value(1.0), Value(1.0), threading.Event()
-    number, slow = engine._next_serial, threading.Event()
+    number, slow = engine.next_serial, threading.Event()
 
     def next_serial():
         serial = number()
@@ -325,7 +325,7 @@ def test_a_change_is_noticed_though_another_thread_changes_something_at_the_same
         return serial
 
     took = threading.Event()
-    monkeypatch.setattr(engine, "_next_serial", next_serial)
+    monkeypatch.setattr(engine, "next_serial", next_serial)
     slow.set()
     other = threading.Thread(target=lambda: setattr(yours, "data", 2.0))
     other.start()

@@ -14,41 +14,40 @@ higher derivatives, programs, the gradient check and copies refuse such a node a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from math import nan
 from typing import Any
 
 from ..errors import GraphError, ValueTypeError
-from .ops import Op
 
 _WAY = "declare the operation with spellout.operation(name, forward, derivative), and it works everywhere"
 
 
-class ByHand(Op):
-    """The operation of one node that was made by hand.
+class ByHand:
+    """The way back of one node that was made by hand: it stands where a row has its partial derivatives.
 
     Attributes:
         function: what was assigned to the node's `_backward`; None before.
     """
 
-    __slots__ = ("function",)
+    __slots__ = ("function", "symbol")
 
     def __init__(self, symbol: str, function: Callable[[], Any] | None = None) -> None:
-        def partials(_: Any, *arguments: Any) -> tuple[Any, ...]:
-            if function is None:
-                raise GraphError(
-                    f"a Value was made by hand from others ({symbol!r}) and has no `_backward` that passes its "
-                    f"gradient on; assign one, or {_WAY}"
-                )
-            function()
-            return (None,) * len(arguments)  # the function has added to the gradients itself
-
-        super().__init__(symbol or "by hand", symbol, None, lambda *numbers: nan, partials)
+        self.symbol = symbol
         self.function = function
+
+    def __call__(self, _: Any, *arguments: Any) -> tuple[None, ...]:
+        """Let the function add to the gradients; there is nothing left to add for each of the arguments."""
+        if self.function is None:
+            raise GraphError(
+                f"a Value was made by hand from others ({self.symbol!r}) and has no `_backward` that passes its "
+                f"gradient on; assign one, or {_WAY}"
+            )
+        self.function()
+        return (None,) * len(arguments)
 
 
 def refuse_by_hand(node: Any, what: str) -> None:
     """Raise GraphError if `node`, a Value or its box in a drawing, was made by hand and so cannot be `what`."""
-    if isinstance(node.op, ByHand) and node.parents:
+    if isinstance(node.op.partials, ByHand) and node.parents:
         raise GraphError(
             f"a Value made by hand ({node.op.symbol!r}) cannot be {what}, as only its own `_backward` knows its "
             f"derivative; {_WAY}"
@@ -68,12 +67,10 @@ def children_of(children: object) -> tuple[Any, ...]:
 
 
 def refuse_on_leaf(function: Callable[[], Any] | None) -> None:
-    """Raise GraphError if a `_backward` for a Value without children does something: nobody would call it.
-
-    micrograd's constructor assigns `lambda: None`, and so do subclasses written for it.
-    """
+    """Raise GraphError if a `_backward` for a Value without children does something: nobody would call it."""
     if function is None:
         return
+    # micrograd's constructor assigns `lambda: None`, and so do subclasses written for it
     code = getattr(function, "__code__", None)
     if code is None or code.co_names or code.co_freevars:
         raise GraphError(

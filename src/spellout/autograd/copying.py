@@ -9,21 +9,18 @@ stale in the copy, too. Subclasses, and attributes that were set on a Value, are
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from .by_hand import refuse_by_hand
-from .graph import interior, nodes, overwritten
-from .taping import look
-
-if TYPE_CHECKING:
-    from .ops import Op
-    from .value import Value
+from .graph import Node, interior, make, mark_changed, nodes, overwritten
+from .listening import look
 
 _REMEDY = "use the Value itself, or copy it outside the function"
-_About = tuple[float, float, str, "type[Value]", "dict[str, Any] | None"]  # data, grad, label, class, attributes
+About = tuple[float, float, str, type[Node], dict[str, Any] | None]  # data, grad, label, class, attributes
 
 
-def deepcopy(root: Value, memo: dict[int, Any]) -> Value:
+def deepcopy(root: Node, memo: dict[int, Any]) -> Any:
     """Copy the graph of `root` for `copy.deepcopy`, whose memo maps the id of an original to its copy."""
     look("a copy of a Value", _REMEDY)
     for node in nodes(root):
@@ -31,56 +28,52 @@ def deepcopy(root: Value, memo: dict[int, Any]) -> Value:
             refuse_by_hand(node, "copied")
             parents = tuple([memo[id(parent)] for parent in node.parents])
             data, grad, label, kind, attributes = _about(node)
-            memo[id(node)] = _make(node.op, parents, (data, grad, label, kind, None))
-            if attributes:
+            memo[id(node)] = restore(node.op, parents, (data, grad, label, kind, None))
+            if attributes:  # after the node is in the memo: they may lead back to it
                 vars(memo[id(node)]).update(copy.deepcopy(attributes, memo))
     for node in _changed(root):
-        memo[id(node)]._mark_overwritten()
-    twin: Value = memo[id(root)]
-    return twin
+        mark_changed(memo[id(node)])
+    return memo[id(root)]
 
 
-def flatten(root: Value) -> tuple[Any, ...]:
-    """Describe the graph of `root` for `pickle`: a function and its arguments."""
+def flatten(root: Node, restore_leaf: Callable[[bool, About], Any]) -> tuple[Any, ...]:
+    """Describe the graph of `root` for `pickle`: a function and its arguments; of a leaf the one that is given."""
     look("a copy or a pickle of a Value", _REMEDY)
     if not root.parents:
-        return _restore_leaf, (root.op is _rows()[1], _about(root))
+        return restore_leaf, (root.op.name == "constant", _about(root))
     order = nodes(root)
     for node in order:
         refuse_by_hand(node, "pickled")
-    place = {node: index for index, node in enumerate(order)}
+    position = {node: index for index, node in enumerate(order)}
     leaves = tuple([node for node in order if not node.parents])
     plan = [
-        (node.op, tuple([place[parent] for parent in node.parents]), _about(node)) for node in order[len(leaves) :]
+        (node.op, tuple([position[parent] for parent in node.parents]), _about(node))
+        for node in order[len(leaves) :]
     ]
-    return _restore, (leaves, plan, [place[node] for node in _changed(root)])
+    return _restore_graph, (leaves, plan, [position[node] for node in _changed(root)])
 
 
-def _restore_leaf(constant: bool, about: _About) -> Value:
-    return _make(_rows()[constant], (), about)
-
-
-def _restore(leaves: tuple[Value, ...], plan: list[Any], changed: list[int]) -> Value:
+def _restore_graph(leaves: tuple[Node, ...], plan: list[Any], changed: list[int]) -> Node:
     made = list(leaves)
-    for op, places, about in plan:
-        made.append(_make(op, tuple([made[place] for place in places]), about))
-    for place in changed:
-        made[place]._mark_overwritten()
+    for op, parents, told in plan:
+        made.append(restore(op, tuple([made[position] for position in parents]), told))
+    for position in changed:
+        mark_changed(made[position])
     return made[-1]
 
 
-def _about(node: Value) -> _About:
+def _about(node: Node) -> About:
+    """Return all that a copy of `node` needs beside its operation and its parents."""
     # asking for `__dict__` would make one; `object.__getstate__` gives None if there is none
     attributes = object.__getstate__(node)[0]  # type: ignore[index]
-    return node.data, node.grad, node.label, type(node), attributes
+    return node._data, node._grad, node.label, type(node), attributes
 
 
-def _make(op: Op, parents: tuple[Value, ...], about: _About) -> Value:
-    from .value import _node
-
-    data, grad, label, kind, attributes = about
-    node = _node(op, parents, data, kind)
-    node.grad = grad
+def restore(op: Any, parents: tuple[Any, ...], told: About) -> Any:
+    """Return a node of which everything but its operation and its parents is told."""
+    data, grad, label, kind, attributes = told
+    node = make(op, parents, data, kind)
+    node._grad = grad
     if label:
         node.label = label
     if attributes:
@@ -88,11 +81,5 @@ def _make(op: Op, parents: tuple[Value, ...], about: _About) -> Value:
     return node
 
 
-def _rows() -> tuple[Op, Op]:
-    from .value import CONSTANT, LEAF
-
-    return LEAF, CONSTANT
-
-
-def _changed(root: Value) -> list[Value]:
+def _changed(root: Node) -> list[Node]:
     return list(dict.fromkeys([changed for changed, _ in overwritten(interior(root))]))

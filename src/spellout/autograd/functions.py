@@ -1,4 +1,4 @@
-"""Functions of many Values: sums, means, products of lists, and the softmax family.
+"""Functions of many Values: sums, means, products of lists, the softmax family, and picking a row.
 
 Each accepts Values and plain numbers, mixed, and returns Values.
 """
@@ -7,12 +7,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from typing import Any, SupportsIndex
+from numbers import Real
+from typing import Any, NoReturn, SupportsIndex
 
-from ..errors import ShapeError
+from ..errors import RecordingError, ShapeError, UsageError, ValueTypeError
 from . import ops
-from .index import Index
+from .listening import Listener, current_listener
+from .operands import is_array
+from .ops import Op
 from .value import Value, lift
+
+_ELSEWHERE = (
+    "an integer input of a recording was used after it, in another recording, or in another thread; it can only "
+    "pick while it is recorded"
+)
+PICK = Op("pick", "pick", 1, lambda x: x, lambda out, x: (1.0,))
 
 
 def sum(xs: Iterable[object]) -> Value:
@@ -66,6 +75,57 @@ def where(x: object, a: object, b: object) -> Value:
     return Value._apply(ops.where, (x, a, b))
 
 
+class Index:
+    """Stands for one integer of every example.
+
+    Attributes:
+        example: the integer of the example that is recorded.
+        number: which of the program's integers it is.
+        listener: of the recording that it belongs to; it means nothing to any other.
+    """
+
+    __slots__ = ("example", "listener", "number")
+
+    def __init__(self, example: int, number: int, listener: Listener) -> None:
+        self.example = example
+        self.number = number
+        self.listener = listener
+
+    def of(self, rows: Sequence[Any]) -> Any:
+        """Return the row of each example: a Value, or a list of them if the rows are lists, or rows of an array."""
+        if is_array(rows):
+            rows = rows.tolist()  # type: ignore[attr-defined]
+        if not 0 <= self.example < len(rows):
+            raise ShapeError(f"the integer {self.example} of the example is outside 0 to {len(rows) - 1}")
+        if not isinstance(rows[0], Sequence):
+            return self._one(rows, None)
+        return [self._one(rows, column) for column in range(len(rows[0]))]
+
+    def _one(self, rows: Sequence[Any], column: int | None) -> Value:
+        if current_listener() is not self.listener:
+            raise RecordingError(_ELSEWHERE)
+        row = rows[self.example]
+        node = Value._apply(PICK, (lift(row if column is None else row[column]),))
+        self.listener.picked(node, rows, column, self.number)
+        return node
+
+    def _refuse(self, *_: object) -> NoReturn:
+        listener = current_listener()
+        if listener is not None:
+            listener.looked("an integer input as a plain number")
+        raise RecordingError(_ELSEWHERE)
+
+    __index__ = __int__ = __float__ = __bool__ = _refuse
+    __array__ = _refuse  # `array[i]`: NumPy forgets what `__index__` said, and tries this
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __neg__ = __abs__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _refuse
+    __hash__ = object.__hash__
+
+
+Real.register(Index)  # whoever takes real numbers then asks for this one, and is told why there is none
+
+
 def pick(rows: Sequence[Any], index: SupportsIndex | Index) -> Any:
     """Return `rows[index]`. In a recorded program the index may be an integer input: every example picks its own.
 
@@ -96,4 +156,39 @@ def _some(xs: Iterable[object], name: str) -> tuple[Value, ...]:
     values = tuple([lift(x) for x in xs])
     if not values:
         raise ShapeError(f"{name} needs at least one number")
+    return values
+
+
+def distinct_leaves(parameters: Any) -> list[Value]:
+    """Return parameters as a list.
+
+    Raises:
+        ValueTypeError: they are not Values, or one of them was computed.
+        UsageError: one of them stands there twice. A gradient is the sum over all uses of a Value, so tied weights
+            are one Value that is used twice and listed once.
+    """
+    try:
+        values = list(parameters)
+    except TypeError:
+        way = ".parameters()" if hasattr(parameters, "parameters") else ""
+        said = f"give its {way}" if way else "give a list of Values"
+        raise ValueTypeError(
+            f"parameters are a list of Values, got one {type(parameters).__name__}; {said}"
+        ) from None
+    places: dict[Value, int] = {}
+    for place, value in enumerate(values):
+        if not isinstance(value, Value):
+            raise ValueTypeError(f"parameters are Values, got {value!r} ({type(value).__name__}) at place {place}")
+        name = f" {value.label!r}" if value.label else ""
+        if value.parents:
+            raise ValueTypeError(
+                f"the parameter{name} at place {place} was computed ({value.op.symbol!r}); a parameter is a Value "
+                "that was made as it is"
+            )
+        if places.setdefault(value, place) != place:
+            raise UsageError(
+                f"parameters hold the same Value{name} twice, at the places {places[value]} and {place}; to tie "
+                "weights use one Value in several places of the formula and list it once: its gradient is the sum "
+                "over all uses"
+            )
     return values

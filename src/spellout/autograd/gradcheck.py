@@ -18,7 +18,7 @@ from ..errors import GradcheckError, ValueTypeError
 from .by_hand import refuse_by_hand
 from .gradients import grad
 from .graph import interior
-from .taping import look
+from .listening import look
 from .value import Value, lift
 
 STEP = 6e-6  # about the cube root of a float's precision: truncation and rounding errors are equally small

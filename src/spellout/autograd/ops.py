@@ -26,7 +26,7 @@ from ..errors import OperationError
 from . import ieee
 from .cut import INSTEAD, unwarned
 from .formulas import LETTERS, OUT, PYTHON, choose, write
-from .real import as_float
+from .operands import as_float
 
 
 class Op:

@@ -11,72 +11,46 @@ from __future__ import annotations
 import functools
 import operator
 import sys
-import threading
 from collections.abc import Callable
-from itertools import count
+from math import nan
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ValueTypeError
 from . import ops
-from .arrays import each, is_array
 from .by_hand import ByHand, children_of, refuse_on_leaf
-from .copying import deepcopy, flatten
+from .copying import About, deepcopy, flatten, restore
 from .cut import warn_of_math
-from .graph import interior, nodes, refuse_overwritten
+from .graph import SYMBOLIC, Node, announce, make, mark_changed, next_serial, pass_on
+from .listening import RECORDINGS, current_listener, look
+from .operands import as_float, each, is_array
 from .ops import Op
-from .real import as_float
-from .taping import RECORDINGS, look, tape
 
-_new = object.__new__
 _NO_CHILDREN = ()
-_next_serial = count(1).__next__  # atomic: two threads never get the same serial
-_last_change = 0.0  # the serial of the newest assignment to any Value's data: older graphs must be looked at
-_changing = threading.Lock()  # without it a thread that was interrupted could write an older serial over a newer
-
 LEAF = Op("leaf", "", 0, lambda: 0.0, lambda out: ())
 CONSTANT = Op("constant", "", 0, lambda: 0.0, lambda out: ())  # a leaf that was a plain number in a formula
-_SYMBOLIC = "use spellout.grad(y, x, create_graph=True), whose results are computed for every example"
-
-
-def _node(op: Op, parents: tuple[Value, ...], data: float, kind: type[Value]) -> Value:
-    node = _new(kind)
-    node._data = data
-    node._grad = 0.0
-    node.op = op
-    node.parents = parents
-    node._serial = _next_serial()
-    if RECORDINGS:
-        _tell(node)
-    return node
-
-
-def _tell(node: Value) -> None:
-    listener = tape()
-    if listener is not None:
-        listener.made(node)
 
 
 def lift(number: object) -> Value:
     """Return `number` itself if it is a Value, else a constant leaf; ValueTypeError if it is neither."""
     if isinstance(number, Value):
         return number
-    return _node(CONSTANT, (), number if type(number) is float else as_float(number), Value)
+    return make(CONSTANT, (), number if type(number) is float else as_float(number), Value)
 
 
-def fresh_interior(root: Value) -> list[Value]:
-    """Return `interior(root)`; GraphError if a value in it was changed after others used it."""
-    order = interior(root)
-    if order and order[-1]._serial < _last_change:
-        refuse_overwritten(order)
-    return order
+def _by_hand(symbol: str, function: Callable[[], Any] | None = None) -> Op:
+    return Op(symbol or "by hand", symbol, None, lambda *numbers: nan, ByHand(symbol, function))
+
+
+def _restore_leaf(constant: bool, told: About) -> Any:
+    return restore(CONSTANT if constant else LEAF, (), told)
 
 
 def _unary(op: Op) -> Callable[[Value], Value]:
     forward = op.forward
 
     def method(self: Value) -> Value:
-        return _node(op, (self,), forward(self._data), type(self))
+        return make(op, (self,), forward(self._data), type(self))
 
     return method
 
@@ -95,7 +69,7 @@ def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, 
                 return each(functools.partial(method, self), other)  # a lambda would slow every use of `self`
             if isinstance(other, kind):
                 kind = type(other)  # of a class and its subclass, the subclass
-        return _node(op, (self, other), forward(self._data, other._data), kind)
+        return make(op, (self, other), forward(self._data, other._data), kind)
 
     def reflected(self: Value, other: object) -> Any:
         try:
@@ -104,7 +78,7 @@ def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, 
             if not is_array(other):
                 raise
             return each(functools.partial(reflected, self), other)
-        return _node(op, (constant, self), forward(constant._data, self._data), type(self))
+        return make(op, (constant, self), forward(constant._data, self._data), type(self))
 
     return method, reflected
 
@@ -119,7 +93,7 @@ def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Va
             except ValueTypeError:
                 return NotImplemented
         if RECORDINGS:
-            listener = tape()
+            listener = current_listener()
             if listener is not None:
                 return listener.compared(symbol, compare, self, other)
         if isinstance(other, Value):
@@ -129,7 +103,7 @@ def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Va
     return method
 
 
-class Value:
+class Value(Node):
     """A number in a graph.
 
     Args:
@@ -150,13 +124,8 @@ class Value:
     computed from a subclass is of the subclass (its `__init__` is not called). Any other attribute may be set.
     """
 
-    # `__dict__`: attributes of the user's; in Python 3.11 that takes 32 bytes a Value, and no time to speak of
-    __slots__ = ("__dict__", "_data", "_grad", "_label", "_serial", "op", "parents")
+    __slots__ = ()
 
-    _data: float
-    _grad: float
-    _label: str
-    _serial: float
     op: Op
     parents: tuple[Value, ...]
 
@@ -167,9 +136,9 @@ class Value:
         self._grad = 0.0
         self.op = LEAF
         self.parents = ()
-        self._serial = _next_serial()
+        self._serial = next_serial()
         if RECORDINGS:
-            _tell(self)
+            announce(self)
         if _children is not _NO_CHILDREN or _op or label:
             self._describe(_children, _op, label)
 
@@ -179,7 +148,7 @@ class Value:
         if op or not (named or children is _NO_CHILDREN):
             look("`Value(data, children, ...)`")
             self.parents = () if named else children_of(children)
-            self.op = ByHand(str(op))
+            self.op = _by_hand(str(op))
 
     @property
     def data(self) -> float:
@@ -193,31 +162,18 @@ class Value:
         if RECORDINGS:
             look("an assignment to `.data`", "compute a new Value instead")
         self._data = number if type(number) is float else as_float(number)
-        self._mark_overwritten()
+        mark_changed(self)
 
     @property
     def grad(self) -> float:
         """d(root)/d(self)."""
         if RECORDINGS:
-            look("`.grad`", _SYMBOLIC)
+            look("`.grad`", SYMBOLIC)
         return self._grad
 
     @grad.setter
     def grad(self, number: float) -> None:
         self._grad = number
-
-    @property
-    def label(self) -> str:
-        """The name in drawings and messages; empty if none was given."""
-        return getattr(self, "_label", "")
-
-    @label.setter
-    def label(self, text: str) -> None:
-        if not isinstance(text, str):
-            raise ValueTypeError(
-                f"a label is text, got {text!r}; to make an operation of your own use spellout.operation"
-            )
-        self._label = text
 
     @property
     def _prev(self) -> set[Value]:
@@ -229,67 +185,32 @@ class Value:
             return f"**{self.parents[1]._data:g}"
         return self.op.symbol
 
-    def backward(self) -> None:
-        """Add d(self)/d(leaf) to the `grad` of every leaf below, and set the `grad` of every node between.
-
-        Shared nodes get the sum over all paths (the multivariate chain rule). A second call adds the same
-        again to the leaves, and only to them, as PyTorch does; `zero_grad` starts over.
-
-        Raises:
-            GraphError: a leaf's data was changed after the graph was computed from it.
-        """
-        look("`backward()`", _SYMBOLIC)
-        order = fresh_interior(self)
-        if not order:
-            self._grad += 1.0
-            return
-        for node in order:
-            node._grad = 0.0
-        self._grad = 1.0
-        for node in order:  # `_pass_on` of every node, without the calls
-            grad, parents = node._grad, node.parents
-            if len(parents) == 2:  # most nodes; written out, they take half the time
-                a, b = parents
-                by_a, by_b = node.op.partials(node._data, a._data, b._data)
-                if by_a is not None:
-                    a._grad += grad * by_a
-                if by_b is not None:
-                    b._grad += grad * by_b
-                continue
-            partials = node.op.partials(node._data, *[parent._data for parent in parents])
-            for parent, partial in zip(parents, partials, strict=False):
-                if partial is not None:
-                    parent._grad += grad * partial
-
     @property
     def _backward(self) -> Callable[[], Any]:
         """One step of the chain rule: calling it passes this node's gradient on to its parents, and no further.
 
         A function that is assigned takes its place, as in micrograd.
         """
-        function = self.op.function if isinstance(self.op, ByHand) else None
-        # with the op of now: who wraps it in a function of their own means this one, not their own
+        way_back = self.op.partials
+        function = way_back.function if isinstance(way_back, ByHand) else None
         return function or functools.partial(self._pass_on, self.op)
 
     @_backward.setter
     def _backward(self, function: Callable[[], Any] | None) -> None:
         look("an assignment to `_backward`", "declare the operation with spellout.operation")
         if self.parents:
-            self.op = ByHand(self._op, function)
+            self.op = _by_hand(self._op, function)
         else:
             refuse_on_leaf(function)
 
     def _pass_on(self, op: Op) -> None:
-        look("`_backward()`", _SYMBOLIC)
-        partials = op.partials(self._data, *[parent._data for parent in self.parents])
-        for parent, partial in zip(self.parents, partials, strict=False):
-            if partial is not None:
-                parent._grad += self._grad * partial
-
-    def zero_grad(self) -> None:
-        """Set the gradient of this and of every node below to zero."""
-        for node in nodes(self):
-            node._grad = 0.0
+        look("`_backward()`", SYMBOLIC)
+        # with the op of now: who wraps this in a function of their own means this one, not their own
+        own, self.op = self.op, op
+        try:
+            pass_on([self])
+        finally:
+            self.op = own
 
     def item(self) -> float:
         """Return the number, without its history."""
@@ -353,17 +274,10 @@ class Value:
         return format(self._data, spec)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return flatten(self)
+        return flatten(self, _restore_leaf)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return deepcopy(self, memo)
-
-    def _mark_overwritten(self) -> None:
-        global _last_change
-        with _changing:
-            _last_change = changed = _next_serial()
-        # a leaf becomes newer than its users; a computed node keeps its place in the order and gets a half
-        self._serial = int(self._serial) + 0.5 if self.parents else changed
 
     @staticmethod
     def _apply(op: Op, arguments: tuple[Any, ...]) -> Value:
@@ -372,7 +286,7 @@ class Value:
         except AttributeError:  # a plain number among them
             arguments = tuple([lift(argument) for argument in arguments])
             data = [argument._data for argument in arguments]
-        return _node(op, arguments, op.forward(*data), type(arguments[0]))
+        return make(op, arguments, op.forward(*data), type(arguments[0]))
 
 
 def _as_method(op: Op) -> Any:

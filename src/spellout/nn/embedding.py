@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from operator import index
 
-from ..autograd.index import Index
+from ..autograd.functions import Index
 from ..autograd.value import Value
 from ..errors import ShapeError, ValueTypeError
 from .initialization import Randomness

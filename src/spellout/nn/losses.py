@@ -11,8 +11,7 @@ from operator import index
 from typing import Any
 
 from ..autograd import ops
-from ..autograd.functions import mean, sum
-from ..autograd.index import Index
+from ..autograd.functions import Index, mean, sum
 from ..autograd.value import Value, lift
 from ..errors import ShapeError
 

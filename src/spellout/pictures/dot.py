@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from .boxes import Boxes
 from .naming import number
 
-if TYPE_CHECKING:
-    from .drawing import Drawing
 
-
-def render(drawing: Drawing) -> str:
+def render(drawing: Boxes) -> str:
     """Return DOT text: a record per value and, as in the lecture, a small node per operation."""
     lines = ["digraph spellout {", "  rankdir=LR;"]
-    if not drawing.drawable:
+    if not drawing.boxes:
         lines.append(f'  summary [shape=plaintext, label="{_escape(drawing.summary)}"];')
     for i, box in enumerate(drawing.boxes):
         fields = [_escape(box.label)] if box.label else []

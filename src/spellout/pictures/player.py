@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 from html import escape
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from ..autograd.by_hand import refuse_by_hand
+from ..autograd.graph import pull_back
 from ..errors import GraphError
+from . import svg
+from .boxes import Box, Boxes
 from .naming import number
-from .svg import show
-
-if TYPE_CHECKING:
-    from .drawing import Drawing
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -98,44 +99,50 @@ show();
 """
 
 
-def render(drawing: Drawing) -> str:
+def render(drawing: Boxes) -> str:
     """Return the page; of a graph that is too large, a page with its summary."""
     # nothing inside a script element may look like its end
     data = json.dumps(_steps(drawing), ensure_ascii=False).replace("</", "<\\/")
-    svg = drawing.svg() if drawing.drawable else f"<p>{escape(drawing.summary)}</p>"
-    return _PAGE.replace("@SVG@", svg).replace("@STEPS@", data)
+    picture = svg.render(drawing) if drawing.boxes else f"<p>{escape(drawing.summary)}</p>"
+    return _PAGE.replace("@SVG@", picture).replace("@STEPS@", data)
 
 
-def _steps(drawing: Drawing) -> list[dict[str, Any]]:
+def _steps(drawing: Boxes) -> list[dict[str, Any]]:
     """Return what every step says, which gradients it sets, and which edges it follows."""
-    if not drawing.drawable:
-        return []
     boxes = drawing.boxes
+    if not boxes:
+        return []
     if drawing.stale:
         raise GraphError("a value was changed after the graph was computed; compute it again before it is played")
     root = len(boxes) - 1
-    grads = [0.0] * root + [1.0]
+    order = [i for i in range(root, -1, -1) if boxes[i].parents]
+    gradients = {**dict.fromkeys(range(root), 0.0), root: 1.0}
+    partials = {i: _partials(boxes, i) for i in order}
     say = f"{boxes[root].name} moves with itself: d {boxes[root].name} / d {boxes[root].name} = 1"
     steps: list[dict[str, Any]] = [
         {"node": None, "say": "Every gradient starts at 0. Press Play, or Step.", "set": [], "edges": []},
-        {"node": f"n{root}", "say": say, "set": [(f"n{root}", f"grad {show(1.0)}")], "edges": []},
+        {"node": f"n{root}", "say": say, "set": [(f"n{root}", f"grad {svg.show(1.0)}")], "edges": []},
     ]
-    for i in range(root, -1, -1):
+
+    def passed_on(i: int, gradient: float) -> list[tuple[int, float | None]]:
+        scaled = [None if partial is None else gradient * partial for partial in partials[i]]
+        return list(zip(boxes[i].parents, scaled, strict=True))
+
+    for i, changes in groupby(pull_back(order, gradients, passed_on), itemgetter(0)):
         box = boxes[i]
-        if not box.parents:
-            continue
-        refuse_by_hand(box, "played")
-        partials = box.op.partials(box.data, *[boxes[p].data for p in box.parents])
-        lines, changes = [f"{box.name} = {box.formula} passes its gradient {number(grads[i])} on:"], []
-        for p, partial in zip(box.parents, partials, strict=True):
-            local = float(partial or 0.0)
-            before, grads[p] = grads[p], grads[p] + (grads[i] * local if partial is not None else 0.0)
+        lines, shown = [f"{box.name} = {box.formula} passes its gradient {number(gradients[i])} on:"], []
+        for (_, p, before, after), partial in zip(changes, partials[i], strict=True):
             if boxes[p].kind != "constant":
-                lines.append(
-                    f"  {boxes[p].name}.grad = {number(before)} + {number(grads[i])} · {number(local)} "
-                    f"= {number(grads[p])}"
-                )
-                changes.append((f"n{p}", f"grad {show(grads[p])}"))
+                product = f"{number(gradients[i])} · {number(partial or 0.0)}"
+                lines.append(f"  {boxes[p].name}.grad = {number(before)} + {product} = {number(after)}")
+                shown.append((f"n{p}", f"grad {svg.show(after)}"))
         edges = [f"e{i}-{argument}" for argument in range(len(box.parents))]
-        steps.append({"node": f"n{i}", "say": "\n".join(lines), "set": changes, "edges": edges})
+        steps.append({"node": f"n{i}", "say": "\n".join(lines), "set": shown, "edges": edges})
     return steps
+
+
+def _partials(boxes: list[Box], i: int) -> list[float | None]:
+    """Return how box `i` moves with each of its arguments, at the numbers that were drawn."""
+    refuse_by_hand(boxes[i], "played")
+    partials = boxes[i].op.partials(boxes[i].data, *[boxes[p].data for p in boxes[i].parents])
+    return [None if partial is None else float(partial) for partial in partials]

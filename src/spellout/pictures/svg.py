@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
+from .boxes import Box, Boxes
 from .layout import Point, arrange
-
-if TYPE_CHECKING:
-    from .drawing import Box, Drawing
 
 _CHAR = 7.3  # width of one character of the 12 px monospace font
 _LINE = 16.0
@@ -30,9 +27,9 @@ STYLE = """
 """.strip()
 
 
-def render(drawing: Drawing) -> str:
+def render(drawing: Boxes) -> str:
     """Return a complete SVG document; of a graph that is too large, its summary."""
-    if not drawing.drawable:
+    if not drawing.boxes:
         return _sentence(drawing.summary)
     boxes = drawing.boxes
     sizes = [_size(box) for box in boxes]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.taping import look
+from ..autograd.listening import look
 from ..errors import NotFiniteError, ShapeError
 from .examples import numbers_of, real_type, refuse_inexact
 from .kernels.interpreter import FINISH, PREPARE, RUN, execute

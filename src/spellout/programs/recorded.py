@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.leaves import distinct_leaves
+from ..autograd.functions import distinct_leaves
 from ..autograd.value import Value
 from ..errors import RecordingError, ShapeError
 from .examples import numbers_of

@@ -16,12 +16,11 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
-from ..autograd.arrays import is_array
-from ..autograd.index import PICK as PICKED
-from ..autograd.index import Index
-from ..autograd.leaves import distinct_leaves
+from ..autograd.functions import PICK as PICKED
+from ..autograd.functions import Index, distinct_leaves
+from ..autograd.listening import current_listener, heard_by
+from ..autograd.operands import is_array
 from ..autograd.ops import BUILT_IN
-from ..autograd.taping import tape, taped
 from ..autograd.value import CONSTANT as CONSTANT_LEAF
 from ..autograd.value import LEAF, Value, lift
 from ..errors import RecordingError, ShapeError, ValueTypeError
@@ -66,7 +65,7 @@ def record(
     """
     recorder = _Recorder(None if parameters is None else distinct_leaves(parameters))
     arguments = [recorder.argument(argument) for argument in example]
-    with taped(recorder):
+    with heard_by(recorder):
         result = function(*arguments)
     if recorder.refused is not None:  # the function caught it, and went on with something else
         raise recorder.refused
@@ -94,7 +93,7 @@ class _Recorder:
         self.inside: set[Value] = set()  # leaves that the function made
         self.picks: dict[Value, tuple[Sequence[Any], int | None, int]] = {}  # what each was picked from
         self.refused: RecordingError | None = None
-        self.around = tape()  # the recording that this one is part of, if there is one
+        self.around = current_listener()  # the recording that this one is part of, if there is one
         self.expanding = False  # an operation of the user's
         self.internal: dict[CodeType, bool] = {}
 
@@ -213,7 +212,7 @@ class _Recorder:
         Nobody differentiates what is inside, so there the function alone is enough; and a derivative may use its
         own operation, as that of exp does.
         """
-        with taped(None):
+        with heard_by(None):
             inside = [lift(0.0) for _ in node.parents]
         for stand_in, parent, place in zip(inside, node.parents, args, strict=True):
             stand_in._data = parent._data

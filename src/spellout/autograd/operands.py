@@ -1,9 +1,15 @@
-"""What counts as one real number, and the sentence for everything that does not."""
+"""What may stand beside a Value: real numbers, which become floats, and NumPy arrays, element by element.
+
+NumPy is not imported: whoever has an array or one of its scalars has imported it.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from decimal import Decimal
 from numbers import Real
+from typing import Any
 
 from ..errors import ValueTypeError
 
@@ -11,8 +17,7 @@ from ..errors import ValueTypeError
 def as_float(number: object) -> float:
     """Return any real scalar (int, float, bool, Fraction, Decimal, every NumPy scalar) as a float.
 
-    Raises ValueTypeError, with what to do instead, for text, None, complex numbers, arrays, all else. NumPy
-    is recognised without being imported: its scalars are registered as `numbers.Real`, except its bool.
+    Raises ValueTypeError, with what to do instead, for text, None, complex numbers, arrays, all else.
     """
     if isinstance(number, Real | Decimal) or _is_numpy_bool(number):
         try:
@@ -23,7 +28,7 @@ def as_float(number: object) -> float:
 
 
 def _is_numpy_bool(number: object) -> bool:
-    kind = type(number)
+    kind = type(number)  # NumPy registers its scalars as `numbers.Real`, except its bool
     return kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")
 
 
@@ -45,3 +50,24 @@ def _refusal(thing: object, remedy: str) -> ValueTypeError:
     shown = repr(thing)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     return ValueTypeError(f"not one real number: {shown} ({type(thing).__name__}); {remedy}")
+
+
+def is_array(thing: object) -> bool:
+    """Whether it is a NumPy array."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(thing, numpy.ndarray)
+
+
+def each(function: Callable[[Any], Any], array: Any, dtype: type = object) -> Any:
+    """Return the array of `function(x)` for every plain number, or Value, x in `array`; of no dimension, a result.
+
+    Raises:
+        ValueTypeError: the array is masked, as the result would not be.
+    """
+    numpy = sys.modules["numpy"]
+    if isinstance(array, numpy.ma.MaskedArray):
+        raise ValueTypeError("a masked array cannot be combined with a Value; use .filled(number) or .compressed()")
+    results = numpy.empty(array.size, dtype)
+    for position, number in enumerate(array.ravel().tolist()):
+        results[position] = function(number)
+    return results.reshape(array.shape) if array.ndim else results[0]
