@@ -162,3 +162,12 @@ def rate_of(optimizer: Optimizer, step: int) -> float:
     """The learning rate of a step. `UsageError` if it is not a finite number of at least 0."""
     lr = optimizer.lr
     return lr if type(lr) is float and 0.0 <= lr < math.inf else checked_rate(lr(step) if callable(lr) else lr)
+
+
+@entry
+def all_finite(numbers: Any) -> bool:
+    """Whether none of them is nan or infinite; much faster than NumPy for a few hundred."""
+    wrong = 0
+    for i in range(numbers.shape[0]):
+        wrong += numbers[i] - numbers[i] != 0
+    return wrong == 0

@@ -15,8 +15,7 @@ import numpy as np
 from ..errors import InterpretedWarning, NotFiniteError, ShapeError, UsageError
 from .lanes import Lanes
 from .machine.machine_code import MachineCode, obstacle
-from .nonfinite import all_finite, explain
-from .optimizers import Optimizer, rate_of
+from .optimizers import Optimizer, all_finite, rate_of
 from .program import Program
 
 
@@ -100,7 +99,7 @@ class Trainer:
         """
         loss, gradient = self._gradient(*examples)
         if not (math.isfinite(loss) and all_finite(gradient)):
-            raise NotFiniteError(explain(self._lanes, *self._lanes.arrange(*examples)))
+            raise NotFiniteError(self._lanes.explain(*self._lanes.arrange(*examples)))
         lr = rate_of(self.optimizer, self.steps)
         self.optimizer.move(self._lanes.weights, gradient, self.memory, self.steps, lr)
         self.steps += 1
