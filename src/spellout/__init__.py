@@ -49,7 +49,7 @@ _HOME = {  # public name -> the module that defines it
     "nearest": "generation.novelty",
     "operation": "autograd.ops",
     "pick": "autograd.functions",
-    "record": "programs.recording",
+    "record": "programs.recorded",
     "sample": "generation.sampling",
     "save_run": "training.runs.run",
     "score_lines": "generation.scoring",

@@ -21,7 +21,7 @@ from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.models.pytorch.batches import NOWHERE, WholeLines
 from spellout.models.pytorch.learner import ALONE
-from spellout.models.pytorch.optimizers import BETAS, AdamW, Muon, optimizers_of
+from spellout.models.pytorch.optimizers import BETAS, Muon, TorchAdamW, optimizers_of
 from spellout.models.table import MODELS
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
@@ -260,7 +260,7 @@ def test_every_parameter_is_moved_by_one_optimizer_and_only_matrices_decay(few, 
 
 
 @pytest.mark.parametrize("shape", [(12, 5), (5, 12), (8, 8)])
-@pytest.mark.parametrize("kind", [AdamW, Muon])
+@pytest.mark.parametrize("kind", [TorchAdamW, Muon])
 def test_the_optimizers_are_pytorchs(shape, kind):
     random = torch.Generator().manual_seed(2)
     start = torch.randn(shape, generator=random)

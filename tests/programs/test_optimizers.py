@@ -7,6 +7,7 @@ import torch
 from spellout import Value
 from spellout.errors import ShapeError, UsageError, ValueTypeError
 from spellout.nn import optimizers as eager
+from spellout.nn.rules import rate_of
 from spellout.nn.schedules import Cosine
 from spellout.programs import optimizers
 
@@ -38,7 +39,7 @@ def run(name, settings, lr, dtype=np.float64):
     weights = np.linspace(-1.0, 1.0, SIZE).astype(dtype)
     memory = optimizer.memory(weights)
     for step, gradient in enumerate(gradients().astype(dtype)):
-        optimizer.move(weights, gradient, memory, step, optimizers.rate_of(optimizer, step))
+        optimizer.move(weights, gradient, memory, step, rate_of(optimizer.lr, step))
     return weights, memory
 
 
@@ -92,7 +93,7 @@ def test_a_learning_rate_is_at_least_0_and_finite(lr, name):
     with pytest.raises(UsageError, match="a learning rate is at least 0 and finite, got"):
         kind(lr=lr)
     with pytest.raises(UsageError, match="a learning rate is at least 0 and finite, got"):
-        optimizers.rate_of(kind(lr=lambda step: lr), 0)
+        rate_of(kind(lr=lambda step: lr).lr, 0)
     with pytest.raises(ValueTypeError, match="convert text"):
         kind(lr="0.1")
 

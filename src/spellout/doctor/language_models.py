@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from ..errors import ExaminationError, RunError
 from ..models.pytorch.learner import CLIP, TorchLearner
 from ..models.pytorch.model import LineModel, TorchModel
-from ..models.pytorch.optimizers import BETAS, MOMENTUM, AdamW, Muon
+from ..models.pytorch.optimizers import BETAS, MOMENTUM, Muon, TorchAdamW
 from ..models.table import MODELS
 from ..training.runs.checkpoint import Checkpoint
 from ..training.runs.run import LAST, Run, load_run
@@ -175,18 +175,18 @@ def _learner(folder: Path, run: Run, model: TorchModel) -> LaidLearner:
     return learner
 
 
-def _as_in_torch(own: AdamW | Muon, steps: int) -> torch.optim.Optimizer:
+def _as_in_torch(own: TorchAdamW | Muon, steps: int) -> torch.optim.Optimizer:
     """The optimizer of `torch.optim` that does the same, and remembers the same."""
     group = {"params": list(own.parameters.values()), "weight_decay": own.decay, "part": getattr(own, "part", 1.0)}
     optimizer: torch.optim.Optimizer
-    if isinstance(own, AdamW):
+    if isinstance(own, TorchAdamW):
         optimizer, names = torch.optim.AdamW([group], betas=BETAS), {"mean": "exp_avg", "square": "exp_avg_sq"}
     else:
         optimizer, names = torch.optim.Muon([group], momentum=MOMENTUM), {"mean": "momentum_buffer"}
     if steps:
         for name, parameter in own.parameters.items():
             kept: dict[str, Tensor] = {names[key]: array.clone() for key, array in own.memory[name].items()}
-            if isinstance(own, AdamW):
+            if isinstance(own, TorchAdamW):
                 kept["step"] = torch.tensor(float(steps))
             optimizer.state[parameter] = kept
     return optimizer

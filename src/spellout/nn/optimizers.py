@@ -1,56 +1,40 @@
-"""Optimizers: how parameters follow their gradients. The same numbers as `torch.optim`, to the last few bits.
+"""Optimizers of Values: how parameters follow their gradients. The numbers are those of `torch.optim`.
 
-Kingma & Ba 2015 ("Adam"), Loshchilov & Hutter 2019 ("Decoupled Weight Decay Regularization", AdamW).
+The rules stand in `rules.py`, with their papers. Programs have optimizers of the same names for arrays.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from math import inf, sqrt
+from collections.abc import Iterable
+from math import sqrt
 from typing import Any
 
 from ..autograd.functions import distinct_leaves
 from ..autograd.listening import look
-from ..autograd.operands import as_float
 from ..autograd.value import Value
 from ..errors import ShapeError, UsageError
-
-Rate = float | Callable[[int], float]
-
-
-def checked_rate(lr: Any) -> float:
-    """Return a learning rate as a float; UsageError if it is below 0, infinite or nan."""
-    rate = lr if type(lr) is float else as_float(lr)
-    if not 0.0 <= rate < inf:
-        raise UsageError(f"a learning rate is at least 0 and finite, got {lr}")
-    return rate
-
-
-def check_settings(betas: tuple[float, float] = (0.0, 0.0), **settings: float) -> None:
-    """Raise UsageError for a running mean's decay outside [0, 1), or another setting below 0, infinite or nan."""
-    for name, number in settings.items():
-        if not 0.0 <= as_float(number) < inf:
-            raise UsageError(f"{name} is at least 0 and finite, got {number}")
-    if len(betas) != 2 or not all(0.0 <= as_float(beta) < 1.0 for beta in betas):
-        raise UsageError(f"betas are two numbers of at least 0 and below 1, got {betas}")
+from .rules import Rate, adam, adam_numbers, check_settings, rate_of, sgd
 
 
 class Optimizer(ABC):
-    """What all share: parameters, learning rate (a number, or a schedule: step -> number), step count."""
+    """What all share: parameters, learning rate (a number, or a schedule: step -> number), step count.
 
-    def __init__(self, parameters: Iterable[Value], lr: Rate) -> None:
+    `memory` holds lists of a number per parameter, by name, all 0.0 before the first step.
+    """
+
+    def __init__(self, parameters: Iterable[Value], lr: Rate, *memory: str) -> None:
         self.parameters = distinct_leaves(parameters)
         if not self.parameters:
             raise UsageError("an optimizer needs at least one parameter")
-        self.rate = lr if callable(lr) else checked_rate(lr)
+        self.rate: Rate = lr if callable(lr) else rate_of(lr, 0)
         self.steps = 0
-        self.memory: dict[str, list[float]] = {}
+        self.memory = {name: [0.0] * len(self.parameters) for name in memory}
 
     @property
     def lr(self) -> float:
         """The learning rate of the next step; UsageError if a schedule gives none."""
-        return checked_rate(self.rate(self.steps)) if callable(self.rate) else self.rate
+        return rate_of(self.rate, self.steps)
 
     def zero_grad(self) -> None:
         """Set every parameter's gradient to zero."""
@@ -60,7 +44,7 @@ class Optimizer(ABC):
     def step(self) -> None:
         """Move every parameter once. RecordingError while a function is recorded, whose parameters stay."""
         look("a step of an optimizer", "step outside the function, or train the program with a Trainer")
-        lr = self.lr
+        lr = self.lr  # before anything moves: a schedule may give none
         self.steps += 1
         self._move(lr)
 
@@ -84,9 +68,6 @@ class Optimizer(ABC):
     def _move(self, lr: float) -> None:
         """Change every parameter's data by the optimizer's rule at this learning rate."""
 
-    def _remember(self, *names: str) -> None:
-        self.memory = {name: [0.0] * len(self.parameters) for name in names}
-
 
 class SGD(Optimizer):
     """Stochastic gradient descent: p -= lr · (momentum · velocity + grad + weight_decay · p)."""
@@ -94,17 +75,14 @@ class SGD(Optimizer):
     def __init__(
         self, parameters: Iterable[Value], lr: Rate, momentum: float = 0.0, weight_decay: float = 0.0
     ) -> None:
-        super().__init__(parameters, lr)
+        super().__init__(parameters, lr, "velocity")
         check_settings(momentum=momentum, weight_decay=weight_decay)
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self._remember("velocity")
+        self.momentum, self.weight_decay = momentum, weight_decay
 
     def _move(self, lr: float) -> None:
         velocity = self.memory["velocity"]
         for i, p in enumerate(self.parameters):
-            velocity[i] = self.momentum * velocity[i] + p.grad + self.weight_decay * p.data
-            p.data -= lr * velocity[i]
+            p.data, velocity[i] = sgd(p.data, p.grad, velocity[i], lr, self.momentum, self.weight_decay)
 
 
 class Adam(Optimizer):
@@ -121,25 +99,20 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(parameters, lr)
+        super().__init__(parameters, lr, "mean", "square")
         check_settings(betas, eps=eps, weight_decay=weight_decay)
-        self.betas = betas
-        self.eps = eps
-        self.weight_decay = weight_decay
-        self._remember("mean", "square")
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
 
     def _move(self, lr: float) -> None:
-        beta1, beta2 = self.betas
-        means, squares = self.memory["mean"], self.memory["square"]
-        unbias1, unbias2 = 1.0 - beta1**self.steps, sqrt(1.0 - beta2**self.steps)
-        for i, p in enumerate(self.parameters):
-            gradient = self._decay(p, lr)
-            means[i] += (1.0 - beta1) * (gradient - means[i])
-            squares[i] = beta2 * squares[i] + (1.0 - beta2) * gradient * gradient
-            p.data -= lr / unbias1 * means[i] / (sqrt(squares[i]) / unbias2 + self.eps)
+        self._follow(lr, self.weight_decay, 0.0)
 
-    def _decay(self, p: Value, lr: float) -> float:
-        return p.grad + self.weight_decay * p.data
+    def _follow(self, lr: float, decay: float, shrink: float) -> None:
+        """Move by Adam's rule, with the decay added to the gradient or taken of the parameter itself."""
+        numbers = adam_numbers(self.steps, lr, self.betas, self.eps, shrink)
+        means, squares = self.memory["mean"], self.memory["square"]
+        for i, p in enumerate(self.parameters):
+            g = p.grad + decay * p.data
+            p.data, means[i], squares[i] = adam(p.data, g, means[i], squares[i], numbers, sqrt)
 
 
 class AdamW(Adam):
@@ -155,6 +128,5 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
-    def _decay(self, p: Value, lr: float) -> float:
-        p.data *= 1.0 - lr * self.weight_decay
-        return p.grad
+    def _move(self, lr: float) -> None:
+        self._follow(lr, 0.0, self.weight_decay)

@@ -1,4 +1,7 @@
-"""Learning-rate schedules: functions of the step, counted from 0. Give one to an optimizer as its `lr`."""
+"""Learning-rate schedules: functions of the step, counted from 0. Give one to an optimizer as its `lr`.
+
+`training/schedule.py` makes the schedule of language models of them, with parts of a budget instead of steps.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ class Constant:
 
     lr: float
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the rate of `step`."""
         return self.lr
 
@@ -25,7 +28,7 @@ class StepDecay:
     factor: float
     every: int
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the rate of `step`."""
         return self.lr * self.factor ** (step // self.every)
 
@@ -35,12 +38,13 @@ class Linear:
     """A straight line from `lr` to `end` in `steps` steps, then `end`; micrograd's demo: (1.0, 100, 0.1)."""
 
     lr: float
-    steps: int
+    steps: float
     end: float = 0.0
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the rate of `step`."""
-        return self.lr + (self.end - self.lr) * min(1.0, step / self.steps)
+        part = min(1.0, step / self.steps)
+        return self.lr * (1.0 - part) + self.end * part  # exact at both ends
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,9 @@ class Cosine:
     """Half a cosine from `lr` to `end` in `steps` steps, then `end` (Loshchilov & Hutter 2017, "SGDR")."""
 
     lr: float
-    steps: int
+    steps: float
     end: float = 0.0
 
-    def __call__(self, step: int) -> float:
+    def __call__(self, step: float) -> float:
         """Return the rate of `step`."""
         return self.end + (self.lr - self.end) * 0.5 * (1.0 + cos(pi * min(1.0, step / self.steps)))

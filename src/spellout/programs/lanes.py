@@ -21,7 +21,7 @@ from ..errors import NotFiniteError, ShapeError
 from .examples import numbers_of, real_type, refuse_inexact
 from .kernels.interpreter import FINISH, PREPARE, RUN, execute
 from .kernels.layers import PAD
-from .kernels.lowering import Lowered
+from .kernels.lowering import lower
 from .nonfinite import explain
 from .program import CONSTANT, Argument, Instruction, Program
 
@@ -63,13 +63,10 @@ class Lanes:
         self.program = program
         self.dtype = real_type(dtype)
         self.threads = threads or threads_available()
-        self.lowered: Lowered = program.lowered
-        lowered = self.lowered
+        self.lowered = lowered = lower(program)
         self.shared = np.zeros(lowered.slots + len(lowered.pack), self.dtype)
         for slot, number in lowered.constants:
             self.shared[slot] = number
-        self._floats = sum([a.size for a in program.arguments if a.kind == "float"])
-        self._integers = sum([a.size for a in program.arguments if a.kind == "integer"])
         self._bounds = self._index_bounds()
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
         wide = _LEAST_ROW // self.dtype.itemsize
@@ -110,32 +107,31 @@ class Lanes:
         for value, number in zip(self.program.parameters, self.weights.tolist(), strict=True):
             value.data = number
 
-    # Whole calls, as Program offers them.
+    # Whole calls, with the Values' numbers of now.
 
     def run(self, *examples: Any) -> np.ndarray:
-        """Results (N, *shape) with the Values' numbers of now."""
+        """Results (N, *shape), float64; NotFiniteError if one is nan or infinite."""
         self.read_values()
         floats, integers = self.arrange(*examples)
         results = self.forward(floats, integers)
         if not np.isfinite(results).all():
-            raise NotFiniteError(explain(self, floats, integers))
+            raise NotFiniteError(self.explain(floats, integers))
         return results.T.astype(np.float64).reshape(-1, *self.program.shape)
 
     def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
-        """The mean result and its gradient (P,) with the Values' numbers of now."""
+        """The mean result and its gradient (P,), float64; NotFiniteError if either is nan or infinite."""
         if self.program.shape:
             raise ShapeError(f"a gradient is of one number; this program returns an array of {self.program.shape}")
         self.read_values()
         floats, integers = self.arrange(*examples)
-        lanes = floats.shape[1] or integers.shape[1]
-        results, gradient = self.backward(floats, integers, 1.0 / lanes)
+        results, gradient = self.backward(floats, integers, 1.0 / max(floats.shape[1], integers.shape[1]))
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(results.mean(dtype=np.float64))
         if not math.isfinite(mean) or not np.isfinite(gradient).all():
-            raise NotFiniteError(explain(self, floats, integers))
+            raise NotFiniteError(self.explain(floats, integers))
         return mean, gradient.astype(np.float64)
 
-    # The parts, for training: arrays in, views of memory out.
+    # Their parts, for training: arrays in, views of memory out.
 
     def arrange(self, *examples: Any) -> tuple[np.ndarray, np.ndarray]:
         """Floats (inputs, N) and integers (inputs, N) from one array per argument.
@@ -161,22 +157,17 @@ class Lanes:
                 raise ShapeError(f"argument {i + 1} holds integers that pick rows, got {array.dtype}")
             if argument.kind == "float" and array.dtype.kind in "iu":
                 refuse_inexact(i + 1, array, self.dtype)
-        floats = np.empty((self._floats, lanes), self.dtype)
-        integers = np.empty((self._integers, lanes), np.int64)
+        floats = np.empty((self.program.inputs("float"), lanes), self.dtype)
+        integers = np.empty((len(self._bounds), lanes), np.int64)
         for argument, array in zip(arguments, arrays, strict=True):
             rows = floats if argument.kind == "float" else integers
             rows[argument.start : argument.start + argument.size] = array.reshape(lanes, -1).T
-        if self._integers:
-            self._check_indices(integers)
+        for number, (row, bound) in enumerate(zip(integers, self._bounds, strict=True)):
+            if row.min() < 0 or row.max() >= bound:
+                raise ShapeError(
+                    f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}"
+                )
         return floats, integers
-
-    def _check_indices(self, integers: np.ndarray) -> None:
-        wrong = np.flatnonzero((integers.min(axis=1) < 0) | (integers.max(axis=1) >= self._bounds))
-        for number in wrong[:1]:
-            row, bound = integers[number], self._bounds[number]
-            raise ShapeError(
-                f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}"
-            )
 
     def forward(self, floats: np.ndarray, integers: np.ndarray) -> np.ndarray:
         """Results (outputs, N) with `weights` as they are."""
@@ -204,16 +195,19 @@ class Lanes:
         finish = FINISH if seed else 0
         size = lanes if chunks == 1 else -(-lanes // chunks // self.block) * self.block
 
+        def part(phases: int, chunk: int = 0, first: int = 0, last: int = 0, thread: int = 0) -> None:
+            R, G, scratch = memory[thread]
+            numbers = self.shared, self._gradients, R, G, floats, integers, results
+            execute(phases, self._tapes, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
+
         def work(thread: int) -> None:
             for chunk in range(thread, chunks, threads):
-                part = chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes)
-                self._execute(RUN, *part, memory[thread], floats, integers, results, seed)
+                part(RUN, chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes), thread)
 
         if chunks == 1:
-            part = 0, 0, lanes
-            self._execute(PREPARE | RUN | finish, *part, memory[0], floats, integers, results, seed)
+            part(PREPARE | RUN | finish, last=lanes)
             return results
-        self._execute(PREPARE, 0, 0, 0, memory[0], floats, integers, results, seed)
+        part(PREPARE)
         others = [self._pool.submit(work, thread) for thread in range(1, threads)]
         try:
             work(0)
@@ -221,39 +215,8 @@ class Lanes:
             wait(others)
         for other in others:
             other.result()
-        self._execute(finish, 0, 0, 0, memory[0], floats, integers, results, seed)
+        part(finish)
         return results
-
-    def _execute(
-        self,
-        phases: int,
-        chunk: int,
-        first: int,
-        last: int,
-        memory: Memory,
-        floats: np.ndarray,
-        integers: np.ndarray,
-        results: np.ndarray,
-        seed: float,
-    ) -> None:
-        R, G, scratch = memory
-        execute(
-            phases,
-            self._tapes,
-            self.lowered.slots,
-            self.shared,
-            self._gradients,
-            R,
-            G,
-            floats,
-            integers,
-            results,
-            first,
-            last,
-            chunk,
-            scratch,
-            seed,
-        )
 
     def _chunks(self, lanes: int) -> int:
         worth = self.lowered.registers * lanes // _WORTH_A_CHUNK
@@ -275,7 +238,7 @@ class Lanes:
 
     def _index_bounds(self) -> np.ndarray:
         """For each integer of an example, from how many rows it picks at most."""
-        bounds = np.full(self._integers, np.iinfo(np.int64).max)
+        bounds = np.full(self.program.inputs("integer"), np.iinfo(np.int64).max)
         for op, args, data, _ in self.program.instructions:
             if op == "pick":
                 bounds[data[2]] = min(bounds[data[2]], len(self.program.tables[data[0]]))
@@ -283,7 +246,13 @@ class Lanes:
                 bounds[data] = min(bounds[data], len(args))
         return bounds
 
-    def trace(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def explain(self, floats: np.ndarray, integers: np.ndarray) -> str:
+        """Say which instruction made a nan or an infinity of these examples, and in which line it stands."""
+        count = max(floats.shape[1], integers.shape[1])
+        each = [slice(example, example + 1) for example in range(count)]
+        return explain(self.program, (self._single(floats[:, one], integers[:, one]) for one in each))
+
+    def _single(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
         with self._busy:
             self._go(floats, integers, 1.0)

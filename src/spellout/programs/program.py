@@ -10,16 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ..autograd.ops import TABLE
-from ..autograd.value import Value
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from .kernels.lowering import Lowered
-    from .lanes import Lanes
 
 PARAMETER, CONSTANT, INPUT, PICK, SELECT, OWN = "parameter", "constant", "input", "pick", "select", "own"
 SOURCES = frozenset([PARAMETER, CONSTANT, INPUT])
@@ -57,12 +50,12 @@ class Argument:
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
-    """A recorded function. Call it with arrays that have one example per row, from any number of threads at once.
+    """A recorded function as plain data. Two programs are the same only if they are one.
 
     Attributes:
-        instructions: see `Instruction`; the arguments of each stand before it.
+        instructions: what is computed; the arguments of each stand before it (see `Instruction`).
         outputs: the places of the results.
         shape: of the results of one example; () for a single number.
         arguments: what the function takes.
@@ -74,63 +67,16 @@ class Program:
     outputs: tuple[int, ...]
     shape: tuple[int, ...]
     arguments: tuple[Argument, ...]
-    parameters: tuple[Value, ...]
+    parameters: tuple[Any, ...]  # Values; but nothing here asks more of them than a label
     tables: tuple[tuple[tuple[int, ...], ...], ...]
 
-    def __call__(self, *examples: Any) -> np.ndarray:
-        """Results (N, *shape), float64, of N examples.
-
-        Args:
-            examples: one array per argument of the function, each with N rows.
-
-        Raises:
-            ShapeError: an array does not fit what was recorded.
-            ValueTypeError: an array holds something else than real numbers, or integers too large for floats.
-            NotFiniteError: a result is nan or infinite; the message names the first instruction that made it so.
-        """
-        lanes = self._lanes()
-        try:
-            return lanes.run(*examples)
-        finally:
-            self._idle.append(lanes)
-
-    def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
-        """The mean result of N examples, and its gradient for every parameter, (P,) float64.
-
-        Raises:
-            ShapeError: the program has several results, or an array does not fit.
-            NotFiniteError: the result or a derivative is nan or infinite.
-        """
-        lanes = self._lanes()
-        try:
-            return lanes.gradient(*examples)
-        finally:
-            self._idle.append(lanes)
-
-    def _lanes(self) -> Lanes:
-        """Memory for one call, which nobody else uses meanwhile: of an earlier call that has ended, or new."""
-        try:
-            return self._idle.pop()  # atomic: two threads never get the same
-        except IndexError:
-            from .lanes import Lanes
-
-            return Lanes(self)
-
-    # What is worked out when it is first asked for; two threads that ask at once may both do it, with one result.
-
     def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # not what is worked out of them
+        # What is worked out of the fields when it is first asked for stays behind: it is larger than they are.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    @cached_property
-    def _idle(self) -> list[Lanes]:
-        return []
-
-    @cached_property
-    def lowered(self) -> Lowered:
-        """The program as the kernels read it; it never changes, and all that run the program share it."""
-        from .kernels.lowering import lower
-
-        return lower(self)
+    def inputs(self, kind: Literal["float", "integer"]) -> int:
+        """How many floats, or integers, an example has."""
+        return sum([argument.size for argument in self.arguments if argument.kind == kind])
 
     @cached_property
     def varies(self) -> list[bool]:
@@ -146,11 +92,10 @@ class Program:
         return sum([instruction.op not in SOURCES for instruction in self.instructions])
 
     def __str__(self) -> str:
-        floats = sum([a.size for a in self.arguments if a.kind == "float"])
-        integers = sum([a.size for a in self.arguments if a.kind == "integer"])
         ops = Counter([i.op for i in self.instructions if i.op not in SOURCES])
         title = (
-            f"program: {floats} floats and {integers} integers per example, {len(self.parameters)} parameters, "
+            f"program: {self.inputs('float')} floats and {self.inputs('integer')} integers per example, "
+            f"{len(self.parameters)} parameters, "
             f"{self.computed} instructions ({', '.join([f'{count} {op}' for op, count in ops.most_common()])})"
         )
         names = self.names
@@ -210,8 +155,7 @@ def _cut(terms: list[str], between: str) -> str:
 
 def verify(program: Program) -> Program:
     """Return the program if it keeps every promise of its kind; AssertionError names the first that is broken."""
-    floats = sum([a.size for a in program.arguments if a.kind == "float"])
-    integers = sum([a.size for a in program.arguments if a.kind == "integer"])
+    floats, integers = program.inputs("float"), program.inputs("integer")
     for place, instruction in enumerate(program.instructions):
         op, args, data, _ = instruction
         for arg in args:

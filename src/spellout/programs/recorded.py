@@ -1,11 +1,17 @@
-"""recorded: a function of one example that records itself, once for every shape of example it meets."""
+"""What users record: a program that runs over many examples, and a function that records itself.
+
+`record` makes a program of one shape. `Recorded` makes one for every shape of example it meets.
+"""
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +19,89 @@ from ..autograd.functions import distinct_leaves
 from ..autograd.value import Value
 from ..errors import RecordingError, ShapeError
 from .examples import numbers_of
+from .passes import PASSES, Pass
 from .program import PARAMETER, Program
-from .recording import record
+from .recording import trace
+
+if TYPE_CHECKING:
+    from .lanes import Lanes
+
+
+class RecordedProgram(Program):
+    """A program to be called with arrays of one example per row, from any number of threads at once."""
+
+    def __call__(self, *examples: Any) -> np.ndarray:
+        """Results (N, *shape), float64, of N examples, with the Values' numbers of now.
+
+        Args:
+            examples: one array per argument of the function, each with N rows.
+
+        Raises:
+            ShapeError: an array does not fit what was recorded.
+            ValueTypeError: an array holds something else than real numbers, or integers too large for floats.
+            NotFiniteError: a result is nan or infinite; the message names the first instruction that made it so.
+        """
+        with self._lanes() as lanes:
+            return lanes.run(*examples)
+
+    def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
+        """The mean result of N examples, and its gradient for every parameter, (P,) float64.
+
+        Raises:
+            ShapeError: the program has several results, or an array does not fit.
+            NotFiniteError: the result or a derivative is nan or infinite.
+        """
+        with self._lanes() as lanes:
+            return lanes.gradient(*examples)
+
+    @cached_property
+    def _idle(self) -> list[Lanes]:
+        return []
+
+    @contextmanager
+    def _lanes(self) -> Iterator[Lanes]:
+        """Memory for one call, which nobody else uses meanwhile: of an earlier call that has ended, or new."""
+        from .lanes import Lanes  # Numba is imported when a program is first run, not when it is recorded
+
+        try:
+            lanes = self._idle.pop()  # atomic: two threads never get the same
+        except IndexError:
+            lanes = Lanes(self)
+        try:
+            yield lanes
+        finally:
+            self._idle.append(lanes)
+
+
+def record(
+    function: Callable[..., Any],
+    *example: Any,
+    parameters: Iterable[Value] | None = None,
+    passes: Sequence[Pass] = PASSES,
+) -> RecordedProgram:
+    """Record a function of one example as a program that runs over many.
+
+    Args:
+        function: takes what `example` holds and returns a Value, or lists or arrays of Values in a rectangle.
+        example: numbers, or lists of numbers of any depth. Floats become inputs; integers become inputs that
+            pick rows (`pick`, `Embedding`, `cross_entropy`). Their numbers only matter in that the function must
+            be able to run on them.
+        parameters: the Values to differentiate by, in this order; other Values are frozen at their numbers of
+            now. Without it, all Values that were made before the recording, in order of use.
+        passes: rewrites, each a function from Program to Program; every result is verified.
+
+    Raises:
+        RecordingError: the function looks at the number inside a Value, uses an integer other than to pick, or
+            returns something that is not made of Values.
+        UsageError, ValueTypeError: `parameters` hold a Value twice, or something else than Values that were made.
+
+    Example: the loss of micrograd's demo, for one point and then for all of them.
+
+        program = record(lambda x, y: (1 - y * model(x)).relu(), [0.0, 0.0], 0.0)
+        loss, gradients = program.gradient(X, y)
+    """
+    program = trace(function, *example, parameters=parameters, passes=passes)
+    return RecordedProgram(*[getattr(program, field.name) for field in fields(Program)])
 
 
 class Recorded:
@@ -43,11 +130,11 @@ class Recorded:
         self.function = function
         self.parameters = None if parameters is None else distinct_leaves(parameters)
         self.at_most = at_most
-        self.programs: dict[tuple[Any, ...], Program] = {}
+        self.programs: dict[tuple[Any, ...], RecordedProgram] = {}
         self._unpickled = False
         self._recording = threading.RLock()  # a function may call itself for a shorter example
 
-    def program(self, *examples: Any) -> Program:
+    def program(self, *examples: Any) -> RecordedProgram:
         """The program for arrays with one example per row, recorded now if it is the first of its shape."""
         arrays = [numbers_of(i + 1, example) for i, example in enumerate(examples)]
         for i, array in enumerate(arrays):
@@ -60,7 +147,7 @@ class Recorded:
                     self.programs[shape] = self._record(arrays, shape)
         return self.programs[shape]
 
-    def _record(self, arrays: list[np.ndarray], shape: tuple[Any, ...]) -> Program:
+    def _record(self, arrays: list[np.ndarray], shape: tuple[Any, ...]) -> RecordedProgram:
         if self.at_most is not None and len(self.programs) >= self.at_most:
             known = ", ".join([str([s for _, s in shapes]) for shapes in self.programs])
             raise RecordingError(
@@ -91,7 +178,7 @@ class Recorded:
             )
 
     def __call__(self, *examples: Any) -> np.ndarray:
-        """See `Program.__call__`."""
+        """Results (N, *shape), float64, of N examples: a call of the program of their shape."""
         return self.program(*examples)(*examples)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Recorded:
@@ -109,5 +196,5 @@ class Recorded:
         vars(self).update(state, _unpickled=True, _recording=threading.RLock())
 
     def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
-        """See `Program.gradient`."""
+        """The mean result of N examples and its gradient (P,), of the program of their shape."""
         return self.program(*examples).gradient(*examples)

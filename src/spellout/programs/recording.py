@@ -1,4 +1,4 @@
-"""record: run a function of one example once, on Values, and write down what it does.
+"""Recording: run a function of one example once, on Values, and write down what it does.
 
 What depends on the example's numbers other than through Values would be frozen into the program. So while a
 function is recorded, looking at the number inside a Value (a branch, `float`, `.data`) is an error that names the
@@ -36,33 +36,13 @@ _INSTEAD = (
 _PYTHONS = os.path.dirname(os.__file__) + os.sep
 
 
-def record(
+def trace(
     function: Callable[..., Any],
     *example: Any,
     parameters: Iterable[Value] | None = None,
     passes: Sequence[Pass] = PASSES,
 ) -> Program:
-    """Record a function of one example as a program that runs over many.
-
-    Args:
-        function: takes what `example` holds and returns a Value, or lists or arrays of Values in a rectangle.
-        example: numbers, or lists of numbers of any depth. Floats become inputs; integers become inputs that
-            pick rows (`pick`, `Embedding`, `cross_entropy`). Their numbers only matter in that the function must
-            be able to run on them.
-        parameters: the Values to differentiate by, in this order; other Values are frozen at their numbers of
-            now. Without it, all Values that were made before the recording, in order of use.
-        passes: rewrites, each a function from Program to Program; every result is verified.
-
-    Raises:
-        RecordingError: the function looks at the number inside a Value, uses an integer other than to pick, or
-            returns something that is not made of Values.
-        UsageError, ValueTypeError: `parameters` hold a Value twice, or something else than Values that were made.
-
-    Example: the loss of micrograd's demo, for one point and then for all of them.
-
-        program = record(lambda x, y: (1 - y * model(x)).relu(), [0.0, 0.0], 0.0)
-        loss, gradients = program.gradient(X, y)
-    """
+    """Return what a function of one example does as plain data: what `record` makes callable."""
     recorder = _Recorder(None if parameters is None else distinct_leaves(parameters))
     arguments = [recorder.argument(argument) for argument in example]
     with heard_by(recorder):

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import InterpretedWarning, NotFiniteError, ShapeError, UsageError
+from ..nn.rules import rate_of
 from .lanes import Lanes
 from .machine.machine_code import MachineCode, obstacle
-from .nonfinite import all_finite, explain
-from .optimizers import Optimizer, rate_of
+from .optimizers import Optimizer, all_finite
 from .program import Program
 
 
@@ -100,8 +100,8 @@ class Trainer:
         """
         loss, gradient = self._gradient(*examples)
         if not (math.isfinite(loss) and all_finite(gradient)):
-            raise NotFiniteError(explain(self._lanes, *self._lanes.arrange(*examples)))
-        lr = rate_of(self.optimizer, self.steps)
+            raise NotFiniteError(self._lanes.explain(*self._lanes.arrange(*examples)))
+        lr = rate_of(self.optimizer.lr, self.steps)
         self.optimizer.move(self._lanes.weights, gradient, self.memory, self.steps, lr)
         self.steps += 1
         return loss

@@ -6,10 +6,9 @@ The order is drawn from NumPy's Philox generator at a counter that belongs to th
 
 from __future__ import annotations
 
-from math import cos, pi
-
 import numpy as np
 
+from ..nn.schedules import Cosine, Linear
 from .config import Decay
 
 
@@ -43,9 +42,11 @@ def learning_rate(highest: float, warmup: float, decay: Decay, progress: float) 
     """The rate when a part `progress` (0 to 1) of the budget is spent.
 
     It rises in a straight line to `highest` during the part `warmup`, then falls to zero in a straight line or in
-    half a cosine (Loshchilov & Hutter 2017, "SGDR"), or stays.
+    half a cosine, or stays.
     """
     if progress < warmup:
         return highest * progress / warmup
-    rest = min(1.0, (progress - warmup) / (1.0 - warmup))
-    return highest * {"linear": 1.0 - rest, "cosine": 0.5 + 0.5 * cos(pi * rest), "none": 1.0}[decay]
+    rest = (progress - warmup) / (1.0 - warmup)
+    if decay == "none":
+        return highest
+    return Linear(highest, 1.0)(rest) if decay == "linear" else Cosine(highest, 1.0)(rest)

@@ -23,7 +23,7 @@ from ...autograd.value import Value
 from ...errors import UsageError
 from ...nn.losses import cross_entropy
 from ...programs.program import Program
-from ...programs.recording import record
+from ...programs.recording import trace
 from ..contract import LanguageModel
 from ..neural import NeuralModel
 from ..ngram.leave_one_out import LeaveOneOut
@@ -153,7 +153,7 @@ def logits_program(config: GptConfig, vocabulary_size: int, prior: bool, length:
     """The program of all logits of a line with `length` tokens."""
     values, flat = values_of(shapes_of(config, vocabulary_size, prior))
     example = [[0] * length] + [[[0.0] * vocabulary_size] * length] * prior
-    return record(lambda tokens, *rows: _logits_of(values, config, tokens, rows), *example, parameters=flat)
+    return trace(lambda tokens, *rows: _logits_of(values, config, tokens, rows), *example, parameters=flat)
 
 
 @cache
@@ -166,7 +166,7 @@ def loss_program(config: GptConfig, vocabulary_size: int, prior: bool, length: i
         return sum([cross_entropy(row, t) for row, t in zip(logits, targets, strict=True)], Value(0.0))
 
     example = [[0] * length, [0] * length] + [[[0.0] * vocabulary_size] * length] * prior
-    return record(loss, *example, parameters=flat)
+    return trace(loss, *example, parameters=flat)
 
 
 class GptModel(NeuralModel):

@@ -16,7 +16,7 @@ from ...autograd.functions import mean, sum
 from ...autograd.value import Value
 from ...nn.losses import cross_entropy
 from ...programs.program import Program
-from ...programs.recording import record
+from ...programs.recording import trace
 from ..arrays.windows import WindowModel
 from ..contract import LanguageModel
 from ..ngram.counts import context_columns
@@ -134,7 +134,7 @@ def _logits(family: type[ScalarWindowModel], config: Any, vocabulary_size: int, 
         return members[0] if len(members) == 1 else [mean(column) for column in zip(*members, strict=True)]
 
     example = [[0] * config.context] + [[0.0] * vocabulary_size] * prior
-    return record(logits, *example, parameters=flat)
+    return trace(logits, *example, parameters=flat)
 
 
 @cache
@@ -147,4 +147,4 @@ def _loss(family: type[ScalarWindowModel], config: Any, vocabulary_size: int, pr
         return sum([cross_entropy(logits, target) for logits in members])
 
     example = [[0] * config.context, 0] + [[0.0] * vocabulary_size] * prior
-    return record(loss, *example, parameters=flat)
+    return trace(loss, *example, parameters=flat)

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -83,9 +84,17 @@ class Lowered:
     groups: int
 
 
+_KNOWN: WeakKeyDictionary[Program, Lowered] = WeakKeyDictionary()
+
+
 def lower(program: Program) -> Lowered:
-    """Lower a program."""
-    return _Lowering(program).done()
+    """Return a program as the kernels read it: worked out once, and shared by all that run it while it lives.
+
+    Two threads that ask at once may both work it out, with one result.
+    """
+    if program not in _KNOWN:
+        _KNOWN[program] = _Lowering(program).done()
+    return _KNOWN[program]
 
 
 class _Writer:
@@ -174,7 +183,7 @@ class _Lowering:
 
     def _input_registers(self) -> list[int]:
         """A register for every float of an example, used or not."""
-        count = sum([a.size for a in self.program.arguments if a.kind == "float"])
+        count = self.program.inputs("float")
         for place, (op, _, data, _) in enumerate(self.instructions):
             if op == INPUT:
                 self.register_of[place] = data
