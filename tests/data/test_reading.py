@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spellout.data import reading
-from spellout.data.reading import first_lines, read_blocks
+from spellout.data.lines import first_lines, read_blocks
 from spellout.errors import DataError, UsageError
 from strategies import any_line, clean, clean_lines
 
@@ -142,7 +142,7 @@ def test_a_preview_reads_no_more_than_it_was_asked_for(tmp_path):
 
 def test_a_preview_takes_nothing_from_a_pipe():
     code = (
-        "import sys; from spellout.data.reading import first_lines, read_blocks;"
+        "import sys; from spellout.data.lines import first_lines, read_blocks;"
         "print(first_lines('-'), ''.join(read_blocks('-')).split()); print(first_lines('/dev/stdin'))"
     )
     done = subprocess.run(

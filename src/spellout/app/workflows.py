@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
 def read(file: str | None, encoding: str | None) -> Lines:
     """Lines of a file, of standard input, or the bundled names."""
-    from ..data.lines import Lines
-    from ..data.reading import check_encoding
+    from ..data.lines import Lines, check_encoding
 
     if encoding is not None:
         check_encoding(encoding)
