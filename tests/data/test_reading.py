@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spellout.data import reading
+from spellout.data import lines
 from spellout.data.lines import first_lines, read_blocks
 from spellout.errors import DataError, UsageError
 from strategies import any_line, clean, clean_lines
@@ -113,7 +113,7 @@ def test_half_a_character_is_no_text(tmp_path):
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "LONGEST_LINE", 100)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 100)
     path = written(tmp_path, b"anna\n" + b"x" * 10_000)
     with pytest.raises(DataError, match="line 2: longer than 100 characters"):
         read(path, block_bytes=64)
