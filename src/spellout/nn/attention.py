@@ -17,6 +17,27 @@ from .layers import Layer
 from .module import Module
 
 
+def attend(
+    query: Sequence[Value], keys: Sequence[Sequence[Value]], values: Sequence[Sequence[Value]], heads: int = 1
+) -> list[Value]:
+    """Return what one position takes from those it sees: each head's weighted mean of the values, side by side.
+
+    Args:
+        query: C numbers of the position that looks.
+        keys, values: C numbers of every position that it sees.
+        heads: H, which divides C; every head compares and takes its own C/H numbers.
+    """
+    width = len(query) // heads
+    together: list[Value] = []
+    for head in range(heads):
+        part = slice(head * width, (head + 1) * width)
+        # a sum of C/H products grows with sqrt(C/H); unscaled, the softmax would start saturated
+        scores = [dot(query[part], key[part]) * (1.0 / sqrt(width)) for key in keys]
+        weights = softmax(scores)
+        together += [dot(weights, column) for column in zip(*[v[part] for v in values], strict=True)]
+    return together
+
+
 class Attention(Module):
     """softmax(q·k / sqrt(C/H)) · v in H heads, then a linear layer.
 
@@ -52,19 +73,8 @@ class Attention(Module):
         result = []
         for t, query in enumerate(queries):
             seen = t + 1 if self.causal else len(keys)
-            result.append(self.out.outputs(self._heads(query, keys[:seen], values[:seen])))
+            result.append(self.out.outputs(attend(query, keys[:seen], values[:seen], self.heads)))
         return result
-
-    def _heads(self, query: list[Value], keys: list[list[Value]], values: list[list[Value]]) -> list[Value]:
-        """Return the C numbers of one position: each head's weighted mean of the values, side by side."""
-        width = len(query) // self.heads
-        together: list[Value] = []
-        for head in range(self.heads):
-            part = slice(head * width, (head + 1) * width)
-            scores = [dot(query[part], key[part]) * (1.0 / sqrt(width)) for key in keys]
-            weights = softmax(scores)
-            together += [dot(weights, column) for column in zip(*[v[part] for v in values], strict=True)]
-        return together
 
     def __repr__(self) -> str:
         return f"Attention({len(self.query.neurons)}, heads={self.heads})"

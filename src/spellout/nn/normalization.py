@@ -14,6 +14,12 @@ from ..errors import ShapeError
 from .module import Module
 
 
+def rms_norm(x: Sequence[Value], eps: float = float_info.epsilon) -> list[Value]:
+    """Return x / sqrt(mean(x²) + eps): as many Values as were given, whose mean square is 1."""
+    size = (mean([value * value for value in x]) + eps).sqrt()
+    return [value / size for value in x]
+
+
 class LayerNorm(Module):
     """(x - mean) / sqrt(variance + eps) · weight + bias, over one vector of `dim` numbers."""
 
@@ -26,9 +32,9 @@ class LayerNorm(Module):
         """Return `dim` Values."""
         _check(x, self.weight, self)
         center = mean(x)
-        centered = [value - center for value in x]
-        size = (mean([value * value for value in centered]) + self.eps).sqrt()
-        return [value / size * w + b for value, w, b in zip(centered, self.weight, self.bias, strict=True)]
+        # the root mean square of what is centred is the standard deviation
+        standard = rms_norm([value - center for value in x], self.eps)
+        return [value * w + b for value, w, b in zip(standard, self.weight, self.bias, strict=True)]
 
     def __repr__(self) -> str:
         return f"LayerNorm({len(self.weight)})"
@@ -44,8 +50,7 @@ class RMSNorm(Module):
     def __call__(self, x: Sequence[Value]) -> list[Value]:
         """Return `dim` Values."""
         _check(x, self.weight, self)
-        size = (mean([value * value for value in x]) + self.eps).sqrt()
-        return [value / size * w for value, w in zip(x, self.weight, strict=True)]
+        return [value * w for value, w in zip(rms_norm(x, self.eps), self.weight, strict=True)]
 
     def __repr__(self) -> str:
         return f"RMSNorm({len(self.weight)})"
