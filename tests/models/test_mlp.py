@@ -14,14 +14,15 @@ from spellout.data.lines import Lines
 from spellout.generation.evaluation import evaluate
 from spellout.models.arrays import first_layer
 from spellout.models.arrays.blas import _functions, one_thread
-from spellout.models.arrays.learner import MlpLearner, MlpModel, member_of
-from spellout.models.arrays.mlp import MlpArrays
+from spellout.models.arrays.learner import MlpLearner, MlpModel
+from spellout.models.arrays.mlp import MlpArrays, MlpConfig
+from spellout.models.arrays.network import member_of
 from spellout.models.ngram.leave_one_out import LeaveOneOut
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.models.parameters import flatten, views
-from spellout.models.scalars.mlp import MlpConfig, MlpProgram
-from spellout.models.scalars.windows import ScalarWindowLearner
+from spellout.models.scalars.mlp import MlpProgram
+from spellout.models.scalars.network import ScalarLearner
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 
@@ -150,7 +151,7 @@ def test_large_logits_overflow_nowhere(with_prior):
 
 def learners(few, config, prior):
     arguments = (few.stream, few.vocabulary.size, config, prior, 3)
-    return MlpLearner(*arguments), ScalarWindowLearner(MlpProgram, *arguments)
+    return MlpLearner(*arguments), ScalarLearner(MlpProgram, *arguments)
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -218,7 +219,7 @@ SOME_STEPS = """
 import hashlib
 import numpy as np
 from spellout import DataConfig, Lines, Prepared
-from spellout.models.scalars.mlp import MlpConfig
+from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.arrays.learner import MlpLearner
 prepared = Prepared.of(Lines.of(Lines.bundled().distinct[:300]), DataConfig())
 learner = MlpLearner(prepared.stream, prepared.vocabulary.size, MlpConfig(), None, 0)
@@ -327,7 +328,7 @@ def test_a_reader_gives_the_bits_of_whole_lines(few, model):
 LOGITS = """
 import hashlib, sys
 import numpy as np
-from spellout.models.scalars.mlp import MlpConfig
+from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.arrays.learner import MlpModel
 config, random = MlpConfig(), np.random.Generator(np.random.Philox(5))
 shapes = MlpModel.shapes(config, 27, False)
