@@ -128,7 +128,7 @@ class Sample:
 
     def _counted(self, order: int, rows: np.ndarray) -> Counts:
         columns = [column[rows] for column in (*self._columns[: order - 1], self._followers)]
-        return Counts(*count_rows(columns, self._vocabulary_size), self._vocabulary_size)
+        return count_rows(columns, self._vocabulary_size)
 
 
 def hold_out(stream: np.ndarray) -> int:
