@@ -25,7 +25,8 @@ import numpy as np
 from eager_engine import two_moons
 from machine import machine
 from spellout import MLP, record
-from spellout.models.scalars.gpt import GptConfig, loss_program
+from spellout.models.scalars.gpt import GptConfig, GptModel
+from spellout.models.scalars.network import loss_program
 from spellout.nn.embedding import Embedding
 from spellout.nn.losses import cross_entropy, hinge, l2_penalty
 from spellout.programs.machine.machine_code import work_of
@@ -79,7 +80,7 @@ def cases() -> Iterator[Case]:
     for count in (1, 32, 256):
         past, target = rng.integers(0, 27, (count, 2)), rng.integers(0, 27, count)
         yield f"letters 2x4-8-27, {count} samples", letters(2, 4, 8), np.float64, (past, target)
-    gpt = loss_program(GptConfig(width=4, heads=2, block=4), 27, False, 3)
+    gpt = loss_program(GptModel, GptConfig(width=4, heads=2, context=4), 27, False, 3)
     for value in gpt.parameters:
         value.data = float(rng.normal(0.0, 0.1))
     for count in (1, 32):

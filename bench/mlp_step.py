@@ -31,12 +31,13 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
 from spellout.models.arrays.learner import MlpLearner
+from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.ngram import model as ngram_module
 from spellout.models.ngram.leave_one_out import LeaveOneOut
 from spellout.models.ngram.model import NgramConfig, NgramModel
 from spellout.models.ngram.training import train_ngram
-from spellout.models.scalars.mlp import MlpConfig, MlpProgram
-from spellout.models.scalars.windows import ScalarWindowLearner
+from spellout.models.scalars.mlp import MlpProgram
+from spellout.models.scalars.network import ScalarLearner
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 
@@ -108,10 +109,10 @@ class EveryPosition:
         return self._kept[places]
 
 
-def program_learner(prepared: Prepared, config: MlpConfig, prior: NgramModel | None) -> ScalarWindowLearner:
+def program_learner(prepared: Prepared, config: MlpConfig, prior: NgramModel | None) -> ScalarLearner:
     """The recorded program in training, on one thread."""
-    learner = ScalarWindowLearner(MlpProgram, prepared.stream, prepared.vocabulary.size, config, prior, 0)
-    learner._lanes.threads = 1
+    learner = ScalarLearner(MlpProgram, prepared.stream, prepared.vocabulary.size, config, prior, 0)
+    learner._lanes_of(1).threads = 1
     return learner
 
 

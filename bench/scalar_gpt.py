@@ -2,7 +2,7 @@
 
     python bench/scalar_gpt.py
 
-16 wide, 4 heads, 1 layer, block 16, 27 tokens, 4,192 parameters, Adam. The names are the bundled ones, in lower
+16 wide, 4 heads, 1 layer, context 16, 27 tokens, 4,192 parameters, Adam. The names are the bundled ones, in lower
 case without accents, as many as are needed. "Step" is forward, backward and update; names of a step are grouped by
 length. PyTorch works on whole sequences at once (eager, one thread, float32); the eager engine is this package's
 own, in Python. Engines take turns of 25 steps on the same names. The last line is JSON: medians and quartiles in
@@ -23,21 +23,21 @@ from machine import machine
 from spellout.autograd.value import Value
 from spellout.data.lines import Lines
 from spellout.models.parameters import flatten
-from spellout.models.scalars.gpt import GptConfig, formula, loss_program, shapes_of, start
-from spellout.models.scalars.scalar import values_of
+from spellout.models.scalars.gpt import GptConfig, GptModel
+from spellout.models.scalars.network import loss_program, values_of
 from spellout.nn.losses import cross_entropy
 from spellout.programs.lanes import Lanes
 from spellout.programs.optimizers import Adam
 
 ROUNDS, TURN = 400, 25
 CONFIG, V = GptConfig(), 27
-SHAPES = shapes_of(CONFIG, V, False)
+SHAPES = GptModel.shapes(CONFIG, V, False)
 
 
 def batches(size: int) -> list[list[np.ndarray]]:
     """`ROUNDS` steps of names as tokens, the boundary at both ends."""
     letters = [line.lower() for line in Lines.bundled().distinct]
-    names = [n for n in letters if set(n) <= set(string.ascii_lowercase) and len(n) < CONFIG.block]
+    names = [n for n in letters if set(n) <= set(string.ascii_lowercase) and len(n) < CONFIG.context]
     order = np.random.default_rng(0).permutation(len(names))[: ROUNDS * size]
     tokens = [np.array([0, *(ord(c) - 96 for c in names[i]), 0]) for i in order]
     return [tokens[i : i + size] for i in range(0, len(tokens), size)]
@@ -46,7 +46,7 @@ def batches(size: int) -> list[list[np.ndarray]]:
 def weights() -> dict[str, np.ndarray]:
     """The same first weights for every engine; the last layer is not zero, so that gradients flow everywhere."""
     random = np.random.default_rng(1)
-    made = start(CONFIG, V, random, False)
+    made = GptModel.start(CONFIG, V, random, False)
     return made | {"out": 0.08 * random.standard_normal(made["out"].shape)}
 
 
@@ -55,7 +55,7 @@ class Programs:
 
     def __init__(self, dtype: type, threads: int = 1) -> None:
         self.array = flatten(weights(), SHAPES).astype(dtype)
-        self.lanes = {n: Lanes(loss_program(CONFIG, V, False, n), dtype, threads) for n in range(2, 17)}
+        self.lanes = {n: Lanes(loss_program(GptModel, CONFIG, V, False, n), dtype, threads) for n in range(2, 17)}
         self.adam, self.steps = Adam(lr=1e-3), 0
         self.memory = self.adam.memory(self.array)
         self.none = np.zeros((0, 0), dtype)
@@ -128,7 +128,7 @@ class Eager:
         """Loss and gradients."""
         total, tokens = Value(0.0), 0
         for name in names:
-            logits = formula(self.values, name[:-1].tolist(), CONFIG)
+            logits = GptModel.formula(CONFIG, self.values, name[:-1].tolist(), None)
             for row, target in zip(logits, name[1:].tolist(), strict=True):
                 total, tokens = total + cross_entropy(row, target), tokens + 1
         (total / tokens).backward()

@@ -93,7 +93,7 @@ def test_data_for_programs_is_as_it_is(folder):
 
 TABLES = """
 from spellout.app import terminal
-from spellout.lectures.reproduction import Row as Lecture
+from spellout.lectures.reproduction import LectureResult
 from spellout.training.experiments.comparison import Row
 from spellout.training.experiments.tuning import Trial
 long = "transformer:64:layers=4:heads=4:dropout=0.123456+ngram × gru:256:optimizer=muon+ngram"
@@ -103,9 +103,9 @@ terminal.print_comparison(
      for name in ("ngram:5", "mlp:128:members=4+ngram:6", long, wide)]
 )
 terminal.print_lectures([
-    Lecture(lecture=1, result="bigram counts, add one", recorded=2.4544, lecture_seconds=0.0512, loss=2.4533,
+    LectureResult(lecture=1, result="bigram counts, add one", recorded=2.4544, lecture_seconds=0.0512, loss=2.4533,
             model="ngram:2:smoothing=add-k", seconds=0.005, remark="all lines; " * 20),
-    Lecture(lecture=5, result="wavenet", recorded=1.993, lecture_seconds=1234.5, model=long, loss=1.99,
+    LectureResult(lecture=5, result="wavenet", recorded=1.993, lecture_seconds=1234.5, model=long, loss=1.99,
             seconds=3.2),
 ])
 settings = dict(optimizer="muon", lr=0.00312345, decay=0.01, batch=64)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spellout.data import reading
-from spellout.data.reading import first_lines, read_blocks
+from spellout.data import lines
+from spellout.data.lines import first_lines, read_blocks
 from spellout.errors import DataError, UsageError
 from strategies import any_line, clean, clean_lines
 
@@ -113,7 +113,7 @@ def test_half_a_character_is_no_text(tmp_path):
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "LONGEST_LINE", 100)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 100)
     path = written(tmp_path, b"anna\n" + b"x" * 10_000)
     with pytest.raises(DataError, match="line 2: longer than 100 characters"):
         read(path, block_bytes=64)
@@ -142,7 +142,7 @@ def test_a_preview_reads_no_more_than_it_was_asked_for(tmp_path):
 
 def test_a_preview_takes_nothing_from_a_pipe():
     code = (
-        "import sys; from spellout.data.reading import first_lines, read_blocks;"
+        "import sys; from spellout.data.lines import first_lines, read_blocks;"
         "print(first_lines('-'), ''.join(read_blocks('-')).split()); print(first_lines('/dev/stdin'))"
     )
     done = subprocess.run(

@@ -9,19 +9,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from left_out import leave_one_out
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.evaluation import evaluate
 from spellout.models.arrays import first_layer
 from spellout.models.arrays.blas import _functions, one_thread
-from spellout.models.arrays.learner import MlpLearner, MlpModel, member_of
-from spellout.models.arrays.mlp import MlpArrays
+from spellout.models.arrays.learner import MlpLearner, MlpModel
+from spellout.models.arrays.mlp import MlpArrays, MlpConfig
+from spellout.models.arrays.network import member_of
 from spellout.models.ngram.leave_one_out import LeaveOneOut
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.models.parameters import flatten, views
-from spellout.models.scalars.mlp import MlpConfig, MlpProgram
-from spellout.models.scalars.windows import ScalarWindowLearner
+from spellout.models.scalars.mlp import MlpProgram
+from spellout.models.scalars.network import ScalarLearner
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 
@@ -150,7 +152,7 @@ def test_large_logits_overflow_nowhere(with_prior):
 
 def learners(few, config, prior):
     arguments = (few.stream, few.vocabulary.size, config, prior, 3)
-    return MlpLearner(*arguments), ScalarWindowLearner(MlpProgram, *arguments)
+    return MlpLearner(*arguments), ScalarLearner(MlpProgram, *arguments)
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -218,7 +220,7 @@ SOME_STEPS = """
 import hashlib
 import numpy as np
 from spellout import DataConfig, Lines, Prepared
-from spellout.models.scalars.mlp import MlpConfig
+from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.arrays.learner import MlpLearner
 prepared = Prepared.of(Lines.of(Lines.bundled().distinct[:300]), DataConfig())
 learner = MlpLearner(prepared.stream, prepared.vocabulary.size, MlpConfig(), None, 0)
@@ -327,7 +329,7 @@ def test_a_reader_gives_the_bits_of_whole_lines(few, model):
 LOGITS = """
 import hashlib, sys
 import numpy as np
-from spellout.models.scalars.mlp import MlpConfig
+from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.arrays.learner import MlpModel
 config, random = MlpConfig(), np.random.Generator(np.random.Philox(5))
 shapes = MlpModel.shapes(config, 27, False)
@@ -391,7 +393,7 @@ def test_where_counts_repeat_they_are_worked_out_once(few, counted, monkeypatch)
         type(counted), "leave_one_out_rows", lambda self, c, t: asked.append(len(t)) or rows(self, c, t)
     )
     everything = np.arange(len(few.stream) - 1)
-    whole = counted.leave_one_out(few.stream[None, :-1], few.stream[None, 1:])[0]
+    whole = leave_one_out(counted, few.stream[None, :-1], few.stream[None, 1:])[0]
     del asked[:]
     for chosen in np.array_split(np.random.default_rng(0).permutation(everything), 9):
         np.testing.assert_allclose(left_out.at(chosen), whole[chosen], rtol=1e-6)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from left_out import leave_one_out, leave_one_out_score
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
@@ -117,8 +118,8 @@ def test_leave_one_out_is_counting_again_without_that_one(lines, order, seed, sm
     config = NgramConfig(order=order, smoothing=smoothing)
     discounts = random_discounts(order, seed) if smoothing == "fitted" else None
     model = NgramModel.estimate(Counts.of(stream, order, vocabulary.size), config, discounts)
-    rows = np.exp(model.leave_one_out(stream[None, :-1], stream[None, 1:]))[0]
-    scores = model.leave_one_out_score(stream[None, :-1], stream[None, 1:])[0]
+    rows = np.exp(leave_one_out(model, stream[None, :-1], stream[None, 1:]))[0]
+    scores = leave_one_out_score(model, stream[None, :-1], stream[None, 1:])[0]
     picked = rows[np.arange(len(stream) - 1), stream[1:].astype(int)]
     np.testing.assert_allclose(np.exp(scores), picked, rtol=1e-12)
     np.testing.assert_allclose(rows.sum(axis=1), 1.0, rtol=1e-10)
@@ -191,7 +192,7 @@ def test_tables_of_many_contexts_change_no_bit(names, monkeypatch, smoothing):
         monkeypatch.setattr(ngram, "_MANY", many)
         monkeypatch.setattr(ngram, "_LARGEST_TABLE", largest)
         model = train_ngram(prepared.stream, size, NgramConfig(order=5, smoothing=smoothing), lambda event: None)[0]
-        known = model.leave_one_out(stream[:, :4000], stream[:, 1:4001])
+        known = leave_one_out(model, stream[:, :4000], stream[:, 1:4001])
         found.append((model.log_probabilities(other), model.log_probabilities(stream[:, :4000]), known))
     for rows in found[1:]:
         assert all(np.array_equal(one, two) for one, two in zip(rows, found[0], strict=True))
@@ -204,7 +205,7 @@ def test_an_order_longer_than_every_line_is_no_trouble():
         model = NgramModel.estimate(counts, NgramConfig(order=9, smoothing=smoothing))
         for rows in (
             model.log_probabilities(stream[None]),
-            model.leave_one_out(stream[None, :-1], stream[None, 1:]),
+            leave_one_out(model, stream[None, :-1], stream[None, 1:]),
         ):
             np.testing.assert_allclose(np.exp(rows).sum(axis=-1), 1.0, atol=1e-12)
 

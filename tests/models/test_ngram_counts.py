@@ -22,12 +22,12 @@ def table_of(counts):
 )
 def test_equal_rows_are_counted_however_wide_they_are(rows, size):
     columns = [np.array(column, np.uint32) for column in zip(*rows, strict=True)]
-    distinct, counts = count_rows(columns, size)
-    found = list(zip(*(column.tolist() for column in distinct), strict=True))
-    assert dict(zip(found, counts.tolist(), strict=True)) == Counter(rows)
+    counted = count_rows(columns, size)
+    found = list(zip(*(column.tolist() for column in counted.columns), strict=True))
+    assert table_of(counted) == Counter(rows)
     assert found == sorted(found)
     weights = np.arange(1, len(rows) + 1)
-    _, sums = count_rows(columns, size, weights)
+    sums = count_rows(columns, size, weights).counts
     expected = Counter()
     for row, weight in zip(rows, weights.tolist(), strict=True):
         expected[row] += weight

@@ -6,18 +6,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from left_out import leave_one_out, leave_one_out_score
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.evaluation import evaluate
 from spellout.models.arrays.learner import MlpLearner, MlpModel
+from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.neural import log_softmax
 from spellout.models.ngram.leave_one_out import LeaveOneOut
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.models.scalars.bigram import BigramConfig, bigram_learner
-from spellout.models.scalars.gpt import GptConfig, GptModel, gpt_learner, shapes_of
-from spellout.models.scalars.mlp import MlpConfig, MlpProgram
-from spellout.models.scalars.windows import ScalarWindowLearner
+from spellout.models.scalars.gpt import GptConfig, GptModel, gpt_learner
+from spellout.models.scalars.mlp import MlpProgram
+from spellout.models.scalars.network import ScalarLearner
+from spellout.models.table import parse_specification
 from spellout.programs.kernels.interpreter import execute
 from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
@@ -106,8 +109,8 @@ def gpt_in_torch(config, w, tokens):
 
 @pytest.mark.parametrize(("layers", "heads"), [(1, 2), (2, 1)])
 def test_gpt_equals_pytorch_with_its_weights(layers, heads):
-    config = GptConfig(width=4, heads=heads, layers=layers, block=5)
-    weights = random_weights(shapes_of(config, V, False))
+    config = GptConfig(width=4, heads=heads, layers=layers, context=5)
+    weights = random_weights(GptModel.shapes(config, V, False))
     tokens = tokens_of(3, 5)
     ours = GptModel(config, V, weights).log_probabilities(tokens)
     theirs = torch.log_softmax(gpt_in_torch(config, weights, tokens), -1).numpy()
@@ -115,8 +118,8 @@ def test_gpt_equals_pytorch_with_its_weights(layers, heads):
 
 
 def test_beyond_its_block_a_gpt_sees_the_last_tokens():
-    config = GptConfig(width=4, heads=1, block=4)
-    weights = random_weights(shapes_of(config, V, False))
+    config = GptConfig(width=4, heads=1, context=4)
+    weights = random_weights(GptModel.shapes(config, V, False))
     tokens = tokens_of(3, 7)
     ours = GptModel(config, V, weights).log_probabilities(tokens)
     for t in range(4, 7):
@@ -125,7 +128,7 @@ def test_beyond_its_block_a_gpt_sees_the_last_tokens():
 
 
 def test_a_gpt_learns_from_every_position_once(few):
-    learner = gpt_learner(few.stream, few.vocabulary.size, GptConfig(width=4, heads=1, block=4), None, 0)
+    learner = gpt_learner(few.stream, few.vocabulary.size, GptConfig(width=4, heads=1, context=4), None, 0)
     assert learner._lengths.sum() == len(few.stream) - 1
     assert learner._lengths.max() <= 4
 
@@ -148,7 +151,7 @@ def test_the_neural_bigram_converges_to_the_counted_one(few):
 
 
 def mlp_program(*arguments):
-    return ScalarWindowLearner(MlpProgram, *arguments)
+    return ScalarLearner(MlpProgram, *arguments)
 
 
 LEARNERS = {
@@ -156,7 +159,7 @@ LEARNERS = {
     "mlp": (MlpLearner, MlpConfig(hidden=8, context=3, embedding=4, batch=64)),
     "mlp members": (MlpLearner, MlpConfig(hidden=4, context=2, embedding=2, batch=64, members=2)),
     "mlp program": (mlp_program, MlpConfig(hidden=4, context=2, embedding=2, batch=64, members=2)),
-    "gpt": (gpt_learner, GptConfig(width=4, heads=2, block=6, batch=8)),
+    "gpt": (gpt_learner, GptConfig(width=4, heads=2, context=6, batch=8)),
 }
 
 
@@ -173,7 +176,7 @@ class TestLearner:
         tokens, targets = few.stream[None, :-1], few.stream[None, 1:]
         expected = np.log(few.vocabulary.size)
         if with_prior:
-            expected = -counted.leave_one_out_score(tokens, targets).mean()
+            expected = -leave_one_out_score(counted, tokens, targets).mean()
         assert learner.step(everything, 0.0) == pytest.approx(expected, abs=1e-5)
 
     def test_the_loss_falls(self, name, few, counted, with_prior):
@@ -241,10 +244,19 @@ def test_networks_in_scalars_share_one_compiled_kernel_for_each_type(few, counte
 
 def test_what_is_left_out_is_worked_out_when_asked_for(few, counted, monkeypatch):
     left_out = LeaveOneOut(counted, few.stream)
-    whole = counted.leave_one_out(few.stream[None, :-1], few.stream[None, 1:])[0]
+    whole = leave_one_out(counted, few.stream[None, :-1], few.stream[None, 1:])[0]
     places = np.array([5, 0, 17, 5, len(few.stream) - 2])
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
     monkeypatch.setattr("spellout.models.ngram.leave_one_out._MOST_KEPT", 0)  # as for texts too large to keep them
     left_out = LeaveOneOut(counted, few.stream)
     np.testing.assert_allclose(left_out.at(places), whole[places], rtol=1e-5)
+
+
+def test_a_gpt_from_when_its_context_was_called_a_block_is_understood():
+    config = parse_specification("gpt:4:heads=1:block=4")[1]
+    assert config == GptConfig(width=4, heads=1, context=4)
+    model = GptModel(config, V, random_weights(GptModel.shapes(config, V, False)))
+    settings = model.settings()
+    settings["config"]["block"] = settings["config"].pop("context")
+    assert GptModel.restore(settings, model.arrays()).config == config

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..data.summary import Summary
     from ..data.vocabulary import Vocabulary
     from ..generation.evaluation import Evaluation
-    from ..generation.scoring import Score, Step
-    from ..lectures.reproduction import Row as LectureRow
+    from ..generation.scoring import Prediction, Score
+    from ..lectures.reproduction import LectureResult
     from ..training.experiments.comparison import Row
     from ..training.experiments.tuning import Trial
     from ..training.runs.run import Trained
@@ -226,10 +226,10 @@ def print_scores(scores: Sequence[Score], vocabulary: Vocabulary) -> None:
     )
 
 
-def print_steps(steps: Sequence[Step]) -> None:
+def print_steps(steps: Sequence[Prediction]) -> None:
     """A line spelled out, a row a letter, and the whole line's surprise below."""
 
-    def expected(step: Step) -> str:
+    def expected(step: Prediction) -> str:
         return "  ".join(f"{symbol} {probability:.2f}" for symbol, probability in step.expected)
 
     print_table(
@@ -269,7 +269,7 @@ def print_comparison(rows: Sequence[Row]) -> None:
     )
 
 
-def print_lectures(rows: Sequence[LectureRow]) -> None:
+def print_lectures(rows: Sequence[LectureResult]) -> None:
     """The course's results beside ours, as a table."""
 
     def number(value: float | None, form: str) -> str:

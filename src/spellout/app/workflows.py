@@ -25,7 +25,7 @@ from . import terminal
 
 if TYPE_CHECKING:
     from ..data.lines import Lines
-    from ..lectures.reproduction import Row as LectureRow
+    from ..lectures.reproduction import LectureResult
     from ..models.contract import Event
     from ..plots.kinds import Kind
     from ..training.experiments.comparison import Row
@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 
 def read(file: str | None, encoding: str | None) -> Lines:
     """Lines of a file, of standard input, or the bundled names."""
-    from ..data.lines import Lines
-    from ..data.reading import check_encoding
+    from ..data.lines import Lines, check_encoding
 
     if encoding is not None:
         check_encoding(encoding)
@@ -298,7 +297,7 @@ def tune(
 
 def lectures(
     file: str | None, encoding: str | None, only: Sequence[str], timed: int, training: TrainingConfig
-) -> Iterator[LectureRow]:
+) -> Iterator[LectureResult]:
     """Rows of the course's results, as they are ready."""
     require("torch", "spellout lectures")
     from ..lectures.reproduction import check_results, reproduce

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -52,16 +52,8 @@ class Summary:
 
     def to_json(self) -> dict[str, Any]:
         """The summary as one JSON object."""
-        return {
-            "lines": self.lines,
-            "distinct": self.distinct,
-            "repeated": [{"line": line, "times": times} for line, times in self.repeated],
-            "characters": self.characters,
-            "shortest": self.shortest,
-            "median_length": self.median_length,
-            "longest": self.longest,
-            "letters": dict(self.letters),
-        }
+        repeated = [{"line": line, "times": times} for line, times in self.repeated]
+        return asdict(self) | {"repeated": repeated, "letters": dict(self.letters)}
 
 
 def bigram_table(lines: Lines, letters: list[str]) -> np.ndarray:

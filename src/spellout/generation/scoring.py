@@ -73,7 +73,7 @@ def _finite(number: float) -> float | None:
 
 
 @dataclass(frozen=True)
-class Step:
+class Prediction:
     """One token of a line: its log-probability after what stood before it, its rank, and what was likelier."""
 
     symbol: str
@@ -92,7 +92,7 @@ class Step:
         return -self.log_probability / NATS_PER_BIT
 
     def to_json(self) -> dict[str, Any]:
-        """The step as one JSON object."""
+        """The prediction as one JSON object."""
         return {
             "symbol": self.symbol,
             "probability": self.probability,
@@ -102,17 +102,17 @@ class Step:
         }
 
 
-def explain_line(model: LanguageModel, vocabulary: Vocabulary, line: str, top: int = 5) -> list[Step]:
+def explain_line(model: LanguageModel, vocabulary: Vocabulary, line: str, top: int = 5) -> list[Prediction]:
     """Every token of a line and its end, with the `top` likeliest ones at that place."""
     stream = vocabulary.encode([typed_line(line.strip(), "the line")])
     rows = checked(model.log_probabilities(stream[None, :-1])[0])
-    steps = []
+    predictions = []
     for row, token in zip(rows, stream[1:].tolist(), strict=True):
         order = np.argsort(-row, kind="stable")
         expected = [(vocabulary.symbol(int(one)), float(np.exp(row[one]))) for one in order[:top]]
         rank = 1 + int(np.flatnonzero(order == token)[0])
-        steps.append(Step(vocabulary.symbol(token), float(row[token]), rank, expected))
-    return steps
+        predictions.append(Prediction(vocabulary.symbol(token), float(row[token]), rank, expected))
+    return predictions
 
 
 def score_lines(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Iterator[Score]:

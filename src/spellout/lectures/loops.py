@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from ..models.ngram.counts import context_windows
 
 BATCH, STEPS, HIDDEN = 32, 200_000, 200
-Step = Callable[[int], float]
+TrainingStep = Callable[[int], float]
 
 
 def examples_of(stream: np.ndarray, context: int) -> tuple[Tensor, Tensor]:
@@ -25,7 +25,7 @@ def examples_of(stream: np.ndarray, context: int) -> tuple[Tensor, Tensor]:
     return torch.tensor(windows), torch.tensor(stream[1:].astype(np.int64))
 
 
-def bigram_network(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> Step:
+def bigram_network(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> TrainingStep:
     """The first lecture's network: one-hot letters, one layer, all data at once, 0.01 of the mean square added."""
     x, y = examples_of(stream, 1)
     weights = torch.randn((vocabulary_size, vocabulary_size), generator=random, requires_grad=True)
@@ -46,7 +46,7 @@ def bigram_network(stream: np.ndarray, vocabulary_size: int, random: torch.Gener
 
 def _descend(
     parameters: list[Tensor], logits_of: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, random: torch.Generator
-) -> Step:
+) -> TrainingStep:
     for parameter in parameters:
         parameter.requires_grad = True
 
@@ -65,7 +65,7 @@ def _descend(
     return step
 
 
-def mlp(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> Step:
+def mlp(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> TrainingStep:
     """The second lecture's network: three letters, ten numbers each, 200 units of tanh."""
     table = torch.randn((vocabulary_size, 10), generator=random)
     w1 = torch.randn((30, HIDDEN), generator=random) * (5 / 3) / 30**0.5
@@ -95,7 +95,7 @@ class _BatchNorm:
         return self.gain * (x - mean) / torch.sqrt(variance + 1e-5) + self.bias
 
 
-def mlp_bn(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> Step:
+def mlp_bn(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> TrainingStep:
     """The third lecture's network: the same with its hidden units normalised."""
     table = torch.randn((vocabulary_size, 10), generator=random)
     w1 = torch.randn((30, HIDDEN), generator=random) * (5 / 3) / 30**0.5
@@ -109,7 +109,7 @@ def mlp_bn(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) ->
     return _descend([table, w1, norm.gain, norm.bias, w2, b2], logits_of, *examples_of(stream, 3), random)
 
 
-def wavenet(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> Step:
+def wavenet(stream: np.ndarray, vocabulary_size: int, random: torch.Generator) -> TrainingStep:
     """The fifth lecture's network: eight letters, 24 numbers each, pairs fused three times, 128 channels."""
     table = torch.randn((vocabulary_size, 24), generator=random)
     weights = [torch.randn((size, 128), generator=random) / size**0.5 for size in (48, 256, 256)]

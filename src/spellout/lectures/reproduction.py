@@ -31,7 +31,7 @@ _SEED = 2147483647  # the lectures' own
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class LectureResult:
     """One result. Losses are nats per character; `recorded` is the lecture's, None where it is no loss."""
 
     lecture: int
@@ -49,7 +49,7 @@ class Row:
         return self.lecture_seconds / self.seconds if self.lecture_seconds and self.seconds else None
 
     def to_json(self) -> dict[str, Any]:
-        """The row as one JSON object."""
+        """The result as one JSON object."""
         return {**asdict(self), "times": self.times}
 
 
@@ -60,7 +60,7 @@ class _Network:
     lecture: int
     result: str
     recorded: float
-    loop: Callable[..., loops.Step]
+    loop: Callable[..., loops.TrainingStep]
     loop_steps: int
     model: str
     steps: int
@@ -82,7 +82,7 @@ def reproduce(
     timed: int = 300,
     training: TrainingConfig = TrainingConfig(),
     callback: Callback = lambda event: None,
-) -> Iterator[Row]:
+) -> Iterator[LectureResult]:
     """The rows of some `RESULTS`, as they are ready. `timed` steps of each lecture's loop are timed.
 
     `training` may say where our networks run, and a budget of `steps` in place of each result's own.
@@ -110,7 +110,7 @@ def check_results(only: Sequence[str]) -> None:
             raise UsageError(f"--only {name}: no such result; results: {', '.join(RESULTS)}")
 
 
-def _counts(lines: Lines) -> Iterator[Row]:
+def _counts(lines: Lines) -> Iterator[LectureResult]:
     everything = Prepared.of(lines, DataConfig(split="none"))
     start = perf_counter()
     theirs = counted_in_python(everything.split.train, everything.split.train)
@@ -119,7 +119,7 @@ def _counts(lines: Lines) -> Iterator[Row]:
     run = train(everything, "ngram:2:smoothing=add-k").run
     ours = evaluate(run.model, run.vocabulary, everything.split.train).nats_per_char
     seconds = perf_counter() - start
-    yield Row(
+    yield LectureResult(
         lecture=1,
         result="bigram counts, add one",
         recorded=2.4544,
@@ -133,7 +133,7 @@ def _counts(lines: Lines) -> Iterator[Row]:
 
 def _network(
     prepared: Prepared, network: _Network, timed: int, training: TrainingConfig, callback: Callback
-) -> Iterator[Row]:
+) -> Iterator[LectureResult]:
     random = torch.Generator().manual_seed(_SEED)
     step = network.loop(prepared.stream, prepared.vocabulary.size, random)
     timed = max(1, min(timed, network.loop_steps // 10))
@@ -149,7 +149,7 @@ def _network(
         loss, seconds = reach(prepared, model, network.recorded, settings, callback)
         missed = "" if loss <= network.recorded else "not reached; more --steps may"
         remark = missed or (f"{timed} of its {network.loop_steps:,} steps timed" if model != FLOOR else "any kind")
-        yield Row(
+        yield LectureResult(
             lecture=network.lecture,
             result=network.result,
             recorded=network.recorded,
@@ -178,12 +178,12 @@ def reach(
     return reached[0] if reached else (trained.dev.nats_per_char, perf_counter() - start)
 
 
-def _initialisation(prepared: Prepared) -> Iterator[Row]:
+def _initialisation(prepared: Prepared) -> Iterator[LectureResult]:
     x, y = loops.examples_of(prepared.stream, 3)
     for careful, recorded in ((False, 27.0), (True, 3.29)):
         random = torch.Generator().manual_seed(_SEED)
         loss, saturated = by_hand.first_loss(x[:10_000], y[:10_000], prepared.vocabulary.size, random, careful)
-        yield Row(
+        yield LectureResult(
             lecture=3,
             result=f"first loss, {'weights scaled' if careful else 'as in lecture 2'}",
             recorded=recorded,
@@ -192,9 +192,9 @@ def _initialisation(prepared: Prepared) -> Iterator[Row]:
         )
 
 
-def _smoothing(lines: Lines) -> Row:
+def _smoothing(lines: Lines) -> LectureResult:
     found = compare_smoothing(lines)
-    return Row(
+    return LectureResult(
         lecture=1,
         result="bigram network, its limit",
         recorded=2.454,
@@ -204,11 +204,11 @@ def _smoothing(lines: Lines) -> Row:
     )
 
 
-def _by_hand(prepared: Prepared) -> Row:
+def _by_hand(prepared: Prepared) -> LectureResult:
     x, y = loops.examples_of(prepared.stream, 3)
     random = torch.Generator().manual_seed(_SEED)
     difference = by_hand.largest_difference(x[:320], y[:320], prepared.vocabulary.size, random)
-    return Row(
+    return LectureResult(
         lecture=4,
         result="backward pass by hand",
         remark=f"differs from autograd by at most {difference:.1e}, in float64",

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays.learner import MlpModel, member_of
+from .arrays.learner import MlpModel
 from .arrays.mlp import MlpArrays
+from .arrays.network import member_of
 from .ngram.counts import context_windows
 from .ngram.leave_one_out import LeaveOneOut
 

@@ -28,11 +28,18 @@ DAMAGE = (
 _DEPTHS = ("layers", "levels")
 
 
+def name_of_today(kind: type[Any], name: str) -> str:
+    """What a setting is called now: runs and specifications of before may call it by a former name."""
+    former: Mapping[str, str] = getattr(kind, "former_names", {})
+    return former.get(name, name)
+
+
 def stored_config(kind: type[T], values: Any) -> T:
     """A config dataclass from the JSON object of its fields. ValueError says what no field can hold."""
     if not isinstance(values, dict):
         raise ValueError("the settings are not a JSON object")
     hints, known = get_type_hints(kind), {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    values = {name_of_today(kind, name): value for name, value in values.items()}
     for name, value in values.items():
         if name not in known:
             raise ValueError(f"there is no setting {name[:40]!r}")

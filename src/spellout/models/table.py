@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import UsageError
 from .arrays.learner import MlpLearner, MlpModel
+from .arrays.mlp import MlpConfig
 from .contract import Callback, LanguageModel
 from .learner import Learner
 from .ngram.model import NgramConfig, NgramModel
@@ -36,7 +37,7 @@ from .pytorch.families import (
 )
 from .scalars.bigram import BigramConfig, BigramModel, bigram_learner
 from .scalars.gpt import GptConfig, GptModel, gpt_learner
-from .scalars.mlp import MlpConfig
+from .stored import name_of_today
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ def parse_specification(text: str) -> tuple[Family, Any]:
         field, equals, value = part.partition("=")
         if not equals:
             field, value = family.dial, part
+        field = name_of_today(family.config, field)
         if field not in hints:
             known = ", ".join(f.name for f in fields(family.config))
             raise UsageError(f"model {text!r}: {name} has no setting {field!r}; settings: {known}")

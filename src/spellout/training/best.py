@@ -11,9 +11,9 @@ from collections.abc import Callable
 from ..errors import TrainingError
 from ..generation.evaluation import evaluate
 from ..models.arrays.first_layer import FEW_TOKENS
+from ..models.arrays.mlp import MlpConfig
 from ..models.contract import Callback
 from ..models.ngram.model import NgramModel
-from ..models.scalars.mlp import MlpConfig
 from .config import TrainingConfig
 from .plan import Plan
 from .prepared import Prepared

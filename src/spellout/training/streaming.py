@@ -10,7 +10,7 @@ from typing import Any
 
 from ..data.alphabet import GrowingAlphabet
 from ..data.config import DataConfig
-from ..data.reading import read_blocks, source_name
+from ..data.lines import read_blocks, source_name
 from ..errors import DataError, UsageError
 from ..models.ngram.model import NgramConfig
 from ..models.ngram.training import NgramCounter, fit_counts, model_of_counts

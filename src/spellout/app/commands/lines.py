@@ -178,7 +178,7 @@ def score(
     json
         One JSON object a line, with the surprise of every character.
     """
-    from ...data.reading import check_encoding
+    from ...data.lines import check_encoding
     from ...generation.scoring import score_lines
     from ...training.runs.run import load_run
 

@@ -45,7 +45,7 @@ def preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
     """On a terminal, show lines like those that a large file begins with, before it is read whole."""
     if file is None or not sys.stderr.isatty() or (os.path.isfile(file) and os.path.getsize(file) < LARGE):
         return
-    from ...data.reading import first_lines
+    from ...data.lines import first_lines
     from ...data.vocabulary import build_vocabulary
     from ...models.ngram.training import quick_ngram
 

@@ -9,8 +9,6 @@ each token and place, and looked up; with few tokens this takes half the time, s
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from ..parameters import Weights
@@ -19,19 +17,7 @@ FEW_TOKENS = 64
 """Up to so many the second way is faster (contexts of 6, batches of 1,024)."""
 
 
-class FirstLayer(Protocol):
-    """Either way."""
-
-    def forward(self, windows: np.ndarray, before: np.ndarray) -> None:
-        """Windows (N, C) to `before` (N, H), in place."""
-        ...
-
-    def backward(self, d_before: np.ndarray) -> None:
-        """The gradient of `before` (N, H) to those of embedding, W and b."""
-        ...
-
-
-def first_layer(weights: Weights, gradients: Weights, windows: int) -> FirstLayer:
+def first_layer(weights: Weights, gradients: Weights, windows: int) -> VectorLayer | TableLayer:
     """The faster way for weights of this size, and N windows."""
     way = TableLayer if len(weights["embedding"]) <= FEW_TOKENS else VectorLayer
     return way(weights, gradients, windows)
@@ -46,7 +32,7 @@ class VectorLayer:
         self._vectors, self._d_vectors = np.empty((2, windows, inputs), weights["embedding"].dtype)
 
     def forward(self, windows: np.ndarray, before: np.ndarray) -> None:
-        """See `FirstLayer`."""
+        """Windows (N, C) to what tanh is given, written into `before` (N, H)."""
         embedding = self._w["embedding"]
         self._tokens = windows.ravel()  # (N * C,)
         np.take(embedding, self._tokens, axis=0, out=self._vectors.reshape(-1, embedding.shape[1]), mode="clip")
@@ -54,7 +40,7 @@ class VectorLayer:
         before += self._w["hidden.bias"]
 
     def backward(self, d_before: np.ndarray) -> None:
-        """See `FirstLayer`."""
+        """The gradient of `before` (N, H) to those of embedding, W and b, written into `gradients`."""
         np.sum(d_before, axis=0, out=self._d["hidden.bias"])
         np.matmul(d_before.T, self._vectors, out=self._d["hidden.weight"])  # (H, C * E)
         np.matmul(d_before, self._w["hidden.weight"], out=self._d_vectors)  # (N, C * E)
@@ -83,7 +69,7 @@ class TableLayer:
         self._ones = np.zeros((windows, context), np.int64)  # where they stand
 
     def forward(self, windows: np.ndarray, before: np.ndarray) -> None:
-        """See `FirstLayer`."""
+        """Windows (N, C) to what tanh is given, written into `before` (N, H)."""
         np.matmul(self._w["embedding"], self._parts, out=self._table)
         self._table[0] += self._w["hidden.bias"]  # every window has one token there
         np.take(self._table[0], windows[:, 0], axis=0, out=before, mode="clip")
@@ -96,7 +82,7 @@ class TableLayer:
         one_hot[self._ones] = 1.0
 
     def backward(self, d_before: np.ndarray) -> None:
-        """See `FirstLayer`."""
+        """The gradient of `before` (N, H) to those of embedding, W and b, written into `gradients`."""
         # An entry of the table has the sum of the gradients of all windows where the token stood at the place. To
         # look it up was a product with a row of zeros and C ones, and a product is the fastest way to add up.
         flat = self._d_table.reshape(self._one_hot.shape[1], -1)

@@ -1,21 +1,22 @@
-"""An mlp in training, and a trained one: the network of `mlp_arrays.py` behind the contracts."""
+"""An mlp in training, and a trained one: the network of `mlp.py` behind the contracts.
+
+N windows · C context · E embedding · H hidden · V vocabulary
+"""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from ..ngram.counts import context_columns
-from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
-from ..parameters import Parameters, Shapes, Weights, views
-from ..scalars.mlp import MlpConfig, MlpProgram
+from ..parameters import Weights, views
+from . import mlp
 from .blas import one_thread
 from .exact import ExactLinear
-from .mlp import MlpArrays
-from .windows import WindowModel
+from .mlp import MlpArrays, MlpConfig
+from .network import ArrayLearner, WindowModel, member_of
 
 _WINDOWS_AT_ONCE = 512  # what is worked out for them stays in the fast cache
 _LARGEST_TABLES = 1 << 19  # numbers
@@ -25,19 +26,10 @@ class MlpModel(WindowModel):
     """The trained network."""
 
     Config = MlpConfig
-
-    @staticmethod
-    def shapes(config: MlpConfig, vocabulary_size: int, prior: bool) -> Shapes:
-        """See `WindowModel`."""
-        return MlpProgram.shapes(config, vocabulary_size, prior)
-
-    @staticmethod
-    def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
-        """See `WindowModel`."""
-        return MlpProgram.start(config, vocabulary_size, random, prior)
+    shapes, start = staticmethod(mlp.shapes), staticmethod(mlp.start)
 
     def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
-        """See `WindowModel`. The mean of the members' logits."""
+        """The mean of the members' logits: windows (N, C) and the prior's rows (N, V) to (N, V)."""
         logits = np.zeros((len(windows), self.vocabulary_size))
         with one_thread():
             for start in range(0, len(windows), _WINDOWS_AT_ONCE):
@@ -90,39 +82,26 @@ class _Member:
         return before
 
 
-class MlpLearner:
-    """Trains an mlp on every position of a stream (see `learner.Learner`)."""
+class MlpLearner(ArrayLearner):
+    """Trains an mlp on every position of a stream."""
 
     def __init__(
         self, stream: np.ndarray, vocabulary_size: int, config: MlpConfig, prior: NgramModel | None, seed: int
     ) -> None:
-        self.examples = len(stream) - 1
-        self.batch, self.lr = min(config.batch, self.examples), config.lr
-        self._config, self._vocabulary_size, self._prior = config, vocabulary_size, prior
-        self._shapes = MlpModel.shapes(config, vocabulary_size, prior is not None)
-        random = np.random.Generator(np.random.Philox(seed))
-        weights = MlpModel.start(config, vocabulary_size, random, prior is not None)
-        self._parameters = Parameters(weights, self._shapes, config.weight_decay)
+        super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
         self._gradient = np.zeros_like(self._parameters.array)
         self._members: list[MlpArrays] = []
         self._made_for = 0  # so many windows
         columns = context_columns(stream, config.context)
         self._windows = np.stack([column[:-1] for column in columns], axis=1)  # (examples, C), in few bytes
         self._targets = stream[1:]
-        self._left_out = LeaveOneOut(prior, stream) if prior else None
 
     def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
-        """The mean loss of the members over some positions, and the gradient (P,) of the sum of their losses.
-
-        The gradient is overwritten by the next one.
-        """
+        """The mean loss of the members over some positions, and the gradient (P,) of the sum of their losses."""
         windows, targets = self._windows[chosen].astype(np.int64), self._targets[chosen].astype(np.int64)
         prior = None if self._left_out is None else self._left_out.at(chosen)
         losses = []
-        with (
-            one_thread(),
-            np.errstate(all="ignore"),
-        ):  # what is not finite is noticed at the end
+        with one_thread(), np.errstate(all="ignore"):  # what is not finite is noticed at the end
             for member in self._members_for(len(chosen)):
                 losses.append(member.loss(windows, targets, prior))
                 member.backward()
@@ -137,31 +116,3 @@ class MlpLearner:
             ]
             self._made_for = windows
         return self._members
-
-    def step(self, chosen: np.ndarray, lr: float) -> float:
-        """See `Learner`."""
-        loss, gradient = self.gradient(chosen)
-        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
-
-    @property
-    def updates(self) -> dict[str, float]:
-        """See `Learner`."""
-        return self._parameters.updates
-
-    def model(self) -> MlpModel:
-        """See `Learner`."""
-        return MlpModel(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)
-
-    def state(self) -> Weights:
-        """See `Learner`."""
-        return self._parameters.state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """See `Learner`."""
-        self._parameters.load_state(state)
-
-
-def member_of(weights: Weights, member: int) -> Weights:
-    """The weights of one member, by their names in the formula."""
-    prefix = f"{member}."
-    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}

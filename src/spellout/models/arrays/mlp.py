@@ -1,19 +1,84 @@
 """mlp in NumPy: many windows at once, and the backward pass written by hand, as in the course's fourth lecture.
 
-The formula is that of `mlp.py`. Forward, every line computes a matrix for all windows; backward, the lines come in
-the opposite order, and each turns the gradient of what it made into the gradients of what it was made of. Where a
-matrix was multiplied by another one, its gradient is multiplied by the other one transposed; where one number went
-to many places, its gradient is the sum of theirs.
+Bengio et al. 2003, "A Neural Probabilistic Language Model"; the formula for one window is in `scalars/mlp.py`.
+Forward, every line computes a matrix for all windows; backward, the lines come in the opposite order, and each
+turns the gradient of what it made into the gradients of what it was made of. Where a matrix was multiplied by
+another one, its gradient is multiplied by the other one transposed; where one number went to many places, its
+gradient is the sum of theirs.
 
     N windows · C context · E embedding · H hidden · V vocabulary
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from ..parameters import Weights
+from ...errors import UsageError
+from ..parameters import Shapes, Weights
 from .first_layer import first_layer
+
+MOST_MEMBERS = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlpConfig:
+    """The settings of an mlp."""
+
+    hidden: int = 128
+    """Units of the hidden layer."""
+    context: int = 6
+    """How many of the last tokens it sees."""
+    embedding: int = 24
+    """Numbers of a token's vector."""
+    batch: int = 1024
+    """Positions a step learns from."""
+    lr: float = 6e-3
+    """The highest learning rate."""
+    weight_decay: float = 0.05
+    """How much AdamW shrinks the weights."""
+    members: int = 1
+    """So many networks learn side by side and answer together: slower, better."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "context", "embedding", "batch", "members"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name}={getattr(self, name)}: an mlp needs at least 1")
+        if self.members > MOST_MEMBERS:
+            raise UsageError(f"members={self.members}: at most {MOST_MEMBERS} networks learn side by side")
+
+
+def shapes(config: MlpConfig, vocabulary_size: int, prior: bool) -> Shapes:
+    """The weights of each member; with a prior, also those that weigh it."""
+    shapes: Shapes = {}
+    for member in range(config.members):
+        shapes |= {
+            f"{member}.embedding": (vocabulary_size, config.embedding),
+            f"{member}.hidden.weight": (config.hidden, config.context * config.embedding),
+            f"{member}.hidden.bias": (config.hidden,),
+            f"{member}.out.weight": (vocabulary_size, config.hidden),
+            f"{member}.out.bias": (vocabulary_size,),
+        }
+        if prior:
+            shapes |= {f"{member}.prior.weight": (config.hidden,), f"{member}.prior.bias": ()}
+    return shapes
+
+
+def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
+    """Kaiming's gain for tanh, 5/3, in the hidden layer, and zeros in the last: the first loss is ln V.
+
+    A prior counts once, whatever the hidden units say: the first loss is the prior's.
+    """
+    weights = {name: np.zeros(shape) for name, shape in shapes(config, vocabulary_size, prior).items()}
+    inputs = config.context * config.embedding
+    for member in range(config.members):
+        weights[f"{member}.embedding"] = random.standard_normal((vocabulary_size, config.embedding))
+        hidden = random.standard_normal((config.hidden, inputs))
+        weights[f"{member}.hidden.weight"] = hidden * (5 / 3) / np.sqrt(inputs)
+        if prior:
+            weights[f"{member}.prior.bias"] = np.ones(())
+    return weights
 
 
 class MlpArrays:

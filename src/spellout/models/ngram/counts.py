@@ -11,8 +11,9 @@ as a boundary never stands before another one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 
@@ -20,15 +21,20 @@ Columns = list[np.ndarray]
 _POSITIONS_AT_ONCE = 1 << 15
 
 
-def context_columns(tokens: np.ndarray, length: int) -> Columns:
-    """For every position of `tokens` (..., T): its `length` last tokens, the newest first, 0 beyond the start."""
-    columns = [tokens]
-    for back in range(1, length):
+def back_in_time(tokens: np.ndarray) -> Iterator[np.ndarray]:
+    """For every position of `tokens` (..., T): its token, then the one before it, and so on without end."""
+    column = tokens
+    for back in count(1):
+        yield column
         older = np.zeros_like(tokens)
         older[..., back:] = tokens[..., :-back]
-        older *= columns[-1] != 0  # nothing before a boundary is part of this line
-        columns.append(older)
-    return columns[:length]
+        older *= column != 0  # nothing before a boundary is part of this line
+        column = older
+
+
+def context_columns(tokens: np.ndarray, length: int) -> Columns:
+    """For every position of `tokens` (..., T): its `length` last tokens, the newest first, 0 beyond the start."""
+    return list(islice(back_in_time(tokens), length))
 
 
 def context_windows(stream: np.ndarray, length: int) -> np.ndarray:
@@ -54,7 +60,7 @@ class Counts:
         """Count a stream `0 line 0 line 0`: every token but the first, in its context."""
         if vocabulary_size**order > 2**64:
             contexts = [column[:-1] for column in context_columns(stream, order - 1)]
-            return cls(*count_rows([*contexts, stream[1:]], vocabulary_size), vocabulary_size)
+            return count_rows([*contexts, stream[1:]], vocabulary_size)
         keys = np.empty(len(stream) - 1, _key_type(vocabulary_size**order))
         for start in range(0, len(keys), _POSITIONS_AT_ONCE):  # so many fit in a processor's cache
             stop = min(start + _POSITIONS_AT_ONCE, len(keys))
@@ -62,8 +68,7 @@ class Counts:
             contexts = context_columns(stream[start - before : stop], order - 1)
             columns = [*(column[before:] for column in contexts), stream[start + 1 : stop + 1]]
             keys[start:stop] = _pack(columns, vocabulary_size, keys.dtype)
-        columns, counts = _count_keys(keys, order, vocabulary_size, stream.dtype)
-        return cls(columns, counts, vocabulary_size)
+        return _count_keys(keys, order, vocabulary_size, stream.dtype)
 
     @classmethod
     def merged(cls, tables: Iterable[Counts]) -> Counts:
@@ -74,13 +79,12 @@ class Counts:
         size = max(part.vocabulary_size for part in parts)
         columns = [np.concatenate(column) for column in zip(*(part.columns for part in parts), strict=True)]
         counts = np.concatenate([part.counts for part in parts])
-        return cls(*count_rows(columns, size, counts), size)
+        return count_rows(columns, size, counts)
 
     def renumbered(self, new_ids: np.ndarray) -> Counts:
         """The same n-grams with other token ids, `new_ids[old]`; several old ids may become one."""
         columns = [new_ids[column] for column in self.columns]
-        size = int(new_ids.max()) + 1
-        return Counts(*count_rows(columns, size, self.counts), size)
+        return count_rows(columns, int(new_ids.max()) + 1, self.counts)
 
     def continuations(self) -> Counts:
         """The table one order lower, as Kneser and Ney count: in how many different contexts was it seen?
@@ -95,7 +99,7 @@ class Counts:
         space = (int(runs[-1]) + 1) * self.vocabulary_size if len(runs) else 0
         keys = _pack([runs, tokens], self.vocabulary_size, _key_type(space))
         keys.sort()
-        starts = starts_of_runs([keys])
+        starts = starts_of_runs(keys)
         counts = np.diff(starts, append=len(keys))
         if length > 1:
             begins_line = columns[length - 2] == 0  # these were different before, and so are in their places
@@ -117,29 +121,29 @@ class Counts:
         return np.ones(len(self.counts), bool) if length < 2 else self.columns[length - 2] != 0
 
 
-def count_rows(
-    columns: Columns, vocabulary_size: int, weights: np.ndarray | None = None
-) -> tuple[Columns, np.ndarray]:
-    """Distinct rows in lexicographic order, with the number of equal rows or the sum of their weights (int64)."""
+def count_rows(columns: Columns, vocabulary_size: int, weights: np.ndarray | None = None) -> Counts:
+    """Distinct rows, with the number of equal ones or the sum of their weights (int64)."""
     if not len(columns[0]):
-        return columns, np.zeros(0, np.int64)
+        return Counts(columns, np.zeros(0, np.int64), vocabulary_size)
     space = vocabulary_size ** len(columns)
     if weights is None and space <= 2**64:
         keys = _pack(columns, vocabulary_size, _key_type(space))
         return _count_keys(keys, len(columns), vocabulary_size, columns[0].dtype)
-    keys = _ranks(columns, vocabulary_size)
-    order = np.argsort(keys)
-    starts = starts_of_runs([keys[order]])
-    counts = np.diff(starts, append=len(keys)) if weights is None else np.add.reduceat(weights[order], starts)
+    order, starts = _sorted(columns, vocabulary_size)
+    counts = np.diff(starts, append=len(order)) if weights is None else np.add.reduceat(weights[order], starts)
     rows = order[starts]
-    return [column[rows] for column in columns], counts
+    return Counts([column[rows] for column in columns], counts, vocabulary_size)
 
 
-def _count_keys(keys: np.ndarray, width: int, base: int, dtype: np.dtype) -> tuple[Columns, np.ndarray]:
+def _count_keys(keys: np.ndarray, order: int, vocabulary_size: int, dtype: np.dtype) -> Counts:
     """`count_rows` of rows that were packed; sorts them where they stand."""
     keys.sort()
-    starts = starts_of_runs([keys])
-    return _unpack(keys[starts], width, base, dtype), np.diff(starts, append=len(keys))
+    starts = starts_of_runs(keys)
+    columns, rest = [], keys[starts]
+    for _ in range(order):
+        rest, digit = np.divmod(rest, keys.dtype.type(vocabulary_size))
+        columns.append(digit.astype(dtype))
+    return Counts(columns[::-1], np.diff(starts, append=len(keys)), vocabulary_size)
 
 
 def _key_type(space: int) -> np.dtype:
@@ -163,20 +167,22 @@ def _ranks(columns: Columns, vocabulary_size: int) -> np.ndarray:
 def numbered_rows(columns: Columns, vocabulary_size: int) -> tuple[np.ndarray, np.ndarray]:
     """For every row (N,) the number of its n-gram among the D distinct ones in lexicographic order, and for each of
     these a row where it stands (D,)."""
-    keys = _ranks(columns, vocabulary_size)
-    order = np.argsort(keys)
-    starts = starts_of_runs([keys[order]])
+    order, starts = _sorted(columns, vocabulary_size)
     numbers = np.empty(len(order), np.int64)
     numbers[order] = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
     return numbers, order[starts]
 
 
-def starts_of_runs(columns: Columns) -> np.ndarray:
-    """The rows that differ from the row before them, and the first one: where runs of equal rows begin."""
-    changes = columns[0][1:] != columns[0][:-1]
-    for column in columns[1:]:
-        changes |= column[1:] != column[:-1]
-    return np.concatenate([[0], np.flatnonzero(changes) + 1])[: len(columns[0])]
+def _sorted(columns: Columns, vocabulary_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The order in which rows are sorted, and where runs of equal ones begin in it."""
+    keys = _ranks(columns, vocabulary_size)
+    order = np.argsort(keys)
+    return order, starts_of_runs(keys[order])
+
+
+def starts_of_runs(keys: np.ndarray) -> np.ndarray:
+    """The keys that differ from the one before them, and the first one: where runs of equal keys begin."""
+    return np.concatenate([[0], np.flatnonzero(keys[1:] != keys[:-1]) + 1])[: len(keys)]
 
 
 def _pack(columns: Columns, base: int, dtype: np.dtype) -> np.ndarray:
@@ -185,11 +191,3 @@ def _pack(columns: Columns, base: int, dtype: np.dtype) -> np.ndarray:
         keys *= dtype.type(base)
         keys += column
     return keys
-
-
-def _unpack(keys: np.ndarray, width: int, base: int, dtype: np.dtype) -> Columns:
-    columns = []
-    for _ in range(width):
-        keys, digit = np.divmod(keys, keys.dtype.type(base))
-        columns.append(digit.astype(dtype))
-    return columns[::-1]

@@ -7,7 +7,7 @@ the model's recursion, its derivative by the chain rule, and BFGS.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from .levels import Level, walk
 
 FEW_ROWS = 30_000
 """More distinct held-out n-grams than this cost time and win less than 0.0002 nats; every k-th is taken."""
+Trail = list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 _TYPICAL = np.array([0.0, 0.5, 1.0, 1.5])
 _LARGEST = np.array([1.0, 2.0, 3.0])  # a discount cannot exceed the count it applies to
 
@@ -71,7 +72,12 @@ def fit(levels: list[Level], held_out: Counts, start: Discounts | None = None) -
     objective = _Objective(levels, held_out)
     first = _to_free(_resized(start, len(levels)))
     inverse = _inverse_of_blocks(objective.curvature(first))
-    return _from_free(_minimise(lambda free: _with_pull(objective(free), free - first), first, inverse))
+
+    def pulled(free: np.ndarray) -> tuple[float, np.ndarray]:
+        (value, gradient), distance = objective(free), free - first
+        return value + 0.05 * float(distance @ distance), gradient + 0.1 * distance
+
+    return _from_free(_minimise(pulled, first, inverse))
 
 
 class _Objective:
@@ -101,15 +107,11 @@ class _Objective:
         discounts = _from_free(free)
         chance, trail = self._chances(discounts)
         gradient = np.zeros((len(self.rows), 4))
-        slope = -self.weight / chance  # of the loss by the chance at the longest context
-        for depth in reversed(range(len(self.rows))):
+        for depth, lower, here, pulled in self._back(trail, -self.weight / chance):
             _, classes, _, growth = self.rows[depth]
-            lower, share, weight, here = trail[depth]
-            pulled = slope[: len(here)] * share
             gradient[depth] = np.einsum("i,ji->j", pulled * lower, growth)
             gradient[depth, :3] -= np.bincount(classes, pulled, minlength=4)[1:]
             gradient[depth, 3] -= np.einsum("i,i->", pulled, here)
-            slope[: len(here)] *= weight
         loss = -float(np.einsum("i,i->", self.weight, np.log(chance)))
         return loss, (gradient * _slope_of_free(discounts)).ravel()
 
@@ -119,23 +121,29 @@ class _Objective:
         discounts = _from_free(free)
         chance, trail = self._chances(discounts)
         blocks = np.zeros((len(self.rows), 4, 4))
-        slope = np.sqrt(self.weight) / chance
-        for depth in reversed(range(len(self.rows))):
+        for depth, lower, here, pulled in self._back(trail, np.sqrt(self.weight) / chance):
             _, classes, _, growth = self.rows[depth]
-            lower, share, weight, here = trail[depth]
-            scores = growth * lower
+            scores = growth * lower  # (4, rows): how a row's loss moves with each parameter of this level
             scores[3] -= here
             for kind in (1, 2, 3):
                 scores[kind - 1] -= classes == kind
-            scores *= slope[: len(here)] * share
+            scores *= pulled
             blocks[depth] = np.einsum("in,jn->ij", scores, scores)
-            slope[: len(here)] *= weight
         slopes = _slope_of_free(discounts)
         return blocks * slopes[:, :, None] * slopes[:, None, :]
 
-    def _chances(
-        self, discounts: Discounts
-    ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]]:
+    def _back(self, trail: Trail, slope: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """The chain rule, from the longest contexts down: each level's depth, its rows' probabilities at the
+        shorter context and at this one, and the slope of what is differentiated by one more count, (rows,) each.
+
+        `slope` is that by the probability at the longest context, and is overwritten.
+        """
+        for depth in reversed(range(len(trail))):
+            lower, share, weight, here = trail[depth]
+            yield depth, lower, here, slope[: len(here)] * share
+            slope[: len(here)] *= weight
+
+    def _chances(self, discounts: Discounts) -> tuple[np.ndarray, Trail]:
         """The probability of every row, and for each level: the shorter context's probability, what one more
         count is worth, the weight of the shorter context, and the probability."""
         chance: np.ndarray = np.full(len(self.weight), self.base)
@@ -177,10 +185,6 @@ def _from_free(free: np.ndarray) -> Discounts:
 def _slope_of_free(discounts: Discounts) -> np.ndarray:
     amounts = discounts.amounts[:, 1:]
     return np.column_stack([amounts * (1 - amounts / _LARGEST), discounts.concentrations])
-
-
-def _with_pull(value: tuple[float, np.ndarray], distance: np.ndarray) -> tuple[float, np.ndarray]:
-    return value[0] + 0.05 * float(distance @ distance), value[1] + 0.1 * distance
 
 
 def _inverse_of_blocks(blocks: np.ndarray) -> np.ndarray:

@@ -125,11 +125,9 @@ def one_order_more(levels: list[Level], table: Counts) -> list[Level]:
     Whatever the order of a model, its lower levels are the same; and the second longest level differs from what
     was the longest one by its counts alone.
     """
-    return [*levels[:-1], *(build_levels(table) if table.order == 1 else _two_longest(table))]
-
-
-def _two_longest(table: Counts) -> list[Level]:
-    return [longest_level(table.continuations()), longest_level(table)]
+    if table.order == 1:
+        return [longest_level(table)]
+    return [*levels[:-1], longest_level(table.continuations()), longest_level(table)]
 
 
 def longest_level(table: Counts) -> Level:

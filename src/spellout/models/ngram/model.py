@@ -25,11 +25,12 @@ from .discounts import Discounts, checked_discounts, closed_form
 from .levels import Level, build_levels, checked_level, walk
 
 _POSITIONS_AT_ONCE = 1 << 18
-_MANY = 1 << 8
-"""So many contexts at once are worth tables, of at most so many numbers:"""
-_LARGEST_TABLE = 1 << 22
+_MANY = 1 << 8  # so many contexts at once are worth tables
+_LARGEST_TABLE = 1 << 22  # numbers in all of these
 _STORED = ("keys", "offsets", "tokens", "counts")
 Smoothing = Literal["fitted", "closed-form", "add-k"]
+LeftOut = tuple[np.ndarray, np.ndarray]
+"""The entry of each row's own token (N,) at a level, and whether it is counted once less there, (N,) bool."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,12 @@ class NgramModel:
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of each target after its tokens; only these are computed."""
-        return self._score(tokens, targets, leave_out=False)
+        columns, wanted = self._columns(tokens), targets.ravel()
+        chances = np.empty(targets.size)
+        for start in range(0, targets.size, _POSITIONS_AT_ONCE):  # so that a huge line needs no huge arrays
+            piece = slice(start, start + _POSITIONS_AT_ONCE)
+            chances[piece] = self._chances([column[piece] for column in columns], wanted[piece])
+        return np.log(chances).reshape(targets.shape)
 
     def nats_per_token(self, counts: Counts) -> float:
         """Minus the mean log-probability of counted n-grams, which may be of a higher order than the model."""
@@ -95,8 +101,7 @@ class NgramModel:
         for start in range(0, len(counts.counts), _POSITIONS_AT_ONCE):
             piece = slice(start, start + _POSITIONS_AT_ONCE)
             *columns, targets = (column[piece] for column in counts.columns)
-            contexts = self.contexts_of(columns or [targets])
-            chances = self._chances(contexts, self._entries(contexts, targets))
+            chances = self._chances(columns or [targets], targets)
             nats -= float((counts.counts[piece] * np.log(chances)).sum())
         return nats / float(counts.counts.sum())
 
@@ -104,25 +109,13 @@ class NgramModel:
         """A reader that remembers the last `context` tokens of every line."""
         return NgramReader(self, lines)
 
-    # Training tokens without themselves: what a network that starts from these counts learns from.
-
-    def leave_one_out(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """(B, T, V) log-probabilities at training tokens, each as if its own occurrence had not been counted.
-
-        `tokens` and `targets` (B, T) must be training lines: target t is what followed tokens 0..t there.
-        Padding beyond the end of a line gives rows without meaning.
-        """
-        rows = self.leave_one_out_rows(self._columns(tokens), targets.ravel())
-        return rows.reshape(*tokens.shape, self.vocabulary_size)
-
     def leave_one_out_rows(self, columns: Columns, targets: np.ndarray) -> np.ndarray:
-        """The same for single positions: the columns of their contexts and their targets, (N,) each, to (N, V)."""
+        """Log-probabilities (N, V) at training positions, each as if its own occurrence had not been counted.
+
+        `columns` are the contexts of the positions, newest token first, and `targets` what followed, (N,) each.
+        """
         contexts = self.contexts_of(columns)
         return np.log(self._distributions(contexts, self._entries(contexts, targets)))
-
-    def leave_one_out_score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Log-probability (B, T) of training targets without their own occurrence: `leave_one_out`, picked."""
-        return self._score(tokens, targets, leave_out=True)
 
     # Persistence.
 
@@ -161,15 +154,6 @@ class NgramModel:
         """The context of every position, (B * T,) a column."""
         return [column.ravel() for column in context_columns(tokens, self._past)]
 
-    def _score(self, tokens: np.ndarray, targets: np.ndarray, leave_out: bool) -> np.ndarray:
-        columns, wanted = self._columns(tokens), targets.ravel()
-        chances = np.empty(targets.size)
-        for start in range(0, targets.size, _POSITIONS_AT_ONCE):  # so that a huge line needs no huge tables
-            piece = slice(start, start + _POSITIONS_AT_ONCE)
-            contexts = self.contexts_of([column[piece] for column in columns])
-            chances[piece] = self._chances(contexts, self._entries(contexts, wanted[piece]), leave_out)
-        return np.log(chances).reshape(targets.shape)
-
     def contexts_of(self, columns: Columns) -> list[np.ndarray]:
         """The id at each level of contexts given as columns (N,), newest token first; -1 where not seen."""
         ids = walk(self.levels, columns)
@@ -182,34 +166,53 @@ class NgramModel:
         return ids
 
     def _entries(self, contexts: list[np.ndarray], targets: np.ndarray) -> list[np.ndarray]:
-        flat = targets.ravel()
-        return [level.find_entries(ids, flat) for level, ids in zip(self.levels, contexts, strict=True)]
+        """The entry of each target (N,) in its context at every level; -1 where it was not seen."""
+        return [level.find_entries(ids, targets) for level, ids in zip(self.levels, contexts, strict=True)]
 
-    def _distributions(self, contexts: list[np.ndarray], leave_out: list[np.ndarray] | None = None) -> np.ndarray:
-        """(N, V) probabilities. `leave_out`: the entry of each row's own token at each level, counted once less."""
-        size = self.vocabulary_size
-        gone = self._gone(leave_out) if leave_out else None
+    def _chances(self, columns: Columns, targets: np.ndarray) -> np.ndarray:
+        """(N,) probabilities of one token after each context: `_distributions` at that token alone."""
+        contexts = self.contexts_of(columns)
+        chances = np.full(len(targets), 1.0 / self.vocabulary_size)
+        for depth, (level, entries) in enumerate(zip(self.levels, self._entries(contexts, targets), strict=True)):
+            places = np.flatnonzero(contexts[depth] >= 0)
+            total, weight = self._weights(depth, contexts[depth][places])
+            counts = level.counts_of(entries[places])
+            chances[places] = self._discounted(depth, counts) / total + weight * chances[places]
+        return chances
+
+    def _distributions(self, contexts: list[np.ndarray], own: list[np.ndarray] | None = None) -> np.ndarray:
+        """(N, V) probabilities. `own`: the entry of each row's own token at each level, counted once less."""
+        gone = self._gone(own) if own else None
         rows, done = self._begun(contexts, gone)
-        for depth, level in enumerate(self.levels):
-            places = np.flatnonzero((contexts[depth] >= 0) & (done < depth))
-            if not places.size:
-                continue
-            here = contexts[depth][places]
-            owners, entries = level.entries_of(here)
-            if leave_out and gone:
-                own, without = leave_out[depth][places], gone[depth][places]
-                total, weight = self._weights(depth, here, level.counts_of(own), without)
-                counts = level.counts[entries] - (without[owners] & (entries == own[owners]))
-            else:
-                total, weight = self._weights(depth, here)
-                counts = level.counts[entries]
-            share = self._discounted(depth, counts) / total[owners]
-            if len(places) == len(rows):
-                rows *= weight[:, None]
-            else:
-                rows[places] *= weight[:, None]
-            rows.reshape(-1)[places[owners] * size + level.tokens[entries]] += share
+        for depth, ids in enumerate(contexts):
+            places = np.flatnonzero((ids >= 0) & (done < depth))
+            if places.size:
+                left_out = (own[depth][places], gone[depth][places]) if own and gone else None
+                self._interpolate(depth, rows, places, ids[places], left_out)
         return rows
+
+    def _interpolate(
+        self,
+        depth: int,
+        rows: np.ndarray,
+        places: np.ndarray,
+        contexts: np.ndarray,
+        left_out: LeftOut | None = None,
+    ) -> None:
+        """Make of `rows[places]`, which hold what the shorter contexts say, what these contexts say, in place."""
+        level = self.levels[depth]
+        total, weight = self._weights(depth, contexts, left_out)
+        owners, entries = level.entries_of(contexts)
+        counts = level.counts[entries]
+        if left_out:
+            own, gone = left_out
+            counts = counts - (gone[owners] & (entries == own[owners]))
+        if len(places) == len(rows):  # then nothing need be copied
+            rows *= weight[:, None]
+        else:
+            rows[places] *= weight[:, None]
+        share = self._discounted(depth, counts) / total[owners]
+        rows.reshape(-1)[places[owners] * self.vocabulary_size + level.tokens[entries]] += share
 
     def _begun(self, contexts: list[np.ndarray], gone: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
         """Rows (N, V) that need only the levels above `done` (N,): as usual up to there, and known from tables."""
@@ -236,53 +239,29 @@ class NgramModel:
         below = table[-1:]
         below[:] = 1.0 / size
         for depth, (start, end) in enumerate(pairwise(starts)):
-            level, rows = self.levels[depth], table[start:end]
-            total, weight = self._weights(depth, np.arange(len(rows)))
-            suffixes = (level.keys // np.uint64(size)).astype(np.int64)
+            rows, everyone = table[start:end], np.arange(end - start)
+            suffixes = (self.levels[depth].keys // np.uint64(size)).astype(np.int64)
             np.take(below, suffixes, axis=0, out=rows, mode="clip")
-            rows *= weight[:, None]
-            owners, entries = level.entries_of(np.arange(len(rows)))
-            share = self._discounted(depth, level.counts[entries]) / total[owners]
-            rows.reshape(-1)[owners * size + level.tokens[entries]] += share
+            self._interpolate(depth, rows, everyone, everyone)
             below = rows
         return starts[:-1].tolist(), table
 
-    def _chances(
-        self, contexts: list[np.ndarray], entries: list[np.ndarray], leave_out: bool = False
-    ) -> np.ndarray:
-        """(N,) probabilities of one token a row, given by its entries: `_distributions` at that token alone."""
-        chances = np.full(len(contexts[0]), 1.0 / self.vocabulary_size)
-        gone = self._gone(entries) if leave_out else None
-        for depth, level in enumerate(self.levels):
-            places = np.flatnonzero(contexts[depth] >= 0)
-            here, counts = contexts[depth][places], level.counts_of(entries[depth][places])
-            if gone:
-                total, weight = self._weights(depth, here, counts, gone[depth][places])
-                counts = counts - gone[depth][places]
-            else:
-                total, weight = self._weights(depth, here)
-            chances[places] = self._discounted(depth, counts) / total + weight * chances[places]
-        return chances
-
     def _discounted(self, depth: int, counts: np.ndarray) -> np.ndarray:
+        """count - D[count]; the last discount is for 3 and more."""
         return counts - self.discounts.amounts[depth][np.minimum(counts, 3)]
 
     def _weights(
-        self,
-        depth: int,
-        contexts: np.ndarray,
-        counts: np.ndarray | None = None,
-        gone: np.ndarray | None = None,
+        self, depth: int, contexts: np.ndarray, left_out: LeftOut | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The denominator and the weight of the shorter context, (N,) each.
-
-        Where `gone`, a token seen `counts` times in the context is counted once less.
-        """
+        """The denominator, and the weight of the shorter context (Chen & Goodman's γ), (N,) each."""
         level, amounts = self.levels[depth], self.discounts.amounts[depth]
         concentration = self.discounts.concentrations[depth]
         total = level.totals[contexts] + concentration
         mass = np.einsum("ij,j->i", level.kinds[contexts], amounts) + concentration
-        if counts is not None and gone is not None:
+        if left_out:
+            own, gone = left_out
+            counts = level.counts_of(own)
+            # The token moves from the N_j of its count to that of one less, whose discount is another.
             change = amounts[np.clip(counts - 1, 0, 3)] - amounts[np.minimum(counts, 3)]
             total, mass = total - gone, mass + np.where(gone, change, 0.0)
             only = total <= 0  # the context was seen this once: without it, the shorter one decides
@@ -292,6 +271,7 @@ class NgramModel:
     def _gone(self, entries: list[np.ndarray]) -> list[np.ndarray]:
         """At which levels leaving out one occurrence takes one from the count: the longest context's, and each
         shorter one's as long as the n-gram above it was seen once only and so vanishes."""
+        # Below the longest context, counts are of different older tokens: one goes only if its last n-gram goes.
         reaches = np.ones(len(entries[0]), bool)
         gone = []
         for level, own in zip(reversed(self.levels), reversed(entries), strict=True):

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from ..contract import Callback
-from .counts import Columns, Counts, count_rows
+from .counts import Columns, Counts, back_in_time, count_rows
 from .discounts import Discounts, fit
 from .levels import Level, build_levels, one_order_more
 from .model import NgramConfig, NgramModel
@@ -54,7 +55,7 @@ def search(stream: np.ndarray, vocabulary_size: int, config: NgramConfig, callba
         return None
     gain = max(1e-4, 1.0 / sample.held_out_tokens)  # no accident: one nat in all, and at least 0.0001 a token
     best: Found | None = None
-    for one in [_try(sample, config, config.order)] if config.order else _tries(sample, config):
+    for one in _tries(sample, config):
         callback({"event": "order", "order": one.order, "held_out_nats_per_token": one.nats})
         if best is None or one.nats < best.nats - gain:
             best = one
@@ -63,13 +64,13 @@ def search(stream: np.ndarray, vocabulary_size: int, config: NgramConfig, callba
     return best
 
 
-def _try(sample: Sample, config: NgramConfig, order: int) -> Found:
-    kept, held_out = sample.counts(order)
-    return _judged(sample, build_levels(kept), held_out, config, None)
-
-
 def _tries(sample: Sample, config: NgramConfig) -> Iterator[Found]:
-    """Models of rising order: their lower levels are shared, and each starts from the last one's discounts."""
+    """The model of the order that is set, or models of rising order: their lower levels are shared, and each starts
+    from the last one's discounts."""
+    if config.order:
+        kept, held_out = sample.counts(config.order)
+        yield _judged(sample, build_levels(kept), held_out, config, None)
+        return
     levels: list[Level] = []
     start: Discounts | None = None
     for order in range(1, HIGHEST_ORDER_TRIED + 1):
@@ -127,7 +128,7 @@ class Sample:
 
     def _counted(self, order: int, rows: np.ndarray) -> Counts:
         columns = [column[rows] for column in (*self._columns[: order - 1], self._followers)]
-        return Counts(*count_rows(columns, self._vocabulary_size), self._vocabulary_size)
+        return count_rows(columns, self._vocabulary_size)
 
 
 def hold_out(stream: np.ndarray) -> int:
@@ -161,15 +162,14 @@ def _after_some_contexts(lines: np.ndarray, vocabulary_size: int) -> tuple[np.nd
     if len(tokens) <= SEARCHED:
         return np.arange(len(tokens)), 0
     wanted = CONTEXTS_A_SHARE * -(-len(tokens) // SEARCHED)
-    numbers, column, length = tokens.astype(np.int64), tokens, 1  # every position's context, as a number
+    length, numbers = 1, tokens.astype(np.int64)  # every position's context of this length, as a number
     sizes = np.bincount(numbers)
-    while np.count_nonzero(sizes) < wanted and length < HIGHEST_ORDER_TRIED - 1:
-        older = np.zeros_like(tokens)
-        older[length:] = tokens[:-length]
-        column = older * (column != 0)
-        numbers = (np.cumsum(sizes > 0) - 1)[numbers] * vocabulary_size + column
+    for column in islice(back_in_time(tokens), 1, HIGHEST_ORDER_TRIED - 1):
+        if np.count_nonzero(sizes) >= wanted:
+            break
+        ranks = np.cumsum(sizes > 0) - 1  # smaller numbers for the same contexts, so that the next ones fit
+        length, numbers = length + 1, ranks[numbers] * vocabulary_size + column
         sizes = np.bincount(numbers)
-        length += 1
     # Every k-th context, as it were, skipping those that would leave no room for others.
     contexts = np.flatnonzero(sizes)
     contexts = contexts[np.argsort(np.arange(len(contexts), dtype=np.uint64) * _GOLDEN)]

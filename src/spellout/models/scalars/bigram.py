@@ -3,22 +3,22 @@
 A one-hot vector times a matrix is a row of the matrix, so the logits of what follows a token are its row. Trained
 to the end it is the table of counted bigrams; weight decay is its add-k smoothing. The formula is written in
 scalars for one position and recorded as a program.
+
+    V vocabulary
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...autograd.functions import pick
-from ...autograd.value import Value
 from ...errors import UsageError
-from ..ngram.model import NgramModel
 from ..parameters import Shapes, Weights
-from .scalar import Values, add_prior
-from .windows import ScalarWindowLearner, ScalarWindowModel
+from .network import Rows, ScalarLearner, ScalarWindowModel, Values, add_prior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +40,13 @@ class BigramConfig:
 
 
 class BigramModel(ScalarWindowModel):
-    """The trained network."""
+    """The network: the logits are the row of the last token."""
 
     Config = BigramConfig
 
     @staticmethod
     def shapes(config: BigramConfig, vocabulary_size: int, prior: bool) -> Shapes:
-        """See `WindowModel`."""
+        """A matrix (V, V), and a number that weighs the prior."""
         matrix: Shapes = {"weight": (vocabulary_size, vocabulary_size)}
         return matrix | {"prior_scale": ()} if prior else matrix
 
@@ -57,14 +57,9 @@ class BigramModel(ScalarWindowModel):
         return weights | {"prior_scale": np.ones(())} if prior else weights
 
     @staticmethod
-    def formula(weights: Values, context: list[Any], prior: list[Value] | None) -> list[list[Value]]:
-        """See `ScalarWindowModel`."""
-        row = pick(weights["weight"], context[0])
-        return [row if prior is None else add_prior(row, prior, weights["prior_scale"])]
+    def formula(config: BigramConfig, weights: Values, tokens: list[Any], prior: Rows | None) -> Rows:
+        """Logits (1, V) of what follows one token."""
+        return add_prior([pick(weights["weight"], tokens[0])], prior, weights.get("prior_scale"))
 
 
-def bigram_learner(
-    stream: np.ndarray, vocabulary_size: int, config: BigramConfig, prior: NgramModel | None, seed: int
-) -> ScalarWindowLearner:
-    """A learner for the table."""
-    return ScalarWindowLearner(BigramModel, stream, vocabulary_size, config, prior, seed)
+bigram_learner = partial(ScalarLearner, BigramModel)

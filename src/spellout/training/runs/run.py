@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from ...data.reading import LONGEST_LINE
+from ...data.lines import LONGEST_LINE
 from ...data.vocabulary import Vocabulary, vocabulary_from_json
 from ...errors import RunError
 from ...files import told

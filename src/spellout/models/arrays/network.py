@@ -1,0 +1,129 @@
+"""Networks whose weights are arrays with names: what they are behind the contract, and how they are trained.
+
+The engine may be NumPy (this room) or a recorded program (`scalars/`); a family says which arrays it has, how they
+begin, and how logits come from them.
+
+    B lines · T positions of a line · N windows · C tokens of context · V vocabulary · P all weights together
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..neural import NeuralModel
+from ..ngram.counts import context_columns
+from ..ngram.leave_one_out import LeaveOneOut
+from ..ngram.model import NgramModel
+from ..parameters import Parameters, Shapes, Weights, flatten
+
+_ROWS_AT_ONCE = 1 << 15
+
+
+class ArrayModel(NeuralModel):
+    """A network whose weights follow from its settings by name and shape."""
+
+    Config: ClassVar[type[Any]]
+
+    @staticmethod
+    @abstractmethod
+    def shapes(config: Any, vocabulary_size: int, prior: bool) -> Shapes:
+        """The weights' names and shapes; with a prior, what weighs it is among them."""
+
+    @staticmethod
+    @abstractmethod
+    def start(config: Any, vocabulary_size: int, random: np.random.Generator, prior: bool) -> Weights:
+        """The weights before training."""
+
+    def check(self) -> None:
+        """Raise ValueError or KeyError if the weights are not those of such a network."""
+        flatten(self.weights, self.shapes(self.config, self.vocabulary_size, self.prior is not None))
+
+
+class WindowModel(ArrayModel):
+    """A network that sees a window, the last C tokens: one example is one position of the text."""
+
+    @abstractmethod
+    def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """Windows (N, C), the newest token first, and the prior's rows (N, V), to logits (N, V), float64.
+
+        Those of a window are the same to the last bit, whatever stands beside it.
+        """
+
+    def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """Look at the window of every position: (B, T), and (B, T, V) of the prior, to (B, T, V)."""
+        columns = context_columns(tokens, self.config.context)
+        rows = None if prior is None else prior.reshape(-1, self.vocabulary_size)
+        return self._in_pieces([column.ravel() for column in columns], rows).reshape(*tokens.shape, -1)
+
+    def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
+        """Look at the last window only: (B, T), and (B, V) of the prior, to (B, V)."""
+        columns = context_columns(tokens, self.config.context)
+        return self._in_pieces([column[:, -1] for column in columns], prior)
+
+    def _in_pieces(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
+        windows = np.stack(columns, axis=1).astype(np.int64, copy=False)  # (N, C)
+        result = np.empty((len(windows), self.vocabulary_size))
+        for start in range(0, len(result), _ROWS_AT_ONCE):
+            piece = slice(start, start + _ROWS_AT_ONCE)
+            result[piece] = self.window_logits(windows[piece], None if prior is None else prior[piece])
+        return result
+
+
+class ArrayLearner(ABC):
+    """Trains such a network with AdamW. It is a `learner.Learner`; the engine gives the gradient."""
+
+    def __init__(
+        self,
+        network: type[ArrayModel],
+        stream: np.ndarray,
+        vocabulary_size: int,
+        config: Any,
+        prior: NgramModel | None,
+        seed: int,
+        examples: int,
+    ) -> None:
+        self.examples, self.batch, self.lr = examples, min(config.batch, examples), config.lr
+        self._network, self._config, self._vocabulary_size, self._prior = network, config, vocabulary_size, prior
+        self._shapes = network.shapes(config, vocabulary_size, prior is not None)
+        random = np.random.Generator(np.random.Philox(seed))
+        weights = network.start(config, vocabulary_size, random, prior is not None)
+        self._parameters = Parameters(weights, self._shapes, config.weight_decay)
+        self._left_out = LeaveOneOut(prior, stream) if prior else None
+
+    @abstractmethod
+    def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
+        """The mean loss of some examples' tokens in nats, and its gradient (P,), which the next call overwrites.
+
+        Members of a network learn side by side: the loss is their mean, the gradient that of the sum of theirs.
+        """
+
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """Follow the gradient of some examples (N,); nan if it is not finite, and then nothing has moved."""
+        loss, gradient = self.gradient(chosen)
+        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
+
+    @property
+    def updates(self) -> dict[str, float]:
+        """The `update_ratio` of every matrix, if the last step measured it."""
+        return self._parameters.updates
+
+    def model(self) -> ArrayModel:
+        """The network with a copy of the weights of now."""
+        return self._network(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)
+
+    def state(self) -> Weights:
+        """Copies of the weights, of the optimizer's memory, and of the number of steps."""
+        return self._parameters.state()
+
+    def load_state(self, state: Weights) -> None:
+        """Go on from what `state` returned; ValueError or KeyError if it does not fit."""
+        self._parameters.load_state(state)
+
+
+def member_of(weights: dict[str, Any], member: int) -> dict[str, Any]:
+    """The weights of one of several networks side by side, by their names in the formula."""
+    prefix = f"{member}."
+    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
