@@ -18,4 +18,6 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 OF_LINES: tuple[Kind, ...] = ("attention", "surprise")
 """Those that show one line."""
+OF_TRAINING: tuple[Kind, ...] = ("loss", "updates")
+"""Those that show the events of a training."""
 FORMATS = ("png", "svg", "pdf")

@@ -23,7 +23,7 @@ class Windows:
 
     def __init__(self, stream: np.ndarray, context: int, device: torch.device) -> None:
         self._windows = torch.as_tensor(context_windows(stream, context)[:, ::-1].copy(), device=device)
-        self.examples = len(stream) - 1
+        self.examples, self.longest = len(stream) - 1, context
         self._device = device
 
     def at(self, chosen: np.ndarray) -> tuple[tuple[Tensor, ...], np.ndarray]:

@@ -19,13 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..contract import Callback
+from ..contract import Callback, LanguageModel
 from ..learner import UPDATES_EVERY, update_ratio
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
 from .batches import WholeLines, Windows
 from .device import chosen_device, reproducible
-from .model import TorchModel, WindowModel
 from .optimizers import optimizers_of
 
 CLIP = 1.0
@@ -45,11 +44,14 @@ _STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
 
 
 class TorchLearner:
-    """A network in training (see `learner.Learner`)."""
+    """A network in training.
+
+    `model` is the class of its model, a `TorchModel`, which knows its layers and its examples.
+    """
 
     def __init__(
         self,
-        model: type[TorchModel],
+        model: type[Any],
         stream: np.ndarray,
         vocabulary_size: int,
         config: Any,
@@ -63,20 +65,16 @@ class TorchLearner:
         self.batch, self.lr = config.batch, config.lr
         self._model, self._vocabulary_size, self._prior = model, vocabulary_size, prior
         self._seed, self._steps = seed, 0
-        self._corpus: Windows | WholeLines
-        if issubclass(model, WindowModel):
-            self._corpus = Windows(stream, config.context, self.device)
-        else:
-            self._corpus = lines = WholeLines(stream, self.device)
-            if getattr(config, "places", 0) is None:
-                config = replace(config, places=lines.longest)
+        self._corpus: Windows | WholeLines = model.corpus(stream, config, self.device)
         self.examples = self._corpus.examples
+        if getattr(config, "places", 0) is None:  # so many positions are told apart as there are in training
+            config = replace(config, places=self._corpus.longest)
         self._config = config
         ignored = np.append(stream[1:].astype(np.int64), _IGNORED)  # at `NOWHERE`
         self._targets = torch.as_tensor(ignored, device=self.device)
         self._rows = None if prior is None else LeaveOneOut(prior, stream)
         with self._random(0), reproducible(self.device, threads):
-            self.network = model.build(config, vocabulary_size, prior is not None).to(self.device)
+            self.network: Any = model.build(config, vocabulary_size, prior is not None).to(self.device)
         self._parameters = dict(self.network.named_parameters())
         self._optimizers = optimizers_of(self._parameters, config)
         self.updates: dict[str, float] = {}
@@ -100,8 +98,7 @@ class TorchLearner:
         alone = _nats(logits, targets)
         if counted is None:
             return alone, alone
-        blend: Any = self.network.blend
-        loss = _nats(blend(logits, counted), targets)
+        loss = _nats(self.network.blend(logits, counted), targets)
         return loss, torch.lerp(loss, alone, ALONE)
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
@@ -133,11 +130,14 @@ class TorchLearner:
     def _matrices(self) -> dict[str, np.ndarray]:
         return _arrays({name: p for name, p in self._parameters.items() if p.ndim == 2})
 
-    def model(self) -> TorchModel:
-        """See `learner.Learner`."""
-        network = self._calibrated() if getattr(self._config, "statistics", "") == "calibrated" else self.network
+    def model(self) -> LanguageModel:
+        """The model with the weights of now, in NumPy, on which later steps have no effect."""
+        network: nn.Module = (
+            self._calibrated() if getattr(self._config, "statistics", "") == "calibrated" else self.network
+        )
         weights = _arrays(network.state_dict())
-        return self._model(self._config, self._vocabulary_size, weights, self._prior)
+        model: LanguageModel = self._model(self._config, self._vocabulary_size, weights, self._prior)
+        return model
 
     def state(self) -> dict[str, np.ndarray]:
         """See `learner.Learner`."""
@@ -150,19 +150,17 @@ class TorchLearner:
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """See `learner.Learner`."""
-        weights = {name.removeprefix(_NETWORK): a for name, a in state.items() if name.startswith(_NETWORK)}
-        try:
-            self.network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-        except RuntimeError as error:
-            raise ValueError(f"the weights do not fit the network: {error}") from None
+        self.network.load(
+            {name.removeprefix(_NETWORK): a for name, a in state.items() if name.startswith(_NETWORK)}
+        )
         self._steps = int(state[_STEPS][0])
         for optimizer in self._optimizers:
             for name, memory in optimizer.memory.items():
                 for key, tensor in memory.items():
-                    kept = torch.tensor(state[f"{_OPTIMIZER}{name}/{key}"])
-                    if kept.shape != tensor.shape:
+                    remembered = torch.tensor(state[f"{_OPTIMIZER}{name}/{key}"])
+                    if remembered.shape != tensor.shape:
                         raise ValueError(f"the optimizer's memory of {name} has another shape")
-                    tensor.copy_(kept)
+                    tensor.copy_(remembered)
 
     def _calibrated(self) -> nn.Module:
         """A copy whose means and deviations are those of the training set with the weights of now."""

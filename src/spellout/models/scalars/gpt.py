@@ -205,6 +205,10 @@ class GptModel(NeuralModel):
             rows = np.repeat(prior[:, None], window.shape[1], axis=1)
         return self._run(window, rows)[:, -1]
 
+    def token_vectors(self) -> np.ndarray:
+        """The vectors (V, C) that stand for the tokens."""
+        return self.weights["token"]
+
     def check(self) -> None:
         """See `NeuralModel`."""
         flatten(self.weights, shapes_of(self.config, self.vocabulary_size, self.prior is not None))
