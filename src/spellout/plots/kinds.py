@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Kind = Literal[
-    "loss",
-    "bigrams",
-    "embedding",
-    "activations",
-    "gradients",
-    "saturation",
-    "updates",
-    "attention",
-    "surprise",
+    "loss", "bigrams", "embedding", "activations", "gradients", "saturation", "updates", "attention", "surprise"
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 OF_LINES: tuple[Kind, ...] = ("attention", "surprise")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -30,7 +29,8 @@ def picture(run: Run, what: Kind, line: str | None = None) -> Figure:
 
 def shown_by(what: Kind) -> list[str]:
     """The models that can show a kind of picture, in the order of their table."""
-    return [name for name, family in MODELS.items() if PICTURES[what][0](family)]
+    need = PICTURES[what][0]
+    return [n for n, family in MODELS.items() if any(getattr(one, need, False) for one in (family, family.model))]
 
 
 def _loss(run: Run, line: str | None) -> Figure:
@@ -62,28 +62,16 @@ def _saturation(run: Run, line: str | None) -> Figure:
     return saturation_maps({layer.name: layer.after for layer in inside(run).layers if layer.bounded})
 
 
-def _any(family: Any) -> bool:
-    return True
-
-
-def _in_steps(family: Any) -> bool:
-    return family.in_steps
-
-
-def _has(part: str) -> Callable[[Any], bool]:
-    """Whether the class of a model has a part of those that `models.inspection` names."""
-    return lambda family: bool(getattr(family.model, part, False))
-
-
-PICTURES: dict[Kind, tuple[Callable[[Any], bool], Callable[[Run, str | None], Figure]]] = {
-    "loss": (_in_steps, _loss),
-    "bigrams": (_any, _bigrams),
-    "embedding": (_has("token_vectors"), lambda run, line: embedding_scatter(*embedding(run))),
-    "activations": (_has("inspect"), _activations),
-    "gradients": (_has("inspect"), _gradients),
-    "saturation": (_has("bounded"), _saturation),
-    "updates": (_in_steps, lambda run, line: update_ratios(*updates(run.events))),
-    "attention": (_has("attention"), lambda run, line: attention_maps(*attention(run, line))),
-    "surprise": (_any, lambda run, line: surprise_bars(*surprise(run, line))),
+PICTURES: dict[Kind, tuple[str, Callable[[Run, str | None], Figure]]] = {
+    "loss": ("in_steps", _loss),
+    "bigrams": ("log_probabilities", _bigrams),
+    "embedding": ("token_vectors", lambda run, line: embedding_scatter(*embedding(run))),
+    "activations": ("inspect", _activations),
+    "gradients": ("inspect", _gradients),
+    "saturation": ("bounded", _saturation),
+    "updates": ("in_steps", lambda run, line: update_ratios(*updates(run.events))),
+    "attention": ("attention", lambda run, line: attention_maps(*attention(run, line))),
+    "surprise": ("score", lambda run, line: surprise_bars(*surprise(run, line))),
 }
-"""For each kind whether a family of models can show it, and what draws it from a run and a line."""
+"""For each kind what a family's row or the class of its model must have to show it (`models.inspection` says what
+that is), and what draws it from a run and a line."""

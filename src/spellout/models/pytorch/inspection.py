@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..inspection import Activations, Inside
 from ..ngram.leave_one_out import LeaveOneOut
-from .batches import NOWHERE
+from .batches import NOWHERE, corpus_of
 
 _FUNCTIONS = {torch.Tensor.tanh: "tanh", torch.tanh: "tanh", nn.functional.gelu: "GELU"}
 
@@ -45,7 +45,7 @@ def look_inside(model: Any, stream: np.ndarray) -> Inside:
     # A network of its own: one that has answered before may be made of tensors that cannot have gradients.
     fresh = type(model)(model.config, model.vocabulary_size, model.weights, model.prior)
     network, device = fresh.module, fresh.device
-    corpus = model.corpus(stream, model.config, device)
+    corpus = corpus_of(stream, model.config, device)
     inputs, positions = corpus.at(np.arange(corpus.examples))
     hearing = _Hearing()
     with ExitStack() as hooks, hearing:

@@ -7,8 +7,6 @@ named, configured and listed without PyTorch: here and in the networks' files it
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -17,16 +15,14 @@ import numpy as np
 
 from ...errors import UsageError
 from ...optional import require
-from ..contract import Callback, Reader
+from ..contract import Reader
 from ..inspection import Inside
 from ..neural import NeuralModel, log_softmax
 from ..ngram.counts import context_columns
-from ..ngram.model import NgramModel
 
 if TYPE_CHECKING:
     import torch
 
-    from .batches import WholeLines, Windows
     from .layers import Network
     from .learner import TorchLearner
 
@@ -68,21 +64,14 @@ class NetworkConfig:
 
 
 class TorchModel(NeuralModel):
-    """What networks over windows and over whole lines share. A network is `parts`, its layers by name, and
-    `forward`, a function of these: as attributes of `net`, they are what `self` is in a class of PyTorch's."""
+    """What networks over windows and over whole lines share. Each gives, in a file of its own:
+
+    `parts(config, vocabulary_size)`, the layers of a fresh network by name, with random weights;
+    `forward(net, ...)`, what it computes; the parts are attributes of `net`, as they are of `self` in nanoGPT.
+    """
 
     bounded: ClassVar[bool] = True
     """Whether its hidden units are between -1 and 1, so that some can be saturated."""
-
-    @classmethod
-    @abstractmethod
-    def parts(cls, config: Any, vocabulary_size: int) -> Mapping[str, torch.nn.Module | None]:
-        """The layers of a fresh network by name, with random weights, drawn in the order of the names."""
-
-    @staticmethod
-    @abstractmethod
-    def corpus(stream: np.ndarray, config: Any, device: torch.device) -> Windows | WholeLines:
-        """What such a network learns from: the examples of a stream `0 line 0 line 0`."""
 
     @classmethod
     def build(cls, config: Any, vocabulary_size: int, prior: bool, device: str = "cpu") -> Network:
@@ -96,22 +85,12 @@ class TorchModel(NeuralModel):
             return Network(cls, config, vocabulary_size, prior)
 
     @classmethod
-    def learner(
-        cls,
-        stream: np.ndarray,
-        vocabulary_size: int,
-        config: Any,
-        prior: NgramModel | None,
-        seed: int,
-        device: str = "auto",
-        threads: int = 1,
-        callback: Callback = lambda event: None,
-    ) -> TorchLearner:
-        """Such a network in training: what the table of models asks for."""
+    def learner(cls, *arguments: Any, **named: Any) -> TorchLearner:
+        """Such a network in training; the arguments are those of `TorchLearner` after the first."""
         cls._require_torch()
         from .learner import TorchLearner
 
-        return TorchLearner(cls, stream, vocabulary_size, config, prior, seed, device, threads, callback)
+        return TorchLearner(cls, *arguments, **named)
 
     @classmethod
     def _require_torch(cls) -> None:
@@ -171,19 +150,10 @@ class TorchModel(NeuralModel):
 
 
 class TorchWindowModel(TorchModel):
-    """A network that sees a fixed number of last tokens, the boundary in the positions before the line."""
+    """A network that sees a fixed number of last tokens, the boundary in the positions before the line.
 
-    @staticmethod
-    @abstractmethod
-    def forward(net: Any, windows: torch.Tensor) -> torch.Tensor:
-        """Windows (N, C), the newest token last, to logits (N, V)."""
-
-    @staticmethod
-    def corpus(stream: np.ndarray, config: Any, device: torch.device) -> Windows:
-        """An example is a window of `config.context` tokens and what follows."""
-        from .batches import Windows
-
-        return Windows(stream, config.context, device)
+    Its `forward(net, windows)` takes windows (N, C), the newest token last, to logits (N, V).
+    """
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """(B, T) token ids, and the prior's log-probabilities (B, T, V) if there is one, to logits (B, T, V)."""
@@ -211,24 +181,12 @@ class TorchWindowModel(TorchModel):
 
 
 class LineModel(TorchModel):
-    """A network that reads whole lines and remembers them by a state."""
+    """A network that reads whole lines and remembers them by a state.
 
-    @staticmethod
-    @abstractmethod
-    def forward(net: Any, tokens: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-        """Tokens (N,) of lines side by side, of which `sizes` (T,) go on at each step, to logits (N, V)."""
-
-    @staticmethod
-    @abstractmethod
-    def read(net: Any, tokens: torch.Tensor, state: State | None) -> tuple[torch.Tensor, State]:
-        """One more token of every line, (B,), and the state so far to logits (B, V) and the state after."""
-
-    @staticmethod
-    def corpus(stream: np.ndarray, config: Any, device: torch.device) -> WholeLines:
-        """An example is a line."""
-        from .batches import WholeLines
-
-        return WholeLines(stream, device)
+    Its `forward(net, tokens, sizes)` takes the tokens (N,) of lines side by side, of which `sizes` (T,) go on at
+    each step, to logits (N, V); `read(net, tokens, state)` takes one more token of every line, (B,), and the state
+    so far to logits (B, V) and the state after.
+    """
 
     @property
     def reach(self) -> None:

@@ -9,7 +9,6 @@ batch are packed: at every step only those that have not ended are computed.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,31 +39,25 @@ class RecurrentModel(LineModel):
     """Embedding, one recurrent layer, and logits from what it remembers."""
 
     Config = RecurrentConfig
-    gates: ClassVar[int]
-    """So many blocks of H rows are in each of the layer's matrices."""
-
-    @staticmethod
-    @abstractmethod
-    def layer(inputs: int, hidden: int) -> nn.RNNBase:
-        """The recurrent layer, over steps and lines (T, B, E), or over packed lines, to (T, B, H)."""
 
     @classmethod
     def parts(cls, config: RecurrentConfig, vocabulary_size: int) -> dict[str, nn.Module]:
         """The layers, with random weights."""
         from torch import nn
 
-        from .layers import FastDropout, small_linear
+        from .layers import FastDropout, PackedGru, small_linear
 
+        cell = {RnnModel: nn.RNN, GruModel: PackedGru, LstmModel: nn.LSTM}[cls]
         parts = {
             "embedding": nn.Embedding(vocabulary_size, config.embedding),
-            "layer": cls.layer(config.embedding, config.hidden),
+            "layer": cell(config.embedding, config.hidden),
             "dropout": FastDropout(config.dropout),
             "head": small_linear(config.hidden, vocabulary_size),
         }
         for name, parameter in parts["layer"].named_parameters():
             if name.startswith("weight_hh"):  # a memory that neither fades nor explodes at first
-                for block in parameter.data.chunk(cls.gates):
-                    nn.init.orthogonal_(block)
+                for gate in parameter.data.split(config.hidden):
+                    nn.init.orthogonal_(gate)  # (H, H)
             elif name.startswith("weight_ih"):
                 nn.init.normal_(parameter, std=config.embedding**-0.5)
             else:
@@ -94,37 +87,10 @@ class RecurrentModel(LineModel):
 class RnnModel(RecurrentModel):
     """h = tanh(W x + U h)."""
 
-    gates = 1
-
-    @staticmethod
-    def layer(inputs: int, hidden: int) -> nn.RNNBase:
-        """PyTorch's own."""
-        from torch import nn
-
-        return nn.RNN(inputs, hidden)
-
 
 class GruModel(RecurrentModel):
     """Gates choose how much of the memory is renewed."""
 
-    gates = 3
-
-    @staticmethod
-    def layer(inputs: int, hidden: int) -> nn.RNNBase:
-        """PyTorch's own cell, in a loop of ours."""
-        from .layers import PackedGru
-
-        return PackedGru(inputs, hidden)
-
 
 class LstmModel(RecurrentModel):
     """Gates choose what is written to, kept in, and shown of a second memory."""
-
-    gates = 4
-
-    @staticmethod
-    def layer(inputs: int, hidden: int) -> nn.RNNBase:
-        """PyTorch's own."""
-        from torch import nn
-
-        return nn.LSTM(inputs, hidden)
