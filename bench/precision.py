@@ -23,8 +23,8 @@ import torch
 from machine import machine
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.models.pytorch import layers
 from spellout.models.pytorch import learner as torch_learner
-from spellout.models.pytorch import recurrent
 from spellout.models.pytorch.device import reproducible
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
@@ -34,6 +34,7 @@ from spellout.training.train import train
 
 SPECIFICATIONS = ["gru:192", "gru+ngram", "transformer:96:heads=6"]
 ROUNDS, STEPS_A_ROUND = 15, 6
+PACKED_GRU = layers.PackedGru
 
 
 @contextmanager
@@ -55,9 +56,9 @@ WAYS = {"float32": reproducible, "bfloat16 factors": rounded, "autocast": autoca
 
 
 def use(way: str) -> None:
-    """Train so from now on. Under autocast the gru is PyTorch's, as ours works in the type of its weights."""
+    """Train so from now on. Under autocast the gru is PyTorch's, as docs/processors.md has it."""
     torch_learner.reproducible = WAYS[way]
-    recurrent.Gru.cell = torch.nn.GRU if way == "autocast" else recurrent.PackedGru
+    layers.PackedGru = torch.nn.GRU if way == "autocast" else PACKED_GRU
 
 
 def curve(prepared: Prepared, specification: str, steps: int) -> list[tuple[int, float]]:

@@ -35,9 +35,8 @@ from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
 from spellout.models.pytorch import learner as torch_learner
 from spellout.models.pytorch.device import reproducible
-from spellout.models.pytorch.gru import PackedGru
-from spellout.models.pytorch.layers import Dropout
-from spellout.models.pytorch.transformer import CausalAttention
+from spellout.models.pytorch.layers import FastDropout, PackedGru
+from spellout.models.pytorch.transformer import causal_self_attention
 from spellout.training.config import TrainingConfig
 from spellout.training.experiments.at_once import train_each
 from spellout.training.experiments.comparison import mix
@@ -75,12 +74,13 @@ def parts() -> dict[str, object]:
     x = torch.randn(int(sizes.sum()), 128, requires_grad=True)
     fused = partial(nn.functional.scaled_dot_product_attention, is_causal=True, dropout_p=0.1)
     ways = {
-        "dropout": [partial(layer, x) for layer in (nn.Dropout(0.1), Dropout(0.1))],
+        "dropout": [partial(layer, x) for layer in (nn.Dropout(0.1), FastDropout(0.1))],
         "gru": [partial(remembered, layer, x, sizes) for layer in (nn.GRU(128, 128), PackedGru(128, 128))],
     }
+    ours = partial(causal_self_attention, dropout=FastDropout(0.1))
     for length in (12, 24, 48):
         qkv = torch.randn(3, 128, 4, length, 16, requires_grad=True).unbind()
-        ways[f"attention over {length}"] = [partial(way, *qkv) for way in (fused, CausalAttention(0.1))]
+        ways[f"attention over {length}"] = [partial(way, *qkv) for way in (fused, ours)]
     rows = {}
     for name, pair in ways.items():
         times: list[list[float]] = [[], []]

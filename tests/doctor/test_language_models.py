@@ -15,10 +15,10 @@ from spellout.data.lines import Lines
 from spellout.doctor import examine
 from spellout.doctor.language_models import case_of_run
 from spellout.errors import ExaminationError, RunError
-from spellout.models.pytorch.bow import Bow
-from spellout.models.pytorch.layers import Table
+from spellout.models.pytorch import transformer
+from spellout.models.pytorch.bow import BowModel, _logits
+from spellout.models.pytorch.layers import Table, embed
 from spellout.models.pytorch.model import TorchModel
-from spellout.models.pytorch.transformer import CausalAttention
 from spellout.models.table import MODELS
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared, facts_of
@@ -206,7 +206,9 @@ def test_a_layer_that_reads_both_ways_looks_ahead(case, name):
 @pytest.fixture
 def unmasked(monkeypatch):
     """Attention that sees all places: those to come, and those after the ends of shorter lines."""
-    monkeypatch.setattr(CausalAttention, "forward", lambda self, *qkv: scaled_dot_product_attention(*qkv))
+    monkeypatch.setattr(
+        transformer, "causal_self_attention", lambda *qkv_dropout: scaled_dot_product_attention(*qkv_dropout[:3])
+    )
 
 
 @pytest.mark.usefixtures("unmasked")
@@ -215,22 +217,23 @@ def test_attention_without_a_mask_looks_ahead(case):
 
 
 def test_a_bag_of_the_whole_line_looks_ahead(case, monkeypatch):
-    def forward(self, tokens, sizes):
+    def forward(net, tokens, sizes):
         table = Table(sizes, tokens.device)
-        x = self._vectors(tokens, table.steps)
-        return self._logits(x, table.gather(table.lay(x).sum(0, keepdim=True).expand(len(sizes), -1, -1)))
+        x = embed(net, tokens, table.steps)
+        return _logits(net, x + table.gather(table.lay(x).sum(0, keepdim=True).expand(len(sizes), -1, -1)))
 
-    monkeypatch.setattr(Bow, "forward", forward)
+    monkeypatch.setattr(BowModel, "forward", staticmethod(forward))
     assert found(case("bow")) == {"looks-ahead"}
 
 
 def test_attention_across_lines_mixes_them(case, monkeypatch):
-    attend = CausalAttention.forward
+    attend = transformer.causal_self_attention
 
-    def across(self, *qkv):
-        return attend(self, *(one.transpose(0, 2) for one in qkv)).transpose(0, 2)
+    def across(*qkv_dropout):
+        *qkv, dropout = qkv_dropout
+        return attend(*(one.transpose(0, 2) for one in qkv), dropout).transpose(0, 2)
 
-    monkeypatch.setattr(CausalAttention, "forward", across)
+    monkeypatch.setattr(transformer, "causal_self_attention", across)
     assert "samples-mix" in found(case("transformer"))
 
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn.utils.rnn import PackedSequence  # noqa: E402
 
-from spellout.models.pytorch.gru import PackedGru  # noqa: E402
-from spellout.models.pytorch.layers import Blend, Dropout  # noqa: E402
-from spellout.models.pytorch.transformer import CausalAttention  # noqa: E402
+from spellout.models.pytorch.layers import Blend, FastDropout, PackedGru  # noqa: E402
+from spellout.models.pytorch.transformer import causal_self_attention  # noqa: E402
 
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6), seed=st.integers(0, 2**32 - 1))
@@ -51,7 +50,7 @@ def test_attention_on_a_cpu_is_the_fused_one(length):
     torch.manual_seed(0)
     q, k, v = torch.randn(3, 2, 3, length, 4, dtype=torch.float64).requires_grad_().unbind()
     fused = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-    ours = CausalAttention(0.5).eval()(q, k, v)
+    ours = causal_self_attention(q, k, v, FastDropout(0.5).eval())
     wanted = torch.randn_like(ours)
     torch.testing.assert_close(ours, fused, rtol=1e-12, atol=1e-12)
     for one, other in zip(
@@ -61,7 +60,7 @@ def test_attention_on_a_cpu_is_the_fused_one(length):
 
 
 def test_dropout_leaves_out_its_part_and_keeps_the_mean():
-    layer, x = Dropout(0.3), torch.ones(1000, 1001, requires_grad=True)
+    layer, x = FastDropout(0.3), torch.ones(1000, 1001, requires_grad=True)
     torch.manual_seed(1)
     y = layer(x)
     kept = (y != 0).double()
@@ -75,11 +74,11 @@ def test_dropout_leaves_out_its_part_and_keeps_the_mean():
     torch.manual_seed(1)
     assert torch.equal(layer(x), y)
     assert torch.equal(layer.eval()(x), x)
-    assert torch.equal(Dropout(0.0)(x), x)
+    assert torch.equal(FastDropout(0.0)(x), x)
 
 
 def test_dropout_of_halves_keeps_the_type():
-    assert Dropout(0.5)(torch.ones(3, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    assert FastDropout(0.5)(torch.ones(3, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
 def test_a_blend_is_a_product_whose_powers_depend_on_the_network():

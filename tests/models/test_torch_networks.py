@@ -6,7 +6,11 @@ import torch
 from torch import nn
 
 from spellout.models.neural import log_softmax
-from spellout.models.pytorch import families
+from spellout.models.pytorch.bow import BowModel
+from spellout.models.pytorch.mlp_bn import MlpBnModel
+from spellout.models.pytorch.recurrent import GruModel, LstmModel, RnnModel
+from spellout.models.pytorch.transformer import TransformerModel
+from spellout.models.pytorch.wavenet import WavenetModel
 
 LINES, LENGTH, SIZE = 6, 11, 13
 
@@ -46,7 +50,7 @@ def batch_norm(x, w, name):
 
 
 def test_mlp_bn_normalises_by_what_it_learned(tokens):
-    model, w = made(families.MlpBnModel, context=4, embedding=5, hidden=7)
+    model, w = made(MlpBnModel, context=4, embedding=5, hidden=7)
     x = w["embedding.weight"][windows_of(tokens, 4)].flatten(2) @ w["hidden.weight"].T
     hidden = torch.tanh(batch_norm(x, w, "norm"))
     assert_same(model, tokens, hidden @ w["head.weight"].T + w["head.bias"])
@@ -55,7 +59,7 @@ def test_mlp_bn_normalises_by_what_it_learned(tokens):
 
 def test_wavenet_is_dilated_convolutions(tokens):
     """The tree of pairs is a stack of causal convolutions over pairs, 1, 2 and 4 tokens apart."""
-    model, w = made(families.WavenetModel, levels=3, embedding=5, hidden=7)
+    model, w = made(WavenetModel, levels=3, embedding=5, hidden=7)
     x = w["embedding.weight"][torch.tensor(np.pad(tokens, ((0, 0), (7, 0))))].transpose(1, 2)
     for level in range(3):
         pairs = w[f"fuse.{level}.weight"].view(7, 2, -1).transpose(1, 2)
@@ -66,7 +70,7 @@ def test_wavenet_is_dilated_convolutions(tokens):
 
 @pytest.mark.parametrize(
     ("family", "cell"),
-    [(families.RnnModel, nn.RNNCell), (families.GruModel, nn.GRUCell), (families.LstmModel, nn.LSTMCell)],
+    [(RnnModel, nn.RNNCell), (GruModel, nn.GRUCell), (LstmModel, nn.LSTMCell)],
 )
 def test_recurrent_networks_are_their_cells_one_token_after_the_other(tokens, family, cell):
     model, w = made(family, hidden=7, embedding=5)
@@ -82,7 +86,7 @@ def test_recurrent_networks_are_their_cells_one_token_after_the_other(tokens, fa
 
 @pytest.mark.parametrize("places", [4, 20])
 def test_bow_is_an_average_and_a_hidden_layer(tokens, places):
-    model, w = made(families.BowModel, hidden=7, embedding=5, places=places)
+    model, w = made(BowModel, hidden=7, embedding=5, places=places)
     place = torch.arange(LENGTH).clamp(max=places - 1)
     x = w["embedding.weight"][torch.tensor(tokens)] + w["place_embedding.weight"][place]
     x = x + torch.tril(torch.ones(LENGTH, LENGTH, dtype=torch.float64)) @ x / torch.arange(1, LENGTH + 1)[:, None]
@@ -93,7 +97,7 @@ def test_bow_is_an_average_and_a_hidden_layer(tokens, places):
 
 @pytest.mark.parametrize("tied", ["no", "yes"])
 def test_transformer_is_pytorchs_encoder_with_a_causal_mask(tokens, tied):
-    model, w = made(families.TransformerModel, width=8, heads=2, layers=2, places=6, tied=tied)
+    model, w = made(TransformerModel, width=8, heads=2, layers=2, places=6, tied=tied)
     place = torch.arange(LENGTH).clamp(max=5)
     x = w["embedding.weight"][torch.tensor(tokens)] + w["place_embedding.weight"][place]
     names = {
@@ -120,10 +124,10 @@ def test_transformer_is_pytorchs_encoder_with_a_causal_mask(tokens, tied):
     assert_same(model, tokens, (x @ head.T + (0.0 if tied == "yes" else w["head.bias"])).detach())
 
 
-@pytest.mark.parametrize("family", [families.GruModel, families.BowModel, families.TransformerModel])
+@pytest.mark.parametrize("family", [GruModel, BowModel, TransformerModel])
 def test_lines_side_by_side_are_lines_alone(family, tokens):
     """In training, lines of different lengths are read together without padding."""
-    model, _ = made(family, **({} if family is families.GruModel else {"places": 8}))
+    model, _ = made(family, **({} if family is GruModel else {"places": 8}))
     lengths = np.array([11, 9, 9, 4, 1, 1])
     left = np.arange(LENGTH)[:, None] < lengths
     packed = torch.tensor(np.broadcast_to(tokens.T, left.shape)[left])
@@ -135,13 +139,13 @@ def test_lines_side_by_side_are_lines_alone(family, tokens):
 @pytest.mark.parametrize(
     ("family", "settings", "reach"),
     [
-        (families.MlpBnModel, {"context": 4, "hidden": 8}, 4),
-        (families.WavenetModel, {"levels": 2, "hidden": 8}, 4),
-        (families.RnnModel, {"hidden": 8}, LENGTH),
-        (families.GruModel, {"hidden": 8}, LENGTH),
-        (families.LstmModel, {"hidden": 8}, LENGTH),
-        (families.BowModel, {"hidden": 8, "places": 5}, LENGTH),
-        (families.TransformerModel, {"width": 8, "layers": 2, "places": 5}, LENGTH),
+        (MlpBnModel, {"context": 4, "hidden": 8}, 4),
+        (WavenetModel, {"levels": 2, "hidden": 8}, 4),
+        (RnnModel, {"hidden": 8}, LENGTH),
+        (GruModel, {"hidden": 8}, LENGTH),
+        (LstmModel, {"hidden": 8}, LENGTH),
+        (BowModel, {"hidden": 8, "places": 5}, LENGTH),
+        (TransformerModel, {"width": 8, "layers": 2, "places": 5}, LENGTH),
     ],
 )
 def test_logits_move_with_every_token_in_reach_and_with_no_other(tokens, family, settings, reach):

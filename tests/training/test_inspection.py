@@ -11,14 +11,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from spellout.errors import UsageError
 from spellout.models.learner import UPDATES_EVERY, update_ratio
 from spellout.models.table import MODELS
+from spellout.plots import numbers
+from spellout.plots.numbers import attention, embedding, inside, pairs, surprise, updates
+from spellout.plots.pictures import shown_by
 from spellout.training.config import TrainingConfig
-from spellout.training.inspection import SHOWN_BY, attention, embedding, inside, pairs, surprise, updates
 from spellout.training.prior import learner_of, parse
 from spellout.training.train import train
 
 TINY = {"mlp-bn": "mlp-bn:8", "wavenet": "wavenet:8", "transformer": "transformer:16:layers=2"}
 STEPS = TrainingConfig(steps=3, device="cpu", threads=1)
-LAYERED = SHOWN_BY["activations"]
+LAYERED = shown_by("activations")
 
 
 @pytest.fixture(scope="module")
@@ -145,9 +147,7 @@ def test_attention_is_the_softmax_of_queries_and_keys(runs):
 
 
 def test_pairs_are_counted_and_a_bigram_says_its_own_chances(runs, few, monkeypatch):
-    from spellout.training import inspection
-
-    monkeypatch.setattr(inspection, "MOST_SYMBOLS", 100)
+    monkeypatch.setattr(numbers, "MOST_SYMBOLS", 100)
     found = pairs(runs("ngram:2"))
     assert found.symbols[0] == "¶"
     assert found.counts.sum(1)[0] == len(few.split.train)
@@ -159,9 +159,7 @@ def test_pairs_are_counted_and_a_bigram_says_its_own_chances(runs, few, monkeypa
 
 
 def test_symbols_beyond_the_most_frequent_are_left_out(runs, monkeypatch):
-    from spellout.training import inspection
-
-    monkeypatch.setattr(inspection, "MOST_SYMBOLS", 3)
+    monkeypatch.setattr(numbers, "MOST_SYMBOLS", 3)
     run = runs(tiny("gru"))
     text = "".join(f"{line}\n" for line in run.lines)
     often = sorted(set(text), key=text.count)[-3:]

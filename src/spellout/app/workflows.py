@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
@@ -329,12 +329,18 @@ def check_picture(path: Path) -> None:
     check_file(path)
 
 
-def plot(run: Path, what: Kind, line: str | None, out: Path) -> None:
-    """Draw a picture of a run, to where `check_picture` allowed it."""
+def plot(path: Path, what: Kind, line: str | None, out: Path) -> None:
+    """Draw a picture of the run in a folder, to where `check_picture` allowed it."""
     from ..plots.figure import save_figure
+    from ..plots.kinds import OF_TRAINING
     from ..plots.pictures import picture
+    from ..training.runs.log import read_log
+    from ..training.runs.run import load_run
 
     with waiting.progress(None, "drawing"):
+        run = load_run(path)
+        if what in OF_TRAINING:
+            run = replace(run, events=read_log(path))
         save_figure(picture(run, what, line), out)
     terminal.note(f"wrote {out}")
 

@@ -21,20 +21,11 @@ from .contract import Callback, LanguageModel
 from .learner import Learner
 from .ngram.model import NgramConfig, NgramModel
 from .ngram.training import train_ngram
-from .pytorch.families import (
-    BowConfig,
-    BowModel,
-    GruModel,
-    LstmModel,
-    MlpBnConfig,
-    MlpBnModel,
-    RecurrentConfig,
-    RnnModel,
-    TransformerConfig,
-    TransformerModel,
-    WavenetConfig,
-    WavenetModel,
-)
+from .pytorch.bow import BowConfig, BowModel
+from .pytorch.mlp_bn import MlpBnConfig, MlpBnModel
+from .pytorch.recurrent import GruModel, LstmModel, RecurrentConfig, RnnModel
+from .pytorch.transformer import TransformerConfig, TransformerModel
+from .pytorch.wavenet import WavenetConfig, WavenetModel
 from .scalars.bigram import BigramConfig, BigramModel, bigram_learner
 from .scalars.gpt import GptConfig, GptModel, gpt_learner
 from .stored import name_of_today

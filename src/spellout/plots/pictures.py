@@ -1,42 +1,50 @@
-"""The visible table of pictures: what is read of a run, and what draws it."""
+"""The visible table of pictures: what a model must have to show one, what is read of its run, and what draws it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ..training.inspection import attention, check_shown, curve, embedding, inside, pairs, surprise, updates
-from ..training.runs.log import read_log
-from ..training.runs.run import Run, load_run
+from ..errors import UsageError
+from ..models.table import MODELS
+from ..training.runs.run import Run
 from .curves import loss_curves, update_ratios
 from .kinds import Kind
 from .layers import activation_histograms, gradient_histograms, saturation_maps
 from .letters import attention_maps, bigram_map, embedding_scatter, surprise_bars
+from .numbers import attention, curve, embedding, inside, pairs, surprise, updates
 
 
-def picture(path: Path, what: Kind, line: str | None = None) -> Figure:
-    """A picture of the run in a folder. `line` is for those that show a line; by default the first one."""
-    run = load_run(path)
-    check_shown(run, what)
-    return PICTURES[what](run, path, line)
+def picture(run: Run, what: Kind, line: str | None = None) -> Figure:
+    """A picture of a run. `line` is for those that show a line; by default the first one.
+
+    Those of its training are drawn from its events. `UsageError` if this run's model cannot show that.
+    """
+    able = shown_by(what)
+    if run.family not in able:
+        raise UsageError(f"--what {what}: {run.family} has none to show; models that have: {', '.join(able)}")
+    return PICTURES[what][1](run, line)
 
 
-def _loss(run: Run, path: Path, line: str | None) -> Figure:
-    events = read_log(path)
+def shown_by(what: Kind) -> list[str]:
+    """The models that can show a kind of picture, in the order of their table."""
+    need = PICTURES[what][0]
+    return [n for n, family in MODELS.items() if any(getattr(one, need, False) for one in (family, family.model))]
+
+
+def _loss(run: Run, line: str | None) -> Figure:
     return loss_curves(
-        curve(events, "step", "nats_per_token"),
-        curve(events, "evaluation", "nats_per_char"),
+        curve(run.events, "step", "nats_per_token"), curve(run.events, "evaluation", "nats_per_char")
     )
 
 
-def _bigrams(run: Run, path: Path, line: str | None) -> Figure:
+def _bigrams(run: Run, line: str | None) -> Figure:
     found = pairs(run)
     return bigram_map(found.symbols, found.counts, found.chances, run.vocabulary.size)
 
 
-def _activations(run: Run, path: Path, line: str | None) -> Figure:
+def _activations(run: Run, line: str | None) -> Figure:
     layers = inside(run).layers
     return activation_histograms(
         {layer.name: layer.before for layer in layers if layer.before is not None},
@@ -45,24 +53,25 @@ def _activations(run: Run, path: Path, line: str | None) -> Figure:
     )
 
 
-def _gradients(run: Run, path: Path, line: str | None) -> Figure:
+def _gradients(run: Run, line: str | None) -> Figure:
     found = inside(run)
     return gradient_histograms({layer.name: layer.gradient for layer in found.layers}, found.gradients)
 
 
-def _saturation(run: Run, path: Path, line: str | None) -> Figure:
+def _saturation(run: Run, line: str | None) -> Figure:
     return saturation_maps({layer.name: layer.after for layer in inside(run).layers if layer.bounded})
 
 
-PICTURES: dict[Kind, Callable[[Run, Path, str | None], Figure]] = {
-    "loss": _loss,
-    "bigrams": _bigrams,
-    "embedding": lambda run, path, line: embedding_scatter(*embedding(run)),
-    "activations": _activations,
-    "gradients": _gradients,
-    "saturation": _saturation,
-    "updates": lambda run, path, line: update_ratios(*updates(read_log(path))),
-    "attention": lambda run, path, line: attention_maps(*attention(run, line)),
-    "surprise": lambda run, path, line: surprise_bars(*surprise(run, line)),
+PICTURES: dict[Kind, tuple[str, Callable[[Run, str | None], Figure]]] = {
+    "loss": ("in_steps", _loss),
+    "bigrams": ("log_probabilities", _bigrams),
+    "embedding": ("token_vectors", lambda run, line: embedding_scatter(*embedding(run))),
+    "activations": ("inspect", _activations),
+    "gradients": ("inspect", _gradients),
+    "saturation": ("bounded", _saturation),
+    "updates": ("in_steps", lambda run, line: update_ratios(*updates(run.events))),
+    "attention": ("attention", lambda run, line: attention_maps(*attention(run, line))),
+    "surprise": ("score", lambda run, line: surprise_bars(*surprise(run, line))),
 }
-"""What draws each kind, from a run, its folder and a line."""
+"""For each kind what a family's row or the class of its model must have to show it (`models.inspection` says what
+that is), and what draws it from a run and a line."""

@@ -9,7 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ..ngram.counts import context_columns
+from ..inspection import Activations, Inside
+from ..ngram.counts import context_columns, context_windows
+from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
 from ..parameters import Weights, views
 from . import mlp
@@ -27,6 +29,7 @@ class MlpModel(WindowModel):
 
     Config = MlpConfig
     shapes, start = staticmethod(mlp.shapes), staticmethod(mlp.start)
+    bounded = True  # tanh is between -1 and 1
 
     def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """The mean of the members' logits: windows (N, C) and the prior's rows (N, V) to (N, V)."""
@@ -38,6 +41,23 @@ class MlpModel(WindowModel):
                     logits[piece] += member.logits(windows[piece], None if prior is None else prior[piece])
         logits /= len(self._exact_members)
         return logits
+
+    def token_vectors(self) -> np.ndarray:
+        """The vectors (V, E) that stand for the tokens, of the first member."""
+        return self.weights["0.embedding"]
+
+    def inspect(self, stream: np.ndarray) -> Inside:
+        """Activations and gradients of the loss on a stream `0 line 0 line 0`, of the first member, in float64."""
+        weights = {name: array.astype(np.float64) for name, array in member_of(self.weights, 0).items()}
+        gradients = {name: np.empty_like(array) for name, array in weights.items()}
+        windows = context_windows(stream, self.config.context)  # (N, C)
+        prior = None if self.prior is None else LeaveOneOut(self.prior, stream).at(np.arange(len(windows)))
+        network = MlpArrays(weights, gradients, len(windows))
+        network.loss(windows, stream[1:].astype(np.int64), prior)
+        before = network.before.copy()
+        network.backward()
+        layer = Activations("layer 1, tanh", before, network.hidden, network.d_hidden, True)
+        return Inside([layer], {name: array for name, array in gradients.items() if array.ndim == 2})
 
     @cached_property
     def _exact_members(self) -> list[_Member]:

@@ -5,6 +5,8 @@ A stream is `0 line 0 line 0`. Position p is the prediction of token p + 1 from 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,13 +24,12 @@ class Windows:
     """An example is a position, given to the network as its last `context` tokens, the newest last."""
 
     def __init__(self, stream: np.ndarray, context: int, device: torch.device) -> None:
-        self._windows = torch.as_tensor(context_windows(stream, context)[:, ::-1].copy(), device=device)
+        self._windows = torch.as_tensor(context_windows(stream, context)[:, ::-1].copy(), device=device)  # (N, C)
         self.examples = len(stream) - 1
-        self._device = device
 
     def at(self, chosen: np.ndarray) -> tuple[tuple[Tensor, ...], np.ndarray]:
         """What the network reads, and the positions (N,) it answers for."""
-        return (self._windows[torch.as_tensor(chosen, device=self._device)],), chosen
+        return (self._windows[torch.as_tensor(chosen, device=self._windows.device)],), chosen
 
 
 class WholeLines:
@@ -41,17 +42,20 @@ class WholeLines:
         self._starts, self._lengths = boundaries[:-1], np.diff(boundaries)
         self._tokens = torch.as_tensor(stream.astype(np.int64), device=device)
         self.examples = len(self._starts)
-        self.longest = int(self._lengths.max(initial=1))
-        self._device = device
 
     def at(self, chosen: np.ndarray) -> tuple[tuple[Tensor, ...], np.ndarray]:
         """What the network reads, and the positions (N,) it answers for."""
-        lengths = self._lengths[chosen]
-        order = np.argsort(-lengths, kind="stable")
-        lengths, starts = lengths[order], self._starts[chosen][order]
+        order = np.argsort(-self._lengths[chosen], kind="stable")
+        lengths, starts = self._lengths[chosen][order], self._starts[chosen][order]  # (B,)
         steps = np.arange(lengths[0])[:, None]
         inside = steps < lengths  # (T, B)
-        sizes = np.minimum(-(-inside.sum(axis=1) // ROUND) * ROUND, len(chosen))
-        positions = np.where(inside, steps + starts, NOWHERE)[np.arange(len(chosen)) < sizes[:, None]]
-        tokens = self._tokens[torch.as_tensor(positions, device=self._device)]
+        sizes = np.minimum(-(-inside.sum(axis=1) // ROUND) * ROUND, len(chosen))  # (T,), rounded up
+        positions = np.where(inside, steps + starts, NOWHERE)[np.arange(len(chosen)) < sizes[:, None]]  # (N,)
+        tokens = self._tokens[torch.as_tensor(positions, device=self._tokens.device)]
         return (tokens, torch.as_tensor(sizes)), positions
+
+
+def corpus_of(stream: np.ndarray, config: Any, device: torch.device) -> Windows | WholeLines:
+    """The examples of a stream `0 line 0 line 0`: windows for a network that has a context, or else lines."""
+    context = getattr(config, "context", None)
+    return WholeLines(stream, device) if context is None else Windows(stream, context, device)

@@ -1,7 +1,7 @@
-"""Looking into a network in PyTorch while it reads: every tanh and GELU, every memory, every attention.
+"""Looking into a network in PyTorch while it reads: every tanh and GELU, every memory.
 
-The networks stay as they are: a function mode hears their calls, hooks hear attention and recurrent layers, whose
-kernels call none of these. Gradients are asked for and not stored, so the model is as it was afterwards.
+The networks stay as they are: a function mode hears their calls, hooks hear recurrent layers, whose kernels call
+none of these. Gradients are asked for and not stored, so the model is as it was afterwards.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..inspection import Inside, Layer
+from ..inspection import Activations, Inside
 from ..ngram.leave_one_out import LeaveOneOut
-from .batches import NOWHERE, WholeLines, Windows
-from .model import TorchModel, WindowModel
-from .transformer import CausalAttention
+from .batches import NOWHERE, corpus_of
 
 _FUNCTIONS = {torch.Tensor.tanh: "tanh", torch.tanh: "tanh", nn.functional.gelu: "GELU"}
 
@@ -37,17 +35,17 @@ class _Hearing(TorchFunctionMode):
         return result
 
     def hear_memory(self, layer: nn.Module, given: Any, gave: Any) -> None:
-        """A hook for a recurrent layer."""
+        """Keep what a recurrent layer remembers: a hook."""
         self.layers.append(("memory", None, gave[0].data))
 
 
-def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
-    """Activations and gradients of the loss on a stream `0 line 0 line 0`, in float64, without dropout."""
+def look_inside(model: Any, stream: np.ndarray) -> Inside:
+    """Activations and gradients of the loss of a `TorchModel` on a stream `0 line 0 line 0`, in float64, without
+    dropout."""
     # A network of its own: one that has answered before may be made of tensors that cannot have gradients.
     fresh = type(model)(model.config, model.vocabulary_size, model.weights, model.prior)
-    network, device = fresh.module, model.device
-    windows = isinstance(model, WindowModel)
-    corpus = Windows(stream, model.config.context, device) if windows else WholeLines(stream, device)
+    network, device = fresh.module, fresh.device
+    corpus = corpus_of(stream, model.config, device)
     inputs, positions = corpus.at(np.arange(corpus.examples))
     hearing = _Hearing()
     with ExitStack() as hooks, hearing:
@@ -68,29 +66,13 @@ def look_inside(model: TorchModel, stream: np.ndarray) -> Inside:
     for number, ((name, before, after), gradient) in enumerate(zip(hearing.layers, found, strict=False), 1):
         given = None if before is None else _rows(before, kept)
         rows = _rows(after, kept), _rows(gradient, kept)
-        layers.append(Layer(f"layer {number}, {name}", given, *rows, name != "GELU"))
+        layers.append(Activations(f"layer {number}, {name}", given, *rows, name != "GELU"))
     gradients = zip(matrices, found[len(layers) :], strict=True)
     return Inside(layers, {name: gradient.cpu().numpy() for name, gradient in gradients})
 
 
-def attention_of(model: TorchModel, tokens: np.ndarray) -> np.ndarray:
-    """How much each place of one line looks at each before it, (layers, heads, T, T), for tokens (T,)."""
-    maps: list[np.ndarray] = []
-
-    def hear(part: CausalAttention, given: tuple[Tensor, Tensor, Tensor]) -> None:
-        q, k, _ = given  # (1, H, T, D) each
-        maps.append(part.weights(q, k).mT.cpu().numpy())
-
-    with ExitStack() as hooks, torch.inference_mode():
-        for part in model.module.modules():
-            if isinstance(part, CausalAttention):
-                hooks.enter_context(part.register_forward_pre_hook(hear))
-        model.module(model.tensor(tokens), torch.ones(len(tokens), dtype=torch.int64))
-    return np.stack(maps)
-
-
 def _rows(x: Tensor, kept: np.ndarray) -> np.ndarray:
-    """The vectors of a layer, without those of places that only fill up a batch."""
+    """The vectors of a layer, without those of positions that only fill up a batch."""
     array: np.ndarray = x.detach().cpu().numpy()
     rows = array.reshape(-1, array.shape[-1])
     return rows[kept] if len(rows) == len(kept) else rows

@@ -1,16 +1,52 @@
-"""Layers as the networks in PyTorch begin them: sizes of random weights chosen for what comes after.
+"""What networks in PyTorch are made of: a module for all of them, layers of our own, and how weights begin.
 
 He et al. 2015, "Delving Deep into Rectifiers": a layer keeps the variance of its input if its weights have the
 deviation gain / sqrt(inputs), with gain 5/3 for tanh and sqrt(2) for relu.
+
+    N tokens of a batch · T tokens of the longest line · B lines · C width · H hidden · V vocabulary
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 TANH_GAIN = 5 / 3
 SMALL = 0.1
+
+
+class Network(nn.Module):
+    """The parts of a network by name, as its weights are named on disk. What they compute stands in the network's
+    own file, beside what they are: `forward` and `read` of the class `model`."""
+
+    def __init__(self, model: Any, config: Any, vocabulary_size: int, prior: bool) -> None:
+        super().__init__()
+        self.model, self.config = model, config
+        for name, part in model.parts(config, vocabulary_size).items():
+            self.add_module(name, part)
+        if prior:
+            self.blend = Blend(vocabulary_size)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Windows (N, C), or tokens (N,) of lines side by side and how many of them go on at each step, (T,), to
+        logits (N, V)."""
+        logits: Tensor = self.model.forward(self, *inputs)
+        return logits
+
+    def read(self, tokens: Tensor, state: Any) -> Any:
+        """One more token of every line, (B,), and the state so far to logits (B, V) and the state after."""
+        return self.model.read(self, tokens, state)
+
+    def load(self, weights: dict[str, np.ndarray]) -> None:
+        """Take over weights by name. `ValueError` if they are not those of such a network."""
+        try:
+            self.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
+        except RuntimeError as error:
+            raise ValueError(f"the weights do not fit the network: {error}") from None
 
 
 def linear(inputs: int, outputs: int, gain: float = 1.0, bias: bool = True) -> nn.Linear:
@@ -27,7 +63,23 @@ def small_linear(inputs: int, outputs: int) -> nn.Linear:
     return linear(inputs, outputs, SMALL)
 
 
-class Dropout(nn.Dropout):
+def embeddings(vocabulary_size: int, positions: int, width: int, std: float) -> dict[str, nn.Module]:
+    """The vectors of tokens and those of positions, which `embed` adds, of a deviation."""
+    token, position = nn.Embedding(vocabulary_size, width), nn.Embedding(positions, width)
+    for table in (token, position):
+        nn.init.normal_(table.weight, std=std)
+    return {"embedding": token, "place_embedding": position}
+
+
+def embed(net: Any, tokens: Tensor, positions: Tensor) -> Tensor:
+    """Tokens (N,) and their positions (N,) to vectors (N, C). Positions beyond the last one learned share its
+    vector, so lines may have any length."""
+    last = net.place_embedding.num_embeddings - 1
+    x: Tensor = net.embedding(tokens) + net.place_embedding(positions.clamp(max=last))
+    return x
+
+
+class FastDropout(nn.Dropout):
     """On a CPU one random word decides over four units, to one part in 65,536. PyTorch's takes twice as
     long or more (bench/torch_family.py), a tenth of a step of a small network."""
 
@@ -39,6 +91,32 @@ class Dropout(nn.Dropout):
         dropped = min(round(self.p * 2**16), 2**16 - 1)
         kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - 2**15
         return x * kept.to(x.dtype).mul_(2**16 / (2**16 - dropped))
+
+
+class PackedGru(nn.GRU):
+    """A `torch.nn.GRU` that on a CPU reads packed lines with one call of its cell for each step.
+
+    PyTorch's own loop computes the same, but the derivative of each of its steps is an array as large as the whole
+    batch, nearly all of it zeros: a step of training takes 14 % longer at H = 192, 20 % at 128
+    (bench/torch_family.py). A derivative of all steps by hand was tried too, and is no faster than this.
+    """
+
+    def forward(self, input: Any, hx: Tensor | None = None) -> tuple[Any, Tensor]:
+        """A packed batch, the longest line first, to what is remembered after each token, packed, and at the end
+        of each line, (1, B, H); all else that `torch.nn.GRU` reads, in its way."""
+        packed = isinstance(input, PackedSequence) and input.sorted_indices is None and hx is None
+        plain = self.num_layers == 1 and self.bias and not self.bidirectional
+        if not (packed and plain and input.data.device.type == "cpu"):
+            return super().forward(input, hx)
+        sizes = input.batch_sizes.tolist()
+        h = input.data.new_zeros(sizes[0], self.hidden_size)
+        remembered, ended = [], []
+        for x, go_on in zip(input.data.split(sizes), [*sizes[1:], 0], strict=True):
+            h = torch.gru_cell(x, h, *self.all_weights[0])  # (lines at this step, H)
+            remembered.append(h)
+            ended.append(h[go_on:])
+            h = h[:go_on]
+        return PackedSequence(torch.cat(remembered), input.batch_sizes), torch.cat(ended[::-1])[None]
 
 
 class Blend(nn.Module):
@@ -55,6 +133,7 @@ class Blend(nn.Module):
 
     def forward(self, logits: Tensor, counted: Tensor) -> Tensor:
         """Logits (..., V) and log-probabilities (..., V) to logits (..., V)."""
+        # Divided by sqrt(V), so that a step moves the power as far with many tokens as with few.
         power = self.powers[1] + logits @ self.trust * len(self.trust) ** -0.5  # (...)
         return self.powers[0] * logits + power[..., None] * counted
 
@@ -65,18 +144,18 @@ class Table:
 
     def __init__(self, sizes: Tensor, device: torch.device) -> None:
         self.length, self.lines = len(sizes), int(sizes[0])
-        places = (torch.arange(self.lines) < sizes[:, None]).flatten().nonzero()[:, 0]
-        self.steps = (places // self.lines).to(device)  # (N,)
-        self._places = places.to(device)
-        self._full = len(places) == self.length * self.lines
+        cells = (torch.arange(self.lines) < sizes[:, None]).flatten().nonzero()[:, 0]  # (N,)
+        self.steps = (cells // self.lines).to(device)  # (N,): the position of each token in its line
+        self._cells = cells.to(device)
+        self._full = len(cells) == self.length * self.lines
 
     def lay(self, x: Tensor) -> Tensor:
         """(N, C) to (T, B, C), with zeros where lines have ended."""
         if not self._full:
-            x = x.new_zeros(self.length * self.lines, x.shape[-1]).index_copy(0, self._places, x)
+            x = x.new_zeros(self.length * self.lines, x.shape[-1]).index_copy(0, self._cells, x)
         return x.view(self.length, self.lines, -1)
 
     def gather(self, table: Tensor) -> Tensor:
         """(T, B, C) to (N, C)."""
         flat = table.reshape(self.length * self.lines, -1)
-        return flat if self._full else flat.index_select(0, self._places)
+        return flat if self._full else flat.index_select(0, self._cells)

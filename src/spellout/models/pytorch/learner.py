@@ -19,13 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..contract import Callback
+from ..contract import Callback, LanguageModel
 from ..learner import UPDATES_EVERY, update_ratio
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
-from .batches import WholeLines, Windows
+from .batches import corpus_of
 from .device import chosen_device, reproducible
-from .model import TorchModel, WindowModel
 from .optimizers import optimizers_of
 
 CLIP = 1.0
@@ -45,11 +44,14 @@ _STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
 
 
 class TorchLearner:
-    """A network in training (see `learner.Learner`)."""
+    """A network in training.
+
+    `model` is the class of its model, a `TorchModel`, which knows its layers.
+    """
 
     def __init__(
         self,
-        model: type[TorchModel],
+        model: type[Any],
         stream: np.ndarray,
         vocabulary_size: int,
         config: Any,
@@ -63,20 +65,16 @@ class TorchLearner:
         self.batch, self.lr = config.batch, config.lr
         self._model, self._vocabulary_size, self._prior = model, vocabulary_size, prior
         self._seed, self._steps = seed, 0
-        self._corpus: Windows | WholeLines
-        if issubclass(model, WindowModel):
-            self._corpus = Windows(stream, config.context, self.device)
-        else:
-            self._corpus = lines = WholeLines(stream, self.device)
-            if getattr(config, "places", 0) is None:
-                config = replace(config, places=lines.longest)
+        self._corpus = corpus_of(stream, config, self.device)
         self.examples = self._corpus.examples
+        if getattr(config, "places", 0) is None:  # as many as the longest line has
+            config = replace(config, places=int(np.diff(np.flatnonzero(stream == 0)).max(initial=1)))
         self._config = config
-        ignored = np.append(stream[1:].astype(np.int64), _IGNORED)  # at `NOWHERE`
-        self._targets = torch.as_tensor(ignored, device=self.device)
+        targets = np.append(stream[1:].astype(np.int64), _IGNORED)  # the last one is at `NOWHERE`
+        self._targets = torch.as_tensor(targets, device=self.device)
         self._rows = None if prior is None else LeaveOneOut(prior, stream)
-        with self._random(0), reproducible(self.device, threads):
-            self.network = model.build(config, vocabulary_size, prior is not None).to(self.device)
+        with self._random(0), reproducible(self.device, threads):  # drawn on the CPU: the same for every device
+            self.network: Any = model.build(config, vocabulary_size, prior is not None).to(self.device)
         self._parameters = dict(self.network.named_parameters())
         self._optimizers = optimizers_of(self._parameters, config)
         self.updates: dict[str, float] = {}
@@ -96,25 +94,28 @@ class TorchLearner:
 
     def _losses(self, inputs: tuple[Tensor, ...], targets: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
         """The loss, and what training makes small."""
-        logits = self.network(*inputs)
+        logits = self.network(*inputs)  # (N, V)
         alone = _nats(logits, targets)
         if counted is None:
             return alone, alone
-        blend: Any = self.network.blend
-        loss = _nats(blend(logits, counted), targets)
+        loss = _nats(self.network.blend(logits, counted), targets)
         return loss, torch.lerp(loss, alone, ALONE)
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
-        """See `learner.Learner`."""
+        """Learn from the examples `chosen` (N,) at a learning rate; the mean nats per token before the step.
+
+        If the loss or the gradient is not finite, it gives nan, and nothing has moved.
+        """
         with reproducible(self.device, self.threads):
             return self._step(chosen, lr)
 
     def _step(self, chosen: np.ndarray, lr: float) -> float:
+        # The means and deviations of BatchNorm move while the network reads, before the loss is known.
         buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         with self._random(self._steps + 1):
             loss, objective = self._losses(*self._read(chosen))
             for parameter in self._parameters.values():
-                parameter.grad = None
+                parameter.grad = None  # and not zero: then the first gradient is not added to anything
             torch.autograd.backward(objective)
         length = nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
         value = float(loss.detach())
@@ -133,14 +134,14 @@ class TorchLearner:
     def _matrices(self) -> dict[str, np.ndarray]:
         return _arrays({name: p for name, p in self._parameters.items() if p.ndim == 2})
 
-    def model(self) -> TorchModel:
-        """See `learner.Learner`."""
-        network = self._calibrated() if getattr(self._config, "statistics", "") == "calibrated" else self.network
-        weights = _arrays(network.state_dict())
-        return self._model(self._config, self._vocabulary_size, weights, self._prior)
+    def model(self) -> LanguageModel:
+        """The model with the weights of now, in NumPy, on which later steps have no effect."""
+        calibrated = getattr(self._config, "statistics", "") == "calibrated"
+        network = self._calibrated() if calibrated else self.network
+        return self._model(self._config, self._vocabulary_size, _arrays(network.state_dict()), self._prior)
 
     def state(self) -> dict[str, np.ndarray]:
-        """See `learner.Learner`."""
+        """Copies of the weights, the optimizers' memory and the number of steps, by name."""
         state = {_STEPS: np.array([self._steps])}
         state |= {_NETWORK + name: array for name, array in _arrays(self.network.state_dict()).items()}
         for optimizer in self._optimizers:
@@ -149,20 +150,17 @@ class TorchLearner:
         return state
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """See `learner.Learner`."""
-        weights = {name.removeprefix(_NETWORK): a for name, a in state.items() if name.startswith(_NETWORK)}
-        try:
-            self.network.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
-        except RuntimeError as error:
-            raise ValueError(f"the weights do not fit the network: {error}") from None
+        """Go on from what `state` returned. `ValueError` or `KeyError` if it does not fit this network."""
+        kept = {name.removeprefix(_NETWORK): a for name, a in state.items() if name.startswith(_NETWORK)}
+        self.network.load(kept)
         self._steps = int(state[_STEPS][0])
         for optimizer in self._optimizers:
             for name, memory in optimizer.memory.items():
                 for key, tensor in memory.items():
-                    kept = torch.tensor(state[f"{_OPTIMIZER}{name}/{key}"])
-                    if kept.shape != tensor.shape:
+                    remembered = torch.tensor(state[f"{_OPTIMIZER}{name}/{key}"])
+                    if remembered.shape != tensor.shape:
                         raise ValueError(f"the optimizer's memory of {name} has another shape")
-                    tensor.copy_(kept)
+                    tensor.copy_(remembered)
 
     def _calibrated(self) -> nn.Module:
         """A copy whose means and deviations are those of the training set with the weights of now."""
@@ -179,6 +177,7 @@ class TorchLearner:
     @contextmanager
     def _random(self, number: int) -> Iterator[None]:
         """What is random here depends on the seed and a number alone, and nothing else depends on it."""
+        # A counter of its own for each step: going on from a checkpoint needs no state of a generator.
         seed = int(np.random.Philox(key=self._seed, counter=[0, number, 0, 0]).random_raw()) >> 1
         generators = [torch.default_generator]  # not `torch.manual_seed`, which costs as much as a small step
         if self.device.type == "cuda":

@@ -1,31 +1,63 @@
 """mlp-bn: the mlp of Bengio 2003 with its hidden units normalised over the batch.
 
 Ioffe & Szegedy 2015, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
-Shift". The hidden layer has no bias: the normalisation would take it away again.
+Shift".
 
     N windows · C context · E embedding · H hidden · V vocabulary
 """
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .families import MlpBnConfig
-from .layers import TANH_GAIN, Dropout, linear, small_linear
+from .model import NetworkConfig, Statistics, TorchWindowModel
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
-class MlpBn(nn.Module):
+@dataclass(frozen=True, kw_only=True)
+class MlpBnConfig(NetworkConfig):
+    """An mlp whose hidden units are normalised over the batch."""
+
+    batch: ClassVar[int] = 1024
+    rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
+
+    hidden: int = 256
+    """How many hidden units."""
+    context: int = 8
+    """How many last tokens it sees."""
+    embedding: int = 16
+    """How many numbers stand for a token."""
+    statistics: Statistics = "running"
+    """The means and deviations that a trained model uses: averaged while training, or measured at the end."""
+
+
+class MlpBnModel(TorchWindowModel):
     """logits = U tanh(normalised W [vectors of the last letters]) + d."""
 
-    def __init__(self, config: MlpBnConfig, vocabulary_size: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, config.embedding)
-        self.hidden = linear(config.context * config.embedding, config.hidden, TANH_GAIN, bias=False)
-        self.norm = nn.BatchNorm1d(config.hidden)
-        self.dropout = Dropout(config.dropout)
-        self.head = small_linear(config.hidden, vocabulary_size)
+    Config = MlpBnConfig
 
-    def forward(self, windows: Tensor) -> Tensor:
+    @staticmethod
+    def parts(config: MlpBnConfig, vocabulary_size: int) -> dict[str, nn.Module]:
+        """The layers, with random weights."""
+        from torch import nn
+
+        from .layers import TANH_GAIN, FastDropout, linear, small_linear
+
+        return {
+            "embedding": nn.Embedding(vocabulary_size, config.embedding),
+            # Without a bias: the normalisation would take it away again.
+            "hidden": linear(config.context * config.embedding, config.hidden, TANH_GAIN, bias=False),
+            "norm": nn.BatchNorm1d(config.hidden),
+            "dropout": FastDropout(config.dropout),
+            "head": small_linear(config.hidden, vocabulary_size),
+        }
+
+    @staticmethod
+    def forward(net: Any, windows: Tensor) -> Tensor:
         """Windows (N, C), the newest token last, to logits (N, V)."""
-        read = self.embedding(windows).flatten(1)  # (N, C * E)
-        return self.head(self.dropout(self.norm(self.hidden(read)).tanh()))
+        x = net.embedding(windows).flatten(1)  # (N, C · E)
+        x = net.norm(net.hidden(x)).tanh()  # (N, H)
+        return net.head(net.dropout(x))  # (N, V)

@@ -1,65 +1,100 @@
-"""A trained network in PyTorch behind the contract.
+"""A trained network in PyTorch behind the contract, and the settings that all of them have.
 
 What the model has learned are NumPy arrays; the network is built from them when it is first asked, in float64, so
-that its answers do not depend on how lines are batched, on the machine, or on the number of threads. PyTorch is
-imported then, not before.
+that its answers do not depend on how lines are batched, on the machine, or on the number of threads. Models are
+named, configured and listed without PyTorch: here and in the networks' files it is imported inside functions.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from functools import cached_property
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from ...errors import UsageError
 from ...optional import require
-from ..contract import Callback, Reader
+from ..contract import Reader
+from ..inspection import Inside
 from ..neural import NeuralModel, log_softmax
 from ..ngram.counts import context_columns
-from ..ngram.model import NgramModel
 
 if TYPE_CHECKING:
     import torch
 
+    from .layers import Network
     from .learner import TorchLearner
+
+Optimizer = Literal["adamw", "muon"]
+Statistics = Literal["running", "calibrated"]
+State = tuple["torch.Tensor", ...]
+"""What a network remembers of many lines: tensors whose second dimension is the line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """What all networks have: how much of them is left out at random, and how fast weights decay."""
+
+    batch: ClassVar[int]
+    """How many examples a step learns from, unless the training is told otherwise."""
+    rates: ClassVar[dict[str, float]]
+    """For each optimizer the highest learning rate, unless the training is told otherwise."""
+
+    dropout: float = 0.0
+    """The part of the hidden units that is left out in each step (Srivastava 2014)."""
+    weight_decay: float = 0.05
+    """How much a matrix shrinks in a step at learning rate 1; biases, gains and embeddings do not."""
+    optimizer: Optimizer = "adamw"
+    """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
+
+    @property
+    def lr(self) -> float:
+        """The highest learning rate, unless the training is told otherwise."""
+        return self.rates[self.optimizer]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and value < 1:
+                raise UsageError(f"{field.name}={value}: must be at least 1")
+        for name in ("dropout", "weight_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name}={getattr(self, name):g}: must be at least 0 and below 1")
 
 
 class TorchModel(NeuralModel):
-    """What networks over windows and over whole lines share."""
+    """What networks over windows and over whole lines share. Each gives, in a file of its own:
 
-    network: ClassVar[str]
-    """The file in this folder and the class of the network."""
+    `parts(config, vocabulary_size)`, the layers of a fresh network by name, with random weights;
+    `forward(net, ...)`, what it computes; the parts are attributes of `net`, as they are of `self` in nanoGPT.
+    """
 
-    @classmethod
-    def build(cls, config: Any, vocabulary_size: int, prior: bool) -> torch.nn.Module:
-        """A fresh network with random weights; with a prior, `blend` weighs both."""
-        file, name = cls.network.split(".")
-        require("torch", f"the model {name.lower()}")
-        from .layers import Blend
-
-        network: torch.nn.Module = getattr(import_module(f".{file}", __package__), name)(config, vocabulary_size)
-        if prior:
-            network.blend = Blend(vocabulary_size)
-        return network
+    bounded: ClassVar[bool] = True
+    """Whether its hidden units are between -1 and 1, so that some can be saturated."""
 
     @classmethod
-    def learner(
-        cls,
-        stream: np.ndarray,
-        vocabulary_size: int,
-        config: Any,
-        prior: NgramModel | None,
-        seed: int,
-        device: str = "auto",
-        threads: int = 1,
-        callback: Callback = lambda event: None,
-    ) -> TorchLearner:
-        """A network in training. See `table.Family`."""
-        require("torch", f"the model {cls.network.split('.')[1].lower()}")
+    def build(cls, config: Any, vocabulary_size: int, prior: bool, device: str = "cpu") -> Network:
+        """A fresh network with random weights; with a prior, its part `blend` weighs both."""
+        cls._require_torch()
+        import torch
+
+        from .layers import Network
+
+        with torch.device(device):
+            return Network(cls, config, vocabulary_size, prior)
+
+    @classmethod
+    def learner(cls, *arguments: Any, **named: Any) -> TorchLearner:
+        """Such a network in training; the arguments are those of `TorchLearner` after the first."""
+        cls._require_torch()
         from .learner import TorchLearner
 
-        return TorchLearner(cls, stream, vocabulary_size, config, prior, seed, device, threads, callback)
+        return TorchLearner(cls, *arguments, **named)
+
+    @classmethod
+    def _require_torch(cls) -> None:
+        require("torch", f"the model {cls.__name__.removesuffix('Model').lower()}")
 
     @cached_property
     def module(self) -> Any:
@@ -67,11 +102,7 @@ class TorchModel(NeuralModel):
         import torch
 
         network = self.build(self.config, self.vocabulary_size, self.prior is not None)
-        weights = {name: torch.tensor(array) for name, array in self.weights.items()}
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(f"the weights do not fit the network: {error}") from None
+        network.load(self.weights)
         return network.to(self.device, torch.float64).eval()
 
     @cached_property
@@ -82,20 +113,25 @@ class TorchModel(NeuralModel):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     def check(self) -> None:
-        """See `NeuralModel`."""
-        require("torch", f"the model {self.network.split('.')[1].lower()}")
-        import torch
-
-        with torch.device("meta"):  # shapes without memory: damaged settings may ask for more than there is
-            network = self.build(self.config, self.vocabulary_size, self.prior is not None)
+        """Raise ValueError if the weights are not those of such a network, told from names and shapes."""
+        # Shapes without memory: damaged settings may ask for more than there is.
+        network = self.build(self.config, self.vocabulary_size, self.prior is not None, "meta")
         shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
         shapes = {name: shape for name, shape in shapes.items() if not name.endswith("num_batches_tracked")}
-        different = {name for name in shapes.keys() | self.weights if shapes.get(name) != self._shape(name)}
+        given = {name: array.shape for name, array in self.weights.items()}
+        different = {name for name in shapes | given if shapes.get(name) != given.get(name)}
         if different:
             raise ValueError(f"the weights {', '.join(sorted(different))[:100]} do not fit the network")
 
-    def _shape(self, name: str) -> tuple[int, ...] | None:
-        return self.weights[name].shape if name in self.weights else None
+    def token_vectors(self) -> np.ndarray:
+        """The vectors (V, E) that stand for the tokens."""
+        return self.weights["embedding.weight"]
+
+    def inspect(self, stream: np.ndarray) -> Inside:
+        """Activations and gradients of the loss on a stream `0 line 0 line 0`, in float64, without dropout."""
+        from .inspection import look_inside
+
+        return look_inside(self, stream)
 
     def tensor(self, array: np.ndarray) -> torch.Tensor:
         """Token ids on the network's device."""
@@ -103,64 +139,71 @@ class TorchModel(NeuralModel):
 
         return torch.as_tensor(array.astype(np.int64), device=self.device)
 
-    def on_top(self, logits: torch.Tensor, prior: np.ndarray | None) -> np.ndarray:
+    def blended(self, logits: torch.Tensor, prior: np.ndarray | None) -> np.ndarray:
         """Logits weighed with the prior's log-probabilities of the same shape, if there is one."""
         import torch
 
         if prior is not None:
             with torch.inference_mode():
                 logits = self.module.blend(logits, torch.as_tensor(prior, device=self.device))
-        array: np.ndarray = logits.cpu().numpy()
-        return array
+        return logits.cpu().numpy()
 
 
-class WindowModel(TorchModel):
-    """A network that sees a fixed number of last tokens, the boundary in the places before the line."""
+class TorchWindowModel(TorchModel):
+    """A network that sees a fixed number of last tokens, the boundary in the positions before the line.
+
+    Its `forward(net, windows)` takes windows (N, C), the newest token last, to logits (N, V).
+    """
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
-        """See `NeuralModel`."""
-        windows = np.stack(context_columns(tokens, self.config.context)[::-1], axis=-1)
-        return self.on_top(self._network(windows.reshape(-1, windows.shape[-1])).reshape(*tokens.shape, -1), prior)
+        """(B, T) token ids, and the prior's log-probabilities (B, T, V) if there is one, to logits (B, T, V)."""
+        windows = np.stack(context_columns(tokens, self.config.context)[::-1], axis=-1)  # (B, T, C)
+        return self.blended(self._network(windows.reshape(-1, windows.shape[-1])).view(*tokens.shape, -1), prior)
 
     def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
-        """See `NeuralModel`."""
-        window = tokens[:, -self.config.context :]
-        window = np.pad(window, ((0, 0), (self.config.context - window.shape[1], 0)))
-        if self.vocabulary_size**self.config.context >= 2**63:
-            return self.on_top(self._network(window), prior)
+        """Logits (B, V) of what follows the last of the tokens (B, T), with the prior's rows (B, V)."""
+        context = self.config.context
+        window = tokens[:, -context:]
+        window = np.pad(window, ((0, 0), (context - window.shape[1], 0)))  # (B, C)
+        if self.vocabulary_size**context >= 2**63:
+            return self.blended(self._network(window), prior)
         # Lines begin alike: each distinct window is worked out once.
-        keys = window.astype(np.int64) @ self.vocabulary_size ** np.arange(self.config.context)
+        keys = window.astype(np.int64) @ self.vocabulary_size ** np.arange(context)  # (B,)
         _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-        return self.on_top(self._network(window[first])[self.tensor(which)], prior)
+        return self.blended(self._network(window[first])[self.tensor(which)], prior)
 
     def _network(self, windows: np.ndarray) -> torch.Tensor:
         """Windows (N, C) to logits (N, V)."""
         import torch
 
         with torch.inference_mode():
-            logits: torch.Tensor = self.module(self.tensor(windows))
-            return logits
+            return self.module(self.tensor(windows))
 
 
 class LineModel(TorchModel):
-    """A network that reads whole lines and remembers them by a state."""
+    """A network that reads whole lines and remembers them by a state.
+
+    Its `forward(net, tokens, sizes)` takes the tokens (N,) of lines side by side, of which `sizes` (T,) go on at
+    each step, to logits (N, V); `read(net, tokens, state)` takes one more token of every line, (B,), and the state
+    so far to logits (B, V) and the state after.
+    """
 
     @property
     def reach(self) -> None:
-        """See `NeuralModel`."""
+        """The network sees the whole line."""
         return None
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
-        """See `NeuralModel`."""
+        """(B, T) token ids, and the prior's log-probabilities (B, T, V) if there is one, to logits (B, T, V)."""
         import torch
 
         lines, length = tokens.shape
         with torch.inference_mode():
-            steps = self.module(self.tensor(tokens.T.ravel()), torch.full((length,), lines))
-            return self.on_top(steps.reshape(length, lines, -1).transpose(0, 1), prior)
+            steps = self.module(self.tensor(tokens.T.ravel()), torch.full((length,), lines))  # (T · B, V)
+            return self.blended(steps.view(length, lines, -1).transpose(0, 1), prior)
 
     def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
-        """See `NeuralModel`."""
+        """Logits (B, V) of what follows the last of the tokens (B, T), with the prior's rows (B, V)."""
         return self.logits(tokens, None if prior is None else prior[:, None])[:, -1]
 
     def reader(self, lines: int) -> Reader:
@@ -169,11 +212,11 @@ class LineModel(TorchModel):
 
 
 class StateReader:
-    """The states of many lines (see `contract.Reader`), as tensors whose second dimension is the line."""
+    """Reads many lines, one token of each at a time, by their states."""
 
     def __init__(self, model: LineModel, lines: int) -> None:
         self._model = model
-        self._state: tuple[torch.Tensor, ...] | None = None
+        self._state: State | None = None
         self._prior = None if model.prior is None else model.prior.reader(lines)
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
@@ -184,12 +227,12 @@ class StateReader:
         with torch.inference_mode():
             logits, self._state = model.module.read(model.tensor(tokens), self._state)
             prior = None if self._prior is None else self._prior.read(tokens)
-            return log_softmax(model.on_top(logits, prior))
+            return log_softmax(model.blended(logits, prior))
 
     def keep(self, rows: np.ndarray) -> None:
-        """Go on with these lines only."""
+        """Go on with these lines only: a mask (B,)."""
         if self._state is not None:
-            places = self._model.tensor(np.flatnonzero(rows))
-            self._state = tuple(part.index_select(1, places) for part in self._state)
+            kept = self._model.tensor(np.flatnonzero(rows))
+            self._state = tuple(part.index_select(1, kept) for part in self._state)
         if self._prior is not None:
             self._prior.keep(rows)

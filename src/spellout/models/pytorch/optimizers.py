@@ -13,13 +13,10 @@ the gru takes a fifth less time a step with this one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from .families import NetworkConfig
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-8
@@ -106,7 +103,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     return x.view_as(matrices)
 
 
-def optimizers_of(parameters: Mapping[str, Tensor], config: NetworkConfig) -> list[TorchAdamW | Muon]:
+def optimizers_of(parameters: Mapping[str, Tensor], config: Any) -> list[TorchAdamW | Muon]:
     """One or more optimizers that move each parameter once."""
     matrices = {name: p for name, p in parameters.items() if p.ndim == 2 and "embedding" not in name}
     hidden = {name: p for name, p in matrices.items() if config.optimizer == "muon" and "head" not in name}

@@ -2,71 +2,95 @@
 
 Mikolov 2010, "Recurrent neural network based language model"; Cho 2014, "Learning Phrase Representations using RNN
 Encoder–Decoder" (GRU); Graves 2014, "Generating Sequences With Recurrent Neural Networks" (LSTM). The lines of a
-batch are packed: at every step only those that have not ended are computed, by PyTorch's own loop over time or, for
-the gru on a CPU, by ours (`torch_gru`).
+batch are packed: at every step only those that have not ended are computed.
 
-    N tokens in a batch · T longest line · B lines · E embedding · H hidden · V vocabulary
+    N tokens of a batch · T tokens of the longest line · B lines · E embedding · H hidden · V vocabulary
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
+from .model import LineModel, NetworkConfig, Optimizer, State
 
-from .families import RecurrentConfig
-from .gru import PackedGru
-from .layers import Dropout, small_linear
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
-class _Recurrent(nn.Module):
+@dataclass(frozen=True, kw_only=True)
+class RecurrentConfig(NetworkConfig):
+    """One layer that reads a line from left to right."""
+
+    batch: ClassVar[int] = 128
+    rates: ClassVar[dict[str, float]] = {"adamw": 1e-2, "muon": 3e-2}
+
+    hidden: int = 192
+    """How many numbers it remembers a line by."""
+    embedding: int = 32
+    """How many numbers stand for a token."""
+    dropout: float = 0.15
+    """The part of the hidden units that is left out in each step (Srivastava 2014)."""
+    optimizer: Optimizer = "muon"
+    """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
+
+
+class RecurrentModel(LineModel):
     """Embedding, one recurrent layer, and logits from what it remembers."""
 
-    cell: ClassVar[type[nn.RNN | nn.GRU | nn.LSTM]]
-    gates: ClassVar[int]
+    Config = RecurrentConfig
 
-    def __init__(self, config: RecurrentConfig, vocabulary_size: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, config.embedding)
-        self.layer = self.cell(config.embedding, config.hidden)
-        self.dropout = Dropout(config.dropout)
-        self.head = small_linear(config.hidden, vocabulary_size)
-        for name, parameter in self.layer.named_parameters():
+    @classmethod
+    def parts(cls, config: RecurrentConfig, vocabulary_size: int) -> dict[str, nn.Module]:
+        """The layers, with random weights."""
+        from torch import nn
+
+        from .layers import FastDropout, PackedGru, small_linear
+
+        cell = {RnnModel: nn.RNN, GruModel: PackedGru, LstmModel: nn.LSTM}[cls]
+        parts = {
+            "embedding": nn.Embedding(vocabulary_size, config.embedding),
+            "layer": cell(config.embedding, config.hidden),
+            "dropout": FastDropout(config.dropout),
+            "head": small_linear(config.hidden, vocabulary_size),
+        }
+        for name, parameter in parts["layer"].named_parameters():
             if name.startswith("weight_hh"):  # a memory that neither fades nor explodes at first
-                for block in parameter.data.chunk(self.gates):
-                    nn.init.orthogonal_(block)
+                for gate in parameter.data.split(config.hidden):
+                    nn.init.orthogonal_(gate)  # (H, H)
             elif name.startswith("weight_ih"):
                 nn.init.normal_(parameter, std=config.embedding**-0.5)
             else:
                 nn.init.zeros_(parameter)
+        return parts
 
-    def forward(self, tokens: Tensor, sizes: Tensor) -> Tensor:
+    @staticmethod
+    def forward(net: Any, tokens: Tensor, sizes: Tensor) -> Tensor:
         """Tokens (N,) of lines side by side, of which `sizes` (T,) go on at each step, to logits (N, V)."""
-        read = self.dropout(self.embedding(tokens))  # (N, E)
-        remembered, _ = self.layer(PackedSequence(read, sizes))
-        return self.head(self.dropout(remembered.data))  # (N, H) to (N, V)
+        from torch.nn.utils.rnn import PackedSequence
 
-    def read(self, tokens: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One more token of every line, (B,), and the state so far to logits (B, V) and the state after."""
+        x = net.dropout(net.embedding(tokens))  # (N, E)
+        remembered, _ = net.layer(PackedSequence(x, sizes))  # (N, H), packed
+        return net.head(net.dropout(remembered.data))  # (N, V)
+
+    @staticmethod
+    def read(net: Any, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """One more token of every line, (B,), and the state so far to logits (B, V) and the state after.
+
+        The state is what the cell remembers, (1, B, H); the lstm has two of them.
+        """
         before = state if state is None or len(state) > 1 else state[0]
-        remembered, after = self.layer(self.embedding(tokens)[None], before)  # (1, B, H)
-        return self.head(remembered[0]), after if isinstance(after, tuple) else (after,)
+        remembered, after = net.layer(net.embedding(tokens)[None], before)  # (1, B, H)
+        return net.head(remembered[0]), after if isinstance(after, tuple) else (after,)
 
 
-class Rnn(_Recurrent):
+class RnnModel(RecurrentModel):
     """h = tanh(W x + U h)."""
 
-    cell, gates = nn.RNN, 1
 
-
-class Gru(_Recurrent):
+class GruModel(RecurrentModel):
     """Gates choose how much of the memory is renewed."""
 
-    cell, gates = PackedGru, 3
 
-
-class Lstm(_Recurrent):
+class LstmModel(RecurrentModel):
     """Gates choose what is written to, kept in, and shown of a second memory."""
-
-    cell, gates = nn.LSTM, 4

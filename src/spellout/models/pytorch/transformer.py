@@ -1,143 +1,199 @@
 """transformer: every letter looks back at all the others, in blocks that add to what came before.
 
 Vaswani 2017, "Attention Is All You Need", as in GPT-2 (Radford 2019, "Language Models are Unsupervised Multitask
-Learners"): normalised before each part, GELU, learned places, and layers that add to the stream begin smaller the
-more of them there are. Everything but attention works on the tokens of a batch without padding. Places beyond the
-last one learned share its vector, so lines may have any length.
+Learners"): normalised before each part, GELU, learned positions, and layers that add to the stream begin smaller
+the more of them there are. Everything but attention works on the tokens of a batch without padding.
 
-    N tokens in a batch · T longest line · B lines · C width · H heads · D = C / H · V vocabulary
+    B lines of a batch · T tokens of the longest · N tokens of all lines, without padding
+    C width · H heads (n_head), each of D = C / H numbers · V vocabulary
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from .families import TransformerConfig
-from .layers import Dropout, Table, linear, small_linear
+import numpy as np
+
+from ...errors import UsageError
+from .model import LineModel, NetworkConfig, Optimizer, State
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 _STD = 0.02
 SHORT = 128
 """Up to so many steps, three plain operations take a CPU less time than the fused one (bench/torch_family.py)."""
 
 
-class CausalAttention(nn.Module):
-    """What each token takes from those before it and itself."""
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(NetworkConfig):
+    """Blocks of attention and of a wide layer, each added to what came before."""
 
-    def __init__(self, dropout: float) -> None:
-        super().__init__()
-        self.dropout = Dropout(dropout)
+    batch: ClassVar[int] = 128
+    rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Queries, keys and values (B, H, T, D) each to (B, H, T, D)."""
-        length, size = q.shape[2:]
-        if length > SHORT or q.device.type != "cpu":
-            dropout = self.dropout.p if self.training else 0.0
-            return scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
-        weights = self.weights(q, k)
-        return (self.dropout(weights).mT @ v.reshape(-1, length, size)).view_as(q)
+    width: int = 64
+    """How many numbers stand for a token in every block."""
+    layers: int = 3
+    """How many blocks."""
+    heads: int = 4
+    """In how many ways each block attends; divides the width."""
+    places: int | None = None
+    """How many places of a line are told apart; by default as many as the longest training line has."""
+    tied: Literal["no", "yes"] = "no"
+    """yes: the vectors of the tokens are also what the last layer compares with (Press & Wolf 2017)."""
+    dropout: float = 0.1
+    """The part of the hidden units that is left out in each step (Srivastava 2014)."""
+    optimizer: Optimizer = "muon"
+    """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width % self.heads:
+            raise UsageError(f"width={self.width}: must be a multiple of heads={self.heads}")
+
+
+class TransformerModel(LineModel):
+    """Embeddings of token and position, blocks, a last normalisation, logits."""
+
+    Config = TransformerConfig
+    bounded = False  # GELU has no bound above
 
     @staticmethod
-    def weights(q: Tensor, k: Tensor) -> Tensor:
-        """How much each token looks at each, (B · H, T, T): a row for each key, a column for each query.
+    def parts(config: TransformerConfig, vocabulary_size: int) -> dict[str, Any]:
+        """The layers, with random weights."""
+        from torch import nn
 
-        So PyTorch takes the softmax of all columns side by side.
-        """
-        length, size = q.shape[2:]
-        q, k = q.reshape(-1, length, size), k.reshape(-1, length, size)
-        later = q.new_full((length, length), -torch.inf).tril(-1)
-        return torch.baddbmm(later, k, q.mT, alpha=size**-0.5).softmax(1)
+        from .layers import FastDropout, embeddings, small_linear
 
+        assert config.places is not None, "the learner counts the positions"
+        return {
+            **embeddings(vocabulary_size, config.places, config.width, _STD),
+            "dropout": FastDropout(config.dropout),
+            "blocks": nn.ModuleList(_block(config) for _ in range(config.layers)),
+            "norm": nn.LayerNorm(config.width),
+            "head": None if config.tied == "yes" else small_linear(config.width, vocabulary_size),
+        }
 
-class Attention(nn.Module):
-    """Causal attention with several heads."""
-
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.attend = CausalAttention(config.dropout)
-        self.qkv = linear(config.width, 3 * config.width)
-        self.out = linear(config.width, config.width, (2 * config.layers) ** -0.5)
-
-    def forward(self, x: Tensor, table: Table) -> Tensor:
-        """Tokens (N, C) to (N, C)."""
-        laid = table.lay(self.qkv(x))  # (T, B, 3C)
-        q, k, v = laid.view(*laid.shape[:2], 3, self.heads, -1).permute(2, 1, 3, 0, 4)  # (B, H, T, D) each
-        return self.out(table.gather(self.attend(q, k, v).permute(2, 0, 1, 3)))
-
-    def read(self, x: Tensor, cache: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One more token of every line, (B, C), and keys and values so far (2, B, H, T, D), to both after it."""
-        q, k, v = self.qkv(x).view(len(x), 3, self.heads, 1, -1).unbind(1)  # (B, H, 1, D) each
-        now = torch.stack([k, v])
-        cache = now if cache is None else torch.cat([cache, now], dim=3)
-        return self.out(scaled_dot_product_attention(q, cache[0], cache[1]).flatten(1)), cache
-
-
-class Block(nn.Module):
-    """x + attention, then x + a wide layer."""
-
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(config.width)
-        self.attention = Attention(config)
-        self.norm2 = nn.LayerNorm(config.width)
-        self.wide = linear(config.width, 4 * config.width, 2**0.5)
-        self.back = linear(4 * config.width, config.width, (2 * config.layers) ** -0.5)
-        self.dropout = Dropout(config.dropout)
-
-    def forward(self, x: Tensor, table: Table) -> Tensor:
-        """See `Attention`."""
-        return self._wide(x + self.dropout(self.attention(self.norm1(x), table)))
-
-    def read(self, x: Tensor, cache: Tensor | None) -> tuple[Tensor, Tensor]:
-        """See `Attention`."""
-        y, cache = self.attention.read(self.norm1(x), cache)
-        return self._wide(x + y), cache
-
-    def _wide(self, x: Tensor) -> Tensor:
-        wide = nn.functional.gelu(self.wide(self.norm2(x)))  # exact: 2.5 times as fast as GPT-2's with tanh here
-        return x + self.dropout(self.back(wide))
-
-
-class Transformer(nn.Module):
-    """Embeddings of token and place, blocks, a last normalisation, logits."""
-
-    def __init__(self, config: TransformerConfig, vocabulary_size: int) -> None:
-        super().__init__()
-        assert config.places is not None, "the learner counts the places"
-        self.embedding = nn.Embedding(vocabulary_size, config.width)
-        self.place_embedding = nn.Embedding(config.places, config.width)
-        for table in (self.embedding, self.place_embedding):
-            nn.init.normal_(table.weight, std=_STD)
-        self.dropout = Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
-        self.head: nn.Linear | None = None if config.tied == "yes" else small_linear(config.width, vocabulary_size)
-
-    def forward(self, tokens: Tensor, sizes: Tensor) -> Tensor:
+    @staticmethod
+    def forward(net: Any, tokens: Tensor, sizes: Tensor) -> Tensor:
         """Tokens (N,) of lines side by side, of which `sizes` (T,) go on at each step, to logits (N, V)."""
+        from .layers import Table, embed
+
         table = Table(sizes, tokens.device)
-        x = self._vectors(tokens, table.steps)
-        for block in self.blocks:
-            x = block(x, table)
-        return self._logits(x)
+        x = net.dropout(embed(net, tokens, table.steps))  # (N, C)
+        for block in net.blocks:
+            x = _through(net, block, x, table)  # (N, C)
+        return _logits(net, x)
 
-    def read(self, tokens: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One more token of every line, (B,), and the state so far to logits (B, V) and the state after."""
-        step = 0 if state is None else state[0].shape[3]
+    @staticmethod
+    def read(net: Any, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """One more token of every line, (B,), and the state so far to logits (B, V) and the state after.
+
+        The state is each block's keys and values so far, (2, B, H, T, D), which never change again.
+        """
+        import torch
+        from torch.nn.functional import scaled_dot_product_attention
+
+        from .layers import embed
+
+        B, n_head = len(tokens), net.config.heads
+        position = 0 if state is None else state[0].shape[3]
+        x = embed(net, tokens, torch.full_like(tokens, position))  # (B, C)
         caches = []
-        x = self._vectors(tokens, torch.full_like(tokens, step))
-        for number, block in enumerate(self.blocks):
-            assert isinstance(block, Block)
-            x, cache = block.read(x, None if state is None else state[number])
+        for number, block in enumerate(net.blocks):
+            q, k, v = block.attention.qkv(block.norm1(x)).view(B, 3, n_head, 1, -1).unbind(1)  # (B, H, 1, D) each
+            cache = torch.stack([k, v])  # (2, B, H, 1, D)
+            if state is not None:
+                cache = torch.cat([state[number], cache], dim=3)  # (2, B, H, T, D)
             caches.append(cache)
-        return self._logits(x), tuple(caches)
+            # Without a mask: all that is there came before.
+            y = scaled_dot_product_attention(q, cache[0], cache[1]).flatten(1)  # (B, H, 1, D) to (B, C)
+            x = x + block.attention.out(y)
+            x = x + _wide(net, block, x)
+        return _logits(net, x), tuple(caches)
 
-    def _logits(self, x: Tensor) -> Tensor:
-        x = self.norm(x)
-        return x @ self.embedding.weight.T if self.head is None else self.head(x)
+    def attention(self, tokens: np.ndarray) -> np.ndarray:
+        """How much each position of one line looks at each before it, (layers, H, T, T), for tokens (T,)."""
+        import torch
 
-    def _vectors(self, tokens: Tensor, steps: Tensor) -> Tensor:
-        places = steps.clamp(max=self.place_embedding.num_embeddings - 1)
-        return self.dropout(self.embedding(tokens) + self.place_embedding(places))
+        from .layers import Table, embed
+
+        net, maps = self.module, []
+        with torch.inference_mode():
+            table = Table(torch.ones(len(tokens), dtype=torch.int64), self.device)
+            x = embed(net, self.tensor(tokens), table.steps)  # (T, C)
+            for block in net.blocks:
+                q, k, _ = _qkv(net, block, x, table)  # (1, H, T, D) each
+                maps.append(attention_weights(q, k).mT.cpu().numpy())  # (H, T, T)
+                x = _through(net, block, x, table)
+        return np.stack(maps)
+
+
+def _block(config: TransformerConfig) -> nn.ModuleDict:
+    """The layers of a block, with random weights."""
+    from torch import nn
+
+    from .layers import linear
+
+    C = config.width
+    # Two layers of each block add to the stream: so its variance does not grow with the number of blocks.
+    smaller = (2 * config.layers) ** -0.5
+    return nn.ModuleDict(
+        {
+            "norm1": nn.LayerNorm(C),
+            "attention": nn.ModuleDict({"qkv": linear(C, 3 * C), "out": linear(C, C, smaller)}),
+            "norm2": nn.LayerNorm(C),
+            "wide": linear(C, 4 * C, 2**0.5),
+            "back": linear(4 * C, C, smaller),
+        }
+    )
+
+
+def _through(net: Any, block: Any, x: Tensor, table: Any) -> Tensor:
+    """A block: x (N, C) + attention, then x + a wide layer."""
+    q, k, v = _qkv(net, block, x, table)
+    y = causal_self_attention(q, k, v, net.dropout).permute(2, 0, 1, 3)  # (T, B, H, D)
+    x = x + net.dropout(block.attention.out(table.gather(y)))  # (N, C), by the output projection
+    return x + _wide(net, block, x)
+
+
+def _qkv(net: Any, block: Any, x: Tensor, table: Any) -> Tensor:
+    """Queries, keys and values of a block, (3, B, H, T, D), for x (N, C)."""
+    laid = table.lay(block.attention.qkv(block.norm1(x)))  # (T, B, 3C)
+    return laid.view(*laid.shape[:2], 3, net.config.heads, -1).permute(2, 1, 3, 0, 4)
+
+
+def causal_self_attention(q: Tensor, k: Tensor, v: Tensor, dropout: nn.Dropout) -> Tensor:
+    """What each position takes from those before it and itself: q, k and v (B, H, T, D) each to (B, H, T, D)."""
+    from torch.nn.functional import scaled_dot_product_attention
+
+    T, D = q.shape[2:]
+    if T > SHORT or q.device.type != "cpu":
+        part = dropout.p if dropout.training else 0.0
+        return scaled_dot_product_attention(q, k, v, dropout_p=part, is_causal=True)
+    weights = dropout(attention_weights(q, k))  # (B · H, T, T)
+    return (weights.mT @ v.reshape(-1, T, D)).view_as(q)
+
+
+def attention_weights(q: Tensor, k: Tensor) -> Tensor:
+    """How much each position looks at each, (B · H, T, T): a row for each key, a column for each query."""
+    T, D = q.shape[2:]
+    q, k = q.reshape(-1, T, D), k.reshape(-1, T, D)
+    later = q.new_full((T, T), float("-inf")).tril(-1)  # what is added where the key comes after the query
+    # PyTorch takes the softmax of all columns side by side, so keys are rows.
+    return later.baddbmm(k, q.mT, alpha=D**-0.5).softmax(1)
+
+
+def _wide(net: Any, block: Any, x: Tensor) -> Tensor:
+    """What the wide layer of a block adds to x (N, C)."""
+    from torch.nn.functional import gelu
+
+    x = gelu(block.wide(block.norm2(x)))  # (N, 4C), exact: 2.5 times as fast as GPT-2's with tanh here
+    return net.dropout(block.back(x))  # (N, C)
+
+
+def _logits(net: Any, x: Tensor) -> Tensor:
+    x = net.norm(x)
+    return x @ net.embedding.weight.T if net.head is None else net.head(x)  # (N, V)

@@ -1,37 +1,72 @@
 """wavenet: a tree that fuses pairs of letters, then pairs of pairs, level by level.
 
-The lecture's version of van den Oord 2016, "WaveNet: A Generative Model for Raw Audio". Each level is normalised
-over the batch and over the places in it (Ioffe & Szegedy 2015), so its layers have no biases.
+The lecture's version of van den Oord 2016, "WaveNet: A Generative Model for Raw Audio".
 
     N windows · C context · E embedding · H hidden · V vocabulary
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
+from .model import NetworkConfig, Statistics, TorchWindowModel
 
-from .families import WavenetConfig
-from .layers import TANH_GAIN, Dropout, linear, small_linear
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
-class Wavenet(nn.Module):
+@dataclass(frozen=True, kw_only=True)
+class WavenetConfig(NetworkConfig):
+    """A tree that fuses pairs: of tokens, then of pairs, and so on."""
+
+    batch: ClassVar[int] = 512
+    rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
+
+    hidden: int = 128
+    """How many channels."""
+    levels: int = 3
+    """How many times pairs are fused: the context is 2 to that power."""
+    embedding: int = 24
+    """How many numbers stand for a token."""
+    statistics: Statistics = "running"
+    """The means and deviations that a trained model uses: averaged while training, or measured at the end."""
+
+    @property
+    def context(self) -> int:
+        """How many last tokens it sees."""
+        return 2**self.levels
+
+
+class WavenetModel(TorchWindowModel):
     """`levels` times: every two neighbours become one, by a layer, a normalisation and tanh."""
 
-    def __init__(self, config: WavenetConfig, vocabulary_size: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, config.embedding)
-        widths = [config.embedding, *[config.hidden] * config.levels]
-        self.fuse = nn.ModuleList(linear(2 * a, b, TANH_GAIN, bias=False) for a, b in pairwise(widths))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in widths[1:])
-        self.dropout = Dropout(config.dropout)
-        self.head = small_linear(config.hidden, vocabulary_size)
+    Config = WavenetConfig
 
-    def forward(self, windows: Tensor) -> Tensor:
+    @staticmethod
+    def parts(config: WavenetConfig, vocabulary_size: int) -> dict[str, nn.Module]:
+        """The layers, with random weights."""
+        from torch import nn
+
+        from .layers import TANH_GAIN, FastDropout, linear, small_linear
+
+        widths = [config.embedding, *[config.hidden] * config.levels]
+        return {
+            "embedding": nn.Embedding(vocabulary_size, config.embedding),
+            # Without biases: the normalisations (Ioffe & Szegedy 2015) would take them away again.
+            "fuse": nn.ModuleList(linear(2 * a, b, TANH_GAIN, bias=False) for a, b in pairwise(widths)),
+            "norms": nn.ModuleList(nn.BatchNorm1d(width) for width in widths[1:]),
+            "dropout": FastDropout(config.dropout),
+            "head": small_linear(config.hidden, vocabulary_size),
+        }
+
+    @staticmethod
+    def forward(net: Any, windows: Tensor) -> Tensor:
         """Windows (N, C), the newest token last, to logits (N, V)."""
-        tree = self.embedding(windows)  # (N, C, E)
-        for fuse, norm in zip(self.fuse, self.norms, strict=True):
-            pairs = tree.reshape(-1, 2 * tree.shape[-1])  # (N * C / 2, 2 E), then half as many at every level
-            tree = norm(fuse(pairs)).tanh().view(len(windows), -1, fuse.out_features)  # (N, C / 2, H)
-        return self.head(self.dropout(tree[:, 0]))
+        x = net.embedding(windows)  # (N, C, E)
+        for fuse, norm in zip(net.fuse, net.norms, strict=True):
+            pairs = x.reshape(-1, 2 * x.shape[-1])  # (N · C / 2, 2 E), then half as many at every level
+            # Normalised over the batch and over the positions in it.
+            x = norm(fuse(pairs)).tanh().view(len(windows), -1, fuse.out_features)  # (N, C / 2, H)
+        return net.head(net.dropout(x[:, 0]))  # (N, H) to (N, V)

@@ -81,6 +81,10 @@ class GptModel(ScalarLineModel):
         logits = [linear(weights["out"], vector) for vector in x]  # (T, V)
         return add_prior(logits, prior, weights.get("prior_scale"))
 
+    def token_vectors(self) -> np.ndarray:
+        """The vectors (V, C) that stand for the tokens."""
+        return self.weights["token"]
+
     @staticmethod
     def shapes(config: GptConfig, vocabulary_size: int, prior: bool) -> Shapes:
         """The weights of the embeddings, of each block, and of the last layer, and one that weighs the prior."""

@@ -1,42 +1,28 @@
 """What can be seen of a run, as numbers: for pictures, and for anyone who wants to look.
 
-`SHOWN_BY` says which models can show what; asked for something else, a sentence says so.
+S symbols, the most frequent ones · E numbers that stand for each · T symbols of a line
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..data.typed import typed_line
 from ..errors import RunError, UsageError
 from ..generation.scoring import score_lines
-from ..models.arrays.learner import MlpModel
 from ..models.contract import Event
-from ..models.inspection import Inside, look_inside_mlp
-from ..models.table import MODELS
-from .runs.log import number_of
-from .runs.run import Run
+from ..models.inspection import Inside
+from ..training.runs.log import number_of
+from ..training.runs.run import Run
 
 LINES_INSPECTED = 200
 """From so many training lines activations and gradients are taken."""
 MOST_SYMBOLS = 40
 """Of a larger vocabulary, the most frequent ones are shown."""
-IN_STEPS = tuple(family.name for family in MODELS.values() if family.in_steps)
-_LAYERED = ("mlp", "mlp-bn", "wavenet", "rnn", "gru", "lstm", "bow", "transformer")
-SHOWN_BY: dict[str, tuple[str, ...]] = {
-    "loss": IN_STEPS,
-    "bigrams": tuple(MODELS),
-    "embedding": ("mlp", "gpt", *_LAYERED[1:]),
-    "activations": _LAYERED,
-    "gradients": _LAYERED,
-    "saturation": _LAYERED[:-1],
-    "updates": IN_STEPS,
-    "attention": ("transformer",),
-    "surprise": tuple(MODELS),
-}
-"""For every kind of picture the models that can show it."""
 
 
 @dataclass(frozen=True)
@@ -51,48 +37,32 @@ class Pairs:
     chances: np.ndarray | None
 
 
-def check_shown(run: Run, what: str) -> None:
-    """`UsageError` if this run's model cannot show that."""
-    if run.family not in SHOWN_BY[what]:
-        models = ", ".join(SHOWN_BY[what])
-        raise UsageError(f"--what {what}: {run.family} has none to show; models that have: {models}")
-
-
 def inside(run: Run) -> Inside:
     """Activations and gradients on the first training lines."""
-    stream = run.vocabulary.encode(_lines(run)[:LINES_INSPECTED])
-    if isinstance(run.model, MlpModel):
-        return look_inside_mlp(run.model, stream)
-    from ..models.pytorch.inspection import look_inside
-    from ..models.pytorch.model import TorchModel
-
-    assert isinstance(run.model, TorchModel)
-    return look_inside(run.model, stream)
+    model: Any = run.model
+    return model.inspect(run.vocabulary.encode(_lines(run)[:LINES_INSPECTED]))
 
 
 def attention(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
     """The symbols (T) of a line from its beginning on, and how they look at each other, (layers, heads, T, T)."""
-    from ..models.pytorch.inspection import attention_of
-    from ..models.pytorch.model import TorchModel
-
-    assert isinstance(run.model, TorchModel)
+    model: Any = run.model
     tokens = run.vocabulary.encode([chosen_line(run, line)])[:-1]
-    return [run.vocabulary.symbol(token) for token in tokens.tolist()], attention_of(run.model, tokens)
+    return _symbols(run, tokens), model.attention(tokens)
 
 
 def surprise(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
     """The symbols (T) of a line and its end, and the surprise of each in bits (T,)."""
-    run.vocabulary.encode([chosen_line(run, line)])  # a character without a probability has no bar
-    (score,) = score_lines(run.model, run.vocabulary, [chosen_line(run, line)])
+    line = chosen_line(run, line)
+    run.vocabulary.encode([line])  # a character without a probability has no bar
+    (score,) = score_lines(run.model, run.vocabulary, [line])
     return score.symbols(run.vocabulary), score.bits
 
 
 def embedding(run: Run) -> tuple[list[str], np.ndarray]:
     """The symbols (S) and their vectors (S, E): the most frequent ones, as far as the training lines were kept."""
-    arrays: dict[str, np.ndarray] = run.model.arrays()
-    (vectors,) = [arrays[name] for name in ("embedding.weight", "0.embedding", "token") if name in arrays]
+    model: Any = run.model
     kept = _frequent(run)
-    return [run.vocabulary.symbol(token) for token in kept.tolist()], vectors[kept]
+    return _symbols(run, kept), model.token_vectors()[kept]
 
 
 def pairs(run: Run) -> Pairs:
@@ -105,11 +75,10 @@ def pairs(run: Run) -> Pairs:
     if run.model.context == 1:
         rows = np.column_stack([np.zeros(size, np.int64), np.arange(size)])
         chances = np.exp(run.model.log_probabilities(rows)[:, 1])[np.ix_(kept, kept)]
-    symbols = [run.vocabulary.symbol(token) for token in kept.tolist()]
-    return Pairs(symbols, counts[np.ix_(kept, kept)], chances)
+    return Pairs(_symbols(run, kept), counts[np.ix_(kept, kept)], chances)
 
 
-def updates(events: list[Event]) -> tuple[list[int], dict[str, list[float]]]:
+def updates(events: Sequence[Event]) -> tuple[list[int], dict[str, list[float]]]:
     """The measured steps, and the update:data ratio of every matrix at each of them."""
     measured = [event for event in events if event["event"] == "updates"]
     if not measured:
@@ -124,7 +93,7 @@ def updates(events: list[Event]) -> tuple[list[int], dict[str, list[float]]]:
     return steps, {name: [number_of({"event": "updates", **one}, name) for one in ratios] for name in names}
 
 
-def curve(events: list[Event], name: str, value: str) -> tuple[list[int], list[float]]:
+def curve(events: Sequence[Event], name: str, value: str) -> tuple[list[int], list[float]]:
     """Steps, and a number that the events of one name hold."""
     chosen = [event for event in events if event["event"] == name]
     return [int(number_of(event, "step")) for event in chosen], [number_of(event, value) for event in chosen]
@@ -135,6 +104,10 @@ def chosen_line(run: Run, line: str | None) -> str:
     if line is None and not run.lines:
         raise UsageError("this run kept no training lines; say which --line to show")
     return _lines(run)[0] if line is None else typed_line(line.strip(), "--line")
+
+
+def _symbols(run: Run, tokens: np.ndarray) -> list[str]:
+    return [run.vocabulary.symbol(token) for token in tokens.tolist()]
 
 
 def _frequent(run: Run) -> np.ndarray:
