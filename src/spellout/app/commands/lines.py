@@ -65,7 +65,8 @@ def make(
     out
         Also keep the trained model in this run folder.
     """
-    from ...training.runs.run import check_place, save_run
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import save_run
 
     check_count(count)
     if not math.isfinite(seconds):
@@ -104,11 +105,12 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
         One JSON object.
     """
     from ...data.summary import Summary, bigram_table
+    from ...models.table import parse_specification
     from ...training.experiments.comparison import floor
 
     lines = steps.read(file, encoding)
     with waiting.progress(None, "looking, and training the floor"):
-        summary, best = Summary.of(lines), floor(lines)
+        summary, best = Summary.of(lines), floor(lines, parse_specification("ngram"))
     if json:
         terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
         return
@@ -140,7 +142,7 @@ def sample(
     nearest
         Show the most similar training line and the edit distance.
     """
-    from ...training.runs.run import load_run
+    from ...api import load_run
 
     check_count(count)
     run = run or newest()
@@ -178,9 +180,9 @@ def score(
     json
         One JSON object a line, with the surprise of every character.
     """
+    from ...api import load_run
     from ...data.reading import check_encoding
     from ...generation.scoring import score_lines
-    from ...training.runs.run import load_run
 
     if run is not None and file is None and not Path(run).is_dir():
         run, file = None, run
@@ -220,8 +222,9 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
     json
         One JSON object a letter.
     """
+    from ...api import load_run
     from ...generation.scoring import explain_line
-    from ...training.runs.run import CONFIG, load_run
+    from ...training.runs.folder import CONFIG
 
     if top < 0:
         raise UsageError(f"--top {top}: must be at least 0")
