@@ -142,11 +142,12 @@ def sample(
     nearest
         Show the most similar training line and the edit distance.
     """
-    from ...api import load_run
+    from ...models.table import MODELS
+    from ...training.runs.run import read_run
 
     check_count(count)
     run = run or newest()
-    loaded = load_run(run)
+    loaded = read_run(run, MODELS)
     if loaded.lines is None and (novel or nearest):
         raise RunError(
             f"{run} keeps no training lines, as after --stream, so --novel and --nearest cannot be "
@@ -180,14 +181,15 @@ def score(
     json
         One JSON object a line, with the surprise of every character.
     """
-    from ...api import load_run
     from ...data.reading import check_encoding
     from ...generation.scoring import score_lines
+    from ...models.table import MODELS
+    from ...training.runs.run import read_run
 
     if run is not None and file is None and not Path(run).is_dir():
         run, file = None, run
     check_encoding(encoding or "utf-8")
-    loaded = load_run(run or newest())
+    loaded = read_run(run or newest(), MODELS)
     lines = steps.read(file, encoding).in_file_order()
     with waiting.progress(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
@@ -222,9 +224,10 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
     json
         One JSON object a letter.
     """
-    from ...api import load_run
     from ...generation.scoring import explain_line
+    from ...models.table import MODELS
     from ...training.runs.folder import CONFIG
+    from ...training.runs.run import read_run
 
     if top < 0:
         raise UsageError(f"--top {top}: must be at least 0")
@@ -232,7 +235,7 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
         run, line = None, run
     if line is None:
         raise UsageError("name the line to spell out, as in: spellout why Sophia")
-    loaded = load_run(run or newest())
+    loaded = read_run(run or newest(), MODELS)
     explained = explain_line(loaded.model, loaded.vocabulary, line, top)
     if json:
         for step in explained:
