@@ -94,7 +94,7 @@ def test_data_for_programs_is_as_it_is(folder):
 TABLES = """
 from spellout.app import terminal
 from spellout.lectures.reproduction import LectureResult
-from spellout.training.experiments.comparison import Row
+from spellout.training.experiments.results import ModelResult as Row
 from spellout.training.experiments.tuning import Trial
 long = "transformer:64:layers=4:heads=4:dropout=0.123456+ngram × gru:256:optimizer=muon+ngram"
 wide = "さくらあおいひなたあかりさつきひかりあやかさやかひまりあいり" * 2

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from spellout.api import load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import UsageError
@@ -14,8 +15,7 @@ from spellout.plots.pictures import PICTURES, picture
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
 from spellout.training.runs.log import read_log
-from spellout.training.runs.run import load_run, save_run
-from spellout.training.train import train
+from spellout.training.runs.run import save_run
 
 TINY = {
     "ngram": "ngram:2",

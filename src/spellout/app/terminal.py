@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from ..generation.evaluation import Evaluation
     from ..generation.scoring import Prediction, Score
     from ..lectures.reproduction import LectureResult
-    from ..training.experiments.comparison import Row
-    from ..training.experiments.tuning import Trial
+    from ..training.experiments.results import ModelResult, TuningTrial
     from ..training.runs.run import Trained
 
 TRIALS_SHOWN = 10
@@ -174,14 +173,14 @@ def print_result(trained: Trained) -> None:
     note(f"{trained.run.family}{order}: {model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}")
 
 
-def _losses(result: Evaluation | Row) -> str:
+def _losses(result: Evaluation | ModelResult) -> str:
     return (
         f"{result.nats_per_char:.4f} nats ({result.bits_per_char:.3f} bits) per character, "
         f"perplexity {result.perplexity:.2f}"
     )
 
 
-def print_summary(summary: Summary, floor: Row | None) -> None:
+def print_summary(summary: Summary, floor: ModelResult | None) -> None:
     """What is in a list, on stdout."""
     again = summary.lines - summary.distinct
     letters = "".join(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
@@ -245,7 +244,7 @@ def print_steps(steps: Sequence[Prediction]) -> None:
     note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter; ¶ is the end of the line")
 
 
-def print_comparison(rows: Sequence[Row]) -> None:
+def print_comparison(rows: Sequence[ModelResult]) -> None:
     """Compared models as a table, the best loss in bold."""
     best = min(row.nats_per_char for row in rows) if rows else 0.0
     print_table(
@@ -302,14 +301,14 @@ def print_lectures(rows: Sequence[LectureResult]) -> None:
                 stdout().print(Text(visible(f"{row.result}: {row.remark}"), style="dim"))
 
 
-def trial_note(trial: Trial) -> str:
+def trial_note(trial: TuningTrial) -> str:
     """How one trial of a tuning ended."""
     result = "stopped early" if trial.nats_per_char is None else f"dev {trial.nats_per_char:.4f}"
     return f"trial {trial.number}: {result}, {trial.specification}"
 
 
 def print_trials(
-    trials: Sequence[Trial],
+    trials: Sequence[TuningTrial],
     count: tuple[int, int],
     tested: dict[str, float] | None,
     again: str,

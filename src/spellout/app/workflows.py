@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from ..data.lines import Lines
     from ..lectures.reproduction import LectureResult
     from ..models.contract import Event
+    from ..models.family import Specification
     from ..plots.kinds import Kind
-    from ..training.experiments.comparison import Row
     from ..training.experiments.lr_finder import LrCurve
-    from ..training.plan import Plan
+    from ..training.experiments.results import ModelResult
     from ..training.prepared import Prepared
-    from ..training.resume import Unfinished
-    from ..training.runs.run import Keeper, Run, Trained
+    from ..training.runs.run import Trained
+    from ..training.train import Job
 
 
 def read(file: str | None, encoding: str | None) -> Lines:
@@ -68,49 +68,26 @@ def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepare
     return prepared
 
 
-def train(
-    prepared: Prepared,
-    model: str,
-    training: TrainingConfig = TrainingConfig(),
-    keep: Callable[[Run], None] = lambda run: None,
-    interrupted: Callable[[], bool] = lambda: False,
-    going_on: Unfinished | None = None,
-    since: float | None = None,
-    plan: Plan | None = None,
-) -> Trained:
+def train(job: Job) -> Trained:
     """Train one model on prepared lines, and say how good it is."""
     from ..training.prepared import facts_of
-    from ..training.prior import parse
     from ..training.train import train as train_on
 
-    terminal.print_data(facts_of(prepared, model, {}))
-    in_steps = parse(model, training.prior).family.in_steps
-    with waiting.progress(waiting.WHOLE if in_steps else None, "training") as advance:
-        watch = waiting.Watch(advance)
-        trained = train_on(
-            prepared,
-            model,
-            watch,
-            training=training,
-            keep=keep,
-            interrupted=interrupted,
-            going_on=going_on,
-            since=since,
-            plan=plan,
-        )
+    terminal.print_data(facts_of(job.prepared, job.specification.text, {}))
+    total = waiting.WHOLE if job.specification.family.in_steps else None
+    with waiting.progress(total, "training") as advance:
+        trained = train_on(replace(job, callback=waiting.Watch(advance)))
     terminal.print_result(trained)
     return trained
 
 
-def compile_for(*models: str) -> float:
+def compile_for(*specifications: Specification) -> float:
     """Have the kernels of models that run as programs ready; the seconds that took: many, once, after installing.
 
     To be called before a training, so that its budget is its own, and where Ctrl-C ends the command.
     """
-    from ..training.prior import parse
-
     start = perf_counter()
-    if any(parse(model).family.compiled for model in models):
+    if any(one.family.compiled for one in specifications):
         import numpy as np
 
         from ..programs.lanes import warm_up
@@ -131,13 +108,16 @@ def train_into(
     encoding: str | None,
 ) -> Trained:
     """Train on a file, into a run folder."""
-    from ..training.prior import check_asked
-    from ..training.runs.run import Keeper, check_place
+    from ..models.table import parse_specification
+    from ..training.runs.folder import check_place
+    from ..training.runs.run import Keeper
+    from ..training.train import Job, check_trainable
 
-    check_asked(model, training)
+    specification = parse_specification(model, training.prior)
+    check_trainable(specification, training)
     check_place(out, overwrite)
-    keep = Keeper(out, overwrite)
-    return _keep_training(file, out, encoding, keep, prepare(file, encoding, data), model, training)
+    job = Job(prepare(file, encoding, data), specification, training, keep=Keeper(out, overwrite))
+    return _keep_training(file, out, encoding, job)
 
 
 def resume(
@@ -149,40 +129,32 @@ def resume(
     encoding: str | None,
 ) -> Trained:
     """Go on with the training that a run folder holds, as it began."""
-    from ..training.prior import check_asked
-    from ..training.resume import Unfinished
+    from ..models.table import MODELS
+    from ..training.runs.folder import LAST
     from ..training.runs.places import check_file
-    from ..training.runs.run import LAST, Keeper
+    from ..training.runs.run import Keeper
+    from ..training.runs.unfinished import Unfinished
+    from ..training.train import Job, check_trainable
 
-    going_on = Unfinished.read(out)
+    going_on = Unfinished.read(out, MODELS)
     going_on.check(model, data, training)
-    check_asked(going_on.specification, going_on.training)
+    check_trainable(going_on.specification, going_on.training)
     check_file(out / LAST)
     prepared = prepare(file, encoding, going_on.data)
     going_on.check_lines(prepared.lines)
     keep = Keeper(out, there=True)
-    return _keep_training(file, out, encoding, keep, prepared, going_on.specification, going_on.training, going_on)
+    job = Job(prepared, going_on.specification, going_on.training, keep=keep, going_on=going_on)
+    return _keep_training(file, out, encoding, job)
 
 
-def _keep_training(
-    file: str | None,
-    out: Path,
-    encoding: str | None,
-    keep: Keeper,
-    prepared: Prepared,
-    model: str,
-    training: TrainingConfig,
-    going_on: Unfinished | None = None,
-) -> Trained:
+def _keep_training(file: str | None, out: Path, encoding: str | None, job: Job) -> Trained:
     """Train into a folder. Ctrl-C keeps what was learned, and `TrainingInterrupted` says how to go on."""
-    from ..training.prior import parse
-
-    if not parse(model, training.prior).family.in_steps:
-        return train(prepared, model, keep=keep)
-    compile_for(model)
+    if not job.specification.family.in_steps:
+        return train(job)
+    compile_for(job.specification)
     try:
         with interruptible() as interrupted:
-            trained = train(prepared, model, training, keep, interrupted, going_on)
+            trained = train(replace(job, interrupted=interrupted))
     except TrainingError:
         terminal.note(f"the best weights before that are kept in {out}")
         raise
@@ -217,12 +189,14 @@ def train_streaming(
     file: str, out: Path, overwrite: bool, data: DataConfig, model: str, encoding: str | None
 ) -> Trained:
     """Train an n-gram in one pass over a file, into a run folder."""
-    from ..training.runs.run import check_place, save_run
+    from ..models.table import parse_specification
+    from ..training.runs.folder import check_place
+    from ..training.runs.run import save_run
     from ..training.streaming import check_streaming
     from ..training.streaming import train_streaming as stream_on
 
     check_place(out, overwrite)
-    config = check_streaming(data, model)
+    config = check_streaming(data, parse_specification(model))
     with waiting.progress(_size(file), "counting") as advance:
         trained = stream_on(file, config, encoding, advance)
     terminal.print_data(trained.run.facts)
@@ -233,13 +207,13 @@ def train_streaming(
 
 def compare(
     prepared: Prepared,
-    models: Sequence[str],
+    models: Sequence[Specification],
     part: Literal["dev", "test"],
     training: TrainingConfig,
     at_once: int,
     mixture: bool,
     printing: bool,
-) -> Iterator[Row]:
+) -> Iterator[ModelResult]:
     """Rows of a comparison, as they are ready; with `printing`, they go to stdout."""
     from ..training.experiments.comparison import compare as rows_of
 
@@ -265,16 +239,18 @@ def tune(
 ) -> None:
     """Tune a model, and print the best trials."""
     require("optuna", "tuning")
+    from ..models.table import in_steps
     from ..training.experiments.space import Space
     from ..training.experiments.tuning import Tuning, check_study
-    from ..training.prior import check_asked
+    from ..training.train import check_trainable
 
-    Space.of(model, training)
-    check_asked(model, training)
+    specification = in_steps(model, training.prior, "has nothing to tune")
+    Space.of(specification, training)
+    check_trainable(specification, training)
     check_judged(data, "dev")
     check_study(out)
-    tuning = Tuning(out, prepare(file, encoding, data), model, training)
-    compile_for(model)
+    tuning = Tuning(out, prepare(file, encoding, data), specification, training)
+    compile_for(specification)
     with waiting.progress(waiting.WHOLE * trials, "training") as advance:
         watch = waiting.Watch(advance)
 
@@ -331,14 +307,15 @@ def check_picture(path: Path) -> None:
 
 def plot(path: Path, what: Kind, line: str | None, out: Path) -> None:
     """Draw a picture of the run in a folder, to where `check_picture` allowed it."""
+    from ..models.table import MODELS
     from ..plots.figure import save_figure
     from ..plots.kinds import OF_TRAINING
     from ..plots.pictures import picture
     from ..training.runs.log import read_log
-    from ..training.runs.run import load_run
+    from ..training.runs.run import read_run
 
     with waiting.progress(None, "drawing"):
-        run = load_run(path)
+        run = read_run(path, MODELS)
         if what in OF_TRAINING:
             run = replace(run, events=read_log(path))
         save_figure(picture(run, what, line), out)
@@ -380,9 +357,10 @@ def explain_check(name: str) -> str:
 def examine(target: str, ignore: list[str], json: bool) -> None:
     """Examine a program and print the report; an error in it is an error of the command."""
     from ..doctor.programs import examine_target
+    from ..models.table import MODELS
 
     with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
-        report = examine_target(target, ignore)
+        report = examine_target(target, ignore, MODELS)
     if json:
         terminal.print_json(report.to_json())
     else:

@@ -65,7 +65,8 @@ def make(
     out
         Also keep the trained model in this run folder.
     """
-    from ...training.runs.run import check_place, save_run
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import save_run
 
     check_count(count)
     if not math.isfinite(seconds):
@@ -104,11 +105,12 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
         One JSON object.
     """
     from ...data.summary import Summary, bigram_table
+    from ...models.table import parse_specification
     from ...training.experiments.comparison import floor
 
     lines = steps.read(file, encoding)
     with waiting.progress(None, "looking, and training the floor"):
-        summary, best = Summary.of(lines), floor(lines)
+        summary, best = Summary.of(lines), floor(lines, parse_specification("ngram"))
     if json:
         terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
         return
@@ -140,11 +142,12 @@ def sample(
     nearest
         Show the most similar training line and the edit distance.
     """
-    from ...training.runs.run import load_run
+    from ...models.table import MODELS
+    from ...training.runs.run import read_run
 
     check_count(count)
     run = run or newest()
-    loaded = load_run(run)
+    loaded = read_run(run, MODELS)
     if loaded.lines is None and (novel or nearest):
         raise RunError(
             f"{run} keeps no training lines, as after --stream, so --novel and --nearest cannot be "
@@ -180,12 +183,13 @@ def score(
     """
     from ...data.lines import check_encoding
     from ...generation.scoring import score_lines
-    from ...training.runs.run import load_run
+    from ...models.table import MODELS
+    from ...training.runs.run import read_run
 
     if run is not None and file is None and not Path(run).is_dir():
         run, file = None, run
     check_encoding(encoding or "utf-8")
-    loaded = load_run(run or newest())
+    loaded = read_run(run or newest(), MODELS)
     lines = steps.read(file, encoding).in_file_order()
     with waiting.progress(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
@@ -221,7 +225,9 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
         One JSON object a letter.
     """
     from ...generation.scoring import explain_line
-    from ...training.runs.run import CONFIG, load_run
+    from ...models.table import MODELS
+    from ...training.runs.folder import CONFIG
+    from ...training.runs.run import read_run
 
     if top < 0:
         raise UsageError(f"--top {top}: must be at least 0")
@@ -229,7 +235,7 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
         run, line = None, run
     if line is None:
         raise UsageError("name the line to spell out, as in: spellout why Sophia")
-    loaded = load_run(run or newest())
+    loaded = read_run(run or newest(), MODELS)
     explained = explain_line(loaded.model, loaded.vocabulary, line, top)
     if json:
         for step in explained:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -34,10 +35,13 @@ LONGEST_SHOWN = 40
 
 def check_within(model: str, seconds: float) -> None:
     """An error if `train_within` could not train a model: to be asked before reading."""
+    from ...models.table import parse_specification
     from ...training.best import AROUND
-    from ...training.prior import check_asked
+    from ...training.train import check_trainable
 
-    if check_asked(model, TrainingConfig()).family.in_steps and seconds <= AROUND:
+    specification = parse_specification(model)
+    check_trainable(specification, TrainingConfig())
+    if specification.family.in_steps and seconds <= AROUND:
         raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
 
 
@@ -64,16 +68,19 @@ def preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
 
 def train_within(prepared: Prepared, model: str, seconds: float) -> Trained:
     """The model asked for, within some seconds of the command. Ctrl-C ends it early and keeps what was learned."""
+    from ...models.table import parse_specification
     from ...training.best import AROUND, plan_for
-    from ...training.prior import parse
+    from ...training.train import Job
 
-    if not parse(model).family.in_steps:
-        return train(prepared, model)
-    clock.start(clock.began() + compile_for(model))
+    specification = parse_specification(model)
+    if not specification.family.in_steps:
+        return train(Job(prepared, specification))
+    clock.start(clock.began() + compile_for(specification))
     training = TrainingConfig(seconds=seconds - AROUND)
     with interruptible() as interrupted:
         plan = plan_for(len(prepared.stream), seconds)
-        trained = train(prepared, model, training, interrupted=interrupted, since=clock.began(), plan=plan)
+        job = Job(prepared, specification, training, interrupted=interrupted, since=clock.began(), plan=plan)
+        trained = train(job)
     if trained.run.last is not None and trained.run.last.state.step == 0:
         terminal.warn(f"there was no time for a step of {model}, so it has learned nothing; give more --seconds")
     return trained
@@ -84,19 +91,26 @@ def train_best(prepared: Prepared, seconds: float) -> Trained:
 
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
     """
-    from ...training.best import improve, is_better, is_time
+    from ...models.ngram.model import NgramModel
+    from ...models.table import parse_specification
+    from ...training.best import best_training, improve, is_better, is_time
+    from ...training.train import Job
 
-    ngram = train(prepared, "ngram")
+    ngram = train(Job(prepared, parse_specification("ngram")))
     if not prepared.split.dev or seconds == 0:
         return ngram
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
     if not is_time(len(prepared.stream), seconds, perf_counter() - clock.began()):
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
+    text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds)
+    prior, since = ngram.run.model, clock.began()
+    assert isinstance(prior, NgramModel)
+    job = Job(prepared, parse_specification(text), training, prior=prior, since=since, plan=plan)
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
         with waiting.progress(waiting.WHOLE, "improving") as advance:
-            trained = improve(ngram, prepared, seconds, clock.began(), waiting.Watch(advance), interrupted)
+            trained = improve(replace(job, callback=waiting.Watch(advance), interrupted=interrupted))
     if trained is None:
         terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
         return ngram

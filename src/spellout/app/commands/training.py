@@ -115,15 +115,17 @@ def compare(
     mixture
         Show the mixture of the two best as the last row also where it is no better than they are.
     """
-    from ...training.prior import check_asked
+    from ...models.table import parse_specification
+    from ...training.train import check_trainable
 
     if at_once < 1:
         raise UsageError(f"--at-once {at_once}: must be at least 1")
-    wanted = [name.strip() for name in models.split(",") if name.strip()]
-    if not wanted:
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    if not names:
         raise UsageError("--models: name at least one model, such as ngram:5")
-    for name in wanted:
-        check_asked(name, training)  # a typing error in the last one should not cost the first one's training
+    wanted = [parse_specification(name, training.prior) for name in names]
+    for one in wanted:  # a typing error in the last one should not cost the first one's training
+        check_trainable(one, training)
     steps.check_judged(data, on)
     prepared = steps.prepare(file, encoding, data)
     rows = steps.compare(prepared, wanted, on, training, at_once, mixture, json)
@@ -168,16 +170,18 @@ def lr_find(
     out
         Also draw the curve: FILE.png, FILE.svg or FILE.pdf.
     """
+    from ...models.table import in_steps
     from ...training.experiments.lr_finder import check_lr_find, find_lr_for
 
-    check_lr_find(model, prior, tries, batch)
+    specification = in_steps(model, prior, "has no rate")
+    check_lr_find(specification, tries, batch)
     TrainingConfig(train_seed=train_seed)  # which says what is wrong with it
     if out is not None:
         steps.check_picture(out)
     prepared = steps.prepare(file, encoding, data)
-    steps.compile_for(model)
+    steps.compile_for(specification)
     with waiting.progress(tries, "trying rates") as advance:
-        curve = find_lr_for(prepared, model, prior, tries, batch, train_seed, advance)
+        curve = find_lr_for(prepared, specification, tries, batch, train_seed, advance)
     if json:
         terminal.print_json(curve.to_json())
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..ranges import Embedding, Hidden
 from .model import LineModel, NetworkConfig, State
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ class BowConfig(NetworkConfig):
     batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
-    hidden: int = 128
+    hidden: Hidden = 128
     """How many hidden units."""
-    embedding: int = 64
+    embedding: Embedding = 64
     """How many numbers stand for a token at its place."""
     places: int | None = None
     """How many places of a line are told apart; by default as many as the longest training line has."""

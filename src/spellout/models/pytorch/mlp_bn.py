@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..ranges import Context, Embedding, Hidden
 from .model import NetworkConfig, Statistics, TorchWindowModel
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ class MlpBnConfig(NetworkConfig):
     batch: ClassVar[int] = 1024
     rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
-    hidden: int = 256
+    hidden: Hidden = 256
     """How many hidden units."""
-    context: int = 8
+    context: Context = 8
     """How many last tokens it sees."""
-    embedding: int = 16
+    embedding: Embedding = 16
     """How many numbers stand for a token."""
     statistics: Statistics = "running"
     """The means and deviations that a trained model uses: averaged while training, or measured at the end."""

@@ -19,6 +19,7 @@ from ..contract import Reader
 from ..inspection import Inside
 from ..neural import NeuralModel, log_softmax
 from ..ngram.counts import context_columns
+from ..ranges import Dropout, Optimizer, WeightDecay
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from .layers import Network
     from .learner import TorchLearner
 
-Optimizer = Literal["adamw", "muon"]
 Statistics = Literal["running", "calibrated"]
 State = tuple["torch.Tensor", ...]
 """What a network remembers of many lines: tensors whose second dimension is the line."""
@@ -41,9 +41,9 @@ class NetworkConfig:
     rates: ClassVar[dict[str, float]]
     """For each optimizer the highest learning rate, unless the training is told otherwise."""
 
-    dropout: float = 0.0
+    dropout: Dropout = 0.0
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
-    weight_decay: float = 0.05
+    weight_decay: WeightDecay = 0.05
     """How much a matrix shrinks in a step at learning rate 1; biases, gains and embeddings do not."""
     optimizer: Optimizer = "adamw"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .model import LineModel, NetworkConfig, Optimizer, State
+from ..ranges import Dropout, Embedding, Hidden, Optimizer
+from .model import LineModel, NetworkConfig, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,11 +26,11 @@ class RecurrentConfig(NetworkConfig):
     batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 1e-2, "muon": 3e-2}
 
-    hidden: int = 192
+    hidden: Hidden = 192
     """How many numbers it remembers a line by."""
-    embedding: int = 32
+    embedding: Embedding = 32
     """How many numbers stand for a token."""
-    dropout: float = 0.15
+    dropout: Dropout = 0.15
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""

@@ -11,12 +11,13 @@ the more of them there are. Everything but attention works on the tokens of a ba
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ...errors import UsageError
-from .model import LineModel, NetworkConfig, Optimizer, State
+from ..ranges import Dropout, Heads, Layers, Optimizer, Tied, Width
+from .model import LineModel, NetworkConfig, State
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,17 +34,17 @@ class TransformerConfig(NetworkConfig):
     batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
-    width: int = 64
+    width: Width = 64
     """How many numbers stand for a token in every block."""
-    layers: int = 3
+    layers: Layers = 3
     """How many blocks."""
-    heads: int = 4
+    heads: Heads = 4
     """In how many ways each block attends; divides the width."""
     places: int | None = None
     """How many places of a line are told apart; by default as many as the longest training line has."""
-    tied: Literal["no", "yes"] = "no"
+    tied: Tied = "no"
     """yes: the vectors of the tokens are also what the last layer compares with (Press & Wolf 2017)."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..ranges import Embedding, Hidden, Levels
 from .model import NetworkConfig, Statistics, TorchWindowModel
 
 if TYPE_CHECKING:
@@ -24,11 +25,11 @@ class WavenetConfig(NetworkConfig):
     batch: ClassVar[int] = 512
     rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
-    hidden: int = 128
+    hidden: Hidden = 128
     """How many channels."""
-    levels: int = 3
+    levels: Levels = 3
     """How many times pairs are fused: the context is 2 to that power."""
-    embedding: int = 24
+    embedding: Embedding = 24
     """How many numbers stand for a token."""
     statistics: Statistics = "running"
     """The means and deviations that a trained model uses: averaged while training, or measured at the end."""
