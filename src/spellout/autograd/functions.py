@@ -126,22 +126,23 @@ class Index:
 Real.register(Index)  # whoever takes real numbers then asks for this one, and is told why there is none
 
 
-def pick(rows: Sequence[Any], index: SupportsIndex | Index) -> Any:
+def pick(rows: Sequence[Any], index: SupportsIndex | Index, called: str = "row") -> Any:
     """Return `rows[index]`. In a recorded program the index may be an integer input: every example picks its own.
 
     Args:
         rows: Values, or lists of Values of one length, or an array.
         index: an integer from 0, or an `Index`.
+        called: what the message calls a row.
 
     Raises:
         ShapeError: no such row.
     """
     if isinstance(index, Index):
         return index.of(rows)
-    place = operator.index(index)
-    if not 0 <= place < len(rows):
-        raise ShapeError(f"row {place} is outside 0 to {len(rows) - 1}")
-    return rows[place]
+    position = operator.index(index)
+    if not 0 <= position < len(rows):  # no counting from the end: a token of -1 is a mistake
+        raise ShapeError(f"{called} {position} is outside 0 to {len(rows) - 1}")
+    return rows[position]
 
 
 def freeze(value: object) -> float:

@@ -47,9 +47,12 @@ def _remedy(thing: object) -> str:
 
 
 def _refusal(thing: object, remedy: str) -> ValueTypeError:
-    shown = repr(thing)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
-    return ValueTypeError(f"not one real number: {shown} ({type(thing).__name__}); {remedy}")
+    return ValueTypeError(f"not one real number: {shortened(repr(thing))} ({type(thing).__name__}); {remedy}")
+
+
+def shortened(text: str) -> str:
+    """Return what a message shows of `text`: at most 60 characters."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def is_array(thing: object) -> bool:

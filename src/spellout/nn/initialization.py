@@ -19,15 +19,12 @@ class Randomness(Protocol):
 
     def random(self) -> float:
         """Return a number in [0, 1)."""
-        ...
 
     def uniform(self, a: float, b: float) -> float:
         """Return a number between a and b."""
-        ...
 
     def gauss(self, mu: float, sigma: float) -> float:
         """Return a normally distributed number."""
-        ...
 
 
 Initializer = Callable[[Randomness, int, int, float], float]

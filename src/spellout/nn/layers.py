@@ -1,7 +1,7 @@
 """Neuron, Layer, MLP: micrograd's networks, with a choice of activation and initialisation.
 
-A neuron is w·x + b and then an activation function. The sum of products is one node of the graph, not 2n,
-which is most of the eager engine's speed.
+A neuron is w·x + b and then an activation function: an operation, a function of yours, or PReLU, which learns
+(He et al. 2015, "Delving Deep into Rectifiers").
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Neuron(Module):
         """Return one Value for `nin` Values or numbers; ShapeError for any other length."""
         if len(x) != len(self.w):
             raise ShapeError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
-        total = dot(self.w, x, self.b)
+        total = dot(self.w, x, self.b)  # one node of the graph and not 2n: most of the eager engine's speed
         return total if self.activation is None else self.activation(total)
 
     def __repr__(self) -> str:
@@ -123,6 +123,23 @@ class MLP(Module):
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join([str(layer) for layer in self.layers])}]"
+
+
+class PReLU(Module):
+    """x where x > 0, else slope · x; give one to several neurons and they share its slope.
+
+    `MLP(2, [8, 1], activation=PReLU())`
+    """
+
+    def __init__(self, slope: float = 0.25) -> None:
+        self.slope = Value(slope)
+
+    def __call__(self, x: Value) -> Value:
+        """Return one Value for one Value."""
+        return x.prelu(self.slope)
+
+    def __repr__(self) -> str:
+        return "PReLU"
 
 
 def _activation(activation: Activation) -> Callable[[Value], Value]:
