@@ -12,8 +12,8 @@ from typing import Any, NoReturn, SupportsIndex
 
 from ..errors import RecordingError, ShapeError, UsageError, ValueTypeError
 from . import ops
+from .conversion import is_array
 from .listening import Listener, current_listener
-from .operands import is_array
 from .ops import Op
 from .value import Value, lift
 

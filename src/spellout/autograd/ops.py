@@ -23,8 +23,7 @@ from typing import Any
 
 from ..errors import OperationError
 from . import ieee
-from .cut import unwarned
-from .operands import as_float
+from .conversion import as_float, unwarned
 
 
 class Op:

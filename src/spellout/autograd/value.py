@@ -19,11 +19,10 @@ from typing import Any
 from ..errors import ValueTypeError
 from . import ops
 from .by_hand import ByHand, children_of, refuse_on_leaf
+from .conversion import as_float, each, is_array, warn_of_math
 from .copying import About, deepcopy, flatten, restore
-from .cut import warn_of_math
 from .graph import SYMBOLIC, Node, announce, make, mark_changed, next_serial, pass_on
 from .listening import RECORDINGS, current_listener, look
-from .operands import as_float, each, is_array
 from .ops import Op
 
 _NO_CHILDREN = ()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..autograd.operands import shortened
+from ..autograd.conversion import shortened
 from ..autograd.value import Value
 from ..errors import RunError, ShapeError
 from ..files import told

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from math import inf, sqrt
 from typing import Any
 
+from ..autograd.conversion import as_float
 from ..autograd.functions import distinct_leaves
 from ..autograd.listening import look
-from ..autograd.operands import as_float
 from ..autograd.value import Value
 from ..errors import ShapeError, UsageError
 
