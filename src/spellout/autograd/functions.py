@@ -1,6 +1,8 @@
 """Functions of many Values: sums, means, products of lists, the softmax family, and picking a row.
 
-Each accepts Values and plain numbers, mixed, and returns Values.
+Each accepts Values and plain numbers, mixed, and returns Values. An `Index` is an integer input of a recorded
+program. Each example has its own, so all it can do is pick: as a plain Python number it would be frozen into the
+recording without a word, so everything else is refused.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ _ELSEWHERE = (
     "an integer input of a recording was used after it, in another recording, or in another thread; it can only "
     "pick while it is recorded"
 )
-PICK = Op("pick", "pick", 1, lambda x: x, lambda out, x: (1.0,))
+PICK = Op("pick", "pick", 1, lambda x: x, lambda out, x: (1.0,))  # not in the table: only an Index can make one
 
 
 def sum(xs: Iterable[object]) -> Value:
@@ -104,7 +106,7 @@ class Index:
     def _one(self, rows: Sequence[Any], column: int | None) -> Value:
         if current_listener() is not self.listener:
             raise RecordingError(_ELSEWHERE)
-        row = rows[self.example]
+        row = rows[self.example]  # the example's own; which rows the others pick is known to the listener
         node = Value._apply(PICK, (lift(row if column is None else row[column]),))
         self.listener.picked(node, rows, column, self.number)
         return node
@@ -176,7 +178,7 @@ def distinct_leaves(parameters: Any) -> list[Value]:
         raise ValueTypeError(
             f"parameters are a list of Values, got one {type(parameters).__name__}; {said}"
         ) from None
-    places: dict[Value, int] = {}
+    places: dict[Value, int] = {}  # by identity: two Values of one number are two parameters
     for place, value in enumerate(values):
         if not isinstance(value, Value):
             raise ValueTypeError(f"parameters are Values, got {value!r} ({type(value).__name__}) at place {place}")

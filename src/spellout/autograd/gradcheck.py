@@ -93,6 +93,7 @@ def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 
     values = [value for _, value in leaves]
 
     def at(index: int, number: float) -> float:
+        # past `.data`, which would make the graphs of others stale
         old, values[index]._data = values[index]._data, number
         try:
             return float(function(*given))
@@ -145,7 +146,7 @@ def _compare(
     ok, note = abs(analytic - numeric) <= allowed, ""
     if not ok and isfinite(numeric):
         left, right = sorted(((here - below) / step, (above - here) / step))
-        if right - left > 0.01 * max(abs(left), abs(right)) + rounding:
+        if right - left > 0.01 * max(abs(left), abs(right)) + rounding:  # they differ by far more than a curve's do
             ok = left - allowed <= analytic <= right + allowed
             note = f" (a kink: the slopes are {left:.6g} and {right:.6g})"
     elif not ok:

@@ -65,7 +65,7 @@ def hessian(root: Value, wrt: Sequence[Value], create_graph: bool = False) -> li
 def _gradients(root: Value, targets: list[Value], symbolic: bool) -> dict[Value, Any]:
     """Return d(root)/d(node) by node, Values where `symbolic`, else floats; of nodes that lead to the targets."""
     order = _with_all_rows(current_interior(root))
-    leads_to = set(targets)
+    leads_to = set(targets)  # the others' gradients are nobody's business, and a program would compute them all
     for node in reversed(order):
         if not leads_to.isdisjoint(_parents_of(node)):
             leads_to.add(node)
@@ -84,7 +84,7 @@ def _gradients(root: Value, targets: list[Value], symbolic: bool) -> dict[Value,
             if parent in leads_to:
                 yield parent, contribution
 
-    gradients: dict[Value, Any] = {root: 1.0}
+    gradients: dict[Value, Any] = {root: 1.0}  # and no grad of a node is touched
     for _ in pull_back([node for node in order if node in leads_to], gradients, passed_on):
         pass
     return gradients

@@ -70,7 +70,7 @@ def heard_by(listener: Listener | None) -> Iterator[None]:
 
 def look(how: str, instead: str = "") -> None:
     """Say that a number is about to be looked at: an error while this thread records, that names `instead`."""
-    if RECORDINGS:
+    if RECORDINGS:  # where nobody records, not even the thread-local is asked
         listener = _thread.listener
         if listener is not None:
             listener.looked(how, instead)

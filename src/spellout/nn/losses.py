@@ -42,6 +42,7 @@ def binary_cross_entropy(probability: Any, target: Any) -> Value:
 
 def binary_cross_entropy_with_logits(logit: Any, target: Any) -> Value:
     """Return the same from the number before the sigmoid, exact for any size of it: softplus(x) - t·x."""
+    # -t·log p - (1 - t)·log(1 - p) with p = sigmoid(x), simplified: no p that could round to 0 or 1
     return mean([x.softplus() - x * t for x, t in _pairs(logit, target)])
 
 
@@ -62,7 +63,7 @@ def l2_penalty(parameters: Iterable[Value], strength: float = 1e-4) -> Value:
 
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
-    if isinstance(predictions, Value) or not hasattr(predictions, "__len__"):
+    if isinstance(predictions, Value) or not hasattr(predictions, "__len__"):  # one of them, and not a sequence
         predictions, targets = [predictions], [targets]
     if not hasattr(targets, "__len__") or len(predictions) != len(targets) or not len(predictions):
         raise ShapeError(f"a loss needs as many targets as predictions, got {predictions!r} and {targets!r}")

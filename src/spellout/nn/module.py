@@ -27,6 +27,7 @@ class Module:
 
     def parameters(self) -> list[Value]:
         """Return every parameter once, in the order of the attributes."""
+        # tied weights are one Value with two names; a dict keeps the order, which optimizers rely on
         return list(dict.fromkeys(value for _, tree in self.named_parameters() for value in _leaves(tree)))
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
@@ -69,7 +70,7 @@ class Module:
     def summary(self) -> str:
         """Return one line per module inside: its name, what it is, and how many numbers it learns."""
         rows = [(name or "total", repr(m), m.count_parameters()) for name, m in self.modules()]
-        rows.append(rows.pop(0))
+        rows.append(rows.pop(0))  # the total stands last
         width = max(len(name) for name, _, _ in rows)
         return "\n".join([f"{name:<{width}}  {count:>8,}  {shortened(kind)}" for name, kind, count in rows])
 
@@ -83,7 +84,7 @@ class Module:
         Raises:
             ShapeError: a name is missing or unknown, or a shape differs.
         """
-        own = dict(self.named_parameters())
+        own = dict(self.named_parameters())  # all is compared before anything is set
         if missing := sorted(own.keys() - state.keys()):
             raise ShapeError(f"the state has no {missing[0]!r} ({len(missing)} of {len(own)} names are missing)")
         if unknown := sorted(state.keys() - own.keys()):
@@ -98,12 +99,12 @@ class Module:
 
 def save_state(module: Module, path: str | os.PathLike[str]) -> None:
     """Write every parameter as float64 to `path`; an interrupted write leaves the old file as it was."""
-    import numpy  # here and not above: who only learns needs neither
+    import numpy  # here and not above: a network that is not saved needs neither
     from safetensors.numpy import save
 
     arrays = {name: numpy.array(numbers, dtype=numpy.float64) for name, numbers in module.state_dict().items()}
     target = Path(path)
-    partial = target.with_name(f"{target.name}.partial")
+    partial = target.with_name(f"{target.name}.partial")  # in the same folder, so that renaming it is one step
     with told(target, "written"):
         with open(partial, "wb") as file:
             file.write(save(arrays))
@@ -144,7 +145,7 @@ def _is_array(thing: Any) -> bool:
     if not isinstance(thing, list | tuple) or not thing:
         return False
     if all(isinstance(item, Value) for item in thing):
-        return True
+        return True  # a vector
     return all(_is_array(item) for item in thing) and len({_shape(item) for item in thing}) == 1
 
 

@@ -6,6 +6,7 @@ The page is complete in itself: the SVG, a few lines of style and script, no net
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 from operator import itemgetter
@@ -15,7 +16,7 @@ from ..autograd.by_hand import refuse_by_hand
 from ..autograd.graph import pull_back
 from ..errors import GraphError
 from . import svg
-from .boxes import Box, Boxes
+from .boxes import Box
 from .naming import number
 
 _PAGE = """<!doctype html>
@@ -99,21 +100,20 @@ show();
 """
 
 
-def render(drawing: Boxes) -> str:
+def render(boxes: Sequence[Box], summary: str, stale: bool) -> str:
     """Return the page; of a graph that is too large, a page with its summary."""
+    if stale:
+        raise GraphError("a value was changed after the graph was computed; compute it again before it is played")
     # nothing inside a script element may look like its end
-    data = json.dumps(_steps(drawing), ensure_ascii=False).replace("</", "<\\/")
-    picture = svg.render(drawing) if drawing.boxes else f"<p>{escape(drawing.summary)}</p>"
+    data = json.dumps(_steps(boxes), ensure_ascii=False).replace("</", "<\\/")
+    picture = svg.render(boxes, summary) if boxes else f"<p>{escape(summary)}</p>"
     return _PAGE.replace("@SVG@", picture).replace("@STEPS@", data)
 
 
-def _steps(drawing: Boxes) -> list[dict[str, Any]]:
+def _steps(boxes: Sequence[Box]) -> list[dict[str, Any]]:
     """Return what every step says, which gradients it sets, and which edges it follows."""
-    boxes = drawing.boxes
     if not boxes:
         return []
-    if drawing.stale:
-        raise GraphError("a value was changed after the graph was computed; compute it again before it is played")
     root = len(boxes) - 1
     order = [i for i in range(root, -1, -1) if boxes[i].parents]
     gradients = {**dict.fromkeys(range(root), 0.0), root: 1.0}
@@ -141,7 +141,7 @@ def _steps(drawing: Boxes) -> list[dict[str, Any]]:
     return steps
 
 
-def _partials(boxes: list[Box], i: int) -> list[float | None]:
+def _partials(boxes: Sequence[Box], i: int) -> list[float | None]:
     """Return how box `i` moves with each of its arguments, at the numbers that were drawn."""
     refuse_by_hand(boxes[i], "played")
     partials = boxes[i].op.partials(boxes[i].data, *[boxes[p].data for p in boxes[i].parents])
