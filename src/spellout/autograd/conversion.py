@@ -16,6 +16,7 @@ import dis
 import sys
 import threading
 import warnings
+from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -40,17 +41,16 @@ def as_float(number: object) -> float:
 
     Raises ValueTypeError, with what to do instead, for text, None, complex numbers, arrays, all else.
     """
-    if isinstance(number, Real | Decimal) or _is_numpy_bool(number):
+    kind, remedy = type(number), ""
+    # NumPy registers its scalars as `numbers.Real`, except its bool
+    if isinstance(number, Real | Decimal) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")):
         try:
             return float(number)  # type: ignore[arg-type]
         except OverflowError:
-            raise _refusal(number, "it is too large for a 64-bit float") from None
-    raise _refusal(number, _remedy(number))
-
-
-def _is_numpy_bool(number: object) -> bool:
-    kind = type(number)  # NumPy registers its scalars as `numbers.Real`, except its bool
-    return kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")
+            remedy = "it is too large for a 64-bit float"
+    raise ValueTypeError(
+        f"not one real number: {shortened(repr(number))} ({kind.__name__}); {remedy or _remedy(number)}"
+    )
 
 
 def _remedy(thing: object) -> str:
@@ -65,10 +65,6 @@ def _remedy(thing: object) -> str:
     if hasattr(thing, "__len__") or hasattr(thing, "shape"):
         return "a Value holds one number; make one Value per element"
     return "give an int, a float or a NumPy scalar"
-
-
-def _refusal(thing: object, remedy: str) -> ValueTypeError:
-    return ValueTypeError(f"not one real number: {shortened(repr(thing))} ({type(thing).__name__}); {remedy}")
 
 
 def shortened(text: str) -> str:
@@ -163,6 +159,7 @@ def _functions_within(
     frame: FrameType, instructions: list[dis.Instruction], whole: _Part
 ) -> Iterator[tuple[Any, _Part]]:
     """Yield each function of `math` that the instructions of a part of the source load, and its own part."""
+    names = ChainMap(frame.f_locals, frame.f_globals, frame.f_builtins)
     module: Any = None  # loaded by the instruction before
     for instruction in instructions:
         part, kind, name = _part(instruction), instruction.opname, instruction.argval
@@ -173,19 +170,12 @@ def _functions_within(
             things = [vars(module).get(name)] if isinstance(module, ModuleType) else []
         elif kind.startswith("LOAD_") and kind != "LOAD_CONST":
             # from Python 3.13 on, one instruction may load two local names
-            things = [_look_up(frame, one) for one in (name if isinstance(name, tuple) else (name,))]
+            things = [names.get(one) for one in (name if isinstance(name, tuple) else (name,))]
         for thing in things:
             of_math = isinstance(thing, BuiltinFunctionType) and thing.__module__ in ("math", "cmath")
             if of_math and thing.__name__ not in _HARMLESS:
                 yield thing, part
         module = things[-1] if things else None
-
-
-def _look_up(frame: FrameType, name: Any) -> Any:
-    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
-        if name in names:
-            return names[name]
-    return None
 
 
 def _part(instruction: dis.Instruction) -> _Part | None:

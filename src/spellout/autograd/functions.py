@@ -173,24 +173,23 @@ def distinct_leaves(parameters: Any) -> list[Value]:
     try:
         values = list(parameters)
     except TypeError:
-        way = ".parameters()" if hasattr(parameters, "parameters") else ""
-        said = f"give its {way}" if way else "give a list of Values"
+        remedy = "give its .parameters()" if hasattr(parameters, "parameters") else "give a list of Values"
         raise ValueTypeError(
-            f"parameters are a list of Values, got one {type(parameters).__name__}; {said}"
+            f"parameters are a list of Values, got one {type(parameters).__name__}; {remedy}"
         ) from None
-    places: dict[Value, int] = {}  # by identity: two Values of one number are two parameters
-    for place, value in enumerate(values):
+    first: dict[Value, int] = {}  # by identity: two Values of one number are two parameters
+    for i, value in enumerate(values):
         if not isinstance(value, Value):
-            raise ValueTypeError(f"parameters are Values, got {value!r} ({type(value).__name__}) at place {place}")
+            raise ValueTypeError(f"parameters are Values, got {value!r} ({type(value).__name__}) at place {i}")
         name = f" {value.label!r}" if value.label else ""
         if value.parents:
             raise ValueTypeError(
-                f"the parameter{name} at place {place} was computed ({value.op.symbol!r}); a parameter is a Value "
+                f"the parameter{name} at place {i} was computed ({value.op.symbol!r}); a parameter is a Value "
                 "that was made as it is"
             )
-        if places.setdefault(value, place) != place:
+        if first.setdefault(value, i) != i:
             raise UsageError(
-                f"parameters hold the same Value{name} twice, at the places {places[value]} and {place}; to tie "
+                f"parameters hold the same Value{name} twice, at the places {first[value]} and {i}; to tie "
                 "weights use one Value in several places of the formula and list it once: its gradient is the sum "
                 "over all uses"
             )

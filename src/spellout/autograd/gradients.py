@@ -10,7 +10,7 @@ only, and each example has its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn, overload
+from typing import Any, cast, overload
 
 from ..errors import ValueTypeError
 from . import ops
@@ -103,13 +103,9 @@ class _Answers:
     def __init__(self, listener: Listener, answers: tuple[bool, ...]) -> None:
         self.listener = listener
         self.answers = iter(answers)
-        self.made = listener.made
-        self.picked = listener.picked
-        self.candidates = listener.candidates
-        self.position = listener.position
 
-    def looked(self, how: str, instead: str = "") -> NoReturn:
-        self.listener.looked(how, instead)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.listener, name)
 
     def compared(self, symbol: str, compare: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
         if all(not isinstance(x, Value) or x.op is CONSTANT for x in (a, b)):
@@ -154,7 +150,7 @@ def _every_branch(
     node: Value, scaled: Callable[[Any], Any], listener: Listener, answers: tuple[bool, ...]
 ) -> Sequence[Any]:
     try:
-        with heard_by(_Answers(listener, answers)):
+        with heard_by(cast(Listener, _Answers(listener, answers))):
             partials = node.op.partials(node, *node.parents)
     except _Undecided as question:
         symbol, a, b = question.args

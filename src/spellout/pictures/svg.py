@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from textwrap import wrap
 
 from .boxes import Box
 from .layout import Point, arrange
@@ -61,11 +62,7 @@ def _document(size: Point, title: str, parts: list[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    words, lines = text.split(), [""]
-    for word in words:
-        if len(lines[-1]) + len(word) > 78:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
+    lines = wrap(text, 79, break_long_words=False, break_on_hyphens=False)
     parts = [f'<text x="{_PAD}" y="{20 + _LINE * i}">{escape(line)}</text>' for i, line in enumerate(lines)]
     return _document((80 * _CHAR, _LINE * len(lines) + 16), escape(text), parts)
 
