@@ -9,7 +9,7 @@ only, and each example has its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast, overload
 
 from ..errors import ValueTypeError
@@ -70,23 +70,23 @@ def _gradients(root: Value, targets: list[Value], symbolic: bool) -> dict[Value,
         if not leads_to.isdisjoint(_parents_of(node)):
             leads_to.add(node)
 
-    def passed_on(node: Value, gradient: Any) -> Iterable[tuple[Value, Any]]:
+    def passed_on(node: Value, gradient: Any) -> list[tuple[Value, Any]]:
         refuse_by_hand(node, "differentiated by grad or hessian")
-
-        def scaled(partial: Any) -> Any:
-            return partial if node is root else gradient * partial  # 1 · partial would be one more node
-
         if symbolic:
-            contributions = _contributions_of(node, scaled)
-        else:
-            contributions = [None if partial is None else scaled(partial) for partial in local_derivatives(node)]
-        for parent, contribution in zip(_parents_of(node), contributions, strict=False):
-            if parent in leads_to:
-                yield parent, contribution
+
+            def scaled(partial: Any) -> Any:
+                return partial if node is root else gradient * partial  # 1 · partial would be one more node
+
+            pairs = zip(_parents_of(node), _contributions_of(node, scaled), strict=False)
+            return [(parent, contribution) for parent, contribution in pairs if parent in leads_to]
+        return [
+            (parent, gradient * partial)
+            for parent, partial in zip(node.parents, local_derivatives(node), strict=False)
+            if partial is not None and parent in leads_to
+        ]
 
     gradients: dict[Value, Any] = {root: 1.0}  # and no grad of a node is touched
-    for _ in pull_back([node for node in order if node in leads_to], gradients, passed_on):
-        pass
+    pull_back([node for node in order if node in leads_to], gradients, passed_on)
     return gradients
 
 

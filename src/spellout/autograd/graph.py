@@ -203,22 +203,22 @@ def pull_back(
     order: Iterable[_Key],
     gradients: dict[_Key, Any],
     passed_on: Callable[[_Key, Any], Iterable[tuple[_Key, Any]]],
-) -> Iterator[tuple[_Key, _Key, Any, Any]]:
+    heard: Callable[[_Key, _Key, Any, Any], None] | None = None,
+) -> None:
     """Do what `pass_on` does, with gradients that stand beside the nodes and may be Values themselves.
 
     Args:
         order: users before what they use.
         gradients: what is known at the start (1 for the root); the others are added to it.
         passed_on: (node, its gradient) to a (parent, contribution) for each argument; None if it has no influence.
-
-    Yields:
-        (node, parent, gradient of the parent before, and after), one for each argument of each node.
+        heard: is called for each argument with the node, the parent, and the parent's gradient before and after.
     """
     for node in order:
         if node in gradients:
             for parent, contribution in passed_on(node, gradients[node]):
-                before = gradients.get(parent)
+                before = after = gradients.get(parent)
                 if contribution is not None:
                     # no `0 + ...` for the first: it would be one more node where gradients are Values
-                    gradients[parent] = contribution if before is None else before + contribution
-                yield node, parent, before, gradients.get(parent)
+                    after = gradients[parent] = contribution if before is None else before + contribution
+                if heard is not None:
+                    heard(node, parent, before, after)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from ..autograd.by_hand import refuse_by_hand
@@ -116,27 +114,28 @@ def _steps(boxes: Sequence[Box]) -> list[dict[str, Any]]:
         return []
     root = len(boxes) - 1
     order = [i for i in range(root, -1, -1) if boxes[i].parents]
-    gradients = {**dict.fromkeys(range(root), 0.0), root: 1.0}
     partials = {i: _partials(boxes, i) for i in order}
-    say = f"{boxes[root].name} moves with itself: d {boxes[root].name} / d {boxes[root].name} = 1"
-    steps: list[dict[str, Any]] = [
-        {"node": None, "say": "Every gradient starts at 0. Press Play, or Step.", "set": [], "edges": []},
-        {"node": f"n{root}", "say": say, "set": [(f"n{root}", f"grad {svg.show(1.0)}")], "edges": []},
-    ]
+    changes: dict[int, list[tuple[int, float, float]]] = {i: [] for i in order}  # (parent, before, after)
 
     def passed_on(i: int, gradient: float) -> list[tuple[int, float | None]]:
         scaled = [None if partial is None else gradient * partial for partial in partials[i]]
         return list(zip(boxes[i].parents, scaled, strict=True))
 
-    for i, changes in groupby(pull_back(order, gradients, passed_on), itemgetter(0)):
-        box = boxes[i]
-        lines, shown = [f"{box.name} = {box.formula} passes its gradient {number(gradients[i])} on:"], []
-        for (_, p, before, after), partial in zip(changes, partials[i], strict=True):
+    gradients = {**dict.fromkeys(range(root), 0.0), root: 1.0}
+    pull_back(order, gradients, passed_on, lambda i, *change: changes[i].append(change))
+    say = f"{boxes[root].name} moves with itself: d {boxes[root].name} / d {boxes[root].name} = 1"
+    steps: list[dict[str, Any]] = [
+        {"node": None, "say": "Every gradient starts at 0. Press Play, or Step.", "set": [], "edges": []},
+        {"node": f"n{root}", "say": say, "set": [(f"n{root}", f"grad {svg.show(1.0)}")], "edges": []},
+    ]
+    for i in order:
+        lines, shown = [f"{boxes[i].name} = {boxes[i].formula} passes its gradient {number(gradients[i])} on:"], []
+        for (p, before, after), partial in zip(changes[i], partials[i], strict=True):
             if boxes[p].kind != "constant":
                 product = f"{number(gradients[i])} · {number(partial or 0.0)}"
                 lines.append(f"  {boxes[p].name}.grad = {number(before)} + {product} = {number(after)}")
                 shown.append((f"n{p}", f"grad {svg.show(after)}"))
-        edges = [f"e{i}-{argument}" for argument in range(len(box.parents))]
+        edges = [f"e{i}-{argument}" for argument in range(len(boxes[i].parents))]
         steps.append({"node": f"n{i}", "say": "\n".join(lines), "set": shown, "edges": edges})
     return steps
 
