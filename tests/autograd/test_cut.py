@@ -122,7 +122,7 @@ def test_an_operation_with_a_derivative_of_math_is_refused_and_not_warned_of():
 
 
 def test_places_are_kept_only_so_many(monkeypatch):
-    from spellout.autograd import cut
+    from spellout.autograd import conversion as cut
 
     monkeypatch.setattr(cut, "_MOST_PLACES", 3)
     monkeypatch.setattr(cut, "_looked_at", {})

@@ -10,11 +10,10 @@ import torch
 
 from spellout import MLP, Module, Value
 from spellout.errors import ShapeError, UsageError, ValueTypeError
-from spellout.nn.activation import PReLU
 from spellout.nn.attention import Attention
 from spellout.nn.embedding import Embedding
 from spellout.nn.initialization import GAINS, INITIALIZERS
-from spellout.nn.layers import Layer, Neuron
+from spellout.nn.layers import Layer, Neuron, PReLU
 from spellout.nn.losses import binary_cross_entropy
 from spellout.nn.regularization import Dropout
 

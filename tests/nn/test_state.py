@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from spellout import MLP
 from spellout.errors import RunError, ShapeError
 from spellout.nn.attention import Attention
-from spellout.nn.state import load_state, save_state
+from spellout.nn.module import load_state, save_state
 
 
 def test_round_trip_is_exact(tmp_path):

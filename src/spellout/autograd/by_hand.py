@@ -41,7 +41,7 @@ class ByHand:
                 f"a Value was made by hand from others ({self.symbol!r}) and has no `_backward` that passes its "
                 f"gradient on; assign one, or {_WAY}"
             )
-        self.function()
+        self.function()  # it adds to the gradients of the parents itself
         return (None,) * len(arguments)
 
 

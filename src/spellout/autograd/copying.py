@@ -23,7 +23,7 @@ About = tuple[float, float, str, type[Node], dict[str, Any] | None]  # data, gra
 def deepcopy(root: Node, memo: dict[int, Any]) -> Any:
     """Copy the graph of `root` for `copy.deepcopy`, whose memo maps the id of an original to its copy."""
     look("a copy of a Value", _REMEDY)
-    for node in nodes(root):
+    for node in nodes(root):  # parents come first, so that their copies are there
         if id(node) not in memo:
             refuse_by_hand(node, "copied")
             parents = tuple([memo[id(parent)] for parent in node.parents])
@@ -45,7 +45,7 @@ def flatten(root: Node, restore_leaf: Callable[[bool, About], Any]) -> tuple[Any
     for node in order:
         refuse_by_hand(node, "pickled")
     position = {node: index for index, node in enumerate(order)}
-    leaves = tuple([node for node in order if not node.parents])
+    leaves = tuple([node for node in order if not node.parents])  # as objects: pickle sees who shares them
     plan = [
         (node.op, tuple([position[parent] for parent in node.parents]), _about(node))
         for node in order[len(leaves) :]

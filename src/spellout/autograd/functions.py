@@ -1,6 +1,8 @@
 """Functions of many Values: sums, means, products of lists, the softmax family, and picking a row.
 
-Each accepts Values and plain numbers, mixed, and returns Values.
+Each accepts Values and plain numbers, mixed, and returns Values. An `Index` is an integer input of a recorded
+program. Each example has its own, so all it can do is pick: as a plain Python number it would be frozen into the
+recording without a word, so everything else is refused.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ from typing import Any, NoReturn, SupportsIndex
 
 from ..errors import RecordingError, ShapeError, UsageError, ValueTypeError
 from . import ops
+from .conversion import is_array
 from .listening import Listener, current_listener
-from .operands import is_array
 from .ops import Op
 from .value import Value, lift
 
@@ -21,7 +23,7 @@ _ELSEWHERE = (
     "an integer input of a recording was used after it, in another recording, or in another thread; it can only "
     "pick while it is recorded"
 )
-PICK = Op("pick", "pick", 1, lambda x: x, lambda out, x: (1.0,))
+PICK = Op("pick", "pick", 1, lambda x: x, lambda out, x: (1.0,))  # not in the table: only an Index can make one
 
 
 def sum(xs: Iterable[object]) -> Value:
@@ -104,7 +106,7 @@ class Index:
     def _one(self, rows: Sequence[Any], column: int | None) -> Value:
         if current_listener() is not self.listener:
             raise RecordingError(_ELSEWHERE)
-        row = rows[self.example]
+        row = rows[self.example]  # the example's own; which rows the others pick is known to the listener
         node = Value._apply(PICK, (lift(row if column is None else row[column]),))
         self.listener.picked(node, rows, column, self.number)
         return node
@@ -126,22 +128,23 @@ class Index:
 Real.register(Index)  # whoever takes real numbers then asks for this one, and is told why there is none
 
 
-def pick(rows: Sequence[Any], index: SupportsIndex | Index) -> Any:
+def pick(rows: Sequence[Any], index: SupportsIndex | Index, called: str = "row") -> Any:
     """Return `rows[index]`. In a recorded program the index may be an integer input: every example picks its own.
 
     Args:
         rows: Values, or lists of Values of one length, or an array.
         index: an integer from 0, or an `Index`.
+        called: what the message calls a row.
 
     Raises:
         ShapeError: no such row.
     """
     if isinstance(index, Index):
         return index.of(rows)
-    place = operator.index(index)
-    if not 0 <= place < len(rows):
-        raise ShapeError(f"row {place} is outside 0 to {len(rows) - 1}")
-    return rows[place]
+    position = operator.index(index)
+    if not 0 <= position < len(rows):  # no counting from the end: a token of -1 is a mistake
+        raise ShapeError(f"{called} {position} is outside 0 to {len(rows) - 1}")
+    return rows[position]
 
 
 def freeze(value: object) -> float:
@@ -170,24 +173,23 @@ def distinct_leaves(parameters: Any) -> list[Value]:
     try:
         values = list(parameters)
     except TypeError:
-        way = ".parameters()" if hasattr(parameters, "parameters") else ""
-        said = f"give its {way}" if way else "give a list of Values"
+        remedy = "give its .parameters()" if hasattr(parameters, "parameters") else "give a list of Values"
         raise ValueTypeError(
-            f"parameters are a list of Values, got one {type(parameters).__name__}; {said}"
+            f"parameters are a list of Values, got one {type(parameters).__name__}; {remedy}"
         ) from None
-    places: dict[Value, int] = {}
-    for place, value in enumerate(values):
+    first: dict[Value, int] = {}  # by identity: two Values of one number are two parameters
+    for i, value in enumerate(values):
         if not isinstance(value, Value):
-            raise ValueTypeError(f"parameters are Values, got {value!r} ({type(value).__name__}) at place {place}")
+            raise ValueTypeError(f"parameters are Values, got {value!r} ({type(value).__name__}) at place {i}")
         name = f" {value.label!r}" if value.label else ""
         if value.parents:
             raise ValueTypeError(
-                f"the parameter{name} at place {place} was computed ({value.op.symbol!r}); a parameter is a Value "
+                f"the parameter{name} at place {i} was computed ({value.op.symbol!r}); a parameter is a Value "
                 "that was made as it is"
             )
-        if places.setdefault(value, place) != place:
+        if first.setdefault(value, i) != i:
             raise UsageError(
-                f"parameters hold the same Value{name} twice, at the places {places[value]} and {place}; to tie "
+                f"parameters hold the same Value{name} twice, at the places {first[value]} and {i}; to tie "
                 "weights use one Value in several places of the formula and list it once: its gradient is the sum "
                 "over all uses"
             )

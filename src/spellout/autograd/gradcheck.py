@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import GradcheckError, ValueTypeError
 from .by_hand import refuse_by_hand
 from .gradients import grad
-from .graph import interior
+from .graph import interior, local_derivatives
 from .listening import look
 from .value import Value, lift
 
@@ -59,7 +59,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Report:
+class GradientCheck:
     """The comparisons of one function; true if all are right, and printed step by step."""
 
     name: str
@@ -72,7 +72,7 @@ class Report:
         return "\n".join([f"gradient check of {self.name}", *[f"  {row}" for row in self.comparisons]])
 
 
-def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 1e-6) -> Report:
+def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 1e-6) -> GradientCheck:
     """Compare the gradient of `function` with central differences at `arguments` and return the comparisons.
 
     Args:
@@ -93,6 +93,7 @@ def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 
     values = [value for _, value in leaves]
 
     def at(index: int, number: float) -> float:
+        # past `.data`, which would make the graphs of others stale
         old, values[index]._data = values[index]._data, number
         try:
             return float(function(*given))
@@ -105,13 +106,13 @@ def gradcheck(function: Callable[..., Any], *arguments: Any, tolerance: float = 
         for i, ((name, value), gradient) in enumerate(zip(leaves, grad(root, values), strict=True))
     ]
     name = getattr(function, "__name__", None) or getattr(function, "name", "the function")
-    report = Report(str(name), tuple(comparisons))
-    if not report:
-        raise GradcheckError(_complaint(report, root))
-    return report
+    check = GradientCheck(str(name), tuple(comparisons))
+    if not check:
+        raise GradcheckError(_complaint(check, root))
+    return check
 
 
-def check_rules(root: Value, tolerance: float = 1e-6) -> list[Report]:
+def check_rules(root: Value, tolerance: float = 1e-6) -> list[GradientCheck]:
     """Check, node by node, the local derivatives of every operation in the graph; oldest node first.
 
     This finds *which* rule is wrong where `gradcheck` sees only that the whole is.
@@ -119,18 +120,17 @@ def check_rules(root: Value, tolerance: float = 1e-6) -> list[Report]:
     return [_check_rule(node, tolerance) for node in interior(root)[::-1]]
 
 
-def _check_rule(node: Value, tolerance: float) -> Report:
+def _check_rule(node: Value, tolerance: float) -> GradientCheck:
     refuse_by_hand(node, "checked")
     numbers = [parent.data for parent in node.parents]
-    partials = node.op.partials(node.data, *numbers)
     comparisons = []
-    for i, (number, local) in enumerate(zip(numbers, partials, strict=True)):
+    for i, (number, local) in enumerate(zip(numbers, local_derivatives(node), strict=True)):
 
         def moved(to: float, i: int = i) -> float:
             return node.op.forward(*numbers[:i], to, *numbers[i + 1 :])
 
         comparisons.append(_compare(f"argument {i + 1}", number, moved, node.data, float(local or 0.0), tolerance))
-    return Report(f"operation {node.op.name}", tuple(comparisons))
+    return GradientCheck(f"operation {node.op.name}", tuple(comparisons))
 
 
 def _compare(
@@ -146,7 +146,7 @@ def _compare(
     ok, note = abs(analytic - numeric) <= allowed, ""
     if not ok and isfinite(numeric):
         left, right = sorted(((here - below) / step, (above - here) / step))
-        if right - left > 0.01 * max(abs(left), abs(right)) + rounding:
+        if right - left > 0.01 * max(abs(left), abs(right)) + rounding:  # they differ by far more than a curve's do
             ok = left - allowed <= analytic <= right + allowed
             note = f" (a kink: the slopes are {left:.6g} and {right:.6g})"
     elif not ok:
@@ -154,12 +154,12 @@ def _compare(
     return Comparison(name, x, step, below, above, numeric, analytic, ok, note)
 
 
-def _complaint(report: Report, root: Value) -> str:
-    bad = next(row for row in report.comparisons if not row.ok)
-    count = sum([not row.ok for row in report.comparisons])
-    more = f" {count - 1} more of {len(report.comparisons)} arguments are wrong." if count > 1 else ""
+def _complaint(check: GradientCheck, root: Value) -> str:
+    bad = next(row for row in check.comparisons if not row.ok)
+    count = sum([not row.ok for row in check.comparisons])
+    more = f" {count - 1} more of {len(check.comparisons)} arguments are wrong." if count > 1 else ""
     message = (
-        f"the gradient of {report.name} for {bad.argument} at {bad.at:.10g} is {bad.analytic:.8g}, "
+        f"the gradient of {check.name} for {bad.argument} at {bad.at:.10g} is {bad.analytic:.8g}, "
         f"expected {bad.numeric:.8g} by central differences: {bad.verdict}.{more}"
     )
     for rule in check_rules(root):

@@ -9,8 +9,8 @@ only, and each example has its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn, overload
+from collections.abc import Callable, Sequence
+from typing import Any, cast, overload
 
 from ..errors import ValueTypeError
 from . import ops
@@ -65,28 +65,28 @@ def hessian(root: Value, wrt: Sequence[Value], create_graph: bool = False) -> li
 def _gradients(root: Value, targets: list[Value], symbolic: bool) -> dict[Value, Any]:
     """Return d(root)/d(node) by node, Values where `symbolic`, else floats; of nodes that lead to the targets."""
     order = _with_all_rows(current_interior(root))
-    leads_to = set(targets)
+    leads_to = set(targets)  # the others' gradients are nobody's business, and a program would compute them all
     for node in reversed(order):
         if not leads_to.isdisjoint(_parents_of(node)):
             leads_to.add(node)
 
-    def passed_on(node: Value, gradient: Any) -> Iterable[tuple[Value, Any]]:
+    def passed_on(node: Value, gradient: Any) -> list[tuple[Value, Any]]:
         refuse_by_hand(node, "differentiated by grad or hessian")
-
-        def scaled(partial: Any) -> Any:
-            return partial if node is root else gradient * partial  # 1 · partial would be one more node
-
         if symbolic:
-            contributions = _contributions_of(node, scaled)
-        else:
-            contributions = [None if partial is None else scaled(partial) for partial in local_derivatives(node)]
-        for parent, contribution in zip(_parents_of(node), contributions, strict=False):
-            if parent in leads_to:
-                yield parent, contribution
 
-    gradients: dict[Value, Any] = {root: 1.0}
-    for _ in pull_back([node for node in order if node in leads_to], gradients, passed_on):
-        pass
+            def scaled(partial: Any) -> Any:
+                return partial if node is root else gradient * partial  # 1 · partial would be one more node
+
+            pairs = zip(_parents_of(node), _contributions_of(node, scaled), strict=False)
+            return [(parent, contribution) for parent, contribution in pairs if parent in leads_to]
+        return [
+            (parent, gradient * partial)
+            for parent, partial in zip(node.parents, local_derivatives(node), strict=False)
+            if partial is not None and parent in leads_to
+        ]
+
+    gradients: dict[Value, Any] = {root: 1.0}  # and no grad of a node is touched
+    pull_back([node for node in order if node in leads_to], gradients, passed_on)
     return gradients
 
 
@@ -103,13 +103,9 @@ class _Answers:
     def __init__(self, listener: Listener, answers: tuple[bool, ...]) -> None:
         self.listener = listener
         self.answers = iter(answers)
-        self.made = listener.made
-        self.picked = listener.picked
-        self.candidates = listener.candidates
-        self.position = listener.position
 
-    def looked(self, how: str, instead: str = "") -> NoReturn:
-        self.listener.looked(how, instead)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.listener, name)
 
     def compared(self, symbol: str, compare: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
         if all(not isinstance(x, Value) or x.op is CONSTANT for x in (a, b)):
@@ -154,7 +150,7 @@ def _every_branch(
     node: Value, scaled: Callable[[Any], Any], listener: Listener, answers: tuple[bool, ...]
 ) -> Sequence[Any]:
     try:
-        with heard_by(_Answers(listener, answers)):
+        with heard_by(cast(Listener, _Answers(listener, answers))):
             partials = node.op.partials(node, *node.parents)
     except _Undecided as question:
         symbol, a, b = question.args

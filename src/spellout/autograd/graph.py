@@ -72,7 +72,7 @@ class Node:
         """
         look("`backward()`", SYMBOLIC)
         order = current_interior(self)
-        if not order:
+        if not order:  # a leaf is its own root, and adds up like any other leaf
             self._grad += 1.0
             return
         for node in order:
@@ -121,7 +121,7 @@ def mark_changed(node: Node) -> None:
 def interior(root: _Node) -> list[_Node]:
     """Return every node below `root`, itself included, that an operation made: newest (the root) first."""
     found = {root} if root.parents else set()
-    stack = list(found)
+    stack = list(found)  # of our own, as Python's would end at a thousand nodes
     while stack:
         for parent in stack.pop().parents:
             if parent.parents and parent not in found:
@@ -138,6 +138,7 @@ def newest_first(found: set[_Node]) -> list[_Node]:
 def nodes(root: _Node) -> list[_Node]:
     """Return every node below `root` and itself: leaves in order of use, then the others, oldest first."""
     made = interior(root)[::-1]
+    # a dict keeps the order in which they are found, a set would not
     leaves = dict.fromkeys(parent for node in made for parent in node.parents if not parent.parents)
     return [*leaves, *made] if made else [root]
 
@@ -148,7 +149,7 @@ def overwritten(order: list[_Node]) -> Iterator[tuple[_Node, _Node]]:
         yield order[0], order[0]
     for node in order:
         for parent in node.parents:
-            if parent._serial > node._serial or parent._serial % 1:
+            if parent._serial > node._serial or parent._serial % 1:  # see `mark_changed`
                 yield parent, node
 
 
@@ -202,22 +203,22 @@ def pull_back(
     order: Iterable[_Key],
     gradients: dict[_Key, Any],
     passed_on: Callable[[_Key, Any], Iterable[tuple[_Key, Any]]],
-) -> Iterator[tuple[_Key, _Key, Any, Any]]:
+    heard: Callable[[_Key, _Key, Any, Any], None] | None = None,
+) -> None:
     """Do what `pass_on` does, with gradients that stand beside the nodes and may be Values themselves.
 
     Args:
         order: users before what they use.
         gradients: what is known at the start (1 for the root); the others are added to it.
         passed_on: (node, its gradient) to a (parent, contribution) for each argument; None if it has no influence.
-
-    Yields:
-        (node, parent, gradient of the parent before, and after), one for each argument of each node.
+        heard: is called for each argument with the node, the parent, and the parent's gradient before and after.
     """
     for node in order:
         if node in gradients:
             for parent, contribution in passed_on(node, gradients[node]):
-                before = gradients.get(parent)
+                before = after = gradients.get(parent)
                 if contribution is not None:
                     # no `0 + ...` for the first: it would be one more node where gradients are Values
-                    gradients[parent] = contribution if before is None else before + contribution
-                yield node, parent, before, gradients.get(parent)
+                    after = gradients[parent] = contribution if before is None else before + contribution
+                if heard is not None:
+                    heard(node, parent, before, after)

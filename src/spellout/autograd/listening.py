@@ -22,27 +22,21 @@ class Listener(Protocol):
 
     def made(self, node: Any) -> None:
         """A node or a leaf was made."""
-        ...
 
     def looked(self, how: str, instead: str = "") -> NoReturn:
         """The number inside a Value was looked at, which no recording can repeat. Raises RecordingError."""
-        ...
 
     def compared(self, symbol: str, compare: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
         """The numbers of two Values, or of a Value and a plain number, are compared: `looked`, or an answer."""
-        ...
 
     def picked(self, node: Any, rows: Sequence[Any], column: int | None, index: int) -> None:
         """`node`, just made, is what the integer input `index` picks from a column of `rows`."""
-        ...
 
     def candidates(self, node: Any) -> Sequence[Any]:
         """Return what `node` was picked from: as many as there are rows."""
-        ...
 
     def position(self, node: Any) -> Any:
         """Return which of the candidates each example picks, a Value that counts from 0."""
-        ...
 
 
 class _Thread(threading.local):
@@ -76,7 +70,7 @@ def heard_by(listener: Listener | None) -> Iterator[None]:
 
 def look(how: str, instead: str = "") -> None:
     """Say that a number is about to be looked at: an error while this thread records, that names `instead`."""
-    if RECORDINGS:
+    if RECORDINGS:  # where nobody records, not even the thread-local is asked
         listener = _thread.listener
         if listener is not None:
             listener.looked(how, instead)

@@ -24,9 +24,8 @@ from typing import Any
 
 from ..errors import OperationError
 from . import ieee
-from .cut import INSTEAD, unwarned
+from .conversion import INSTEAD, as_float, unwarned
 from .formulas import LETTERS, OUT, PYTHON, choose, write
-from .operands import as_float
 
 
 class Op:

@@ -1,9 +1,7 @@
 """Value: one number that remembers how it was made, and can say how everything it was made from moves it.
 
-The engine of Andrej Karpathy's micrograd (https://github.com/karpathy/micrograd), finished. A node is data:
-an op (a row of the table), a tuple of parents, a number and a gradient. There are no closures, so there are
-no reference cycles and the garbage collector finds nothing to do, which is where micrograd spends nine
-tenths of its time.
+The engine of Andrej Karpathy's micrograd (https://github.com/karpathy/micrograd), finished. A Value is a node of a
+graph, whose walk and whose `backward` stand in `graph.py`; here it gets arithmetic, from the rows of `ops.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ValueTypeError
 from . import ops
 from .by_hand import ByHand, children_of, refuse_on_leaf
+from .conversion import as_float, each, is_array, warn_of_math
 from .copying import About, deepcopy, flatten, restore
-from .cut import warn_of_math
 from .graph import SYMBOLIC, Node, announce, make, mark_changed, next_serial, pass_on
 from .listening import RECORDINGS, current_listener, look
-from .operands import as_float, each, is_array
 from .ops import Op
 
 _NO_CHILDREN = ()
@@ -47,7 +44,7 @@ def _restore_leaf(constant: bool, told: About) -> Any:
 
 
 def _unary(op: Op) -> Callable[[Value], Value]:
-    forward = op.forward
+    forward = op.forward  # here and not at every call, as these methods are the forward pass
 
     def method(self: Value) -> Value:
         return make(op, (self,), forward(self._data), type(self))
@@ -68,7 +65,7 @@ def _binary(op: Op) -> tuple[Callable[[Value, object], Value], Callable[[Value, 
                     raise
                 return each(functools.partial(method, self), other)  # a lambda would slow every use of `self`
             if isinstance(other, kind):
-                kind = type(other)  # of a class and its subclass, the subclass
+                kind = type(other)  # of a class and its subclass, the result is of the subclass
         return make(op, (self, other), forward(self._data, other._data), kind)
 
     def reflected(self: Value, other: object) -> Any:
@@ -91,10 +88,10 @@ def _comparison(symbol: str, compare: Callable[[Any, Any], Any]) -> Callable[[Va
             try:
                 other = as_float(other)  # a number of another kind, such as Decimal
             except ValueTypeError:
-                return NotImplemented
+                return NotImplemented  # Python then asks the other, and says False to `value == None`
         if RECORDINGS:
             listener = current_listener()
-            if listener is not None:
+            if listener is not None:  # the answer would be frozen into the program
                 return listener.compared(symbol, compare, self, other)
         if isinstance(other, Value):
             other = other._data
@@ -132,6 +129,7 @@ class Value(Node):
     __array_ufunc__ = None  # NumPy's scalars and arrays hand `number * value` to us instead of looking inside
 
     def __init__(self, data: object, _children: object = _NO_CHILDREN, _op: str = "", label: str = "") -> None:
+        # what `make` does, on an object that exists already
         self._data = data if type(data) is float else as_float(data)
         self._grad = 0.0
         self.op = LEAF
@@ -143,7 +141,7 @@ class Value(Node):
             self._describe(_children, _op, label)
 
     def _describe(self, children: object, op: str, label: str) -> None:
-        named = isinstance(children, str)
+        named = isinstance(children, str)  # forks of micrograd take the label in second place
         self.label = label or children if named else label  # type: ignore[assignment]
         if op or not (named or children is _NO_CHILDREN):
             look("`Value(data, children, ...)`")
@@ -256,7 +254,7 @@ class Value(Node):
 
     def __float__(self) -> float:
         look("`float(...)`")
-        warn_of_math(sys._getframe().f_back)
+        warn_of_math(sys._getframe().f_back)  # `math.exp(value)` asks here, too, and is not meant
         return self._data
 
     def __round__(self, digits: int | None = None) -> float:
@@ -268,7 +266,7 @@ class Value(Node):
         return f"Value(data={self._data!r}, grad={self._grad!r}{name})"
 
     def __format__(self, spec: str) -> str:
-        if not spec:
+        if not spec:  # as print(value) does, for a person to see
             return repr(self)
         look("the number as text", "print freeze(value) if it is only to be seen")
         return format(self._data, spec)

@@ -1,29 +1,17 @@
 """Neural networks on Values: layers, losses, optimizers and schedules, one idea a file."""
 
-from .activation import PReLU
-from .attention import Attention
-from .embedding import Embedding
-from .layers import MLP, Layer, Neuron
-from .module import Module
-from .normalization import LayerNorm, RMSNorm
-from .optimizers import SGD, Adam, AdamW
-from .regularization import Dropout
-from .state import load_state, save_state
-
-__all__ = [
-    "MLP",
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Attention",
-    "Dropout",
-    "Embedding",
-    "Layer",
-    "LayerNorm",
-    "Module",
-    "Neuron",
-    "PReLU",
-    "RMSNorm",
-    "load_state",
-    "save_state",
-]
+from .attention import Attention as Attention
+from .embedding import Embedding as Embedding
+from .layers import MLP as MLP
+from .layers import Layer as Layer
+from .layers import Neuron as Neuron
+from .layers import PReLU as PReLU
+from .module import Module as Module
+from .module import load_state as load_state
+from .module import save_state as save_state
+from .normalization import LayerNorm as LayerNorm
+from .normalization import RMSNorm as RMSNorm
+from .optimizers import SGD as SGD
+from .optimizers import Adam as Adam
+from .optimizers import AdamW as AdamW
+from .regularization import Dropout as Dropout

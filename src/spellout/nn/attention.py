@@ -28,12 +28,12 @@ def attend(
         heads: H, which divides C; every head compares and takes its own C/H numbers.
     """
     width = len(query) // heads
-    together: list[Value] = []
+    together: list[Value] = []  # C at the end
     for head in range(heads):
-        part = slice(head * width, (head + 1) * width)
+        part = slice(head * width, (head + 1) * width)  # of query, keys and values alike
         # a sum of C/H products grows with sqrt(C/H); unscaled, the softmax would start saturated
         scores = [dot(query[part], key[part]) * (1.0 / sqrt(width)) for key in keys]
-        weights = softmax(scores)
+        weights = softmax(scores)  # one per position that is seen, 1 in all
         together += [dot(weights, column) for column in zip(*[v[part] for v in values], strict=True)]
     return together
 
@@ -67,12 +67,15 @@ class Attention(Module):
 
     def __call__(self, x: Sequence[Sequence[Value]]) -> list[list[Value]]:
         """Return T vectors of C Values for T vectors of C Values."""
+        # each T vectors of C
         queries, keys, values = [
             [layer.outputs(vector) for vector in x] for layer in (self.query, self.key, self.value)
         ]
         result = []
         for t, query in enumerate(queries):
-            seen = t + 1 if self.causal else len(keys)
+            seen = (
+                t + 1 if self.causal else len(keys)
+            )  # a shorter list instead of a mask: nothing is computed in vain
             result.append(self.out.outputs(attend(query, keys[:seen], values[:seen], self.heads)))
         return result
 

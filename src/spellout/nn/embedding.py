@@ -22,18 +22,18 @@ class Embedding(Module):
     def __init__(self, num: int, dim: int, rng: Randomness | None = None) -> None:
         if num < 1 or dim < 1:
             raise ShapeError(f"an embedding needs at least one row and one column, got {num} by {dim}")
-        generator: Randomness = rng or random
+        generator: Randomness = rng or random  # the module itself: `random.seed` then decides, as in Neuron
         self.weight = [[Value(generator.gauss(0.0, 1.0)) for _ in range(dim)] for _ in range(num)]
 
     def __call__(self, token: int | Index) -> list[Value]:
         """Return the row of `token`, an integer from 0 to num - 1 (or an integer input of a recorded program)."""
-        if isinstance(token, Index):
+        if isinstance(token, Index):  # every example picks its own row
             return token.of(self.weight)
         try:
             row = index(token)
         except TypeError:
             raise ValueTypeError(f"an embedding is looked up with an integer, got {token!r}") from None
-        if not 0 <= row < len(self.weight):
+        if not 0 <= row < len(self.weight):  # Python would take -1 for the last row
             raise ShapeError(f"token {row} is outside the embedding's rows 0 to {len(self.weight) - 1}")
         return self.weight[row]
 

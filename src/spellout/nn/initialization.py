@@ -19,15 +19,12 @@ class Randomness(Protocol):
 
     def random(self) -> float:
         """Return a number in [0, 1)."""
-        ...
 
     def uniform(self, a: float, b: float) -> float:
         """Return a number between a and b."""
-        ...
 
     def gauss(self, mu: float, sigma: float) -> float:
         """Return a normally distributed number."""
-        ...
 
 
 Initializer = Callable[[Randomness, int, int, float], float]
@@ -41,6 +38,7 @@ INITIALIZERS: dict[str, Initializer] = {  # name -> (randomness, inputs, outputs
     "zeros": lambda rng, fan_in, fan_out, gain: 0.0,
 }
 
+# how much an activation function shrinks a signal, as PyTorch's `calculate_gain` has it
 GAINS = {"relu": sqrt(2.0), "leaky_relu": sqrt(2.0 / (1.0 + 0.01**2)), "tanh": 5.0 / 3.0}  # 1 for all others
 
 
@@ -56,4 +54,4 @@ def weights(init: str, fan_in: int, fan_out: int, activation: str, rng: Randomne
 
 
 def _symmetric(rng: Randomness, bound: float) -> float:
-    return rng.uniform(-bound, bound)
+    return rng.uniform(-bound, bound)  # its standard deviation is bound / sqrt(3)

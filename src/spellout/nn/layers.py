@@ -1,7 +1,7 @@
 """Neuron, Layer, MLP: micrograd's networks, with a choice of activation and initialisation.
 
-A neuron is w·x + b and then an activation function. The sum of products is one node of the graph, not 2n,
-which is most of the eager engine's speed.
+A neuron is w·x + b and then an activation function: an operation, a function of yours, or PReLU, which learns
+(He et al. 2015, "Delving Deep into Rectifiers").
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ class Neuron(Module):
     ) -> None:
         if nin < 1:
             raise ShapeError(f"a neuron needs at least one input, got nin={nin}")
-        if isinstance(nonlin, str) or callable(nonlin):
+        if isinstance(nonlin, str) or callable(nonlin):  # where micrograd has True or False
             activation, nonlin = nonlin, True
         self.activation = None if activation == "linear" or not nonlin else _activation(activation)
         name = getattr(self.activation, "name", "linear")
         self.w = [Value(weight) for weight in weights(init, nin, fan_out, name, rng)]
-        self.b = Value(0.0)
+        self.b = Value(0.0)  # after w: the parameters have micrograd's order
         self.nonlin = self.activation is not None
 
     def __call__(self, x: Sequence[Any]) -> Value:
         """Return one Value for `nin` Values or numbers; ShapeError for any other length."""
         if len(x) != len(self.w):
             raise ShapeError(f"{self!r} takes {len(self.w)} inputs, got {len(x)}")
-        total = dot(self.w, x, self.b)
+        total = dot(self.w, x, self.b)  # one node of the graph and not 2n: most of the eager engine's speed
         return total if self.activation is None else self.activation(total)
 
     def __repr__(self) -> str:
@@ -78,7 +78,7 @@ class Layer(Module):
 
     def outputs(self, x: Sequence[Any]) -> list[Value]:
         """Return the list of `nout` Values, however few."""
-        inputs = [lift(number) for number in x]
+        inputs = [lift(number) for number in x]  # once for all neurons
         return [neuron(inputs) for neuron in self.neurons]
 
     def __repr__(self) -> str:
@@ -108,7 +108,7 @@ class MLP(Module):
     ) -> None:
         if not nouts:
             raise ShapeError("an MLP needs at least one layer, got nouts=[]")
-        sizes = [nin, *nouts]
+        sizes = [nin, *nouts]  # each layer's inputs are the outputs of the one before
         kinds = [activation] * (len(nouts) - 1) + [last]
         self.layers = [
             Layer(inputs, outputs, activation=kind, init=init, rng=rng)
@@ -118,17 +118,35 @@ class MLP(Module):
     def __call__(self, x: Any) -> Any:
         """Return the last layer's list of Values, or the Value itself if there is only one."""
         for layer in self.layers[:-1]:
-            x = layer.outputs(x)
+            x = layer.outputs(x)  # a list also where a layer has one neuron
         return self.layers[-1](x)
 
     def __repr__(self) -> str:
         return f"MLP of [{', '.join([str(layer) for layer in self.layers])}]"
 
 
+class PReLU(Module):
+    """x where x > 0, else slope · x; give one to several neurons and they share its slope.
+
+    `MLP(2, [8, 1], activation=PReLU())`
+    """
+
+    def __init__(self, slope: float = 0.25) -> None:
+        self.slope = Value(slope)
+
+    def __call__(self, x: Value) -> Value:
+        """Return one Value for one Value."""
+        return x.prelu(self.slope)
+
+    def __repr__(self) -> str:
+        return "PReLU"
+
+
 def _activation(activation: Activation) -> Callable[[Value], Value]:
     """Return the function that a name stands for: an operation that works on one number."""
     if callable(activation):
         return activation
+    # looked up when the network is made: an operation of yours is an activation, too
     op = ops.TABLE.get(activation) if isinstance(activation, str) else None
     if op is None or op.arity is None or op.arity - len(op.defaults) != 1:
         known = [op.name for op in ops.TABLE.values() if op.arity and op.arity - len(op.defaults) == 1]

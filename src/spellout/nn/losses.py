@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from operator import index
 from typing import Any
 
 from ..autograd import ops
-from ..autograd.functions import Index, mean, sum
+from ..autograd.functions import Index, mean, pick, sum
 from ..autograd.value import Value, lift
 from ..errors import ShapeError
 
@@ -43,17 +42,18 @@ def binary_cross_entropy(probability: Any, target: Any) -> Value:
 
 def binary_cross_entropy_with_logits(logit: Any, target: Any) -> Value:
     """Return the same from the number before the sigmoid, exact for any size of it: softplus(x) - t·x."""
+    # -t·log p - (1 - t)·log(1 - p) with p = sigmoid(x), simplified: no p that could round to 0 or 1
     return mean([x.softplus() - x * t for x, t in _pairs(logit, target)])
 
 
 def negative_log_likelihood(log_probabilities: Sequence[Any], target: int | Index) -> Value:
     """Return -log p of the class `target`."""
-    return -lift(_chosen(log_probabilities, target))
+    return -lift(pick(log_probabilities, target, "class"))
 
 
 def cross_entropy(logits: Sequence[Any], target: int | Index) -> Value:
     """Return -log softmax(logits)[target] for one example, in two nodes whatever the number of classes."""
-    result: Value = -lift(ops.log_softmax(_chosen(logits, target), *logits))
+    result: Value = -lift(ops.log_softmax(pick(logits, target, "class"), *logits))
     return result
 
 
@@ -63,17 +63,8 @@ def l2_penalty(parameters: Iterable[Value], strength: float = 1e-4) -> Value:
 
 
 def _pairs(predictions: Any, targets: Any) -> list[tuple[Value, Value]]:
-    if isinstance(predictions, Value) or not hasattr(predictions, "__len__"):
+    if isinstance(predictions, Value) or not hasattr(predictions, "__len__"):  # one of them, and not a sequence
         predictions, targets = [predictions], [targets]
     if not hasattr(targets, "__len__") or len(predictions) != len(targets) or not len(predictions):
         raise ShapeError(f"a loss needs as many targets as predictions, got {predictions!r} and {targets!r}")
     return [(lift(p), lift(t)) for p, t in zip(predictions, targets, strict=True)]
-
-
-def _chosen(classes: Sequence[Any], target: int | Index) -> Any:
-    if isinstance(target, Index):
-        return target.of(classes)
-    place = index(target)
-    if not 0 <= place < len(classes):
-        raise ShapeError(f"class {place} is outside 0 to {len(classes) - 1}")
-    return classes[place]

@@ -1,12 +1,19 @@
-"""Module: whatever has parameters. It finds them among its own attributes, in the order they were set."""
+"""Module: whatever has parameters. It finds them among its own attributes, in the order they were set.
+
+`save_state` and `load_state` keep them in a safetensors file: numbers by name, and nothing that could run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+from ..autograd.conversion import shortened
 from ..autograd.value import Value
-from ..errors import ShapeError
+from ..errors import RunError, ShapeError
+from ..files import told
 
 
 class Module:
@@ -20,6 +27,7 @@ class Module:
 
     def parameters(self) -> list[Value]:
         """Return every parameter once, in the order of the attributes."""
+        # tied weights are one Value with two names; a dict keeps the order, which optimizers rely on
         return list(dict.fromkeys(value for _, tree in self.named_parameters() for value in _leaves(tree)))
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
@@ -27,14 +35,18 @@ class Module:
 
         Names are paths such as `layers.0.neurons.3.w`.
         """
-        for name, attribute in vars(self).items():
-            yield from _named(name, attribute)
+        for name, thing in _children("", vars(self).items()):
+            if isinstance(thing, Module):
+                yield from [(f"{name}.{inner}", tree) for inner, tree in thing.named_parameters()]
+            else:
+                yield name, thing
 
     def modules(self) -> Iterator[tuple[str, Module]]:
         """Yield (name, module) for this module (name "") and every module inside it."""
         yield "", self
-        for name, attribute in vars(self).items():
-            yield from _inside(name, attribute)
+        for name, thing in _children("", vars(self).items()):
+            if isinstance(thing, Module):
+                yield from [(f"{name}.{inner}" if inner else name, module) for inner, module in thing.modules()]
 
     def zero_grad(self) -> None:
         """Set every parameter's gradient to zero; forgetting it adds each step's gradient to all before."""
@@ -58,9 +70,9 @@ class Module:
     def summary(self) -> str:
         """Return one line per module inside: its name, what it is, and how many numbers it learns."""
         rows = [(name or "total", repr(m), m.count_parameters()) for name, m in self.modules()]
-        rows.append(rows.pop(0))
+        rows.append(rows.pop(0))  # the total stands last
         width = max(len(name) for name, _, _ in rows)
-        return "\n".join([f"{name:<{width}}  {count:>8,}  {_shorten(kind)}" for name, kind, count in rows])
+        return "\n".join([f"{name:<{width}}  {count:>8,}  {shortened(kind)}" for name, kind, count in rows])
 
     def state_dict(self) -> dict[str, Any]:
         """Return {name: numbers}, nested lists of floats in the shape of the parameters."""
@@ -72,7 +84,7 @@ class Module:
         Raises:
             ShapeError: a name is missing or unknown, or a shape differs.
         """
-        own = dict(self.named_parameters())
+        own = dict(self.named_parameters())  # all is compared before anything is set
         if missing := sorted(own.keys() - state.keys()):
             raise ShapeError(f"the state has no {missing[0]!r} ({len(missing)} of {len(own)} names are missing)")
         if unknown := sorted(state.keys() - own.keys()):
@@ -85,24 +97,47 @@ class Module:
                 parameter.data = number
 
 
-def _named(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(thing, Module):
-        for inner, tree in thing.named_parameters():
-            yield f"{name}.{inner}", tree
-    elif isinstance(thing, Value) or _is_array(thing):
-        yield name, thing
-    elif isinstance(thing, list | tuple):
-        for index, item in enumerate(thing):
-            yield from _named(f"{name}.{index}", item)
+def save_state(module: Module, path: str | os.PathLike[str]) -> None:
+    """Write every parameter as float64 to `path`; an interrupted write leaves the old file as it was."""
+    import numpy  # here and not above: a network that is not saved needs neither
+    from safetensors.numpy import save
+
+    arrays = {name: numpy.array(numbers, dtype=numpy.float64) for name, numbers in module.state_dict().items()}
+    target = Path(path)
+    partial = target.with_name(f"{target.name}.partial")  # in the same folder, so that renaming it is one step
+    with told(target, "written"):
+        with open(partial, "wb") as file:
+            file.write(save(arrays))
+            file.flush()  # else the new name could reach the disk before what it stands for
+            os.fsync(file.fileno())
+        os.replace(partial, target)
 
 
-def _inside(name: str, thing: Any) -> Iterator[tuple[str, Module]]:
-    if isinstance(thing, Module):
-        for inner, module in thing.modules():
-            yield f"{name}.{inner}" if inner else name, module
-    elif isinstance(thing, list | tuple):
-        for index, item in enumerate(thing):
-            yield from _inside(f"{name}.{index}", item)
+def load_state(module: Module, path: str | os.PathLike[str]) -> None:
+    """Set every parameter from a file that `save_state` wrote.
+
+    Raises:
+        RunError: the file is missing or damaged.
+        ShapeError: it is of a module with other names or shapes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        with told(path, "read"):
+            arrays = load(Path(path).read_bytes())
+    except SafetensorError as error:
+        raise RunError(f"{path} is not a safetensors file, or damaged: {error}") from None
+    module.load_state_dict({name: array.tolist() for name, array in arrays.items()})
+
+
+def _children(prefix: str, things: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield (name, thing) for every module, and for every array of parameters, among things and lists of them."""
+    for name, thing in things:
+        if isinstance(thing, Module | Value) or _is_array(thing):
+            yield f"{prefix}{name}", thing
+        elif isinstance(thing, list | tuple):
+            yield from _children(f"{prefix}{name}.", enumerate(thing))
 
 
 def _is_array(thing: Any) -> bool:
@@ -110,7 +145,7 @@ def _is_array(thing: Any) -> bool:
     if not isinstance(thing, list | tuple) or not thing:
         return False
     if all(isinstance(item, Value) for item in thing):
-        return True
+        return True  # a vector
     return all(_is_array(item) for item in thing) and len({_shape(item) for item in thing}) == 1
 
 
@@ -124,7 +159,3 @@ def _leaves(tree: Any) -> list[Any]:
 
 def _numbers(tree: Any) -> Any:
     return [_numbers(item) for item in tree] if isinstance(tree, list | tuple) else tree.data
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -16,7 +16,7 @@ from .module import Module
 
 def rms_norm(x: Sequence[Value], eps: float = float_info.epsilon) -> list[Value]:
     """Return x / sqrt(mean(x²) + eps): as many Values as were given, whose mean square is 1."""
-    size = (mean([value * value for value in x]) + eps).sqrt()
+    size = (mean([value * value for value in x]) + eps).sqrt()  # eps inside: the root of 0 has no slope
     return [value / size for value in x]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from math import sqrt
 from typing import Any
 
+from ..autograd.conversion import as_float
 from ..autograd.functions import distinct_leaves
 from ..autograd.listening import look
 from ..autograd.value import Value

@@ -21,11 +21,11 @@ class Dropout(Module):
         if not 0.0 <= p < 1.0:
             raise UsageError(f"dropout needs a probability of at least 0 and below 1, got {p}")
         self.p = p
-        self._rng: Randomness = rng or random.Random()
+        self._rng: Randomness = rng or random.Random()  # of its own: who drops does not shift others' draws
 
     def __call__(self, x: Sequence[Value]) -> list[Value]:
         """Return as many Values as were given."""
-        if not self.training:
+        if not self.training:  # nothing to scale, as training has scaled already
             return [lift(value) for value in x]
         return [lift(value) * (0.0 if self._rng.random() < self.p else 1.0 / (1.0 - self.p)) for value in x]
 

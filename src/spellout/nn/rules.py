@@ -13,7 +13,7 @@ from collections.abc import Callable
 from math import inf, sqrt
 from typing import Any
 
-from ..autograd.operands import as_float
+from ..autograd.conversion import as_float
 from ..errors import UsageError
 
 Rate = float | Callable[[int], float]

@@ -1,4 +1,4 @@
-"""A graph as it was when it was drawn: one box per node, for everything that draws or plays it."""
+"""A box of a drawing: all that whoever draws or plays a graph needs to know of one node."""
 
 from __future__ import annotations
 
@@ -28,21 +28,3 @@ class Box:
     data: float
     grad: float
     parents: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Boxes:
-    """What `svg`, `dot` and `player` make a text of.
-
-    Attributes:
-        boxes: one per node, parents before their results, the root last; none if there are too many to draw.
-        summary: the graph in one sentence.
-        stale: whether a value was changed after others had been computed from it.
-    """
-
-    boxes: list[Box]
-    summary: str
-    stale: bool
-
-    def __repr__(self) -> str:
-        return f"<drawing: {self.summary}>"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from .boxes import Boxes
+from collections.abc import Sequence
+
+from .boxes import Box
 from .naming import number
 
 
-def render(drawing: Boxes) -> str:
+def render(boxes: Sequence[Box], summary: str) -> str:
     """Return DOT text: a record per value and, as in the lecture, a small node per operation."""
     lines = ["digraph spellout {", "  rankdir=LR;"]
-    if not drawing.boxes:
-        lines.append(f'  summary [shape=plaintext, label="{_escape(drawing.summary)}"];')
-    for i, box in enumerate(drawing.boxes):
+    if not boxes:
+        lines.append(f'  summary [shape=plaintext, label="{_escape(summary)}"];')
+    for i, box in enumerate(boxes):
         fields = [_escape(box.label)] if box.label else []
         fields.append(f"data {number(box.data)}")
         if box.kind != "constant":

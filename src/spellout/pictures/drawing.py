@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 from ..autograd.graph import nodes, overwritten
 from ..autograd.value import CONSTANT, Value
 from ..errors import UsageError, ValueTypeError
 from . import dot, player, svg
-from .boxes import Box, Boxes
+from .boxes import Box
 from .naming import formula, name_all
 
 
-class Drawing(Boxes):
-    """A picture of a graph, fixed when it was made; a notebook shows it by itself."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Drawing:
+    """A picture of a graph, fixed when it was made; a notebook shows it by itself.
+
+    Attributes:
+        boxes: one per node, parents before their results, the root last; none if there are too many to draw.
+        summary: the graph in one sentence.
+        stale: whether a value was changed after others had been computed from it.
+    """
+
+    boxes: list[Box]
+    summary: str
+    stale: bool
 
     def svg(self) -> str:
         """Return the picture as SVG text, for a file or a page."""
-        return svg.render(self)
+        return svg.render(self.boxes, self.summary)
 
     def dot(self) -> str:
         """Return the graph in Graphviz's language."""
-        return dot.render(self)
+        return dot.render(self.boxes, self.summary)
 
     def html(self) -> str:
         """Return a page, complete in itself, that plays backpropagation from the root step by step."""
-        return player.render(self)
+        return player.render(self.boxes, self.summary, self.stale)
 
     def render(self, kind: str) -> str:
         """Return the text for a kind of file: "svg", "dot" or "html"; UsageError for any other."""
         check_format(kind)
-        return {"svg": svg, "dot": dot, "html": player}[kind].render(self)
+        return {"svg": self.svg, "dot": self.dot, "html": self.html}[kind]()
 
     def _repr_svg_(self) -> str:
         return self.svg()
+
+    def __repr__(self) -> str:
+        return f"<drawing: {self.summary}>"
 
 
 def check_format(kind: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from math import prod
+from typing import Any
 
 from ..autograd.gradients import grad
-from ..autograd.graph import interior, nodes
+from ..autograd.graph import interior, local_derivatives, nodes
 from ..autograd.value import Value
 from ..errors import GraphError
 from .naming import formula, name_all, number
@@ -72,8 +73,7 @@ def _shorten(items: list[str], limit: int) -> list[str]:
 
 
 def _partial(node: Value, argument: int) -> float:
-    partial = node.op.partials(node.data, *[parent.data for parent in node.parents])[argument]
-    return float(partial or 0.0)
+    return float(local_derivatives(node)[argument] or 0.0)
 
 
 def _count_paths(order: list[Value], leaf: Value) -> dict[Value, int]:
@@ -88,24 +88,18 @@ def _count_paths(order: list[Value], leaf: Value) -> dict[Value, int]:
 
 def _walk(root: Value, leaf: Value, ways: dict[Value, int]) -> Iterator[Path]:
     """Yield paths one by one, depth first, without recursion."""
-    path: Path = []
-    choices = [iter(enumerate(root.parents))]
-    made = [root]
-    while choices:
-        step = next(choices[-1], None)
-        if step is None:
-            choices.pop()
-            made.pop()
-            if path:
-                path.pop()
-            continue
-        argument, parent = step
-        if parent is leaf:
-            yield [*path, (made[-1], argument)]
-        elif parent in ways:
-            path.append((made[-1], argument))
-            made.append(parent)
-            choices.append(iter(enumerate(parent.parents)))
+    stack: list[tuple[Value, Any]] = [(root, None)]  # with the way there: its last step, and the way before that
+    while stack:
+        node, way = stack.pop()
+        if node is leaf:
+            path: Path = []
+            while way is not None:
+                step, way = way
+                path.append(step)
+            yield path[::-1]
+        else:
+            onward = [(parent, ((node, i), way)) for i, parent in enumerate(node.parents) if parent in ways]
+            stack += reversed(onward)
 
 
 def _signed(x: float) -> str:

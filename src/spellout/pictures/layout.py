@@ -2,7 +2,7 @@
 
 Sugiyama, Tagawa & Toda 1981, "Methods for visual understanding of hierarchical system structures": give
 every node a layer, let long edges pass through a bend in each layer between, order each layer by the mean
-place of its neighbours, then move everything as close to its neighbours as the order allows.
+height of its neighbours, then move everything as close to its neighbours as the order allows.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def arrange(parents: list[tuple[int, ...]], sizes: list[Point]) -> Layout:
     bends = sum([max(0, layers_of[i] - layers_of[p] - 1) for i, ps in enumerate(parents) for p in ps])
     chains = {}
     everything = list(items)
-    for i, places in enumerate(parents):
-        for argument, place in enumerate(places):
-            chain = _connect(items[place], items[i], bends <= _MOST_BENDS)
+    for i, arguments in enumerate(parents):
+        for argument, parent in enumerate(arguments):
+            chain = _connect(items[parent], items[i], bends <= _MOST_BENDS)
             chains[i, argument] = chain
             everything += chain
     layers = _order(everything, items[-1], 1 + max(layers_of))
@@ -66,11 +66,11 @@ def arrange(parents: list[tuple[int, ...]], sizes: list[Point]) -> Layout:
 def _layers(parents: list[tuple[int, ...]]) -> list[int]:
     """Longest distance from the leaves; then leaves move right, next to whoever uses them first."""
     layer = [0] * len(parents)
-    for i, places in enumerate(parents):
-        layer[i] = 1 + max([layer[p] for p in places]) if places else 0
+    for i, arguments in enumerate(parents):
+        layer[i] = 1 + max([layer[p] for p in arguments]) if arguments else 0
     nearest: dict[int, int] = {}
-    for i, places in enumerate(parents):
-        for p in places:
+    for i, arguments in enumerate(parents):
+        for p in arguments:
             if not parents[p]:
                 nearest[p] = min(nearest.get(p, layer[i]), layer[i])
     for p, user in nearest.items():
@@ -163,11 +163,12 @@ def _measure(
         (starts[item.layer] + widths[item.layer] - sizes[item.box][0], item.y - item.height / 2 - top)
         for item in items
     ]
-    edges = {}
-    for place, chain in chains.items():
-        edges[place] = [
+    edges = {
+        argument: [
             (x, bend.y - top)
             for bend in chain
             for x in (starts[bend.layer], starts[bend.layer] + widths[bend.layer])
         ]
+        for argument, chain in chains.items()
+    }
     return Layout(corners, edges, (starts[-1] - _GAP_X + _GAP_Y, bottom - top))

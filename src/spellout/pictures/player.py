@@ -6,16 +6,15 @@ The page is complete in itself: the SVG, a few lines of style and script, no net
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from ..autograd.by_hand import refuse_by_hand
 from ..autograd.graph import pull_back
 from ..errors import GraphError
 from . import svg
-from .boxes import Box, Boxes
+from .boxes import Box
 from .naming import number
 
 _PAGE = """<!doctype html>
@@ -99,49 +98,49 @@ show();
 """
 
 
-def render(drawing: Boxes) -> str:
+def render(boxes: Sequence[Box], summary: str, stale: bool) -> str:
     """Return the page; of a graph that is too large, a page with its summary."""
+    if stale:
+        raise GraphError("a value was changed after the graph was computed; compute it again before it is played")
     # nothing inside a script element may look like its end
-    data = json.dumps(_steps(drawing), ensure_ascii=False).replace("</", "<\\/")
-    picture = svg.render(drawing) if drawing.boxes else f"<p>{escape(drawing.summary)}</p>"
+    data = json.dumps(_steps(boxes), ensure_ascii=False).replace("</", "<\\/")
+    picture = svg.render(boxes, summary) if boxes else f"<p>{escape(summary)}</p>"
     return _PAGE.replace("@SVG@", picture).replace("@STEPS@", data)
 
 
-def _steps(drawing: Boxes) -> list[dict[str, Any]]:
+def _steps(boxes: Sequence[Box]) -> list[dict[str, Any]]:
     """Return what every step says, which gradients it sets, and which edges it follows."""
-    boxes = drawing.boxes
     if not boxes:
         return []
-    if drawing.stale:
-        raise GraphError("a value was changed after the graph was computed; compute it again before it is played")
     root = len(boxes) - 1
     order = [i for i in range(root, -1, -1) if boxes[i].parents]
-    gradients = {**dict.fromkeys(range(root), 0.0), root: 1.0}
     partials = {i: _partials(boxes, i) for i in order}
-    say = f"{boxes[root].name} moves with itself: d {boxes[root].name} / d {boxes[root].name} = 1"
-    steps: list[dict[str, Any]] = [
-        {"node": None, "say": "Every gradient starts at 0. Press Play, or Step.", "set": [], "edges": []},
-        {"node": f"n{root}", "say": say, "set": [(f"n{root}", f"grad {svg.show(1.0)}")], "edges": []},
-    ]
+    changes: dict[int, list[tuple[int, float, float]]] = {i: [] for i in order}  # (parent, before, after)
 
     def passed_on(i: int, gradient: float) -> list[tuple[int, float | None]]:
         scaled = [None if partial is None else gradient * partial for partial in partials[i]]
         return list(zip(boxes[i].parents, scaled, strict=True))
 
-    for i, changes in groupby(pull_back(order, gradients, passed_on), itemgetter(0)):
-        box = boxes[i]
-        lines, shown = [f"{box.name} = {box.formula} passes its gradient {number(gradients[i])} on:"], []
-        for (_, p, before, after), partial in zip(changes, partials[i], strict=True):
+    gradients = {**dict.fromkeys(range(root), 0.0), root: 1.0}
+    pull_back(order, gradients, passed_on, lambda i, *change: changes[i].append(change))
+    say = f"{boxes[root].name} moves with itself: d {boxes[root].name} / d {boxes[root].name} = 1"
+    steps: list[dict[str, Any]] = [
+        {"node": None, "say": "Every gradient starts at 0. Press Play, or Step.", "set": [], "edges": []},
+        {"node": f"n{root}", "say": say, "set": [(f"n{root}", f"grad {svg.show(1.0)}")], "edges": []},
+    ]
+    for i in order:
+        lines, shown = [f"{boxes[i].name} = {boxes[i].formula} passes its gradient {number(gradients[i])} on:"], []
+        for (p, before, after), partial in zip(changes[i], partials[i], strict=True):
             if boxes[p].kind != "constant":
                 product = f"{number(gradients[i])} · {number(partial or 0.0)}"
                 lines.append(f"  {boxes[p].name}.grad = {number(before)} + {product} = {number(after)}")
                 shown.append((f"n{p}", f"grad {svg.show(after)}"))
-        edges = [f"e{i}-{argument}" for argument in range(len(box.parents))]
+        edges = [f"e{i}-{argument}" for argument in range(len(boxes[i].parents))]
         steps.append({"node": f"n{i}", "say": "\n".join(lines), "set": shown, "edges": edges})
     return steps
 
 
-def _partials(boxes: list[Box], i: int) -> list[float | None]:
+def _partials(boxes: Sequence[Box], i: int) -> list[float | None]:
     """Return how box `i` moves with each of its arguments, at the numbers that were drawn."""
     refuse_by_hand(boxes[i], "played")
     partials = boxes[i].op.partials(boxes[i].data, *[boxes[p].data for p in boxes[i].parents])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
+from textwrap import wrap
 
-from .boxes import Box, Boxes
+from .boxes import Box
 from .layout import Point, arrange
 
 _CHAR = 7.3  # width of one character of the 12 px monospace font
@@ -27,11 +29,10 @@ STYLE = """
 """.strip()
 
 
-def render(drawing: Boxes) -> str:
+def render(boxes: Sequence[Box], summary: str) -> str:
     """Return a complete SVG document; of a graph that is too large, its summary."""
-    if not drawing.boxes:
-        return _sentence(drawing.summary)
-    boxes = drawing.boxes
+    if not boxes:
+        return _sentence(summary)
     sizes = [_size(box) for box in boxes]
     layout = arrange([box.parents for box in boxes], sizes)
     parts = []
@@ -43,7 +44,7 @@ def render(drawing: Boxes) -> str:
         end = _beside(layout.corners[i], sizes[i], 0.0, port * 0.8 * _OP_HEIGHT)
         parts.append(f'<path class="edge" id="e{i}-{argument}" d="{_curve([start, *points, end])}"/>')
     parts += [_box(i, box, layout.corners[i], sizes[i]) for i, box in enumerate(boxes)]
-    return _document(layout.size, escape(drawing.summary), parts)
+    return _document(layout.size, escape(summary), parts)
 
 
 def _document(size: Point, title: str, parts: list[str]) -> str:
@@ -61,11 +62,7 @@ def _document(size: Point, title: str, parts: list[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    words, lines = text.split(), [""]
-    for word in words:
-        if len(lines[-1]) + len(word) > 78:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
+    lines = wrap(text, 79, break_long_words=False, break_on_hyphens=False)
     parts = [f'<text x="{_PAD}" y="{20 + _LINE * i}">{escape(line)}</text>' for i, line in enumerate(lines)]
     return _document((80 * _CHAR, _LINE * len(lines) + 16), escape(text), parts)
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NoReturn
 
+from ..autograd.conversion import is_array
 from ..autograd.functions import PICK as PICKED
 from ..autograd.functions import Index, distinct_leaves
 from ..autograd.listening import current_listener, heard_by
-from ..autograd.operands import is_array
 from ..autograd.ops import BUILT_IN
 from ..autograd.value import CONSTANT as CONSTANT_LEAF
 from ..autograd.value import LEAF, Value, lift

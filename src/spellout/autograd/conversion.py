@@ -1,28 +1,99 @@
-"""Where a graph is cut by mistake: `math.exp(value)` takes the number out of a Value and leaves the graph.
+"""Between plain numbers and Values: what may come into a graph, and where a number is taken out by mistake.
 
-Python asks the Value for `__float__` in `math.exp(value)` and in `float(value)` alike, and only the second is
-meant. What the caller is doing stands in its instructions: each knows which part of the source it is from (PEP
-657), so the names inside that part can be looked up, and show whether a function of `math` is at work. That takes
-a fraction of a millisecond, once for every place in a program.
+Real numbers become floats; NumPy arrays are taken element by element (NumPy is not imported: whoever has an array
+or one of its scalars has imported it).
+
+`math.exp(value)` takes the number out of a Value and leaves the graph. Python asks the Value for `__float__` in
+`math.exp(value)` and in `float(value)` alike, and only the second is meant. What the caller is doing stands in
+its instructions: each knows which part of the source it is from (PEP 657), so the names inside that part can be
+looked up, and show whether a function of `math` is at work. That takes a fraction of a millisecond, once for
+every place in a program.
 """
 
 from __future__ import annotations
 
 import dis
+import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
+from numbers import Real
 from types import BuiltinFunctionType, CodeType, FrameType, ModuleType
 from typing import Any
 
-from ..errors import GraphCutWarning
+from ..errors import GraphCutWarning, ValueTypeError
 
 _HARMLESS = {"ceil", "floor", "isclose", "isfinite", "isinf", "isnan", "trunc"}  # nobody wants their gradient
 INSTEAD = {"pow": "**", "fabs": "abs", "fsum": "sum"}
 """What to write instead of a function of `math`. The table of operations adds what it has too."""
 _looked_at: dict[tuple[int, int], CodeType] = {}  # the value keeps the code alive, whose id is in the key
 _MOST_PLACES = 10_000
+
+
+# In: numbers and arrays ---------------------------------------------------------------------------------
+
+
+def as_float(number: object) -> float:
+    """Return any real scalar (int, float, bool, Fraction, Decimal, every NumPy scalar) as a float.
+
+    Raises ValueTypeError, with what to do instead, for text, None, complex numbers, arrays, all else.
+    """
+    kind, remedy = type(number), ""
+    # NumPy registers its scalars as `numbers.Real`, except its bool
+    if isinstance(number, Real | Decimal) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")):
+        try:
+            return float(number)  # type: ignore[arg-type]
+        except OverflowError:
+            remedy = "it is too large for a 64-bit float"
+    raise ValueTypeError(
+        f"not one real number: {shortened(repr(number))} ({kind.__name__}); {remedy or _remedy(number)}"
+    )
+
+
+def _remedy(thing: object) -> str:
+    if isinstance(thing, str | bytes):
+        return "convert text with float(...) first"
+    if thing is None:
+        return "did a function forget to return its result?"
+    if isinstance(thing, complex):
+        return "gradients here are of real numbers"
+    if hasattr(thing, "_apply"):
+        return "it is a Value already; use it as it is, or its .data for a copy without history"
+    if hasattr(thing, "__len__") or hasattr(thing, "shape"):
+        return "a Value holds one number; make one Value per element"
+    return "give an int, a float or a NumPy scalar"
+
+
+def shortened(text: str) -> str:
+    """Return what a message shows of `text`: at most 60 characters."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def is_array(thing: object) -> bool:
+    """Whether it is a NumPy array."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(thing, numpy.ndarray)
+
+
+def each(function: Callable[[Any], Any], array: Any, dtype: type = object) -> Any:
+    """Return the array of `function(x)` for every plain number, or Value, x in `array`; of no dimension, a result.
+
+    Raises:
+        ValueTypeError: the array is masked, as the result would not be.
+    """
+    numpy = sys.modules["numpy"]
+    if isinstance(array, numpy.ma.MaskedArray):
+        raise ValueTypeError("a masked array cannot be combined with a Value; use .filled(number) or .compressed()")
+    results = numpy.empty(array.size, dtype)
+    for position, number in enumerate(array.ravel().tolist()):
+        results[position] = function(number)
+    return results.reshape(array.shape) if array.ndim else results[0]
+
+
+# Out: by mistake ----------------------------------------------------------------------------------------
 
 
 class _Thread(threading.local):
@@ -88,6 +159,7 @@ def _functions_within(
     frame: FrameType, instructions: list[dis.Instruction], whole: _Part
 ) -> Iterator[tuple[Any, _Part]]:
     """Yield each function of `math` that the instructions of a part of the source load, and its own part."""
+    names = ChainMap(frame.f_locals, frame.f_globals, frame.f_builtins)
     module: Any = None  # loaded by the instruction before
     for instruction in instructions:
         part, kind, name = _part(instruction), instruction.opname, instruction.argval
@@ -98,19 +170,12 @@ def _functions_within(
             things = [vars(module).get(name)] if isinstance(module, ModuleType) else []
         elif kind.startswith("LOAD_") and kind != "LOAD_CONST":
             # from Python 3.13 on, one instruction may load two local names
-            things = [_look_up(frame, one) for one in (name if isinstance(name, tuple) else (name,))]
+            things = [names.get(one) for one in (name if isinstance(name, tuple) else (name,))]
         for thing in things:
             of_math = isinstance(thing, BuiltinFunctionType) and thing.__module__ in ("math", "cmath")
             if of_math and thing.__name__ not in _HARMLESS:
                 yield thing, part
         module = things[-1] if things else None
-
-
-def _look_up(frame: FrameType, name: Any) -> Any:
-    for names in (frame.f_locals, frame.f_globals, frame.f_builtins):
-        if name in names:
-            return names[name]
-    return None
 
 
 def _part(instruction: dis.Instruction) -> _Part | None:
