@@ -92,6 +92,8 @@ class Adam(Optimizer):
     `weight_decay` is added to the gradient, so it is scaled away with it; AdamW keeps it apart.
     """
 
+    decoupled = False
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -105,10 +107,7 @@ class Adam(Optimizer):
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
 
     def _move(self, lr: float) -> None:
-        self._follow(lr, self.weight_decay, 0.0)
-
-    def _follow(self, lr: float, decay: float, shrink: float) -> None:
-        """Move by Adam's rule, with the decay added to the gradient or taken of the parameter itself."""
+        decay, shrink = (0.0, self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
         numbers = adam_numbers(self.steps, lr, self.betas, self.eps, shrink)
         means, squares = self.memory["mean"], self.memory["square"]
         for i, p in enumerate(self.parameters):
@@ -119,6 +118,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam whose weight decay shrinks the parameter itself: p -= lr · weight_decay · p, then Adam's step."""
 
+    decoupled = True
+
     def __init__(
         self,
         parameters: Iterable[Value],
@@ -128,6 +129,3 @@ class AdamW(Adam):
         weight_decay: float = 1e-2,
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
-
-    def _move(self, lr: float) -> None:
-        self._follow(lr, 0.0, self.weight_decay)

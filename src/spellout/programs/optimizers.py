@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -63,6 +63,7 @@ class Adam:
     `weight_decay` is added to the gradient, so it is scaled away with it; AdamW keeps it apart.
     """
 
+    decoupled: ClassVar = False
     lr: rules.Rate = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
@@ -78,19 +79,8 @@ class Adam:
 
     def move(self, weights: np.ndarray, gradient: np.ndarray, memory: Memory, step: int, lr: float) -> None:
         """Change the weights and both means in place."""
-        self._follow(weights, gradient, memory, step, lr, self.weight_decay, 0.0)
-
-    def _follow(
-        self,
-        weights: np.ndarray,
-        gradient: np.ndarray,
-        memory: Memory,
-        step: int,
-        lr: float,
-        decay: float,
-        shrink: float,
-    ) -> None:
         _check_arrays(weights, gradient)
+        decay, shrink = (0.0, self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
         numbers = rules.adam_numbers(step + 1, lr, self.betas, self.eps, shrink)
         _adam(weights, gradient, memory["mean"], memory["square"], decay, *numbers)
 
@@ -99,11 +89,8 @@ class Adam:
 class AdamW(Adam):
     """Adam whose weight decay shrinks the parameter itself: p -= lr · weight_decay · p, then Adam's step."""
 
+    decoupled: ClassVar = True
     weight_decay: float = 1e-2
-
-    def move(self, weights: np.ndarray, gradient: np.ndarray, memory: Memory, step: int, lr: float) -> None:
-        """Change the weights and both means in place."""
-        self._follow(weights, gradient, memory, step, lr, 0.0, self.weight_decay)
 
 
 def _check_arrays(weights: np.ndarray, gradient: np.ndarray) -> None:
