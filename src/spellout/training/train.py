@@ -61,20 +61,26 @@ def train(job: Job) -> Trained:
     Raises `TrainingError`, after `keep`, if the loss is not finite.
     """
     log = Log(job.callback, job.going_on.events if job.going_on else [])
-    prepared, specification = job.prepared, job.specification
-    family = specification.family
+    prepared, family = job.prepared, job.specification.family
     if family.count is None:
         return _Learning(job, log).run()
     start = perf_counter()
-    model, held_out = family.count(prepared.stream, prepared.vocabulary.size, specification.config, log)
+    model, held_out = family.count(prepared.stream, prepared.vocabulary.size, job.specification.config, log)
     seconds = perf_counter() - start
     dev = evaluate(model, prepared.vocabulary, prepared.judging()) if prepared.split.dev else None
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": losses(dev)}
     log({"event": "trained", "model": family.name, **model.settings(), **results})
-    facts = facts_of(prepared, specification.text, results)
-    run = Run(family.name, model, prepared.vocabulary, prepared.split.train, facts, log.events)
+    run = _run(job, model, results, log)
     job.keep(run)
     return Trained(run, seconds, dev)
+
+
+def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> Run:
+    """A run of what has been trained so far."""
+    prepared, specification = job.prepared, job.specification
+    facts = facts_of(prepared, specification.text, results)
+    lines = prepared.split.train
+    return Run(specification.family.name, model, prepared.vocabulary, lines, facts, list(log.events))
 
 
 class _Learning:
@@ -97,7 +103,7 @@ class _Learning:
             self._training,
             self._judge if prepared.split.dev else None,
             callback=log,
-            checkpoint=lambda: job.keep(self._run({"seconds": None, "held_out_nats_per_token": None, "dev": None})),
+            checkpoint=lambda: job.keep(self._now({"seconds": None, "held_out_nats_per_token": None, "dev": None})),
             interrupted=job.interrupted,
             state=replace(going_on.checkpoint.state) if going_on else None,
             best=best,
@@ -121,7 +127,7 @@ class _Learning:
         if stopped != "interrupted":
             name = self._job.specification.family.name
             self._log({"event": "trained", "model": name, **model.settings(), **results})
-        run = self._run(results)
+        run = self._now(results)
         self._job.keep(run)
         if stopped == "diverged":
             raise TrainingError(
@@ -155,13 +161,12 @@ class _Learning:
             ) from None
         return restored if kept.state.best_step is not None else None
 
-    def _run(self, results: dict[str, Any]) -> Run:
+    def _now(self, results: dict[str, Any]) -> Run:
         """Everything as it is now."""
-        model, prepared, specification = self._loop.best, self._job.prepared, self._job.specification
-        facts = facts_of(prepared, specification.text, results) | {"training": asdict(self._training)}
-        last = Checkpoint(replace(self._loop.state), self._learner.state(), model.settings(), model.arrays())
-        events = list(self._log.events)
-        return Run(specification.family.name, model, prepared.vocabulary, prepared.split.train, facts, events, last)
+        model, state = self._loop.best, replace(self._loop.state)
+        run = _run(self._job, model, results, self._log)
+        run.facts["training"] = asdict(self._training)
+        return replace(run, last=Checkpoint(state, self._learner.state(), model.settings(), model.arrays()))
 
 
 def check_trainable(specification: Specification, training: TrainingConfig) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 from ...errors import RunError
 from ...version import __version__
-from .places import RUNS, check_folder, writing
+from .places import RUNS, check_folder, holds
 
 FORMAT = 1
 CONFIG = "config.json"
@@ -72,14 +72,8 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
 
 def check_place(path: Path, overwrite: bool = False) -> None:
     """`RunError` if a run cannot be written there: to be asked before a training, not after it."""
-    with writing(path):
-        if path.is_file():
-            raise RunError(f"{path} is a file; choose a folder for the run with -o")
-        if path.exists() and any(path.iterdir()):
-            if not (path / CONFIG).exists():
-                raise RunError(f"{path} holds other files and is not a run; choose another folder with -o")
-            if not overwrite:
-                raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
+    if holds(path, CONFIG, "run") and not overwrite:
+        raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
     check_folder(path)
 
 

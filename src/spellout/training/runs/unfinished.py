@@ -75,19 +75,16 @@ class Unfinished:
 
     def check(self, model: str | None, data: DataConfig, training: TrainingConfig) -> None:
         """`UsageError` if something else is asked for than the training does. Defaults ask for nothing."""
-        if model is not None and model != self.specification.text:
-            raise self._refusal("--model", model, self.specification.text)
-        for field in [*fields(data), *fields(training)]:
-            asked, kept = (data, self.data) if hasattr(data, field.name) else (training, self.training)
-            value, there = getattr(asked, field.name), getattr(kept, field.name)
-            if value not in (field.default, there):
-                raise self._refusal("--" + field.name.replace("_", "-"), value, there)
-
-    def _refusal(self, flag: str, asked: Any, there: Any) -> UsageError:
-        now = "has none" if there is None else f"has {there}"
-        return UsageError(
-            f"{flag} {asked}: {self.path} {now} and goes on as it began; leave the flag out, or train anew"
-        )
+        settings: list[tuple[str, Any, Any, Any]] = [("model", model, self.specification.text, None)]
+        for asked, kept in ((data, self.data), (training, self.training)):
+            for one in fields(asked):
+                settings.append((one.name, getattr(asked, one.name), getattr(kept, one.name), one.default))
+        for name, value, there, default in settings:
+            if value not in (default, there):
+                flag, now = "--" + name.replace("_", "-"), "has none" if there is None else f"has {there}"
+                raise UsageError(
+                    f"{flag} {value}: {self.path} {now} and goes on as it began; leave the flag out, or train anew"
+                )
 
     def check_lines(self, lines: Lines) -> None:
         """`RunError` if these are not the lines that the training began with."""
