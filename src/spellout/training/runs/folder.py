@@ -18,12 +18,13 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Container
-from contextlib import suppress
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ...errors import RunError
+from ...models.stored import DAMAGE, said
 from ...version import __version__
 from .places import RUNS, check_folder, holds
 
@@ -68,6 +69,16 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path / name} is damaged: it is not a JSON object; train again")
     return content
+
+
+@contextmanager
+def fitting(path: Path, *more: type[Exception]) -> Iterator[None]:
+    """A context in which it becomes a `RunError` that the files of a folder do not fit together."""
+    damage: tuple[type[Exception], ...] = (*DAMAGE, *more)
+    try:
+        yield
+    except damage as error:
+        raise RunError(f"{path} is damaged: its files do not fit together ({said(error)}); train again") from None
 
 
 def check_place(path: Path, overwrite: bool = False) -> None:

@@ -21,7 +21,6 @@ from ...files import told
 from ...generation.evaluation import LONGEST_MADE, Evaluation
 from ...models.contract import LanguageModel
 from ...models.family import Family
-from ...models.stored import DAMAGE, said
 from ...version import __version__
 from ..loop import Reason
 from . import folder
@@ -135,22 +134,21 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
     path = Path(path)
     config = folder.read_config(path, models)
     try:
-        vocabulary = vocabulary_from_json(folder.read_json(path, folder.VOCABULARY))
-        arrays = load((path / folder.WEIGHTS).read_bytes())
-        model = models[config["model"]].model.restore(config["settings"], arrays)
-        if model.vocabulary_size != vocabulary.size:
-            raise ValueError("the vocabulary and the weights differ in size")
-        for name in ("usual_length", "longest"):
-            length = config.get(name, 1 if name == "longest" else None)  # runs of 0.1 do not say the longest
-            if type(length) is not int or not 0 < length <= LONGEST_LINE:
-                raise ValueError(f"{name} is not the length of a line")
-        lines = _read_lines(path / folder.LINES, config) if (path / folder.LINES).exists() else None
+        with folder.fitting(path):
+            vocabulary = vocabulary_from_json(folder.read_json(path, folder.VOCABULARY))
+            arrays = load((path / folder.WEIGHTS).read_bytes())
+            model = models[config["model"]].model.restore(config["settings"], arrays)
+            if model.vocabulary_size != vocabulary.size:
+                raise ValueError("the vocabulary and the weights differ in size")
+            for name in ("usual_length", "longest"):
+                length = config.get(name, 1 if name == "longest" else None)  # runs of 0.1 do not say the longest
+                if type(length) is not int or not 0 < length <= LONGEST_LINE:
+                    raise ValueError(f"{name} is not the length of a line")
+            lines = _read_lines(path / folder.LINES, config) if (path / folder.LINES).exists() else None
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
-    except DAMAGE as error:
-        raise RunError(f"{path} is damaged: its files do not fit together ({said(error)}); train again") from None
     skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
     facts = {key: value for key, value in config.items() if key not in skip}
     return Run(config["model"], model, vocabulary, lines, facts)
