@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RunError, TrainingError
+from ..errors import TrainingError
 from ..generation.evaluation import Evaluation, evaluate
 from ..models.contract import Callback, LanguageModel
 from ..models.family import Specification
 from ..models.learner import Learner
 from ..models.ngram.model import NgramModel
 from ..models.ngram.training import train_ngram
-from ..models.stored import DAMAGE, said
 from ..optional import require
 from .config import TrainingConfig
 from .loop import Loop
 from .plan import Plan
 from .prepared import Prepared, facts_of, losses
 from .runs.checkpoint import Checkpoint
+from .runs.folder import fitting
 from .runs.log import Log
 from .runs.run import Run, Trained
 from .runs.unfinished import Unfinished
@@ -61,107 +61,91 @@ def train(job: Job) -> Trained:
     Raises `TrainingError`, after `keep`, if the loss is not finite.
     """
     log = Log(job.callback, job.going_on.events if job.going_on else [])
-    prepared, specification = job.prepared, job.specification
-    family = specification.family
+    prepared, family = job.prepared, job.specification.family
     if family.count is None:
-        return _Learning(job, log).run()
+        return _learn(job, log)
     start = perf_counter()
-    model, held_out = family.count(prepared.stream, prepared.vocabulary.size, specification.config, log)
+    model, held_out = family.count(prepared.stream, prepared.vocabulary.size, job.specification.config, log)
     seconds = perf_counter() - start
     dev = evaluate(model, prepared.vocabulary, prepared.judging()) if prepared.split.dev else None
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": losses(dev)}
     log({"event": "trained", "model": family.name, **model.settings(), **results})
-    facts = facts_of(prepared, specification.text, results)
-    run = Run(family.name, model, prepared.vocabulary, prepared.split.train, facts, log.events)
+    run = _run(job, model, results, log)
     job.keep(run)
     return Trained(run, seconds, dev)
 
 
-class _Learning:
-    """One training in steps: the learner, the n-gram it starts from, the loop and the log."""
+def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> Run:
+    """A run of what has been trained so far."""
+    prepared, specification = job.prepared, job.specification
+    facts = facts_of(prepared, specification.text, results)
+    lines = prepared.split.train
+    return Run(specification.family.name, model, prepared.vocabulary, lines, facts, list(log.events))
 
-    def __init__(self, job: Job, log: Log) -> None:
-        prepared, going_on, training = job.prepared, job.going_on, job.training
-        self._start = job.since or perf_counter() - (going_on.checkpoint.state.seconds if going_on else 0.0)
-        self._job, self._log = job, log
-        self._judged: dict[float, Evaluation] = {}
-        self._judging = prepared.judging(work=MEANWHILE)
-        self._judging_the_result = prepared.judging() if job.plan is None else self._judging  # which takes no time
-        callback = (lambda event: None) if going_on else log
-        size = prepared.vocabulary.size
-        self._learner = learner_of(job.specification, prepared.stream, size, training, callback, job.prior)
-        self._training = training if job.plan is None else job.plan.planned(self._learner, training)
-        best = self._restore(going_on) if going_on else None
-        self._loop = Loop(
-            self._learner,
-            self._training,
-            self._judge if prepared.split.dev else None,
-            callback=log,
-            checkpoint=lambda: job.keep(self._run({"seconds": None, "held_out_nats_per_token": None, "dev": None})),
-            interrupted=job.interrupted,
-            state=replace(going_on.checkpoint.state) if going_on else None,
-            best=best,
-            since=job.since,
-        )
 
-    def run(self) -> Trained:
-        """Train. `TrainingError` if the loss stops being finite, after the best model was kept."""
-        stopped = self._loop.run()
-        state, model = self._loop.state, self._loop.best
-        dev = self._evaluation(model)
-        seconds = perf_counter() - self._start
-        results: dict[str, Any] = {
-            "seconds": seconds,
-            "held_out_nats_per_token": None,
-            "dev": losses(dev),
-            "steps": state.step,
-            "best_step": state.best_step,
-            "stopped": stopped,
-        }
-        if stopped != "interrupted":
-            name = self._job.specification.family.name
-            self._log({"event": "trained", "model": name, **model.settings(), **results})
-        run = self._run(results)
-        self._job.keep(run)
-        if stopped == "diverged":
-            raise TrainingError(
-                f"the loss is not finite after {state.step:,} steps, most likely because the learning rate "
-                f"{self._training.lr or self._learner.lr:g} is too high; train again with a smaller --lr, or ask "
-                "`spellout lr-find` for one"
-            )
-        return Trained(run, seconds, dev, stopped)
+def _learn(job: Job, log: Log) -> Trained:
+    """Train in steps, from the learner and what it starts from to the run."""
+    prepared, going_on = job.prepared, job.going_on
+    begun = going_on.checkpoint.state if going_on else None
+    start = job.since or perf_counter() - (begun.seconds if begun else 0.0)
+    callback = (lambda event: None) if going_on else log
+    size = prepared.vocabulary.size
+    learner = learner_of(job.specification, prepared.stream, size, job.training, callback, job.prior)
+    training = job.training if job.plan is None else job.plan.planned(learner, job.training)
+    best = _restored(going_on, learner) if going_on else None
+    judging = prepared.judging(work=MEANWHILE)
+    judged: dict[float, Evaluation] = {}
 
-    def _judge(self, model: LanguageModel) -> float:
-        result = evaluate(model, self._job.prepared.vocabulary, self._judging)
-        self._judged[result.nats_per_char] = result
+    def judge(model: LanguageModel) -> float:
+        result = evaluate(model, prepared.vocabulary, judging)
+        judged[result.nats_per_char] = result
         return result.nats_per_char
 
-    def _evaluation(self, model: LanguageModel) -> Evaluation | None:
-        """The best model on the dev lines, without doing again what the loop did."""
-        lines = self._judging_the_result
-        if not lines:
-            return None
-        known = self._judged.get(self._loop.state.best_loss or 0.0) if len(lines) == len(self._judging) else None
-        return known or evaluate(model, self._job.prepared.vocabulary, lines)
-
-    def _restore(self, going_on: Unfinished) -> LanguageModel | None:
-        kept = going_on.checkpoint
-        try:
-            self._learner.load_state(kept.learner)
-            restored = self._job.specification.family.model.restore(kept.settings, kept.best)
-        except DAMAGE as error:
-            raise RunError(
-                f"{going_on.path} is damaged: its files do not fit together ({said(error)}); train again"
-            ) from None
-        return restored if kept.state.best_step is not None else None
-
-    def _run(self, results: dict[str, Any]) -> Run:
+    def now(seconds: float | None = None, dev: Evaluation | None = None, **more: Any) -> Run:
         """Everything as it is now."""
-        model, prepared, specification = self._loop.best, self._job.prepared, self._job.specification
-        facts = facts_of(prepared, specification.text, results) | {"training": asdict(self._training)}
-        last = Checkpoint(replace(self._loop.state), self._learner.state(), model.settings(), model.arrays())
-        events = list(self._log.events)
-        return Run(specification.family.name, model, prepared.vocabulary, prepared.split.train, facts, events, last)
+        model, state = loop.best, replace(loop.state)
+        results = {"seconds": seconds, "held_out_nats_per_token": None, "dev": losses(dev), **more}
+        if more and more["stopped"] != "interrupted":
+            log({"event": "trained", "model": job.specification.family.name, **model.settings(), **results})
+        run = _run(job, model, results, log)
+        run.facts["training"] = asdict(training)
+        return replace(run, last=Checkpoint(state, learner.state(), model.settings(), model.arrays()))
+
+    loop = Loop(
+        learner,
+        training,
+        judge if prepared.split.dev else None,
+        callback=log,
+        checkpoint=lambda: job.keep(now()),
+        interrupted=job.interrupted,
+        state=replace(begun) if begun else None,
+        best=best,
+        since=job.since,
+    )
+    stopped = loop.run()
+    state, dev = loop.state, None
+    if lines := prepared.judging() if job.plan is None else judging:  # with a plan there is no time for more lines
+        known = judged.get(state.best_loss or 0.0) if len(lines) == len(judging) else None
+        dev = known or evaluate(loop.best, prepared.vocabulary, lines)
+    seconds = perf_counter() - start
+    run = now(seconds, dev, steps=state.step, best_step=state.best_step, stopped=stopped)
+    job.keep(run)
+    if stopped == "diverged":
+        raise TrainingError(
+            f"the loss is not finite after {state.step:,} steps, most likely because the learning rate "
+            f"{training.lr or learner.lr:g} is too high; train again with a smaller --lr, or ask "
+            "`spellout lr-find` for one"
+        )
+    return Trained(run, seconds, dev, stopped)
+
+
+def _restored(going_on: Unfinished, learner: Learner) -> LanguageModel | None:
+    """The best model of an earlier part, after which the learner goes on."""
+    kept = going_on.checkpoint
+    with fitting(going_on.path):
+        learner.load_state(kept.learner)
+        restored = going_on.specification.family.model.restore(kept.settings, kept.best)
+    return restored if kept.state.best_step is not None else None
 
 
 def check_trainable(specification: Specification, training: TrainingConfig) -> None:

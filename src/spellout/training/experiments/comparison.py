@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -152,12 +151,6 @@ def floor(lines: Lines, ngram: Specification) -> ModelResult | None:
     return next(compare(Prepared.of(lines, DataConfig()), [ngram]))
 
 
-@dataclass(frozen=True)
-class _Worker:
-    process: BaseProcess
-    pipe: Connection
-
-
 def train_each(
     prepared: Prepared,
     specifications: Sequence[Specification],
@@ -181,45 +174,46 @@ def train_each(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="spellout-")))
         waiting = list(enumerate(specifications))
-        running: dict[int, _Worker] = {}
-        stack.callback(_stop_all, running)
+        running: dict[Connection, tuple[int, BaseProcess]] = {}
+        stack.callback(_stop, running)
         done: dict[int, Trained] = {}
-        following = 0
-        callback({"event": "begins", "of": names[0]})
-        while following < len(names):
-            while waiting and len(running) < at_once:
-                number, specification = waiting.pop(0)
-                running[number] = _start(prepared, specification, training, folder / str(number))
-            for number, kind, content in _messages(running):
-                if kind == "event":
-                    if number == following or content["event"] in ("device", "first_loss"):
-                        callback(content | {"of": names[number]})
-                    continue
-                _stop(running.pop(number))
-                if kind == "failed":
-                    raise content
-                seconds, dev, stopped = content
-                family = specifications[number].family
-                done[number] = Trained(read_run(folder / str(number), {family.name: family}), seconds, dev, stopped)
-            while following in done:
-                yield done.pop(following)
-                following += 1
-                if following < len(names):
-                    callback({"event": "begins", "of": names[following]})
+        for following, name in enumerate(names):
+            callback({"event": "begins", "of": name})
+            while following not in done:
+                while waiting and len(running) < at_once:
+                    number, specification = waiting.pop(0)
+                    pipe, process = _start(prepared, specification, training, folder / str(number))
+                    running[pipe] = number, process
+                for ready in wait(list(running)):
+                    assert isinstance(ready, Connection)
+                    number, process = running[ready]
+                    kind, content = _message(ready, process)
+                    if kind == "event":
+                        if number == following or content["event"] in ("device", "first_loss"):
+                            callback(content | {"of": names[number]})
+                        continue
+                    _stop({ready: running.pop(ready)})
+                    if kind == "failed":
+                        raise content
+                    family = specifications[number].family
+                    done[number] = Trained(read_run(folder / str(number), {family.name: family}), *content)
+            yield done.pop(following)
 
 
 def _naming(name: str, callback: Callback) -> Callback:
     return lambda event: callback(event | {"of": name})
 
 
-def _start(prepared: Prepared, specification: Specification, training: TrainingConfig, folder: Path) -> _Worker:
+def _start(
+    prepared: Prepared, specification: Specification, training: TrainingConfig, folder: Path
+) -> tuple[Connection, BaseProcess]:
     context = get_context("spawn")  # a fork would take PyTorch's threads along, broken
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(prepared, specification, training, folder, theirs), daemon=True)
     with _interrupts_blocked():
         process.start()
     theirs.close()  # so that the pipe ends when the process does
-    return _Worker(process, ours)
+    return ours, process
 
 
 def _work(
@@ -253,33 +247,19 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _messages(running: dict[int, _Worker]) -> Iterator[tuple[int, str, Any]]:
-    """Wait for messages: the worker's number, the kind and the content of each."""
-    numbers = {id(worker.pipe): number for number, worker in running.items()}
-    for pipe in wait([worker.pipe for worker in running.values()]):
-        assert isinstance(pipe, Connection)
-        number = numbers[id(pipe)]
-        try:
-            kind, content = pipe.recv()
-        except EOFError:
-            process = running[number].process
-            process.join()
-            kind, content = (
-                "failed",
-                TrainingError(
-                    f"a training process ended before its time (exit code {process.exitcode}); if memory ran out, "
-                    "train fewer at once"
-                ),
-            )
-        yield number, kind, content
+def _message(pipe: Connection, process: BaseProcess) -> tuple[str, Any]:
+    """The kind and the content of the next message of a process."""
+    try:
+        kind, content = pipe.recv()
+        return kind, content
+    except EOFError:
+        process.join()
+        ended = f"a training process ended before its time (exit code {process.exitcode})"
+        return "failed", TrainingError(f"{ended}; if memory ran out, train fewer at once")
 
 
-def _stop_all(running: dict[int, _Worker]) -> None:
-    for worker in running.values():
-        _stop(worker)
-
-
-def _stop(worker: _Worker) -> None:
-    worker.process.terminate()
-    worker.process.join()
-    worker.pipe.close()
+def _stop(running: dict[Connection, tuple[int, BaseProcess]]) -> None:
+    for pipe, (_, process) in running.items():
+        process.terminate()
+        process.join()
+        pipe.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...errors import UsageError
@@ -46,13 +46,7 @@ class LrCurve:
 
     def to_json(self) -> dict[str, Any]:
         """The curve as one JSON object."""
-        return {
-            "suggestion": self.suggestion,
-            "diverged": self.diverged,
-            "rates": self.rates,
-            "losses": self.losses,
-            "smoothed": self.smoothed,
-        }
+        return {"suggestion": self.suggestion, "diverged": self.diverged, **asdict(self)}
 
 
 def find_lr(

@@ -30,7 +30,7 @@ from ...models.ngram.training import train_ngram
 from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig
 from ..prepared import Prepared, losses
-from ..runs.places import check_file, check_folder, writing
+from ..runs.places import check_file, check_folder, holds, writing
 from ..runs.run import read_run, save_run
 from ..train import Job, train
 from .results import TuningTrial
@@ -45,18 +45,8 @@ HEARTBEAT = 30
 """A trial that has not been heard of for so many seconds, twice, was killed."""
 _ATTEMPTS = 5
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-_FLAGS = (
-    "seconds",
-    "steps",
-    "lr",
-    "batch",
-    "warmup",
-    "decay",
-    "patience",
-    "evaluate_every",
-    "prior",
-    "train_seed",
-)
+_OF_THE_MACHINE = ("device", "threads")
+"""Settings of a training that are not meant to change its result."""
 
 
 class Tuning:
@@ -184,15 +174,10 @@ def _collect(ended: list[FrozenTrial], study: optuna.Study, trial: FrozenTrial) 
 
 def check_study(folder: Path) -> None:
     """`RunError` if a folder cannot be that of a study: to be asked before the reading."""
-    with writing(folder):
-        if folder.is_dir() and any(folder.iterdir()):
-            if not (folder / DATABASE).exists():
-                raise RunError(f"{folder} holds other files and is not a study; choose another folder with -o")
-            check_file(folder / DATABASE)
-            return
-        if folder.is_file():
-            raise RunError(f"{folder} is a file; choose a folder for the study with -o")
-    check_folder(folder)
+    if holds(folder, DATABASE, "study"):
+        check_file(folder / DATABASE)
+    else:
+        check_folder(folder)
 
 
 def _opened(folder: Path) -> optuna.Study:
@@ -246,7 +231,8 @@ def _trial_of(one: FrozenTrial) -> TuningTrial:
 def _said(training: TrainingConfig) -> dict[str, Any]:
     """What is not as it is by default, of what changes the result."""
     plain = asdict(TrainingConfig())
-    return {name: value for name, value in asdict(training).items() if name in _FLAGS and value != plain[name]}
+    said = {name: value for name, value in asdict(training).items() if value != plain[name]}
+    return {name: value for name, value in said.items() if name not in _OF_THE_MACHINE}
 
 
 def _data_of(prepared: Prepared) -> dict[str, Any]:

@@ -18,14 +18,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Container
-from contextlib import suppress
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ...errors import RunError
+from ...models.stored import DAMAGE, said
 from ...version import __version__
-from .places import RUNS, check_folder, writing
+from .places import RUNS, check_folder, holds
 
 FORMAT = 1
 CONFIG = "config.json"
@@ -70,16 +71,20 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
     return content
 
 
+@contextmanager
+def fitting(path: Path, *more: type[Exception]) -> Iterator[None]:
+    """A context in which it becomes a `RunError` that the files of a folder do not fit together."""
+    damage: tuple[type[Exception], ...] = (*DAMAGE, *more)
+    try:
+        yield
+    except damage as error:
+        raise RunError(f"{path} is damaged: its files do not fit together ({said(error)}); train again") from None
+
+
 def check_place(path: Path, overwrite: bool = False) -> None:
     """`RunError` if a run cannot be written there: to be asked before a training, not after it."""
-    with writing(path):
-        if path.is_file():
-            raise RunError(f"{path} is a file; choose a folder for the run with -o")
-        if path.exists() and any(path.iterdir()):
-            if not (path / CONFIG).exists():
-                raise RunError(f"{path} holds other files and is not a run; choose another folder with -o")
-            if not overwrite:
-                raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
+    if holds(path, CONFIG, "run") and not overwrite:
+        raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
     check_folder(path)
 
 

@@ -39,6 +39,18 @@ def check_folder(path: Path) -> None:
         shutil.rmtree(tempfile.mkdtemp(prefix=f".{real.name[:40]}.", dir=there))
 
 
+def holds(folder: Path, file: str, kind: str) -> bool:
+    """Whether a folder holds a run or a study, which has such a file. `RunError` if there is something else."""
+    with writing(folder):
+        if folder.is_file():
+            raise RunError(f"{folder} is a file; choose a folder for the {kind} with -o")
+        if not folder.exists() or not any(folder.iterdir()):
+            return False
+        if not (folder / file).exists():
+            raise RunError(f"{folder} holds other files and is not a {kind}; choose another folder with -o")
+        return True
+
+
 def check_file(path: Path) -> None:
     """`RunError` if a file cannot be written at `path`, whose folder must be there."""
     with writing(path):

@@ -21,25 +21,10 @@ from ...files import told
 from ...generation.evaluation import LONGEST_MADE, Evaluation
 from ...models.contract import LanguageModel
 from ...models.family import Family
-from ...models.stored import DAMAGE, said
 from ...version import __version__
 from ..loop import Reason
+from . import folder
 from .checkpoint import Checkpoint
-from .folder import (
-    CONFIG,
-    FORMAT,
-    LAST,
-    LINES,
-    VOCABULARY,
-    WEIGHTS,
-    as_json,
-    beside,
-    check_place,
-    put,
-    read_config,
-    read_json,
-    write,
-)
 from .log import LOG
 from .places import writing
 
@@ -84,18 +69,18 @@ class Trained:
 def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
     """Write a run folder. `RunError` if something else is in the way; with `overwrite`, only another run is."""
     path = Path(path)
-    check_place(path, overwrite)
+    folder.check_place(path, overwrite)
     real = Path(os.path.realpath(path))  # a link stays, and what it leads to is replaced
     with writing(path):
-        temporary = beside(real)
+        temporary = folder.beside(real)
         try:
             temporary.chmod(0o755)
-            write(temporary / VOCABULARY, as_json(run.vocabulary.to_json()))
+            folder.write(temporary / folder.VOCABULARY, folder.as_json(run.vocabulary.to_json()))
             if run.lines is not None:
-                write(temporary / LINES, "".join(line + "\n" for line in run.lines).encode())
+                folder.write(temporary / folder.LINES, "".join(line + "\n" for line in run.lines).encode())
             for name, content in _changing(run):
-                write(temporary / name, content)
-            put(temporary, real)
+                folder.write(temporary / name, content)
+            folder.put(temporary, real)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -118,14 +103,14 @@ class Keeper:
         with told(self._path, "written"):
             for name, content in _changing(run):
                 temporary = self._path / f".{name}"
-                write(temporary, content)
+                folder.write(temporary, content)
                 os.replace(temporary, self._path / name)
 
 
 def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
     """The files that a training changes, `last` last: what others hold of later moments, going on replaces."""
     config = {
-        "format": FORMAT,
+        "format": folder.FORMAT,
         "spellout": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -134,11 +119,11 @@ def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
         "settings": run.model.settings(),
         **run.facts,
     }
-    yield LOG, b"".join(as_json(event) for event in run.events)
-    yield WEIGHTS, save(run.model.arrays())
-    yield CONFIG, as_json(config, indent=2)
+    yield LOG, b"".join(folder.as_json(event) for event in run.events)
+    yield folder.WEIGHTS, save(run.model.arrays())
+    yield folder.CONFIG, folder.as_json(config, indent=2)
     if run.last is not None:
-        yield LAST, run.last.to_bytes()
+        yield folder.LAST, run.last.to_bytes()
 
 
 def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
@@ -147,24 +132,23 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
     `RunError` says what is missing or damaged.
     """
     path = Path(path)
-    config = read_config(path, models)
+    config = folder.read_config(path, models)
     try:
-        vocabulary = vocabulary_from_json(read_json(path, VOCABULARY))
-        arrays = load((path / WEIGHTS).read_bytes())
-        model = models[config["model"]].model.restore(config["settings"], arrays)
-        if model.vocabulary_size != vocabulary.size:
-            raise ValueError("the vocabulary and the weights differ in size")
-        for name in ("usual_length", "longest"):
-            length = config.get(name, 1 if name == "longest" else None)  # runs of 0.1 do not say the longest
-            if type(length) is not int or not 0 < length <= LONGEST_LINE:
-                raise ValueError(f"{name} is not the length of a line")
-        lines = _read_lines(path / LINES, config) if (path / LINES).exists() else None
+        with folder.fitting(path):
+            vocabulary = vocabulary_from_json(folder.read_json(path, folder.VOCABULARY))
+            arrays = load((path / folder.WEIGHTS).read_bytes())
+            model = models[config["model"]].model.restore(config["settings"], arrays)
+            if model.vocabulary_size != vocabulary.size:
+                raise ValueError("the vocabulary and the weights differ in size")
+            for name in ("usual_length", "longest"):
+                length = config.get(name, 1 if name == "longest" else None)  # runs of 0.1 do not say the longest
+                if type(length) is not int or not 0 < length <= LONGEST_LINE:
+                    raise ValueError(f"{name} is not the length of a line")
+            lines = _read_lines(path / folder.LINES, config) if (path / folder.LINES).exists() else None
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
-    except DAMAGE as error:
-        raise RunError(f"{path} is damaged: its files do not fit together ({said(error)}); train again") from None
     skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
     facts = {key: value for key, value in config.items() if key not in skip}
     return Run(config["model"], model, vocabulary, lines, facts)

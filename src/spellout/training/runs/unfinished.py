@@ -12,10 +12,10 @@ from ...data.lines import Lines
 from ...errors import RunError, UsageError
 from ...models.contract import Event
 from ...models.family import Family, Specification, parse
-from ...models.stored import DAMAGE, said, stored_config
+from ...models.stored import stored_config
 from ..config import TrainingConfig
 from .checkpoint import Checkpoint
-from .folder import LAST, read_config
+from .folder import LAST, fitting, read_config
 from .log import read_log
 
 
@@ -45,49 +45,32 @@ class Unfinished:
                 f"{path} has finished after {state.step:,} steps ({ENDS[state.stopped]}); "
                 "train anew, into another -o, with other settings"
             )
-        try:
+        with fitting(path, UsageError):
             data, split, text = config["data"], config["split"], config["specification"]
             if not isinstance(text, str):
                 raise ValueError("specification is no text")
+            read = {"split": split["name"], "split_seed": split["seed"]} | {
+                n: data[n] for n in ("unit", "min_count")
+            }
             training = _training(config["training"], path)
+            specification = parse(text, models, training.prior)
             events = [event for event in read_log(path) if event.get("step", 0) <= state.step]
-            return cls(
-                path,
-                parse(text, models, training.prior),
-                stored_config(
-                    DataConfig,
-                    {
-                        "unit": data["unit"],
-                        "min_count": data["min_count"],
-                        "split": split["name"],
-                        "split_seed": split["seed"],
-                    },
-                ),
-                training,
-                data["fingerprint"],
-                checkpoint,
-                [*events, {"event": "resumed", "step": state.step, "seconds": state.seconds}],
-            )
-        except (*DAMAGE, UsageError) as error:
-            raise RunError(
-                f"{path} is damaged: its files do not fit together ({said(error)}); train again"
-            ) from None
+            events.append({"event": "resumed", "step": state.step, "seconds": state.seconds})
+            asked = stored_config(DataConfig, read)
+            return cls(path, specification, asked, training, data["fingerprint"], checkpoint, events)
 
     def check(self, model: str | None, data: DataConfig, training: TrainingConfig) -> None:
         """`UsageError` if something else is asked for than the training does. Defaults ask for nothing."""
-        if model is not None and model != self.specification.text:
-            raise self._refusal("--model", model, self.specification.text)
-        for field in [*fields(data), *fields(training)]:
-            asked, kept = (data, self.data) if hasattr(data, field.name) else (training, self.training)
-            value, there = getattr(asked, field.name), getattr(kept, field.name)
-            if value not in (field.default, there):
-                raise self._refusal("--" + field.name.replace("_", "-"), value, there)
-
-    def _refusal(self, flag: str, asked: Any, there: Any) -> UsageError:
-        now = "has none" if there is None else f"has {there}"
-        return UsageError(
-            f"{flag} {asked}: {self.path} {now} and goes on as it began; leave the flag out, or train anew"
-        )
+        settings: list[tuple[str, Any, Any, Any]] = [("model", model, self.specification.text, None)]
+        for asked, kept in ((data, self.data), (training, self.training)):
+            for one in fields(asked):
+                settings.append((one.name, getattr(asked, one.name), getattr(kept, one.name), one.default))
+        for name, value, there, default in settings:
+            if value not in (default, there):
+                flag, now = "--" + name.replace("_", "-"), "has none" if there is None else f"has {there}"
+                raise UsageError(
+                    f"{flag} {value}: {self.path} {now} and goes on as it began; leave the flag out, or train anew"
+                )
 
     def check_lines(self, lines: Lines) -> None:
         """`RunError` if these are not the lines that the training began with."""
@@ -112,7 +95,6 @@ ENDS = {
     "steps": "its steps are done",
     "seconds": "its time is up",
     "patience": "the dev loss stopped falling",
-    "interrupted": "interrupted",
     "diverged": "the loss stopped being finite",
 }
 """What ends a training, in words."""
