@@ -1,16 +1,18 @@
-"""What `make` and `sample` share: whether lines can begin as asked, and printing lines as they are made."""
+"""`spellout sample RUN`, and printing lines as they are made, which `make` does too."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError, GenerationError, UsageError
+from ...errors import DataError, GenerationError, RunError, UsageError
 from ...generation.config import SamplingConfig
-from .. import progress as waiting
 from .. import terminal
+from ..options import Count, Flag, Json, RunFolder, Sampling, check_count, newest
+from ..progress import track
 
 if TYPE_CHECKING:
     from ...data.vocabulary import Vocabulary
@@ -22,8 +24,44 @@ PATIENCE = 10_000
 _UNITS = {"char": "characters", "byte": "bytes", "word": "words"}
 
 
+def sample(
+    run: RunFolder | None = None,
+    /,
+    *,
+    count: Count = 10,
+    sampling: Sampling = SamplingConfig(),
+    novel: Flag = False,
+    unique: Flag = False,
+    nearest: Flag = False,
+    json: Json = False,
+) -> None:
+    """Make lines with the model of a run folder (default: the newest under ./runs).
+
+    Parameters
+    ----------
+    novel
+        Only lines that are not training lines.
+    unique
+        No line twice.
+    nearest
+        Show the most similar training line and the edit distance.
+    """
+    from ...training.runs.run import load_run
+
+    check_count(count)
+    run = run or newest()
+    loaded = load_run(run)
+    lines = loaded.lines
+    if lines is None and (novel or nearest):
+        raise RunError(
+            f"{run} keeps no training lines, as after --stream, so --novel and --nearest cannot be "
+            "answered; train without --stream"
+        )
+    print_samples(loaded, sampling, count, lines if novel else None, unique, lines if nearest else None, json)
+
+
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
-    """How many tokens the prefix has; an error if no line can begin with it: to be asked before a training."""
+    """Count the tokens of the prefix; an error if no line can begin with it: to be asked before a training."""
     from ...generation.sampling import encode_prefix
 
     prefix = sampling.prefix
@@ -32,11 +70,11 @@ def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
         tokens = encode_prefix(vocabulary, prefix)
     except DataError:
         for other in (prefix.lower(), prefix.upper(), prefix.title()):
-            if _known(vocabulary, other):
+            if _is_known(vocabulary, other):
                 raise DataError(f"{said}: no line is written so; these lines know --prefix {other}") from None
-        missing = [piece for piece in vocabulary.pieces(prefix) if not _known(vocabulary, piece)]
+        missing = next(piece for piece in vocabulary.pieces(prefix) if not _is_known(vocabulary, piece))
         raise DataError(
-            f"{said}: {missing[0]!r} is in none of the lines the model learns from, so no line can begin with it"
+            f"{said}: {missing!r} is in none of the lines the model learns from, so no line can begin with it"
         ) from None
     if set(tokens.tolist()) & {0, *vocabulary.never_sampled}:
         raise DataError(f"{said}: it holds what no line is made of, a line end or a rare word; take it out")
@@ -48,7 +86,7 @@ def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
     return len(tokens)
 
 
-def _known(vocabulary: Vocabulary, text: str) -> bool:
+def _is_known(vocabulary: Vocabulary, text: str) -> bool:
     try:
         vocabulary.encode([text])
     except DataError:
@@ -98,13 +136,12 @@ def print_samples(
         cut=cut,
         patience=PATIENCE,
     )
-    printed = 0
-    shortened = 0
-    for one in waiting.track(islice(made, count), count, "making", printing=True):
+    printed = shortened = 0
+    for one in track(islice(made, count), count, "making", printing=True):
         row: dict[str, Any] = {"line": one.text, "complete": one.complete}
         if near is not None:
             row["nearest"], row["distance"] = nearest(one.text, near)
-        terminal.print_sample(row, json)
+        _print_line(row, json)
         printed, shortened, cut.in_a_row = printed + 1, shortened + (not one.complete), 0
     length = f"{limit:,} {_UNITS[run.vocabulary.unit]}"
     if shortened:
@@ -116,12 +153,21 @@ def print_samples(
         )
     if printed < count:
         raise GenerationError(
-            f"stopped after {printed:,} of {count:,} lines: {_why(cut, limit, length, unlike, unique)}"
+            f"stopped after {printed:,} of {count:,} lines: {_refusal(cut, limit, length, unlike, unique)}"
         )
 
 
-def _why(cut: _Cut, limit: int, length: str, unlike: Sequence[str] | None, unique: bool) -> str:
-    """What the last tries were refused for."""
+def _print_line(row: dict[str, Any], as_json: bool) -> None:
+    """Print one line, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
+    if as_json:
+        terminal.print_json(row)
+        return
+    line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
+    terminal.print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
+
+
+def _refusal(cut: _Cut, limit: int, length: str, unlike: Sequence[str] | None, unique: bool) -> str:
+    """Say what the last tries were refused for."""
     from ...generation.sampling import cost_of_cut
 
     if not cut.keep and 2 * cut.in_a_row * cost_of_cut(limit) > PATIENCE:

@@ -1,11 +1,12 @@
-"""The model that `make` makes lines with, and what people see meanwhile: some lines at once, and better ones later.
+"""`spellout make FILE`: read a list, train the best model of it that the seconds allow, and print new lines.
 
-First lines come from the beginning of a large file before the rest is read, then from the n-gram of all of it; the
-best network that starts from that is trained in the seconds that are left.
+A terminal shows some lines meanwhile: first from the beginning of a large file, before the rest is read, then from
+the n-gram of all of it. The best network that starts from that n-gram is trained in the seconds that are left.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -14,11 +15,14 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ...data.config import DataConfig
-from ...errors import SpelloutError, UsageError
+from ...errors import RunError, SpelloutError, UsageError
+from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
 from .. import clock, terminal
-from .. import progress as waiting
-from ..workflows import compile_for, interruptible, train
+from ..options import Count, Data, Encoding, File, Flag, Json, Out, Sampling, Seconds, check_count
+from ..progress import training_progress
+from ..workflows import compile_for, interruptible, prepare, print_result, train
+from .sample import check_prefix, print_samples
 
 if TYPE_CHECKING:
     from ...data.vocabulary import Vocabulary
@@ -32,8 +36,68 @@ EXAMPLES = 3
 LONGEST_SHOWN = 40
 
 
-def check_within(model: str, seconds: float) -> None:
-    """An error if `train_within` could not train a model: to be asked before reading."""
+def make(
+    file: File | None = None,
+    /,
+    *,
+    count: Count = 10,
+    model: str | None = None,
+    seconds: Seconds = 10.0,
+    data: Data = DataConfig(),
+    sampling: Sampling = SamplingConfig(),
+    novel: bool = True,
+    unique: bool = True,
+    nearest: Flag = False,
+    out: Out | None = None,
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Make new lines like those of FILE (default: the bundled names).
+
+    Parameters
+    ----------
+    model
+        What to train, such as ngram or ngram:5. Without it, the n-gram says at once how good it is, and the best
+        network that starts from it is trained in the rest of --seconds.
+    novel
+        Only lines that FILE does not hold.
+    unique
+        No line twice.
+    nearest
+        Show the most similar line of FILE and the edit distance.
+    out
+        Also keep the trained model in this run folder.
+    """
+    from ...training.runs.run import check_place, save_run
+
+    check_count(count)
+    if not math.isfinite(seconds):
+        raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
+    if model is not None:
+        _check_within(model, seconds)
+    if out is not None:
+        check_place(out)
+    _preview(file, encoding, data)
+    prepared = prepare(file, encoding, data)
+    check_prefix(prepared.vocabulary, sampling)
+    run = (_train_within(prepared, model, seconds) if model else _train_best(prepared, seconds)).run
+    failure = None
+    if out is not None:
+        try:
+            save_run(run, out)
+            terminal.note(f"kept in {out}")
+        except RunError as error:  # the place was good before the training: what was learned is not lost with it
+            failure = error
+    known = prepared.split.known
+    try:
+        print_samples(run, sampling, count, known if novel else None, unique, known if nearest else None, json)
+    finally:
+        if failure is not None:
+            raise failure
+
+
+def _check_within(model: str, seconds: float) -> None:
+    """Raise an error if `_train_within` could not train a model: to be asked before reading."""
     from ...training.best import AROUND
     from ...training.prior import check_asked
 
@@ -41,7 +105,7 @@ def check_within(model: str, seconds: float) -> None:
         raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
 
 
-def preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
+def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
     """On a terminal, show lines like those that a large file begins with, before it is read whole."""
     if file is None or not sys.stderr.isatty() or (os.path.isfile(file) and os.path.getsize(file) < LARGE):
         return
@@ -62,24 +126,24 @@ def preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
     terminal.note(f"its beginning makes lines like {some}; reading all of it now")
 
 
-def train_within(prepared: Prepared, model: str, seconds: float) -> Trained:
+def _train_within(prepared: Prepared, model: str, seconds: float) -> Trained:
     """The model asked for, within some seconds of the command. Ctrl-C ends it early and keeps what was learned."""
     from ...training.best import AROUND, plan_for
     from ...training.prior import parse
 
     if not parse(model).family.in_steps:
         return train(prepared, model)
-    clock.start(clock.began() + compile_for(model))
+    since = clock.began() + compile_for(model)
     training = TrainingConfig(seconds=seconds - AROUND)
     with interruptible() as interrupted:
         plan = plan_for(len(prepared.stream), seconds)
-        trained = train(prepared, model, training, interrupted=interrupted, since=clock.began(), plan=plan)
+        trained = train(prepared, model, training, interrupted=interrupted, since=since, plan=plan)
     if trained.run.last is not None and trained.run.last.state.step == 0:
         terminal.warn(f"there was no time for a step of {model}, so it has learned nothing; give more --seconds")
     return trained
 
 
-def train_best(prepared: Prepared, seconds: float) -> Trained:
+def _train_best(prepared: Prepared, seconds: float) -> Trained:
     """The n-gram, said at once, and then the best network that starts from it, within some seconds of the command.
 
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
@@ -95,12 +159,12 @@ def train_best(prepared: Prepared, seconds: float) -> Trained:
         return ngram
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
-        with waiting.progress(waiting.WHOLE, "improving") as advance:
-            trained = improve(ngram, prepared, seconds, clock.began(), waiting.Watch(advance), interrupted)
+        with training_progress(label="improving") as watch:
+            trained = improve(ngram, prepared, seconds, clock.began(), watch, interrupted)
     if trained is None:
         terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
         return ngram
-    terminal.print_result(trained)
+    print_result(trained)
     if is_better(trained, ngram, prepared):
         return trained
     ended = "was stopped before it improved" if trained.stopped == "interrupted" else "did not improve"
@@ -110,7 +174,6 @@ def train_best(prepared: Prepared, seconds: float) -> Trained:
 
 def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
     """Some new lines, one after the other; of long ones the beginning."""
-    from ...generation.config import SamplingConfig
     from ...generation.novelty import only
     from ...generation.sampling import sample
 

@@ -1,0 +1,178 @@
+"""`spellout train FILE`: a model in a run folder: trained anew, gone on with, or counted in one pass."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...data.config import DataConfig
+from ...errors import TrainingError, TrainingInterrupted, UsageError
+from ...training.config import TrainingConfig
+from ...training.runs.places import name_of, new_folder
+from .. import terminal
+from ..options import Data, Encoding, File, Flag, Json, Out, Training
+from ..progress import progress_bar
+from ..workflows import compile_for, interruptible, prepare, print_data, print_result, size
+from ..workflows import train as train_on
+
+if TYPE_CHECKING:
+    from ...training.prepared import Prepared
+    from ...training.resume import Unfinished
+    from ...training.runs.run import Keeper, Trained
+
+
+def train(
+    file: File | None = None,
+    /,
+    *,
+    out: Out | None = None,
+    model: str | None = None,
+    order: int | None = None,
+    data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
+    resume: Flag = False,
+    stream: Flag = False,
+    overwrite: Flag = False,
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Train a model on FILE (default: the bundled names) and keep it in a run folder.
+
+    Parameters
+    ----------
+    out
+        The run folder to write; by default runs/NAME, after the FILE, and numbered if there is one.
+    model
+        What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1.
+    order
+        The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
+    resume
+        Go on with the training in the run folder, with the settings it began with.
+    stream
+        Count n-grams in one pass over all lines, for files larger than memory.
+    overwrite
+        Replace the run that is in the folder.
+    json
+        The results as one JSON object.
+    """
+    if resume and (stream or overwrite or order is not None):
+        raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
+    if out is None and (resume or overwrite):
+        raise UsageError("--resume and --overwrite need the run folder: name it with -o")
+    if stream and file is None:
+        raise UsageError("--stream is for a file larger than memory: name it")
+    wanted = _with_order(model or "ngram", order)
+    with ExitStack() as stack:
+        out = stack.enter_context(new_folder(name_of(file))) if out is None else out
+        if resume:
+            trained = _resume(file, out, model, data, training, encoding)
+        elif stream:
+            trained = _count_stream(str(file), out, overwrite, data, wanted, encoding)
+        else:
+            trained = _begin(file, out, overwrite, data, wanted, training, encoding)
+    if json:
+        terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
+    else:
+        terminal.note(f"kept in {out}; make lines with: spellout sample {shlex.quote(str(out))}")
+
+
+def _with_order(model: str, order: int | None) -> str:
+    """Say `ngram:5` for `--model ngram --order 5`."""
+    if order is None:
+        return model
+    name, *rest = model.split(":")
+    if name != "ngram" or any("=" not in part or part.startswith("order=") for part in rest):
+        raise UsageError(f"--order {order} does not go with --model {model}; it sets the order of `ngram`")
+    return ":".join([name, str(order), *rest])
+
+
+def _begin(
+    file: str | None,
+    out: Path,
+    overwrite: bool,
+    data: DataConfig,
+    model: str,
+    training: TrainingConfig,
+    encoding: str | None,
+) -> Trained:
+    """Train on a file, into a run folder."""
+    from ...training.prior import check_asked
+    from ...training.runs.run import Keeper, check_place
+
+    check_asked(model, training)
+    check_place(out, overwrite)
+    keep = Keeper(out, overwrite)
+    return _train_into(file, out, encoding, keep, prepare(file, encoding, data), model, training)
+
+
+def _resume(
+    file: str | None,
+    out: Path,
+    model: str | None,
+    data: DataConfig,
+    training: TrainingConfig,
+    encoding: str | None,
+) -> Trained:
+    """Go on with the training that a run folder holds, as it began."""
+    from ...training.prior import check_asked
+    from ...training.resume import Unfinished
+    from ...training.runs.places import check_file
+    from ...training.runs.run import LAST, Keeper
+
+    going_on = Unfinished.read(out)
+    going_on.check(model, data, training)
+    check_asked(going_on.specification, going_on.training)
+    check_file(out / LAST)
+    prepared = prepare(file, encoding, going_on.data)
+    going_on.check_lines(prepared.lines)
+    keep = Keeper(out, there=True)
+    return _train_into(file, out, encoding, keep, prepared, going_on.specification, going_on.training, going_on)
+
+
+def _train_into(
+    file: str | None,
+    out: Path,
+    encoding: str | None,
+    keep: Keeper,
+    prepared: Prepared,
+    model: str,
+    training: TrainingConfig,
+    going_on: Unfinished | None = None,
+) -> Trained:
+    """Train into a folder. Ctrl-C keeps what was learned, and `TrainingInterrupted` says how to go on."""
+    from ...training.prior import parse
+
+    if not parse(model, training.prior).family.in_steps:
+        return train_on(prepared, model, keep=keep)
+    compile_for(model)
+    try:
+        with interruptible() as interrupted:
+            trained = train_on(prepared, model, training, keep, interrupted, going_on)
+    except TrainingError:
+        terminal.note(f"the best weights before that are kept in {out}")
+        raise
+    if trained.stopped == "interrupted":
+        options = ["--encoding", encoding] if encoding else []
+        named = [file] if file is not None else []
+        again = shlex.join(["spellout", "train", *named, "-o", str(out), *options, "--resume"])
+        raise TrainingInterrupted(f"interrupted, and kept in {out}; go on with: {again}")
+    return trained
+
+
+def _count_stream(
+    file: str, out: Path, overwrite: bool, data: DataConfig, model: str, encoding: str | None
+) -> Trained:
+    """Train an n-gram in one pass over a file, into a run folder."""
+    from ...training.runs.run import check_place, save_run
+    from ...training.streaming import check_streaming, train_streaming
+
+    check_place(out, overwrite)
+    config = check_streaming(data, model)
+    with progress_bar(size(file), "counting") as advance:
+        trained = train_streaming(file, config, encoding, advance)
+    print_data(trained.run.facts)
+    print_result(trained)
+    save_run(trained.run, out, overwrite)
+    return trained
