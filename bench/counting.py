@@ -16,12 +16,13 @@ from collections.abc import Callable
 from functools import partial
 
 from machine import machine
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
 from spellout.generation.evaluation import evaluate
 from spellout.lectures.counted import counted_in_python
-from spellout.training.train import Prepared, train
+from spellout.training.prepared import Prepared
 
 MODELS = (
     "ngram:2:smoothing=add-k",

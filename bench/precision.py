@@ -21,16 +21,17 @@ from contextlib import contextmanager
 import torch
 
 from machine import machine
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.models.pytorch import learner as torch_learner
 from spellout.models.pytorch import recurrent
 from spellout.models.pytorch.device import reproducible
+from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
-from spellout.training.prior import learner_of, parse
 from spellout.training.schedule import Order
-from spellout.training.train import train
+from spellout.training.train import learner_of
 
 SPECIFICATIONS = ["gru:192", "gru+ngram", "transformer:96:heads=6"]
 ROUNDS, STEPS_A_ROUND = 15, 6
@@ -75,7 +76,10 @@ def times(prepared: Prepared, specification: str) -> dict[str, float]:
     for way in WAYS:
         use(way)
         learners[way] = learner_of(
-            parse(specification), prepared.stream, prepared.vocabulary.size, TrainingConfig(device="cpu")
+            parse_specification(specification),
+            prepared.stream,
+            prepared.vocabulary.size,
+            TrainingConfig(device="cpu"),
         )
     order = Order(learners["float32"].examples, learners["float32"].batch, 0)
     taken: dict[str, list[float]] = {way: [] for way in WAYS}

@@ -27,11 +27,11 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
-from spellout.models.table import MODELS
+from spellout.models.table import MODELS, parse_specification
 from spellout.programs.optimizers import AdamW
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
-from spellout.training.prior import learner_of, parse
+from spellout.training.train import learner_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import golden_losses
@@ -102,13 +102,13 @@ def networks(prepared: Prepared, threads: int) -> Result:
     size = prepared.vocabulary.size
     training = TrainingConfig(device="cpu", threads=threads)
     for specification in golden_losses.SPECIFICATIONS:
-        asked = parse(specification)
+        asked = parse_specification(specification)
         learner = learner_of(asked, prepared.stream, size, training)
         batches = np.random.default_rng(5).integers(0, learner.examples, (STEPS, 64))
         losses = [learner.step(batch, learner.lr) for batch in batches]
         found[f"{specification}: losses of {STEPS} steps"] = losses
     for specification in ("mlp:16", "gpt:8", "gru:32", "transformer:32"):
-        asked = parse(specification)
+        asked = parse_specification(specification)
         start = learner_of(asked, prepared.stream, size, training).model()
         random = np.random.default_rng(3)
         arrays = {name: random.normal(size=a.shape) / 4 for name, a in start.arrays().items()}

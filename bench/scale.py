@@ -20,11 +20,12 @@ from itertools import islice
 from pathlib import Path
 
 from machine import machine, timed
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
-from spellout.training.train import Prepared, train
+from spellout.training.prepared import Prepared
 
 
 def make_file(path: Path, lines: int) -> float:

@@ -23,11 +23,13 @@ from itertools import islice, pairwise
 
 import numpy as np
 import torch
+from spellout.training.experiments.at_once import train_each
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 import plain_models as plain
 from machine import machine
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig
@@ -38,13 +40,12 @@ from spellout.models.pytorch.device import reproducible
 from spellout.models.pytorch.gru import PackedGru
 from spellout.models.pytorch.layers import Dropout
 from spellout.models.pytorch.transformer import CausalAttention
+from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.experiments.at_once import train_each
 from spellout.training.experiments.comparison import mix
 from spellout.training.prepared import Prepared
-from spellout.training.prior import learner_of, parse
 from spellout.training.schedule import Order
-from spellout.training.train import train
+from spellout.training.train import learner_of
 
 ROUNDS, STEPS_A_ROUND = 7, 10
 SPECIFICATIONS = {
@@ -145,7 +146,7 @@ def steps(prepared: Prepared) -> dict[str, object]:
     rows = {}
     for name, specification in SPECIFICATIONS.items():
         learner = learner_of(
-            parse(specification), prepared.stream, prepared.vocabulary.size, TrainingConfig(threads=1)
+            parse_specification(specification), prepared.stream, prepared.vocabulary.size, TrainingConfig(threads=1)
         )
         order = Order(learner.examples, learner.batch, 0)
         ways = {
@@ -211,7 +212,7 @@ def quality(lines: Lines, budget: int) -> dict[str, object]:
         prepared = Prepared.of(lines, DataConfig(split=split))
         begin = time.perf_counter()
         training = TrainingConfig(seconds=budget - AROUND, patience=0)
-        trained = list(train_each(prepared, BEST[budget], training, at_once=2))
+        trained = list(train_each(prepared, list(map(parse_specification, BEST[budget])), training, at_once=2))
         rows: dict[str, object] = {"seconds": round(time.perf_counter() - begin, 1)}
         first, second = (one.run.model for one in trained)
         for name, one in zip(BEST[budget], trained, strict=True):

@@ -9,9 +9,10 @@ import numpy as np
 
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
-from spellout.training.prior import learner_of, parse
+from spellout.training.train import learner_of
 
 PATH = Path(__file__).with_suffix(".txt")
 STEPS = 30
@@ -43,7 +44,7 @@ def loss_of(specification: str) -> float:
     """The training loss on the last batch."""
     prepared = Prepared.of(Lines.of(Lines.bundled().distinct[:1000]), DataConfig())
     training = TrainingConfig(device="cpu")
-    learner = learner_of(parse(specification), prepared.stream, prepared.vocabulary.size, training)
+    learner = learner_of(parse_specification(specification), prepared.stream, prepared.vocabulary.size, training)
     batches = np.random.default_rng(5).integers(0, learner.examples, (STEPS, 64))
     return [learner.step(batch, learner.lr) for batch in batches][-1]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spellout.models.table import MODELS, Family
+from spellout.models.family import Family
+from spellout.models.table import MODELS
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.image
 
-from spellout.training.runs.run import load_run
+from spellout.api import load_run
 
 
 def option(arguments, flag, default):

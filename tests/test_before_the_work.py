@@ -21,7 +21,7 @@ def nothing_is_done(monkeypatch):
     # All are imported before one is replaced: a module that is first imported now would keep the replacement.
     modules = [
         importlib.import_module(f"spellout.training.{name}")
-        for name in ("experiments.tuning", "experiments.at_once", "best", "train")
+        for name in ("experiments.tuning", "experiments.comparison", "best", "train")
     ]
     for module in modules:
         monkeypatch.setattr(module, "train", refuse)

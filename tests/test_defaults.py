@@ -5,11 +5,11 @@ import os
 
 import pytest
 
+from spellout.api import load_run
 from spellout.app.cli import run_command
 from spellout.data.lines import Lines
 from spellout.generation.scoring import score_lines
 from spellout.training.runs.places import name_of
-from spellout.training.runs.run import load_run
 
 
 @pytest.fixture

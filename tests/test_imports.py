@@ -66,7 +66,8 @@ def test_making_names_with_a_network_waits_for_no_compiler(names_file, tmp_path)
 
 
 def test_networks_are_named_and_configured_without_torch():
-    loaded = modules_after("from spellout.training.prior import parse; parse('gru:64:optimizer=muon+ngram:5')")
+    asked = "parse_specification('gru:64:optimizer=muon+ngram:5')"
+    loaded = modules_after(f"from spellout.models.table import parse_specification; {asked}")
     assert not loaded & {"torch", "numba"}
 
 

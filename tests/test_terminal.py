@@ -95,12 +95,11 @@ TABLES = """
 from spellout.app import terminal
 from spellout.app.commands import compare, lectures, tune
 from spellout.lectures.reproduction import Row as Lecture
-from spellout.training.experiments.comparison import Row
-from spellout.training.experiments.tuning import Trial
+from spellout.training.experiments.results import ModelResult, TuningTrial
 long = "transformer:64:layers=4:heads=4:dropout=0.123456+ngram × gru:256:optimizer=muon+ngram"
 wide = "さくらあおいひなたあかりさつきひかりあやかさやかひまりあいり" * 2
 compare.print_rows(
-    [Row(name, {}, "dev", "distinct", 12345678, 1.9871, 2.8671, 7.293, 0.998, 0.941, 1234.5)
+    [ModelResult(name, {}, "dev", "distinct", 12345678, 1.9871, 2.8671, 7.293, 0.998, 0.941, 1234.5)
      for name in ("ngram:5", "mlp:128:members=4+ngram:6", long, wide)]
 )
 lectures.print_rows([
@@ -110,7 +109,7 @@ lectures.print_rows([
             seconds=3.2),
 ])
 settings = dict(optimizer="muon", lr=0.00312345, decay=0.01, batch=64)
-trials = [Trial(12, 1.98, long, settings, 60.0), Trial(3, 2.01, "gru:64", settings, 60.0)]
+trials = [TuningTrial(12, 1.98, long, settings, 60.0), TuningTrial(3, 2.01, "gru:64", settings, 60.0)]
 tune.print_trials(trials, (20, 8), None, "spellout train", "runs/x", False)
 terminal.print_table(
     ["line", "length"],

@@ -43,7 +43,7 @@ _HOME = {  # public name -> the module that defines it
     "freeze": "autograd.functions",
     "gradcheck": "autograd.gradcheck",
     "hessian": "autograd.gradients",
-    "load_run": "training.runs.run",
+    "load_run": "api",
     "log": "autograd.ops",
     "log1p": "autograd.ops",
     "nearest": "generation.novelty",
@@ -57,7 +57,7 @@ _HOME = {  # public name -> the module that defines it
     "sqrt": "autograd.ops",
     "tan": "autograd.ops",
     "tanh": "autograd.ops",
-    "train": "training.train",
+    "train": "api",
     "watch": "doctor.watching",
     "where": "autograd.functions",
 }

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.functional import scaled_dot_product_attention
 
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.doctor import examine
@@ -19,12 +20,11 @@ from spellout.models.pytorch.bow import Bow
 from spellout.models.pytorch.layers import Table
 from spellout.models.pytorch.model import TorchModel
 from spellout.models.pytorch.transformer import CausalAttention
-from spellout.models.table import MODELS
+from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared, facts_of
-from spellout.training.prior import learner_of, parse
 from spellout.training.runs.run import Run, save_run
-from spellout.training.train import train
+from spellout.training.train import learner_of
 
 TINY = {
     "mlp-bn": "mlp-bn:24:context=3",
@@ -59,7 +59,7 @@ def begun(few, tmp_path_factory):
             training = TrainingConfig(steps=steps, batch=64, device="cpu")
             save_run(train(few, specification, training=training).run, folder)
             return folder
-        asked = parse(specification)
+        asked = parse_specification(specification)
         learner = learner_of(asked, few.stream, few.vocabulary.size, TrainingConfig(device="cpu"))
         facts = facts_of(few, specification, {})
         save_run(Run(asked.family.name, learner.model(), few.vocabulary, few.split.train, facts), folder)
@@ -71,7 +71,7 @@ def begun(few, tmp_path_factory):
 @pytest.fixture
 def case(begun):
     """The case of a fresh network, without the attempt to learn a batch by heart."""
-    return lambda name: replace(case_of_run(begun(TINY[name])), overfit_seconds=0)
+    return lambda name: replace(case_of_run(begun(TINY[name]), MODELS), overfit_seconds=0)
 
 
 def found(case):
@@ -86,14 +86,14 @@ def test_every_network_of_the_table_is_a_patient():
 @pytest.mark.parametrize("steps", [0, 12])
 @pytest.mark.parametrize("specification", [*TINY.values(), *MORE, *(f"{one}+ngram:3" for one in TINY.values())])
 def test_the_networks_are_healthy(begun, specification, steps):
-    report = examine(case_of_run(begun(specification, steps)))
+    report = examine(case_of_run(begun(specification, steps), MODELS))
     assert not report.findings, str(report)
     assert not report.not_examined
 
 
 def test_the_case_reads_what_the_learner_reads(few, begun):
     for specification in ("gru:24+ngram:3", "wavenet:24:levels=2+ngram:3"):
-        case = case_of_run(begun(specification, 5))
+        case = case_of_run(begun(specification, 5), MODELS)
         learner, chosen = case.step.func.__self__, case.step.args[0]
         *inputs, targets = case.batch
         with torch.no_grad():
@@ -104,7 +104,7 @@ def test_the_case_reads_what_the_learner_reads(few, begun):
 
 
 def test_it_goes_on_where_the_training_is(begun):
-    trained, fresh = case_of_run(begun("bow:24", 5)), case_of_run(begun("bow:24"))
+    trained, fresh = case_of_run(begun("bow:24", 5), MODELS), case_of_run(begun("bow:24"), MODELS)
     assert all(optimizer.state for optimizer in trained.optimizer)
     assert not any(optimizer.state for optimizer in fresh.optimizer)
     assert trained.step.func.__self__.state()["steps"] == 5
@@ -246,7 +246,7 @@ def test_units_that_are_saturated_and_logits_that_are_too_sure_are_named(case):
 
 
 def test_what_training_saturates_is_only_a_note(begun):
-    patient = replace(case_of_run(begun(TINY["bow"], 3)), overfit_seconds=0)
+    patient = replace(case_of_run(begun(TINY["bow"], 3), MODELS), overfit_seconds=0)
     with torch.no_grad():
         patient.model.network.hidden.weight.mul_(60)
     assert [(one.id, one.severity) for one in examine(patient).findings] == [("saturated-units", "note")]
@@ -280,7 +280,7 @@ def test_models_that_pytorch_does_not_train_are_refused(begun, few, tmp_path, sp
         save_run(train(few, specification).run, tmp_path / "run")
     folder = tmp_path / "run" if specification == "ngram:2" else begun(specification)
     with pytest.raises(ExaminationError, match=r"of the family \w+, which is not trained with PyTorch; .*mlp-bn, "):
-        case_of_run(folder)
+        case_of_run(folder, MODELS)
 
 
 def test_runs_without_lines_and_damaged_checkpoints_are_refused(begun):
@@ -288,8 +288,8 @@ def test_runs_without_lines_and_damaged_checkpoints_are_refused(begun):
     content = (folder / "last.safetensors").read_bytes()
     (folder / "last.safetensors").write_bytes(content[: len(content) // 2])
     with pytest.raises(RunError, match=r"last\.safetensors is damaged"):
-        case_of_run(folder)
+        case_of_run(folder, MODELS)
     (folder / "last.safetensors").unlink()
     (folder / "train.txt").unlink()
     with pytest.raises(ExaminationError, match="has no training lines"):
-        case_of_run(folder)
+        case_of_run(folder, MODELS)

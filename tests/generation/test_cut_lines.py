@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import unique_and_novel
 from spellout.generation.sampling import cost_of_cut, sample
 from spellout.models.ngram.model import NgramConfig
+from spellout.training.prepared import Prepared
 from spellout.training.runs.run import save_run
 from spellout.training.streaming import train_streaming
-from spellout.training.train import Prepared, train
 
 LIMIT = 12
 """Of `short`: twice the usual length and ten more."""
@@ -31,7 +32,7 @@ def folder(short, tmp_path, monkeypatch):
     """Where that run seems to be, with a model that ends a line with a chance of one in ten."""
     chances = np.array([0.1, 0.45, 0.45])
     monkeypatch.setattr(short.model, "_distributions", lambda contexts: np.tile(chances, (len(contexts[0]), 1)))
-    monkeypatch.setattr("spellout.training.runs.run.load_run", lambda path: short)
+    monkeypatch.setattr("spellout.training.runs.run.read_run", lambda path, models: short)
     return tmp_path
 
 
@@ -80,7 +81,7 @@ def test_a_limit_that_was_asked_for_marks_what_it_cut(folder, command, monkeypat
 
 
 def test_a_model_that_never_ends_a_line_is_explained(folder, short, command, monkeypatch):
-    monkeypatch.setattr("spellout.training.runs.run.load_run", lambda path: replace(short, model=Endless()))
+    monkeypatch.setattr("spellout.training.runs.run.read_run", lambda path, models: replace(short, model=Endless()))
     code, out, err = command("sample", folder)
     assert (code, out) == (1, "")
     assert err.startswith(

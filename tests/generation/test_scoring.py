@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import NotFiniteError
@@ -12,7 +13,7 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate, unique_and_novel
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import batches, explain_line, score_lines
-from spellout.training.train import Prepared, train
+from spellout.training.prepared import Prepared
 
 
 @pytest.fixture(scope="module")

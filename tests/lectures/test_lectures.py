@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import UsageError
@@ -18,7 +19,6 @@ from spellout.lectures.results import RESULTS
 from spellout.lectures.smoothing import chances_of_network, compare_smoothing
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
-from spellout.training.train import train
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.generation.config import SamplingConfig
@@ -15,7 +16,8 @@ from spellout.generation.sampling import sample
 from spellout.models.contract import LanguageModel
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.train import Prepared, Trained, train
+from spellout.training.prepared import Prepared
+from spellout.training.runs.run import Trained
 
 SPECIFICATIONS = {
     "ngram": [

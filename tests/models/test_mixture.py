@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from spellout.api import compare, train
 from spellout.generation.evaluation import evaluate
 from spellout.generation.scoring import batches
 from spellout.models.mixture import Mixture, fitted_weight
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
-from spellout.training.experiments.comparison import compare, mix
-from spellout.training.train import train
+from spellout.training.experiments.comparison import mix
 
 
 class Uniform:

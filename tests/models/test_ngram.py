@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
@@ -18,7 +19,7 @@ from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.discounts import Discounts
 from spellout.models.ngram.model import NgramConfig, NgramModel
 from spellout.models.ngram.training import train_ngram
-from spellout.training.train import Prepared, train
+from spellout.training.prepared import Prepared
 from strategies import letter_lines
 
 orders = st.integers(1, 5)

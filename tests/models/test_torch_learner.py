@@ -22,10 +22,10 @@ from spellout.models.ngram.training import train_ngram
 from spellout.models.pytorch.batches import NOWHERE, WholeLines
 from spellout.models.pytorch.learner import ALONE
 from spellout.models.pytorch.optimizers import BETAS, AdamW, Muon, optimizers_of
-from spellout.models.table import MODELS
+from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
-from spellout.training.prior import learner_of, parse
+from spellout.training.train import learner_of
 
 TINY = {
     "mlp-bn": "mlp-bn:8:context=3",
@@ -45,11 +45,13 @@ def few(names):
 
 def begin(prepared, specification, seed=0, callback=lambda event: None):
     training = TrainingConfig(train_seed=seed)
-    return learner_of(parse(specification), prepared.stream, prepared.vocabulary.size, training, callback)
+    return learner_of(
+        parse_specification(specification), prepared.stream, prepared.vocabulary.size, training, callback
+    )
 
 
 def test_every_network_of_the_table_is_tried():
-    assert set(TINY) == {name for name, family in MODELS.items() if not (family.train or family.learner)}
+    assert set(TINY) == {name for name, family in MODELS.items() if not (family.count or family.learner)}
 
 
 @pytest.mark.parametrize("specification", TINY.values())
@@ -249,7 +251,7 @@ def test_every_parameter_is_moved_by_one_optimizer_and_only_matrices_decay(few, 
     learner = begin(few, f"transformer:8:optimizer={optimizer}+ngram:2")
     parameters = dict(learner.network.named_parameters())
     moved = []
-    for one in optimizers_of(parameters, parse(f"transformer:8:optimizer={optimizer}").config):
+    for one in optimizers_of(parameters, parse_specification(f"transformer:8:optimizer={optimizer}").config):
         for name, parameter in one.parameters.items():
             assert parameter is parameters[name]
             moved.append(name)
@@ -335,9 +337,9 @@ def test_a_table_of_the_counts_and_rows_made_when_needed_are_the_same(few, monke
 
 def test_a_device_that_is_not_there_is_explained(few):
     missing = next(name for name in ("mps", "cuda") if not getattr(torch.backends, name, torch.cuda).is_available())
-    config = parse("gru:8").config
+    config = parse_specification("gru:8").config
     with pytest.raises(UsageError, match=f"--device {missing}: PyTorch .* finds none here; it finds: .*cpu"):
-        MODELS["gru"].torch_learner(few.stream, few.vocabulary.size, config, None, 0, missing, 1, print)
+        MODELS["gru"].learner(few.stream, few.vocabulary.size, config, None, 0, missing, 1, print)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -346,7 +348,7 @@ def test_a_device_that_is_not_there_is_explained(few):
     ["mlp-bn:8:context=3", "wavenet:8", "bow:8", "gru:8:dropout=0+ngram:3", "transformer:8:dropout=0"],
 )
 def test_a_gpu_learns_the_same(few, specification):
-    asked = parse(specification)
+    asked = parse_specification(specification)
     first, second = (
         learner_of(asked, few.stream, few.vocabulary.size, TrainingConfig(device=device))
         for device in ("cuda", "cpu")

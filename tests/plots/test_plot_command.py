@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from spellout.api import load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import UsageError
@@ -14,7 +15,6 @@ from spellout.training.config import TrainingConfig
 from spellout.training.inspection import SHOWN_BY
 from spellout.training.prepared import Prepared
 from spellout.training.runs.run import save_run
-from spellout.training.train import train
 
 TINY = {
     "ngram": "ngram:2",
@@ -49,10 +49,10 @@ def test_the_tables_name_the_same_pictures():
 def test_every_model_shows_what_the_table_says_and_nothing_else(folders, name):
     for what in KINDS:
         if name in SHOWN_BY[what]:
-            assert picture(folders(name), what).axes[0].has_data(), what
+            assert picture(load_run(folders(name)), folders(name), what).axes[0].has_data(), what
         else:
             with pytest.raises(UsageError) as refused:
-                picture(folders(name), what)
+                picture(load_run(folders(name)), folders(name), what)
             models = ", ".join(SHOWN_BY[what])
             assert str(refused.value) == f"--what {what}: {name} has none to show; models that have: {models}"
 

@@ -13,8 +13,9 @@ import pytest
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import TrainingError
+from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.experiments.at_once import train_each
+from spellout.training.experiments.comparison import train_each
 from spellout.training.prepared import Prepared
 
 
@@ -23,8 +24,12 @@ def few():
     return Prepared.of(Lines.of(Lines.bundled().distinct[:300]), DataConfig())
 
 
+def asked(*models):
+    return [parse_specification(model) for model in models]
+
+
 def test_side_by_side_they_end_as_one_after_the_other(few):
-    models, training = ["gru:8", "ngram:3", "bow:8+ngram:2"], TrainingConfig(steps=20, threads=1)
+    models, training = asked("gru:8", "ngram:3", "bow:8+ngram:2"), TrainingConfig(steps=20, threads=1)
     heard = []
     apart = list(train_each(few, models, training))
     together = list(train_each(few, models, training, heard.append, at_once=2))
@@ -40,12 +45,16 @@ def test_side_by_side_they_end_as_one_after_the_other(few):
 
 def test_the_error_of_one_ends_all(few):
     with pytest.raises(TrainingError, match="not finite"):
-        list(train_each(few, ["gru:8", "gru:9"], TrainingConfig(steps=10_000, lr=1e30), at_once=2))
+        list(train_each(few, asked("gru:8", "gru:9"), TrainingConfig(steps=10_000, lr=1e30), at_once=2))
 
 
 def test_a_process_that_was_killed_is_explained(few, monkeypatch):
     trainings = train_each(
-        few, ["ngram:2", "gru:8"], TrainingConfig(seconds=60), at_once=2, callback=lambda event: kill_children()
+        few,
+        asked("ngram:2", "gru:8"),
+        TrainingConfig(seconds=60),
+        at_once=2,
+        callback=lambda event: kill_children(),
     )
     with pytest.raises(TrainingError, match=r"ended before its time \(exit code -9\).*fewer at once"):
         list(trainings)

@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from spellout.api import train
 from spellout.data.config import DataConfig
+from spellout.models.table import parse_specification
 from spellout.training.best import EPOCHS, FEWEST_STEPS, SMALL_LR, best_training, improve, is_time
 from spellout.training.prepared import Prepared
-from spellout.training.train import train
+from spellout.training.train import Job
+from spellout.training.train import train as train_job
 
 
 def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
@@ -17,7 +20,8 @@ def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
     assert specification == "mlp+ngram"
     training = replace(training, seconds=None, steps=plan.most)  # however slow the machine is
     events = []
-    best = train(prepared, specification, events.append, training=training, prior=ngram.run.model)
+    prior = ngram.run.model
+    best = train_job(Job(prepared, parse_specification(specification), training, events.append, prior=prior))
     losses = [event["nats_per_char"] for event in events if event["event"] == "evaluation"]
     assert losses[0] == pytest.approx(ngram.dev.nats_per_char, abs=1e-6)
     assert best.dev.nats_per_char == min(losses)
@@ -47,16 +51,10 @@ def test_a_network_is_begun_while_there_is_time_for_it():
     assert not is_time(180_000, 1.5, 0.8)
 
 
-def test_a_network_that_diverges_is_none(names, monkeypatch):
-    from spellout.training import best
-
+def test_a_network_that_diverges_is_none(names):
     prepared = Prepared.of(names, DataConfig())
     ngram = train(prepared, "ngram:2")
-    real = best.best_training
-
-    def wild(*sizes):
-        specification, training, plan = real(*sizes)
-        return specification, replace(training, lr=1e9, seconds=None), replace(plan, most=30)
-
-    monkeypatch.setattr(best, "best_training", wild)
-    assert improve(ngram, prepared, 10.0, 0.0, lambda event: None, lambda: False) is None
+    text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, 10.0)
+    wild, plan = replace(training, lr=1e9, seconds=None), replace(plan, most=30)
+    job = Job(prepared, parse_specification(text), wild, prior=ngram.run.model, since=0.0, plan=plan)
+    assert improve(job) is None

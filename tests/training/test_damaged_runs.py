@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from spellout.api import load_run, train
 from spellout.app.cli import run_command
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import RunError
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
-from spellout.training.runs.run import load_run, save_run
-from spellout.training.train import train
+from spellout.training.runs.run import save_run
 
 MUTATIONS = 6
 """Of each file of each run."""

@@ -8,13 +8,13 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+from spellout.api import train
 from spellout.errors import UsageError
 from spellout.models.learner import UPDATES_EVERY, update_ratio
-from spellout.models.table import MODELS
+from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.inspection import SHOWN_BY, attention, embedding, inside, pairs, surprise, updates
-from spellout.training.prior import learner_of, parse
-from spellout.training.train import train
+from spellout.training.train import learner_of
 
 TINY = {"mlp-bn": "mlp-bn:8", "wavenet": "wavenet:8", "transformer": "transformer:16:layers=2"}
 STEPS = TrainingConfig(steps=3, device="cpu", threads=1)
@@ -189,7 +189,7 @@ def test_without_lines_one_must_be_given(runs):
 
 @pytest.mark.parametrize("specification", ["gru:8", "mlp:8", "gpt:8:heads=2"])
 def test_learners_measure_how_far_a_step_moves_each_matrix(few, specification):
-    asked = parse(specification)
+    asked = parse_specification(specification)
     learner = learner_of(asked, few.stream, few.vocabulary.size, STEPS)
     before = {name: array for name, array in learner.model().arrays().items() if array.ndim == 2}
     learner.step(np.arange(16), 0.01)

@@ -6,14 +6,13 @@ import math
 import numpy as np
 import pytest
 
+from spellout.api import compare, train
 from spellout.errors import TrainingError, UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.training import loop as module
 from spellout.training.config import TrainingConfig
-from spellout.training.experiments.comparison import compare
 from spellout.training.loop import Loop
 from spellout.training.runs.log import STEPS_KEPT, Log
-from spellout.training.train import train
 
 
 class Scripted:

@@ -4,10 +4,11 @@ import math
 
 import pytest
 
+from spellout.api import train
 from spellout.app.commands.lr_find import print_curve
+from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.experiments.lr_finder import HIGHEST, LOWEST, LrCurve, find_lr, find_lr_for
-from spellout.training.train import train
 
 
 class Parabola:
@@ -52,7 +53,7 @@ def test_where_nothing_can_be_gained_nothing_is_suggested(start, capsys):
 
 
 def test_the_suggestion_for_the_neural_bigram_trains_it(few, neural):
-    curve = find_lr_for(few, "neural", steps=100, batch=256)
+    curve = find_lr_for(few, parse_specification("neural"), steps=100, batch=256)
     done = {
         lr: train(few, "neural", training=TrainingConfig(steps=100, lr=lr, patience=0)).dev.nats_per_char
         for lr in (curve.suggestion / 100, curve.suggestion, 10.0)
@@ -62,7 +63,7 @@ def test_the_suggestion_for_the_neural_bigram_trains_it(few, neural):
 
 def test_the_curve_of_a_network_that_starts_well_is_not_its_noise(few, neural):
     """Started from the order it can express at best, hardly anything is left to learn, at any rate."""
-    curve = find_lr_for(few, "neural:noise=0", "ngram:2", steps=100, batch=16)
+    curve = find_lr_for(few, parse_specification("neural:noise=0", "ngram:2"), steps=100, batch=16)
     assert max(curve.losses[:50]) - min(curve.losses[:50]) > 0.3
     assert max(curve.smoothed[:50]) - min(curve.smoothed[:50]) < 0.03
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from neural_bigram import NEURAL
+from spellout.api import load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import RunError, UsageError
@@ -17,11 +18,12 @@ from spellout.models.table import MODELS
 from spellout.training import loop as loop_module
 from spellout.training.config import TrainingConfig
 from spellout.training.prepared import Prepared
-from spellout.training.resume import Unfinished
 from spellout.training.runs import run as run_module
 from spellout.training.runs.checkpoint import Checkpoint
-from spellout.training.runs.run import Keeper, load_run
-from spellout.training.train import train
+from spellout.training.runs.run import Keeper
+from spellout.training.runs.unfinished import Unfinished
+from spellout.training.train import Job
+from spellout.training.train import train as train_job
 
 STEPS = TrainingConfig(steps=60, batch=64, evaluate_every=7, patience=0)
 
@@ -52,15 +54,17 @@ def begin(lines, folder, interrupted=lambda: False, training=STEPS, specificatio
 
 
 def go_on(lines, folder, interrupted=lambda: False):
-    unfinished = Unfinished.read(folder)
+    unfinished = Unfinished.read(folder, MODELS)
     prepared = Prepared.of(lines, unfinished.data)
-    return train(
-        prepared,
-        unfinished.specification,
-        training=unfinished.training,
-        keep=Keeper(folder, there=True),
-        interrupted=interrupted,
-        going_on=unfinished,
+    return train_job(
+        Job(
+            prepared,
+            unfinished.specification,
+            unfinished.training,
+            keep=Keeper(folder, there=True),
+            interrupted=interrupted,
+            going_on=unfinished,
+        )
     )
 
 
@@ -210,7 +214,7 @@ def test_the_log_tells_the_whole_story_once(lines, tmp_path):
 def test_a_run_in_seconds_goes_on_with_the_time_it_has_left(lines, tmp_path):
     training = TrainingConfig(seconds=0.6, patience=0)
     begin(lines, tmp_path / "run", after(20), training)
-    before = Unfinished.read(tmp_path / "run").checkpoint.state
+    before = Unfinished.read(tmp_path / "run", MODELS).checkpoint.state
     done = go_on(lines, tmp_path / "run")
     assert done.stopped == "seconds"
     assert before.seconds < 0.6 <= done.run.last.state.seconds + 0.1
@@ -226,12 +230,12 @@ def test_an_interrupted_run_can_be_used(lines, tmp_path):
 
 def test_what_cannot_go_on_says_why(lines, whole, tmp_path):
     with pytest.raises(RunError, match=r"has finished after 60 steps \(its steps are done\); train anew"):
-        Unfinished.read(whole)
+        Unfinished.read(whole, MODELS)
     with pytest.raises(RunError, match="no such run folder"):
-        Unfinished.read(tmp_path / "nowhere")
+        Unfinished.read(tmp_path / "nowhere", MODELS)
     train(Prepared.of(lines, DataConfig()), "ngram:2", keep=Keeper(tmp_path / "counted"))
     with pytest.raises(RunError, match=r"no unfinished training: it has no last\.safetensors"):
-        Unfinished.read(tmp_path / "counted")
+        Unfinished.read(tmp_path / "counted", MODELS)
 
 
 @pytest.mark.parametrize("name", ["config.json", "last.safetensors", "log.jsonl"])
@@ -268,7 +272,7 @@ def test_a_training_of_a_newer_version_asks_for_an_upgrade(lines, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"format": 2, "spellout": "9.0"}))
     with pytest.raises(RunError, match=r"spellout 9\.0 in format 2.*upgrade"):
-        Unfinished.read(folder)
+        Unfinished.read(folder, MODELS)
 
 
 def test_a_training_of_an_earlier_version_that_names_an_engine_goes_on(lines, tmp_path):
@@ -284,13 +288,13 @@ def test_a_training_of_an_earlier_version_that_names_an_engine_goes_on(lines, tm
             assert go_on(lines, folder).stopped == "steps"
             assert_same_end(folder, tmp_path / "whole")
     with pytest.raises(RunError, match="was begun with --engine torch, which is no more"):
-        Unfinished.read(folder)
+        Unfinished.read(folder, MODELS)
     assert load_run(folder).model.parameters > 0  # to sample from it is still possible
 
 
 def test_asking_for_something_else_is_refused(lines, tmp_path):
     begin(lines, tmp_path / "run", after(20))
-    unfinished = Unfinished.read(tmp_path / "run")
+    unfinished = Unfinished.read(tmp_path / "run", MODELS)
     unfinished.check(None, DataConfig(), TrainingConfig())
     unfinished.check("neural", DataConfig(), STEPS)
     for model, data, training, fragment in [

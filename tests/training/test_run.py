@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellout.api import compare, load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.errors import DataError, RunError, UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.models.ngram.model import NgramConfig
-from spellout.training.experiments.comparison import compare, floor
-from spellout.training.runs.run import load_run, save_run
+from spellout.models.table import parse_specification
+from spellout.training.experiments.comparison import floor
+from spellout.training.prepared import Prepared
+from spellout.training.runs.run import save_run
 from spellout.training.streaming import check_streaming, train_streaming
-from spellout.training.train import Prepared, train
 
 
 @pytest.fixture(scope="module")
@@ -174,8 +176,8 @@ def test_streaming_in_many_blocks_counts_the_same(names, tmp_path, monkeypatch):
 
 def test_what_streaming_cannot_do_is_refused(tmp_path):
     with pytest.raises(UsageError, match="leave out --unit"):
-        check_streaming(DataConfig(unit="word"), "ngram:3")
-    assert check_streaming(DataConfig(), "ngram:3") == NgramConfig(order=3)
+        check_streaming(DataConfig(unit="word"), parse_specification("ngram:3"))
+    assert check_streaming(DataConfig(), parse_specification("ngram:3")) == NgramConfig(order=3)
     path = tmp_path / "empty.txt"
     path.write_text("\n")
     with pytest.raises(DataError, match="holds no lines"):
@@ -199,8 +201,9 @@ def test_without_dev_lines_there_is_nothing_to_compare(names):
 
 
 def test_the_floor_is_the_best_n_gram(names, prepared):
-    assert floor(names).nats_per_char == train(prepared, "ngram").dev.nats_per_char
-    assert floor(Lines.of(["a", "b"])) is None
+    ngram = parse_specification("ngram")
+    assert floor(names, ngram).nats_per_char == train(prepared, "ngram").dev.nats_per_char
+    assert floor(Lines.of(["a", "b"]), ngram) is None
 
 
 def test_lines_made_have_a_limit_however_long_the_training_lines_are():

@@ -10,16 +10,18 @@ from dataclasses import fields
 import optuna
 import pytest
 
+from spellout.api import train
 from spellout.errors import TrainingError, UsageError
-from spellout.models.table import MODELS
+from spellout.models.ranges import Choices, ranges_of
+from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.experiments import tuning
-from spellout.training.experiments.space import SPACE, TRAINED, Choices, Space
+from spellout.training.experiments.space import Space
 from spellout.training.experiments.tuning import Tuning
-from spellout.training.prior import parse
-from spellout.training.train import train
 
 STEPS = TrainingConfig(steps=20, device="cpu", threads=1)
+BIGRAM = parse_specification("bigram")
+TRAINED = ranges_of(TrainingConfig)
 IN_STEPS = [family.name for family in MODELS.values() if family.in_steps]
 
 
@@ -29,8 +31,8 @@ def ends(where):
 
 @pytest.mark.parametrize("name", IN_STEPS)
 def test_every_model_has_a_space_that_holds_its_defaults_and_can_be_trained_at_its_ends(name):
-    space = Space.of(name, STEPS)
-    config = parse(name).config
+    space = Space.of(parse_specification(name), STEPS)
+    config = parse_specification(name).config
     for field, where in space.ranges.items():
         if field not in TRAINED:
             assert space.defaults[field] == getattr(config, field)
@@ -39,9 +41,10 @@ def test_every_model_has_a_space_that_holds_its_defaults_and_can_be_trained_at_i
         assert not isinstance(where, Choices) or space.defaults[field] in where.values
     for end in (0, -1):
         specification, training = space.settled(lambda field, where, end=end: ends(where)[end])
-        settled = parse(specification).config
+        settled = parse_specification(specification.text).config
+        assert settled == specification.config
         for field in space.ranges.keys() - TRAINED.keys():
-            assert getattr(settled, field) == ends(SPACE[field])[end]
+            assert getattr(settled, field) == ends(ranges_of(MODELS[name].config)[field])[end]
         assert training.batch == int(settled.batch * (0.25, 4)[end])
         assert training.lr == pytest.approx(settled.lr * (0.2, 5)[end], rel=5e-3)
         assert training.decay == ("linear", "none")[end]
@@ -51,15 +54,15 @@ def test_every_model_has_a_space_that_holds_its_defaults_and_can_be_trained_at_i
 def test_every_numeric_setting_is_tuned_or_said_why_not(name):
     left_out = {"places", "members", "statistics", *TRAINED}  # counted, a matter of time, a matter of taste
     assert {field.name for field in fields(MODELS[name].config)} - left_out == Space.of(
-        name, STEPS
+        parse_specification(name), STEPS
     ).ranges.keys() - TRAINED.keys()
 
 
 def test_what_is_said_stays():
-    space = Space.of("mlp:64:lr=0.01+ngram:3", TrainingConfig(batch=99, decay="cosine"))
+    space = Space.of(parse_specification("mlp:64:lr=0.01+ngram:3"), TrainingConfig(batch=99, decay="cosine"))
     assert set(space.ranges) == {"context", "embedding", "weight_decay"}
     specification, training = space.settled(lambda field, where: space.defaults[field])
-    assert specification == "mlp:64:lr=0.01:embedding=24:context=6:weight_decay=0.05+ngram:3"
+    assert specification.text == "mlp:64:lr=0.01:embedding=24:context=6:weight_decay=0.05+ngram:3"
     assert (training.batch, training.decay, training.lr) == (99, "cosine", None)
 
 
@@ -67,9 +70,9 @@ def test_what_is_said_stays():
     "said", ["transformer:36", "transformer:heads=16", "transformer:96:heads=12", "gpt:heads=8"]
 )
 def test_the_width_stays_a_multiple_of_the_heads(said):
-    space = Space.of(said, STEPS)
+    space = Space.of(parse_specification(said), STEPS)
     for end in (0, -1):
-        config = parse(space.settled(lambda field, where, end=end: ends(where)[end])[0]).config
+        config = parse_specification(space.settled(lambda field, where, end=end: ends(where)[end])[0].text).config
         assert config.width % config.heads == 0
 
 
@@ -94,10 +97,10 @@ def test_what_cannot_be_tuned_is_explained(command, names_file, tmp_path, argume
 
 
 def test_the_first_trial_has_the_models_own_settings_and_the_best_is_never_worse(few, tmp_path):
-    study = Tuning(tmp_path / "study", few, "bigram", STEPS)
+    study = Tuning(tmp_path / "study", few, BIGRAM, STEPS)
     trials = list(study.run(4))
     assert [trial.number for trial in trials] == [0, 1, 2, 3]
-    assert trials[0].nats_per_char == train(few, "bigram", training=STEPS).dev.nats_per_char
+    assert trials[0].nats_per_char == train(few, BIGRAM, training=STEPS).dev.nats_per_char
     losses = [trial.nats_per_char for trial in trials]
     assert [trial.nats_per_char for trial in study.best()] == sorted(losses)
     assert len({trial.specification for trial in trials}) == 4
@@ -106,11 +109,11 @@ def test_the_first_trial_has_the_models_own_settings_and_the_best_is_never_worse
 
 
 def test_a_study_goes_on_where_it_was(few, tmp_path):
-    whole = [(t.specification, t.nats_per_char) for t in Tuning(tmp_path / "whole", few, "bigram", STEPS).run(6)]
-    first = [(t.specification, t.nats_per_char) for t in Tuning(tmp_path / "parts", few, "bigram", STEPS).run(2)]
-    rest = [(t.specification, t.nats_per_char) for t in Tuning(tmp_path / "parts", few, "bigram", STEPS).run(6)]
+    whole = [(t.specification, t.nats_per_char) for t in Tuning(tmp_path / "whole", few, BIGRAM, STEPS).run(6)]
+    first = [(t.specification, t.nats_per_char) for t in Tuning(tmp_path / "parts", few, BIGRAM, STEPS).run(2)]
+    rest = [(t.specification, t.nats_per_char) for t in Tuning(tmp_path / "parts", few, BIGRAM, STEPS).run(6)]
     assert first + rest == whole
-    assert list(Tuning(tmp_path / "parts", few, "bigram", STEPS).run(6)) == []
+    assert list(Tuning(tmp_path / "parts", few, BIGRAM, STEPS).run(6)) == []
 
 
 def test_an_interrupted_trial_does_not_count(few, tmp_path):
@@ -118,7 +121,7 @@ def test_an_interrupted_trial_does_not_count(few, tmp_path):
         if event["event"] == "evaluation":
             raise KeyboardInterrupt
 
-    study = Tuning(tmp_path / "study", few, "bigram", STEPS)
+    study = Tuning(tmp_path / "study", few, BIGRAM, STEPS)
     with pytest.raises(KeyboardInterrupt):
         list(study.run(2, interrupt))
     assert study.count() == (0, 0)
@@ -126,32 +129,32 @@ def test_an_interrupted_trial_does_not_count(few, tmp_path):
 
 
 def test_another_study_in_the_same_folder_is_refused(few, tmp_path):
-    list(Tuning(tmp_path / "study", few, "bigram", STEPS).run(1))
+    list(Tuning(tmp_path / "study", few, BIGRAM, STEPS).run(1))
     with pytest.raises(
         UsageError, match=r"holds a study with another specification \(bigram, .*give the same again"
     ):
-        Tuning(tmp_path / "study", few, "mlp", STEPS)
+        Tuning(tmp_path / "study", few, parse_specification("mlp"), STEPS)
     with pytest.raises(UsageError, match="another training"):
-        Tuning(tmp_path / "study", few, "bigram", TrainingConfig(steps=21))
-    Tuning(tmp_path / "study", few, "bigram", TrainingConfig(steps=20, device="auto"))  # wherever it runs
+        Tuning(tmp_path / "study", few, BIGRAM, TrainingConfig(steps=21))
+    Tuning(tmp_path / "study", few, BIGRAM, TrainingConfig(steps=20, device="auto"))  # wherever it runs
 
 
 def test_a_trial_worse_than_the_median_is_stopped_early(few, tmp_path, monkeypatch):
     """Judged by losses made up here: the fifth trial and those after it are worse from the first step on."""
     heard = []
 
-    def made_up(prepared, specification, callback, *, training, prior):
+    def made_up(job):
         number = len(heard)
         heard.append(0)
         for part in range(11):
-            callback(
+            job.callback(
                 {"event": "evaluation", "progress": part / 10, "nats_per_char": 3.0 - part / 10 + (number >= 4)}
             )
             heard[-1] = part
         return train(few, "bigram", training=TrainingConfig(steps=1))
 
     monkeypatch.setattr(tuning, "train", made_up)
-    study = Tuning(tmp_path / "study", few, "bigram", STEPS)
+    study = Tuning(tmp_path / "study", few, BIGRAM, STEPS)
     trials = list(study.run(6))
     assert heard == [10, 10, 10, 10, 1, 1]  # none in the first two parts
     assert [trial.nats_per_char is None for trial in trials] == [False] * 4 + [True] * 2
@@ -164,7 +167,7 @@ def test_a_loss_that_explodes_is_a_trial_that_was_stopped(few, tmp_path, monkeyp
         raise TrainingError("the loss is not finite")
 
     monkeypatch.setattr(tuning, "train", explode)
-    study = Tuning(tmp_path / "study", few, "bigram", STEPS)
+    study = Tuning(tmp_path / "study", few, BIGRAM, STEPS)
     assert [trial.nats_per_char for trial in study.run(2)] == [None, None]
     assert study.count() == (2, 2)
 

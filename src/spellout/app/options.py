@@ -83,7 +83,7 @@ def check_picture(path: Path) -> None:
 
 def newest() -> Path:
     """The newest run under ./runs, said on stderr. `RunError` if there is none."""
-    from ..training.runs.run import newest_run
+    from ..training.runs.folder import newest_run
 
     path = newest_run()
     terminal.note(f"with {path}, the newest run")

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,10 @@ from .progress import progress_bar, training_progress
 
 if TYPE_CHECKING:
     from ..data.lines import Lines
-    from ..training.plan import Plan
+    from ..models.family import Specification
     from ..training.prepared import Prepared
-    from ..training.resume import Unfinished
-    from ..training.runs.run import Run, Trained
+    from ..training.runs.run import Trained
+    from ..training.train import Job
 
 
 def read(file: str | None, encoding: str | None) -> Lines:
@@ -57,15 +58,23 @@ def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepare
     return prepared
 
 
-def compile_for(*models: str) -> float:
+def asked(model: str, training: TrainingConfig) -> Specification:
+    """Understand which model is asked for; `UsageError` if it cannot be trained here. It costs no reading."""
+    from ..models.table import parse_specification
+    from ..training.train import check_trainable
+
+    specification = parse_specification(model, training.prior)
+    check_trainable(specification, training)
+    return specification
+
+
+def compile_for(*specifications: Specification) -> float:
     """Have the kernels of models that run as programs ready; return the seconds that took: many, once.
 
     To be called before a training, so that its budget is its own, and where Ctrl-C ends the command.
     """
-    from ..training.prior import parse
-
     start = perf_counter()
-    if any(parse(model).family.compiled for model in models):
+    if any(one.family.compiled for one in specifications):
         import numpy as np
 
         from ..programs.lanes import warm_up
@@ -95,34 +104,14 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def train(
-    prepared: Prepared,
-    model: str,
-    training: TrainingConfig = TrainingConfig(),
-    keep: Callable[[Run], None] = lambda run: None,
-    interrupted: Callable[[], bool] = lambda: False,
-    going_on: Unfinished | None = None,
-    since: float | None = None,
-    plan: Plan | None = None,
-) -> Trained:
-    """Train one model on prepared lines, and say how good it is."""
+def train(job: Job) -> Trained:
+    """Train one model; say on what, how far it is, and how good it became."""
     from ..training.prepared import facts_of
-    from ..training.prior import parse
     from ..training.train import train as train_on
 
-    print_data(facts_of(prepared, model, {}))
-    with training_progress(1 if parse(model, training.prior).family.in_steps else None) as watch:
-        trained = train_on(
-            prepared,
-            model,
-            watch,
-            training=training,
-            keep=keep,
-            interrupted=interrupted,
-            going_on=going_on,
-            since=since,
-            plan=plan,
-        )
+    print_data(facts_of(job.prepared, job.specification.text, {}))
+    with training_progress(1 if job.specification.family.in_steps else None) as watch:
+        trained = train_on(replace(job, callback=watch))
     print_result(trained)
     return trained
 

@@ -8,6 +8,7 @@ lines or windows by the side of each other, so that samples and moments are axes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ExaminationError, RunError
+from ..models.family import Family
 from ..models.pytorch.learner import CLIP, TorchLearner
 from ..models.pytorch.model import LineModel, TorchModel
 from ..models.pytorch.optimizers import BETAS, MOMENTUM, AdamW, Muon
-from ..models.table import MODELS
 from ..training.runs.checkpoint import Checkpoint
-from ..training.runs.run import LAST, Run, load_run
+from ..training.runs.folder import LAST
+from ..training.runs.run import Run, read_run
 from ..training.schedule import Order
 from .patient import Case
 
@@ -114,11 +116,11 @@ class LaidLearner(TorchLearner):
         return value
 
 
-def case_of_run(folder: Path) -> Case:
+def case_of_run(folder: Path, models: Mapping[str, Family]) -> Case:
     """The case of a training with PyTorch. `ExaminationError` for models that PyTorch does not train."""
-    run = load_run(folder)
+    run = read_run(folder, models)
     if not isinstance(run.model, TorchModel):
-        known = ", ".join(name for name, family in MODELS.items() if issubclass(family.model, TorchModel))
+        known = ", ".join(name for name, family in models.items() if issubclass(family.model, TorchModel))
         raise ExaminationError(
             f"{folder} holds a model of the family {run.family}, which is not trained with PyTorch; the doctor "
             f"examines runs of {known}, and your own programs: spellout doctor train.py:case"

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import ExaminationError, UsageError
+from ..models.family import Family
 from .examination import examine
 from .language_models import case_of_run
 from .report import Report
 
 
-def examine_target(target: str, ignore: list[str]) -> Report:
+def examine_target(target: str, ignore: list[str], models: Mapping[str, Family]) -> Report:
     """Examine `path/to/file.py:factory`, or a run folder."""
     path, _, factory = target.rpartition(":")
     if path.endswith(".py"):
@@ -26,7 +28,7 @@ def examine_target(target: str, ignore: list[str]) -> Report:
     elif target.endswith(".py"):
         raise UsageError(f"{target}: name the function that makes the case, as in {target}:case")
     else:
-        made = case_of_run(Path(target))
+        made = case_of_run(Path(target), models)
     try:
         if isinstance(made, tuple):
             return examine(*made, ignore=ignore)

@@ -19,9 +19,11 @@ from ..data.lines import Lines
 from ..errors import UsageError
 from ..generation.evaluation import evaluate
 from ..models.contract import Callback, Event
+from ..models.family import Specification
+from ..models.table import parse_specification
 from ..training.config import TrainingConfig
 from ..training.prepared import Prepared
-from ..training.train import train
+from ..training.train import Job, train
 from . import by_hand, loops
 from .counted import counted_in_python
 from .results import RESULTS
@@ -116,7 +118,7 @@ def _counts(lines: Lines) -> Iterator[Row]:
     theirs = counted_in_python(everything.split.train, everything.split.train)
     lecture_seconds = perf_counter() - start
     start = perf_counter()
-    run = train(everything, "ngram:2:smoothing=add-k").run
+    run = train(Job(everything, parse_specification("ngram:2:smoothing=add-k"))).run
     ours = evaluate(run.model, run.vocabulary, everything.split.train).nats_per_char
     seconds = perf_counter() - start
     yield Row(
@@ -146,7 +148,7 @@ def _network(
         steps=training.steps or network.steps, patience=0, device=training.device, threads=training.threads
     )
     for model in (network.model, FLOOR):
-        loss, seconds = reach(prepared, model, network.recorded, settings, callback)
+        loss, seconds = reach(prepared, parse_specification(model), network.recorded, settings, callback)
         missed = "" if loss <= network.recorded else "not reached; more --steps may"
         remark = missed or (f"{timed} of its {network.loop_steps:,} steps timed" if model != FLOOR else "any kind")
         yield Row(
@@ -162,7 +164,7 @@ def _network(
 
 
 def reach(
-    prepared: Prepared, specification: str, target: float, training: TrainingConfig, callback: Callback
+    prepared: Prepared, specification: Specification, target: float, training: TrainingConfig, callback: Callback
 ) -> tuple[float, float]:
     """Train until the dev loss is at most the target, or the budget is spent: the best loss and the seconds."""
     start = perf_counter()
@@ -173,7 +175,7 @@ def reach(
         if event["event"] == "evaluation" and event["nats_per_char"] <= target and not reached:
             reached.append((event["nats_per_char"], perf_counter() - start))
 
-    trained = train(prepared, specification, listen, training=training, interrupted=lambda: bool(reached))
+    trained = train(Job(prepared, specification, training, listen, interrupted=lambda: bool(reached)))
     assert trained.dev is not None
     return reached[0] if reached else (trained.dev.nats_per_char, perf_counter() - start)
 

@@ -1,23 +1,14 @@
 """The visible table of models. Command-line choices, the README's list and the tests' parameters come from it.
 
-A model is asked for as `name`, `name:number` or `name:number:field=value`, for example `ngram:5` or
-`ngram:2:smoothing=add-k:k=0.5`: the number is the family's main dial, the fields are those of its config.
+A new model is a row here and its file. Whoever stands below this file and has to find a model by its name is handed
+`MODELS`.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
-
-import numpy as np
-
 from ..errors import UsageError
 from .arrays.learner import MlpLearner, MlpModel
-from .contract import Callback, LanguageModel
-from .learner import Learner
+from .family import Family, Specification, parse
 from .ngram.model import NgramConfig, NgramModel
 from .ngram.training import train_ngram
 from .pytorch.families import (
@@ -38,37 +29,6 @@ from .scalars.bigram import BigramConfig, BigramModel, bigram_learner
 from .scalars.gpt import GptConfig, GptModel, gpt_learner
 from .scalars.mlp import MlpConfig
 
-
-@dataclass(frozen=True)
-class Family:
-    """One row: what the model is, and how to configure, train and restore it."""
-
-    name: str
-    sentence: str
-    paper: str
-    dial: str
-    """The config field that a bare number in a specification sets."""
-    config: type[Any]
-    model: type[LanguageModel]
-    train: Callable[[np.ndarray, int, Any, Callback], tuple[LanguageModel, float | None]] | None = None
-    """For models that learn in one go: from a stream, the vocabulary's size, a config and a listener to a model
-    and its nats per held-out training token (None if none was held out)."""
-    learner: Callable[[np.ndarray, int, Any, NgramModel | None, int], Learner] | None = None
-    """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
-    from (or None) and a seed to a learner, in NumPy or as a compiled program."""
-    torch_learner: Callable[[np.ndarray, int, Any, NgramModel | None, int, str, int, Callback], Learner] | None = (
-        None
-    )
-    """For networks in PyTorch, instead; also given a device, a number of threads and a listener."""
-    compiled: bool = False
-    """Whether it runs as a program, whose kernels are compiled once after an installation."""
-
-    @property
-    def in_steps(self) -> bool:
-        """Whether it learns in steps. It counts otherwise."""
-        return self.train is None
-
-
 MODELS = {
     family.name: family
     for family in [
@@ -79,7 +39,7 @@ MODELS = {
             dial="order",
             config=NgramConfig,
             model=NgramModel,
-            train=train_ngram,
+            count=train_ngram,
         ),
         Family(
             name="bigram",
@@ -117,7 +77,8 @@ MODELS = {
             dial="hidden",
             config=MlpBnConfig,
             model=MlpBnModel,
-            torch_learner=MlpBnModel.learner,
+            learner=MlpBnModel.learner,
+            torch=True,
         ),
         Family(
             name="wavenet",
@@ -126,7 +87,8 @@ MODELS = {
             dial="hidden",
             config=WavenetConfig,
             model=WavenetModel,
-            torch_learner=WavenetModel.learner,
+            learner=WavenetModel.learner,
+            torch=True,
         ),
         Family(
             name="rnn",
@@ -135,7 +97,8 @@ MODELS = {
             dial="hidden",
             config=RecurrentConfig,
             model=RnnModel,
-            torch_learner=RnnModel.learner,
+            learner=RnnModel.learner,
+            torch=True,
         ),
         Family(
             name="gru",
@@ -144,7 +107,8 @@ MODELS = {
             dial="hidden",
             config=RecurrentConfig,
             model=GruModel,
-            torch_learner=GruModel.learner,
+            learner=GruModel.learner,
+            torch=True,
         ),
         Family(
             name="lstm",
@@ -153,7 +117,8 @@ MODELS = {
             dial="hidden",
             config=RecurrentConfig,
             model=LstmModel,
-            torch_learner=LstmModel.learner,
+            learner=LstmModel.learner,
+            torch=True,
         ),
         Family(
             name="bow",
@@ -162,7 +127,8 @@ MODELS = {
             dial="hidden",
             config=BowConfig,
             model=BowModel,
-            torch_learner=BowModel.learner,
+            learner=BowModel.learner,
+            torch=True,
         ),
         Family(
             name="transformer",
@@ -171,41 +137,23 @@ MODELS = {
             dial="width",
             config=TransformerConfig,
             model=TransformerModel,
-            torch_learner=TransformerModel.learner,
+            learner=TransformerModel.learner,
+            torch=True,
         ),
     ]
 }
 
 
-def parse_specification(text: str) -> tuple[Family, Any]:
-    """The family and config of a specification such as `ngram:5`. `UsageError` says what is not understood."""
-    name, *parts = text.strip().split(":")
-    if name not in MODELS:
-        near = difflib.get_close_matches(name, MODELS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"models: {', '.join(MODELS)}"
-        raise UsageError(f"model {name!r}: no such model; {hint}")
-    family = MODELS[name]
-    hints = get_type_hints(family.config)
-    values: dict[str, Any] = {}
-    for part in parts:
-        field, equals, value = part.partition("=")
-        if not equals:
-            field, value = family.dial, part
-        if field not in hints:
-            known = ", ".join(f.name for f in fields(family.config))
-            raise UsageError(f"model {text!r}: {name} has no setting {field!r}; settings: {known}")
-        values[field] = _convert(hints[field], value, f"model {text!r}: {field}={value}")
-    return family, family.config(**values)
+def parse_specification(text: str, prior: str | None = None) -> Specification:
+    """Understand MODEL or MODEL+NGRAM (see `family`); `prior` is the n-gram of networks that name none."""
+    return parse(text, MODELS, prior)
 
 
-def _convert(hint: Any, value: str, where: str) -> Any:
-    if get_origin(hint) is UnionType:
-        (hint,) = (choice for choice in get_args(hint) if choice is not NoneType)
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise UsageError(f"{where}: choose one of {', '.join(get_args(hint))}")
-        return value
-    try:
-        return hint(value)
-    except ValueError:
-        raise UsageError(f"{where}: not a number") from None
+def in_steps(text: str, prior: str | None, lacking: str) -> Specification:
+    """Understand the specification of a model that learns in steps. `UsageError`: what one that counts lacks."""
+    specification = parse_specification(text, prior)
+    if not specification.family.in_steps:
+        others = ", ".join(family.name for family in MODELS.values() if family.in_steps)
+        name = specification.family.name
+        raise UsageError(f"--model {text}: {name} counts and {lacking}; models that have: {others}")
+    return specification

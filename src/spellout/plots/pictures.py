@@ -9,16 +9,15 @@ from matplotlib.figure import Figure
 
 from ..training.inspection import attention, check_shown, curve, embedding, inside, pairs, surprise, updates
 from ..training.runs.log import read_log
-from ..training.runs.run import Run, load_run
+from ..training.runs.run import Run
 from .curves import loss_curves, update_ratios
 from .kinds import Kind
 from .layers import activation_histograms, gradient_histograms, saturation_maps
 from .letters import attention_maps, bigram_map, embedding_scatter, surprise_bars
 
 
-def picture(path: Path, what: Kind, line: str | None = None) -> Figure:
+def picture(run: Run, path: Path, what: Kind, line: str | None = None) -> Figure:
     """A picture of the run in a folder. `line` is for those that show a line; by default the first one."""
-    run = load_run(path)
     check_shown(run, what)
     return PICTURES[what](run, path, line)
 

@@ -6,19 +6,15 @@ command makes the same lines (see `plan`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ..errors import TrainingError
 from ..generation.evaluation import evaluate
 from ..models.arrays.first_layer import FEW_TOKENS
-from ..models.contract import Callback
-from ..models.ngram.model import NgramModel
 from ..models.scalars.mlp import MlpConfig
 from .config import TrainingConfig
 from .plan import Plan
 from .prepared import Prepared
 from .runs.run import Trained
-from .train import train
+from .train import Job, train
 
 LONG = 25.0
 """With so many seconds, several networks together win; measured on the dev lines of two splits of names."""
@@ -93,32 +89,10 @@ def _of_positions(seconds: tuple[float, float], positions: int) -> float:
     return once + each * positions
 
 
-def improve(
-    ngram: Trained,
-    prepared: Prepared,
-    seconds: float,
-    since: float,
-    callback: Callback,
-    interrupted: Callable[[], bool],
-) -> Trained | None:
-    """Train the best network that starts from a trained n-gram, until `seconds` after `since` (`perf_counter`).
-
-    It ends early when the dev loss stops improving. None if it diverges.
-    """
-    prior = ngram.run.model
-    assert isinstance(prior, NgramModel)
-    specification, config, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds)
+def improve(job: Job) -> Trained | None:
+    """Train a network of `best_training`. None if it diverges."""
     try:
-        return train(
-            prepared,
-            specification,
-            callback,
-            training=config,
-            interrupted=interrupted,
-            prior=prior,
-            since=since,
-            plan=plan,
-        )
+        return train(job)
     except TrainingError:
         return None
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from ..errors import UsageError
+from ..models.ranges import Choices, Numbers
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Decay = Literal["linear", "cosine", "none"]
@@ -23,13 +24,13 @@ class TrainingConfig:
     """Train for so long; 60 unless --steps is given. With both, whichever ends first."""
     steps: int | None = None
     """Train for so many steps: then a repeated or resumed training ends with the same weights."""
-    lr: float | None = None
+    lr: Annotated[float | None, Numbers(0.2, 5.0, log=True)] = None
     """The highest learning rate; by default the model's own. `spellout lr-find` suggests one."""
-    batch: int | None = None
+    batch: Annotated[int | None, Choices((0.25, 0.5, 1.0, 2.0, 4.0))] = None
     """How many examples a step learns from; by default the model's own number."""
     warmup: float = 0.05
     """The part of the budget in which the learning rate rises from zero."""
-    decay: Decay = "linear"
+    decay: Annotated[Decay, Choices(("linear", "cosine", "none"))] = "linear"
     """How the learning rate falls to zero afterwards; none: it stays."""
     patience: int = 5
     """Stop after so many evaluations on dev lines without a gain; 0: never."""

@@ -12,9 +12,9 @@ from ..data.alphabet import GrowingAlphabet
 from ..data.config import DataConfig
 from ..data.reading import read_blocks, source_name
 from ..errors import DataError, UsageError
+from ..models.family import Specification
 from ..models.ngram.model import NgramConfig
 from ..models.ngram.training import NgramCounter, fit_counts, model_of_counts
-from ..models.table import parse_specification
 from .prepared import longest, usual_length
 from .runs.run import Run, Trained
 
@@ -62,11 +62,11 @@ def train_streaming(
     return Trained(Run("ngram", model, vocabulary, None, facts, events), seconds, None)
 
 
-def check_streaming(config: DataConfig, specification: str) -> NgramConfig:
+def check_streaming(config: DataConfig, specification: Specification) -> NgramConfig:
     """The n-gram config of a streamed training; `UsageError` for what streaming cannot do."""
-    family, model_config = parse_specification(specification)
-    if not isinstance(model_config, NgramConfig):
-        raise UsageError(f"--stream counts n-grams in one pass; {family.name} needs the lines in memory")
+    if not isinstance(specification.config, NgramConfig):
+        name = specification.family.name
+        raise UsageError(f"--stream counts n-grams in one pass; {name} needs the lines in memory")
     if config != DataConfig():
         raise UsageError("--stream reads characters and trains on every line; leave out --unit and --split")
-    return model_config
+    return specification.config

@@ -13,10 +13,10 @@ from ...training.config import TrainingConfig
 from .. import terminal
 from ..options import Data, Encoding, File, Flag, Json, Training, check_judged, listed
 from ..progress import training_progress
-from ..workflows import compile_for, prepare
+from ..workflows import asked, compile_for, prepare
 
 if TYPE_CHECKING:
-    from ...training.experiments.comparison import Row
+    from ...training.experiments.results import ModelResult
 
 
 def compare(
@@ -46,18 +46,16 @@ def compare(
         Show the mixture of the two best as the last row also where it is no better than they are.
     """
     from ...training.experiments.comparison import compare as rows_of
-    from ...training.prior import check_asked
 
     if at_once < 1:
         raise UsageError(f"--at-once {at_once}: must be at least 1")
-    wanted = listed(models)
+    # A typing error in the last one should not cost the first one's training.
+    wanted = [asked(name, training) for name in listed(models)]
     if not wanted:
         raise UsageError("--models: name at least one model, such as ngram:5")
-    for name in wanted:
-        check_asked(name, training)  # a typing error in the last one should not cost the first one's training
     check_judged(data, on)
     prepared = prepare(file, encoding, data)
-    rows: list[Row] = []
+    rows: list[ModelResult] = []
     compile_for(*wanted)
     with training_progress(len(wanted), printing=json) as watch:
         for row in rows_of(
@@ -71,7 +69,7 @@ def compare(
         print_rows(rows)
 
 
-def print_rows(rows: Sequence[Row]) -> None:
+def print_rows(rows: Sequence[ModelResult]) -> None:
     """Print a table with the best loss in bold."""
     best = min(row.nats_per_char for row in rows) if rows else 0.0
     terminal.print_table(

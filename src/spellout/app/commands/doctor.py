@@ -36,9 +36,10 @@ def doctor(
     if target is None:
         raise UsageError("name what to examine, as in: spellout doctor train.py:case")
     from ...doctor.programs import examine_target
+    from ...models.table import MODELS
 
     with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
-        report = examine_target(target, list(ignore))
+        report = examine_target(target, list(ignore), MODELS)
     if json:
         terminal.print_json(report.to_json())
     else:

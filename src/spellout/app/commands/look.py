@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...data.summary import Summary
-    from ...training.experiments.comparison import Row
+    from ...training.experiments.results import ModelResult
 
 LETTERS_SHOWN = 40
 _SHADES = "·░▒▓█"
@@ -35,11 +35,12 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
         One JSON object.
     """
     from ...data.summary import Summary, bigram_table
+    from ...models.table import parse_specification
     from ...training.experiments.comparison import floor
 
     lines = read(file, encoding)
     with progress_bar(None, "looking, and training the floor"):
-        summary, best = Summary.of(lines), floor(lines)
+        summary, best = Summary.of(lines), floor(lines, parse_specification("ngram"))
     if json:
         terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
         return
@@ -48,7 +49,7 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
     _print_bigrams(letters, bigram_table(lines, letters))
 
 
-def _print_summary(summary: Summary, floor: Row | None) -> None:
+def _print_summary(summary: Summary, floor: ModelResult | None) -> None:
     again = summary.lines - summary.distinct
     letters = "".join(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
     more = f" and {len(summary.letters) - LETTERS_SHOWN:,} more" if len(summary.letters) > LETTERS_SHOWN else ""

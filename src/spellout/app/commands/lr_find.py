@@ -53,16 +53,18 @@ def lr_find(
     out
         Also draw the curve: FILE.png, FILE.svg or FILE.pdf.
     """
+    from ...models.table import in_steps
     from ...training.experiments.lr_finder import check_lr_find, find_lr_for
 
-    check_lr_find(model, prior, tries, batch)
+    specification = in_steps(model, prior, "has no rate")
+    check_lr_find(specification, tries, batch)
     TrainingConfig(train_seed=train_seed)  # which says what is wrong with it
     if out is not None:
         check_picture(out)
     prepared = prepare(file, encoding, data)
-    compile_for(model)
+    compile_for(specification)
     with progress_bar(tries, "trying rates") as advance:
-        curve = find_lr_for(prepared, model, prior, tries, batch, train_seed, advance)
+        curve = find_lr_for(prepared, specification, tries, batch, train_seed, advance)
     if json:
         terminal.print_json(curve.to_json())
     else:

@@ -21,12 +21,13 @@ from ...training.config import TrainingConfig
 from .. import clock, terminal
 from ..options import Count, Data, Encoding, File, Flag, Json, Out, Sampling, Seconds, check_count
 from ..progress import training_progress
-from ..workflows import compile_for, interruptible, prepare, print_result, train
+from ..workflows import asked, compile_for, interruptible, prepare, print_result, train
 from .sample import check_prefix, print_samples
 
 if TYPE_CHECKING:
     from ...data.vocabulary import Vocabulary
     from ...models.contract import LanguageModel
+    from ...models.family import Specification
     from ...training.prepared import Prepared
     from ...training.runs.run import Trained
 
@@ -68,20 +69,23 @@ def make(
     out
         Also keep the trained model in this run folder.
     """
-    from ...training.runs.run import check_place, save_run
+    from ...training.best import AROUND
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import save_run
 
     check_count(count)
     if not math.isfinite(seconds):
         raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
-    if model is not None:
-        _check_within(model, seconds)
+    specification = None if model is None else asked(model, TrainingConfig())
+    if specification and specification.family.in_steps and seconds <= AROUND:
+        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
     if out is not None:
         check_place(out)
     _preview(file, encoding, data)
     prepared = prepare(file, encoding, data)
     check_prefix(prepared.vocabulary, sampling)
-    run = (_train_within(prepared, model, seconds) if model else _train_best(prepared, seconds)).run
-    failure = None
+    trained = _train_within(prepared, specification, seconds) if specification else _train_best(prepared, seconds)
+    run, failure = trained.run, None
     if out is not None:
         try:
             save_run(run, out)
@@ -94,15 +98,6 @@ def make(
     finally:
         if failure is not None:
             raise failure
-
-
-def _check_within(model: str, seconds: float) -> None:
-    """Raise an error if `_train_within` could not train a model: to be asked before reading."""
-    from ...training.best import AROUND
-    from ...training.prior import check_asked
-
-    if check_asked(model, TrainingConfig()).family.in_steps and seconds <= AROUND:
-        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
 
 
 def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
@@ -126,20 +121,21 @@ def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
     terminal.note(f"its beginning makes lines like {some}; reading all of it now")
 
 
-def _train_within(prepared: Prepared, model: str, seconds: float) -> Trained:
+def _train_within(prepared: Prepared, specification: Specification, seconds: float) -> Trained:
     """The model asked for, within some seconds of the command. Ctrl-C ends it early and keeps what was learned."""
     from ...training.best import AROUND, plan_for
-    from ...training.prior import parse
+    from ...training.train import Job
 
-    if not parse(model).family.in_steps:
-        return train(prepared, model)
-    since = clock.began() + compile_for(model)
-    training = TrainingConfig(seconds=seconds - AROUND)
+    if not specification.family.in_steps:
+        return train(Job(prepared, specification))
+    since, training = clock.began() + compile_for(specification), TrainingConfig(seconds=seconds - AROUND)
+    plan = plan_for(len(prepared.stream), seconds)
     with interruptible() as interrupted:
-        plan = plan_for(len(prepared.stream), seconds)
-        trained = train(prepared, model, training, interrupted=interrupted, since=since, plan=plan)
+        trained = train(Job(prepared, specification, training, interrupted=interrupted, since=since, plan=plan))
     if trained.run.last is not None and trained.run.last.state.step == 0:
-        terminal.warn(f"there was no time for a step of {model}, so it has learned nothing; give more --seconds")
+        terminal.warn(
+            f"there was no time for a step of {specification.text}, so it has learned nothing; give more --seconds"
+        )
     return trained
 
 
@@ -148,9 +144,12 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
 
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
     """
-    from ...training.best import improve, is_better, is_time
+    from ...models.ngram.model import NgramModel
+    from ...models.table import parse_specification
+    from ...training.best import best_training, improve, is_better, is_time
+    from ...training.train import Job
 
-    ngram = train(prepared, "ngram")
+    ngram = train(Job(prepared, parse_specification("ngram")))
     if not prepared.split.dev or seconds == 0:
         return ngram
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
@@ -160,7 +159,20 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
         with training_progress(label="improving") as watch:
-            trained = improve(ngram, prepared, seconds, clock.began(), watch, interrupted)
+            text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds)
+            specification, prior, since = parse_specification(text), ngram.run.model, clock.began()
+            assert isinstance(prior, NgramModel)
+            job = Job(
+                prepared,
+                specification,
+                training,
+                watch,
+                interrupted=interrupted,
+                prior=prior,
+                since=since,
+                plan=plan,
+            )
+            trained = improve(job)
     if trained is None:
         terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
         return ngram

@@ -37,9 +37,11 @@ def plot(
     out = out or Path(f"{what}.png")
     check_picture(out)
     run = run or newest()
+    from ...models.table import MODELS
     from ...plots.figure import save_figure
     from ...plots.pictures import picture
+    from ...training.runs.run import read_run
 
     with progress_bar(None, "drawing"):
-        save_figure(picture(run, what, line), out)
+        save_figure(picture(read_run(run, MODELS), run, what, line), out)
     terminal.note(f"wrote {out}")

@@ -46,11 +46,12 @@ def sample(
     nearest
         Show the most similar training line and the edit distance.
     """
-    from ...training.runs.run import load_run
+    from ...models.table import MODELS
+    from ...training.runs.run import read_run
 
     check_count(count)
     run = run or newest()
-    loaded = load_run(run)
+    loaded = read_run(run, MODELS)
     lines = loaded.lines
     if lines is None and (novel or nearest):
         raise RunError(

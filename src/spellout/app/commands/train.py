@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import shlex
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...data.config import DataConfig
 from ...errors import TrainingError, TrainingInterrupted, UsageError
 from ...training.config import TrainingConfig
-from ...training.runs.places import name_of, new_folder
+from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
 from ..options import Data, Encoding, File, Flag, Json, Out, Training
 from ..progress import progress_bar
-from ..workflows import compile_for, interruptible, prepare, print_data, print_result, size
+from ..workflows import asked, compile_for, interruptible, prepare, print_data, print_result, size
 from ..workflows import train as train_on
 
 if TYPE_CHECKING:
-    from ...training.prepared import Prepared
-    from ...training.resume import Unfinished
-    from ...training.runs.run import Keeper, Trained
+    from ...training.runs.run import Trained
+    from ...training.train import Job
 
 
 def train(
@@ -57,6 +57,10 @@ def train(
     json
         The results as one JSON object.
     """
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import Keeper
+    from ...training.train import Job
+
     if resume and (stream or overwrite or order is not None):
         raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
     if out is None and (resume or overwrite):
@@ -66,12 +70,18 @@ def train(
     wanted = _with_order(model or "ngram", order)
     with ExitStack() as stack:
         out = stack.enter_context(new_folder(name_of(file))) if out is None else out
-        if resume:
-            trained = _resume(file, out, model, data, training, encoding)
-        elif stream:
+        if stream:
             trained = _count_stream(str(file), out, overwrite, data, wanted, encoding)
         else:
-            trained = _begin(file, out, overwrite, data, wanted, training, encoding)
+            if resume:
+                job = _resumed(file, out, model, data, training, encoding)
+            else:
+                specification = asked(wanted, training)
+                check_place(out, overwrite)
+                job = Job(prepare(file, encoding, data), specification, training, keep=Keeper(out, overwrite))
+            again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
+            again += [*(["--encoding", encoding] if encoding else []), "--resume"]
+            trained = _train_into(out, job, shlex.join(again))
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
@@ -88,75 +98,38 @@ def _with_order(model: str, order: int | None) -> str:
     return ":".join([name, str(order), *rest])
 
 
-def _begin(
-    file: str | None,
-    out: Path,
-    overwrite: bool,
-    data: DataConfig,
-    model: str,
-    training: TrainingConfig,
-    encoding: str | None,
-) -> Trained:
-    """Train on a file, into a run folder."""
-    from ...training.prior import check_asked
-    from ...training.runs.run import Keeper, check_place
+def _resumed(
+    file: str | None, out: Path, model: str | None, data: DataConfig, training: TrainingConfig, encoding: str | None
+) -> Job:
+    """Read what the training in a run folder was to do, which goes on as it began."""
+    from ...models.table import MODELS
+    from ...training.runs.folder import LAST
+    from ...training.runs.run import Keeper
+    from ...training.runs.unfinished import Unfinished
+    from ...training.train import Job, check_trainable
 
-    check_asked(model, training)
-    check_place(out, overwrite)
-    keep = Keeper(out, overwrite)
-    return _train_into(file, out, encoding, keep, prepare(file, encoding, data), model, training)
-
-
-def _resume(
-    file: str | None,
-    out: Path,
-    model: str | None,
-    data: DataConfig,
-    training: TrainingConfig,
-    encoding: str | None,
-) -> Trained:
-    """Go on with the training that a run folder holds, as it began."""
-    from ...training.prior import check_asked
-    from ...training.resume import Unfinished
-    from ...training.runs.places import check_file
-    from ...training.runs.run import LAST, Keeper
-
-    going_on = Unfinished.read(out)
+    going_on = Unfinished.read(out, MODELS)
     going_on.check(model, data, training)
-    check_asked(going_on.specification, going_on.training)
+    check_trainable(going_on.specification, going_on.training)
     check_file(out / LAST)
     prepared = prepare(file, encoding, going_on.data)
     going_on.check_lines(prepared.lines)
     keep = Keeper(out, there=True)
-    return _train_into(file, out, encoding, keep, prepared, going_on.specification, going_on.training, going_on)
+    return Job(prepared, going_on.specification, going_on.training, keep=keep, going_on=going_on)
 
 
-def _train_into(
-    file: str | None,
-    out: Path,
-    encoding: str | None,
-    keep: Keeper,
-    prepared: Prepared,
-    model: str,
-    training: TrainingConfig,
-    going_on: Unfinished | None = None,
-) -> Trained:
+def _train_into(out: Path, job: Job, again: str) -> Trained:
     """Train into a folder. Ctrl-C keeps what was learned, and `TrainingInterrupted` says how to go on."""
-    from ...training.prior import parse
-
-    if not parse(model, training.prior).family.in_steps:
-        return train_on(prepared, model, keep=keep)
-    compile_for(model)
+    if not job.specification.family.in_steps:
+        return train_on(job)
+    compile_for(job.specification)
     try:
         with interruptible() as interrupted:
-            trained = train_on(prepared, model, training, keep, interrupted, going_on)
+            trained = train_on(replace(job, interrupted=interrupted))
     except TrainingError:
         terminal.note(f"the best weights before that are kept in {out}")
         raise
     if trained.stopped == "interrupted":
-        options = ["--encoding", encoding] if encoding else []
-        named = [file] if file is not None else []
-        again = shlex.join(["spellout", "train", *named, "-o", str(out), *options, "--resume"])
         raise TrainingInterrupted(f"interrupted, and kept in {out}; go on with: {again}")
     return trained
 
@@ -165,11 +138,13 @@ def _count_stream(
     file: str, out: Path, overwrite: bool, data: DataConfig, model: str, encoding: str | None
 ) -> Trained:
     """Train an n-gram in one pass over a file, into a run folder."""
-    from ...training.runs.run import check_place, save_run
+    from ...models.table import parse_specification
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import save_run
     from ...training.streaming import check_streaming, train_streaming
 
     check_place(out, overwrite)
-    config = check_streaming(data, model)
+    config = check_streaming(data, parse_specification(model))
     with progress_bar(size(file), "counting") as advance:
         trained = train_streaming(file, config, encoding, advance)
     print_data(trained.run.facts)

@@ -18,7 +18,7 @@ from ..workflows import compile_for, prepare
 
 if TYPE_CHECKING:
     from ...models.contract import Event
-    from ...training.experiments.tuning import Trial
+    from ...training.experiments.results import TuningTrial
 
 TRIALS_SHOWN = 10
 
@@ -59,16 +59,18 @@ def tune(
         raise UsageError(f"--trials {trials}: must be at least 1")
     out = out or STUDIES / name_of(file, model)
     require("optuna", "tuning")
+    from ...models.table import in_steps
     from ...training.experiments.space import Space
     from ...training.experiments.tuning import Tuning, check_study
-    from ...training.prior import check_asked
+    from ...training.train import check_trainable
 
-    Space.of(model, training)
-    check_asked(model, training)
+    specification = in_steps(model, training.prior, "has nothing to tune")
+    Space.of(specification, training)
+    check_trainable(specification, training)
     check_judged(data, "dev")
     check_study(out)
-    tuning = Tuning(out, prepare(file, encoding, data), model, training)
-    compile_for(model)
+    tuning = Tuning(out, prepare(file, encoding, data), specification, training)
+    compile_for(specification)
     with training_progress(trials) as watch:
 
         def callback(event: Event) -> None:
@@ -87,13 +89,13 @@ def tune(
     print_trials(best, tuning.count(), tested, again, str(tuning.run_folder(best[0])), json)
 
 
-def _trial_note(trial: Trial) -> str:
+def _trial_note(trial: TuningTrial) -> str:
     result = "stopped early" if trial.nats_per_char is None else f"dev {trial.nats_per_char:.4f}"
     return f"trial {trial.number}: {result}, {trial.specification}"
 
 
 def print_trials(
-    trials: Sequence[Trial],
+    trials: Sequence[TuningTrial],
     count: tuple[int, int],
     tested: dict[str, float] | None,
     again: str,

@@ -10,9 +10,8 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 from ...errors import UsageError
+from ..ranges import Context, Dropout, Embedding, Heads, Hidden, Layers, Levels, Optimizer, Tied, WeightDecay, Width
 from .model import LineModel, WindowModel
-
-Optimizer = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +23,9 @@ class NetworkConfig:
     rates: ClassVar[dict[str, float]]
     """For each optimizer the highest learning rate, unless the training is told otherwise."""
 
-    dropout: float = 0.0
+    dropout: Dropout = 0.0
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
-    weight_decay: float = 0.05
+    weight_decay: WeightDecay = 0.05
     """How much a matrix shrinks in a step at learning rate 1; biases, gains and embeddings do not."""
     optimizer: Optimizer = "adamw"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
@@ -54,11 +53,11 @@ class MlpBnConfig(NetworkConfig):
     batch: ClassVar[int] = 1024
     rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
-    hidden: int = 256
+    hidden: Hidden = 256
     """How many hidden units."""
-    context: int = 8
+    context: Context = 8
     """How many last tokens it sees."""
-    embedding: int = 16
+    embedding: Embedding = 16
     """How many numbers stand for a token."""
     statistics: Literal["running", "calibrated"] = "running"
     """The means and deviations that a trained model uses: averaged while training, or measured at the end."""
@@ -78,11 +77,11 @@ class WavenetConfig(NetworkConfig):
     batch: ClassVar[int] = 512
     rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
-    hidden: int = 128
+    hidden: Hidden = 128
     """How many channels."""
-    levels: int = 3
+    levels: Levels = 3
     """How many times pairs are fused: the context is 2 to that power."""
-    embedding: int = 24
+    embedding: Embedding = 24
     """How many numbers stand for a token."""
     statistics: Literal["running", "calibrated"] = "running"
     """The means and deviations that a trained model uses: averaged while training, or measured at the end."""
@@ -107,11 +106,11 @@ class RecurrentConfig(NetworkConfig):
     batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 1e-2, "muon": 3e-2}
 
-    hidden: int = 192
+    hidden: Hidden = 192
     """How many numbers it remembers a line by."""
-    embedding: int = 32
+    embedding: Embedding = 32
     """How many numbers stand for a token."""
-    dropout: float = 0.15
+    dropout: Dropout = 0.15
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
@@ -145,9 +144,9 @@ class BowConfig(NetworkConfig):
     batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
-    hidden: int = 128
+    hidden: Hidden = 128
     """How many hidden units."""
-    embedding: int = 64
+    embedding: Embedding = 64
     """How many numbers stand for a token at its place."""
     places: int | None = None
     """How many places of a line are told apart; by default as many as the longest training line has."""
@@ -167,17 +166,17 @@ class TransformerConfig(NetworkConfig):
     batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
-    width: int = 64
+    width: Width = 64
     """How many numbers stand for a token in every block."""
-    layers: int = 3
+    layers: Layers = 3
     """How many blocks."""
-    heads: int = 4
+    heads: Heads = 4
     """In how many ways each block attends; divides the width."""
     places: int | None = None
     """How many places of a line are told apart; by default as many as the longest training line has."""
-    tied: Literal["no", "yes"] = "no"
+    tied: Tied = "no"
     """yes: the vectors of the tokens are also what the last layer compares with (Press & Wolf 2017)."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""

@@ -17,6 +17,7 @@ from ...autograd.value import Value
 from ...errors import UsageError
 from ..ngram.model import NgramModel
 from ..parameters import Shapes, Weights
+from ..ranges import WeightDecay
 from .scalar import Values, add_prior
 from .windows import ScalarWindowLearner, ScalarWindowModel
 
@@ -29,7 +30,7 @@ class BigramConfig:
     """Positions a step learns from."""
     lr: float = 0.1
     """The highest learning rate."""
-    weight_decay: float = 0.0
+    weight_decay: WeightDecay = 0.0
     """How much AdamW shrinks the weights."""
 
     context = 1

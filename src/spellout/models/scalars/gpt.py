@@ -29,6 +29,7 @@ from ..neural import NeuralModel
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
 from ..parameters import Parameters, Shapes, Weights, flatten
+from ..ranges import Block, Heads, Layers, WeightDecay, Width
 from .scalar import Values, add_prior, values_of
 
 if TYPE_CHECKING:
@@ -42,19 +43,19 @@ _EPS = 1e-5
 class GptConfig:
     """The settings of a gpt."""
 
-    width: int = 16
+    width: Width = 16
     """Numbers that each position holds."""
-    heads: int = 4
+    heads: Heads = 4
     """Heads of attention; they share the width."""
-    layers: int = 1
+    layers: Layers = 1
     """Blocks of attention and feed-forward network."""
-    block: int = 16
+    block: Block = 16
     """How many of the last tokens it sees."""
     batch: int = 32
     """Lines a step learns from."""
     lr: float = 1e-2
     """The highest learning rate."""
-    weight_decay: float = 0.01
+    weight_decay: WeightDecay = 0.01
     """How much AdamW shrinks the weights."""
 
     def __post_init__(self) -> None:

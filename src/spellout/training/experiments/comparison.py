@@ -1,9 +1,22 @@
-"""Several models on one split, one row each: the honest table."""
+"""Several models on the same lines and one split, one row each: the honest table.
+
+They are trained one after the other or side by side, each in a process of its own with its part of the processor
+cores: two small networks side by side take two cores much better than one network with two threads does. What a
+process has trained comes back as a run folder, so nothing crosses that a file could not hold.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -11,15 +24,17 @@ import numpy as np
 from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.splits import FEW_LINES
-from ...errors import UsageError
+from ...errors import SpelloutError, TrainingError, UsageError
 from ...generation.evaluation import Evaluation, evaluate, first_of, unique_and_novel
 from ...generation.scoring import batches
 from ...models.contract import Callback, LanguageModel
+from ...models.family import Specification
 from ...models.mixture import Mixture, fitted_weight
 from ..config import TrainingConfig
 from ..prepared import Prepared
-from ..runs.run import Trained
-from .at_once import train_each
+from ..runs.run import Trained, read_run, save_run
+from ..train import Job, train
+from .results import ModelResult
 
 SAMPLES = 1000
 NO_TIE = 1e-5
@@ -28,34 +43,9 @@ NUMBERS_FITTED = 1 << 22
 """A weight is one number: it needs no more probabilities than these, and they are in memory together."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One model of a comparison.
-
-    `split` is dev or test, `split_by` how the lines were divided; `unique` and `novel` are fractions of 1,000
-    lines made; `seconds` is the training time.
-    """
-
-    model: str
-    settings: dict[str, Any]
-    split: str
-    split_by: str
-    parameters: int
-    nats_per_char: float
-    bits_per_char: float
-    perplexity: float
-    unique: float
-    novel: float
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as one JSON object."""
-        return asdict(self)
-
-
 def compare(
     prepared: Prepared,
-    specifications: Sequence[str],
+    specifications: Sequence[Specification],
     part: Literal["dev", "test"] = "dev",
     seed: int = 0,
     *,
@@ -63,7 +53,7 @@ def compare(
     callback: Callback = lambda event: None,
     at_once: int = 1,
     mixture: bool = False,
-) -> Iterator[Row]:
+) -> Iterator[ModelResult]:
     """Train each model on the training lines and judge it on `dev` or `test`; rows come as they are ready.
 
     `training` is for the models that learn in steps: each has the whole budget. `at_once` of them train side by
@@ -73,14 +63,14 @@ def compare(
     """
     if not prepared.judging(part):
         raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
-    done: list[tuple[float, str, Trained, Row]] = []
+    done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
-    for specification, trained in zip(specifications, trainings, strict=True):
+    for name, trained in zip([one.text for one in specifications], trainings, strict=True):
         known = trained.dev if part == "dev" else None
-        callback({"event": "judging", "of": specification})
-        row = _row(prepared, specification, trained.run.model, part, trained.seconds, seed, known)
+        callback({"event": "judging", "of": name})
+        row = _row(prepared, name, trained.run.model, part, trained.seconds, seed, known)
         if trained.dev is not None:
-            done.append((trained.dev.nats_per_char, specification, trained, row))
+            done.append((trained.dev.nats_per_char, name, trained, row))
         yield row
     best = sorted(done, key=lambda one: one[0])[:2]
     if len(best) == 2:
@@ -90,7 +80,7 @@ def compare(
         callback({"event": "judging", "of": "the mixture"})
         mixed, result = mix(prepared, first, second, part)
         if mixture or result.nats_per_char < min(row.nats_per_char for *_, row in best) - NO_TIE:
-            name = " × ".join(specification for _, specification, _, _ in best)
+            name = " × ".join(name for _, name, _, _ in best)
             yield _row(prepared, name, mixed, part, seconds, seed, result)
 
 
@@ -136,11 +126,11 @@ def _row(
     seconds: float,
     seed: int,
     known: Evaluation | None = None,
-) -> Row:
+) -> ModelResult:
     """Judge one model, unless it is known how good it is."""
     result = known or evaluate(model, prepared.vocabulary, prepared.judging(part))
     unique, novel = unique_and_novel(model, prepared.vocabulary, prepared.split.train, SAMPLES, seed)
-    return Row(
+    return ModelResult(
         name,
         model.settings(),
         part,
@@ -155,8 +145,141 @@ def _row(
     )
 
 
-def floor(lines: Lines) -> Row | None:
+def floor(lines: Lines, ngram: Specification) -> ModelResult | None:
     """What the best n-gram reaches on dev lines: less is no use. None for lists too short to hold any back."""
     if len(lines.distinct) < FEW_LINES:
         return None
-    return next(compare(Prepared.of(lines, DataConfig()), ["ngram"]))
+    return next(compare(Prepared.of(lines, DataConfig()), [ngram]))
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+
+
+def train_each(
+    prepared: Prepared,
+    specifications: Sequence[Specification],
+    training: TrainingConfig = TrainingConfig(),
+    callback: Callback = lambda event: None,
+    at_once: int = 1,
+) -> Iterator[Trained]:
+    """Train models on the same lines, `at_once` of them at a time, and give them in their order.
+
+    Each has the threads that `training` says. `callback` hears the first one that is not
+    yet done, and of the others how they began; each event says which model it is `of`. With more than one at once,
+    a process starts by importing the main module again: a script needs `if __name__ == "__main__":`, as always with
+    `multiprocessing`.
+    """
+    names = [specification.text for specification in specifications]
+    if at_once == 1 or len(specifications) == 1:
+        for specification in specifications:
+            callback({"event": "begins", "of": specification.text})
+            yield train(Job(prepared, specification, training, _naming(specification.text, callback)))
+        return
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="spellout-")))
+        waiting = list(enumerate(specifications))
+        running: dict[int, _Worker] = {}
+        stack.callback(_stop_all, running)
+        done: dict[int, Trained] = {}
+        following = 0
+        callback({"event": "begins", "of": names[0]})
+        while following < len(names):
+            while waiting and len(running) < at_once:
+                number, specification = waiting.pop(0)
+                running[number] = _start(prepared, specification, training, folder / str(number))
+            for number, kind, content in _messages(running):
+                if kind == "event":
+                    if number == following or content["event"] in ("device", "first_loss"):
+                        callback(content | {"of": names[number]})
+                    continue
+                _stop(running.pop(number))
+                if kind == "failed":
+                    raise content
+                seconds, dev, stopped = content
+                family = specifications[number].family
+                done[number] = Trained(read_run(folder / str(number), {family.name: family}), seconds, dev, stopped)
+            while following in done:
+                yield done.pop(following)
+                following += 1
+                if following < len(names):
+                    callback({"event": "begins", "of": names[following]})
+
+
+def _naming(name: str, callback: Callback) -> Callback:
+    return lambda event: callback(event | {"of": name})
+
+
+def _start(prepared: Prepared, specification: Specification, training: TrainingConfig, folder: Path) -> _Worker:
+    context = get_context("spawn")  # a fork would take PyTorch's threads along, broken
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(prepared, specification, training, folder, theirs), daemon=True)
+    with _interrupts_blocked():
+        process.start()
+    theirs.close()  # so that the pipe ends when the process does
+    return _Worker(process, ours)
+
+
+def _work(
+    prepared: Prepared, specification: Specification, training: TrainingConfig, folder: Path, pipe: Connection
+) -> None:
+    """What runs in the process."""
+    os.environ["OMP_NUM_THREADS"] = str(training.threads)  # evaluations take no more than training does
+    with suppress(BrokenPipeError):  # nobody waits for it any more
+        try:
+            trained = train(Job(prepared, specification, training, lambda event: pipe.send(("event", event))))
+            save_run(trained.run, folder)
+        except SpelloutError as error:
+            pipe.send(("failed", error))
+        else:
+            pipe.send(("done", (trained.seconds, trained.dev, trained.stopped)))
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal; those started here shall leave it to this one, which ends them.
+
+    They inherit what is blocked, so it holds before they have imported anything. One that comes meanwhile waits.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _messages(running: dict[int, _Worker]) -> Iterator[tuple[int, str, Any]]:
+    """Wait for messages: the worker's number, the kind and the content of each."""
+    numbers = {id(worker.pipe): number for number, worker in running.items()}
+    for pipe in wait([worker.pipe for worker in running.values()]):
+        assert isinstance(pipe, Connection)
+        number = numbers[id(pipe)]
+        try:
+            kind, content = pipe.recv()
+        except EOFError:
+            process = running[number].process
+            process.join()
+            kind, content = (
+                "failed",
+                TrainingError(
+                    f"a training process ended before its time (exit code {process.exitcode}); if memory ran out, "
+                    "train fewer at once"
+                ),
+            )
+        yield number, kind, content
+
+
+def _stop_all(running: dict[int, _Worker]) -> None:
+    for worker in running.values():
+        _stop(worker)
+
+
+def _stop(worker: _Worker) -> None:
+    worker.process.terminate()
+    worker.process.join()
+    worker.pipe.close()

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import UsageError
+from ...models.family import Specification
 from ...models.learner import Learner
-from ...models.table import MODELS
 from ..config import TrainingConfig
 from ..prepared import Prepared
-from ..prior import Asked, check_asked, learner_of
 from ..schedule import Order
+from ..train import check_trainable, learner_of
 
 LOWEST, HIGHEST = 1e-5, 10.0
 SMOOTHING = 0.9
@@ -94,28 +94,21 @@ def find_lr(
 
 def find_lr_for(
     prepared: Prepared,
-    specification: str,
-    prior: str | None = None,
+    specification: Specification,
     steps: int = 200,
     batch: int | None = None,
     seed: int = 0,
     advance: Callable[[int], None] = lambda done: None,
 ) -> LrCurve:
-    """The curve of a fresh model of the table. `UsageError` for one that counts."""
-    asked = check_lr_find(specification, prior, steps, batch)
-    training = TrainingConfig(train_seed=seed)
-    learner, control = (learner_of(asked, prepared.stream, prepared.vocabulary.size, training) for _ in range(2))
+    """The curve of a fresh model that learns in steps."""
+    check_lr_find(specification, steps, batch)
+    training, size = TrainingConfig(train_seed=seed), prepared.vocabulary.size
+    learner, control = (learner_of(specification, prepared.stream, size, training) for _ in range(2))
     return find_lr(learner, control, steps, batch, seed, advance)
 
 
-def check_lr_find(specification: str, prior: str | None, steps: int, batch: int | None) -> Asked:
-    """Understand what is asked for. `UsageError` if there is no curve of it."""
-    asked = check_asked(specification, TrainingConfig(prior=prior, batch=batch))
-    if not asked.family.in_steps:
-        others = ", ".join(family.name for family in MODELS.values() if family.in_steps) or "none"
-        raise UsageError(
-            f"--model {specification}: {asked.family.name} counts and has no rate; models that have: {others}"
-        )
+def check_lr_find(specification: Specification, steps: int, batch: int | None) -> None:
+    """`UsageError` if there is no curve of what is asked for."""
+    check_trainable(specification, TrainingConfig(batch=batch))
     if steps < 10:
         raise UsageError(f"--steps {steps}: a curve needs at least 10")
-    return asked

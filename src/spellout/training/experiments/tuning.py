@@ -9,11 +9,10 @@ Only dev lines judge; the first trial has the model's own settings, so the best 
 from __future__ import annotations
 
 import json
-import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from time import perf_counter, sleep
@@ -24,17 +23,18 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...errors import RunError, TrainingError, UsageError
-from ...files import told
 from ...generation.evaluation import evaluate
 from ...models.contract import Callback, Event
+from ...models.family import Specification
 from ...models.ngram.training import train_ngram
+from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig
 from ..prepared import Prepared, losses
-from ..prior import parse
-from ..runs.places import check_file, check_folder
-from ..runs.run import load_run, save_run
-from ..train import train
-from .space import Choices, Numbers, Space
+from ..runs.places import check_file, check_folder, writing
+from ..runs.run import read_run, save_run
+from ..train import Job, train
+from .results import TuningTrial
+from .space import Space
 
 DATABASE = "study.db"
 PARTS = 10
@@ -59,46 +59,27 @@ _FLAGS = (
 )
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One trial: what it tried and how good that was on dev lines. `nats_per_char` is None if it was stopped."""
-
-    number: int
-    nats_per_char: float | None
-    specification: str
-    training: dict[str, Any]
-    seconds: float
-
-    def command(self, file: str | None, out: str, data: dict[str, Any]) -> str:
-        """The command line that trains it again; `data` are flags that say how FILE is read."""
-        words = ["spellout", "train", *([file] if file else []), "-o", out, "--model", self.specification]
-        for name, value in {**data, **self.training}.items():
-            words += [f"--{name.replace('_', '-')}", str(value)]
-        return shlex.join(words)
-
-    def to_json(self) -> dict[str, Any]:
-        """The trial as one JSON object."""
-        return asdict(self)
-
-
 class Tuning:
     """A study in a folder. The same arguments go on with it; others are refused by `UsageError`."""
 
-    def __init__(self, folder: Path, prepared: Prepared, specification: str, training: TrainingConfig) -> None:
+    def __init__(
+        self, folder: Path, prepared: Prepared, specification: Specification, training: TrainingConfig
+    ) -> None:
         if not prepared.split.dev:
             raise UsageError(
                 f"--split {prepared.split.name} keeps no dev lines to judge; tune with --split distinct"
             )
         self._folder, self._prepared, self._training = folder, prepared, training
         self._space = Space.of(specification, training)
-        prior = parse(specification, training.prior).prior
         self._study = _opened(folder)
-        self._agree({"specification": specification, "training": _said(training), "data": _data_of(prepared)})
+        self._agree({"specification": specification.text, "training": _said(training), "data": _data_of(prepared)})
         # Trained once for all trials.
-        size = prepared.vocabulary.size
-        self._prior = train_ngram(prepared.stream, size, prior, lambda event: None)[0] if prior else None
+        self._prior = None
+        if specification.prior is not None:
+            size = prepared.vocabulary.size
+            self._prior = train_ngram(prepared.stream, size, specification.prior, lambda event: None)[0]
 
-    def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[Trial]:
+    def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[TuningTrial]:
         """Trials as they end, until `trials` of all processes have ended or are on their way."""
         study = self._study
         while True:
@@ -118,7 +99,7 @@ class Tuning:
                 )
             yield from map(_trial_of, ended)
 
-    def best(self) -> list[Trial]:
+    def best(self) -> list[TuningTrial]:
         """The trials that were not stopped, the best first."""
         done = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return [_trial_of(one) for one in sorted(done, key=lambda one: (one.value, one.number))]
@@ -128,17 +109,18 @@ class Tuning:
         ended = self._study.get_trials(deepcopy=False, states=_ENDED)
         return len(ended), sum(one.state == TrialState.PRUNED for one in ended)
 
-    def run_folder(self, trial: Trial) -> Path:
+    def run_folder(self, trial: TuningTrial) -> Path:
         """Where the run of a trial is, if it was the best when it ended."""
         return self._folder / f"run-{trial.number}"
 
-    def test(self, trial: Trial) -> dict[str, float]:
+    def test(self, trial: TuningTrial) -> dict[str, float]:
         """The losses of a trial's run on test lines: looked at once and kept; asked again, the same answer."""
         seen: dict[str, dict[str, float]] = self._study.user_attrs.get("test", {})
         if str(trial.number) not in seen:
             if not self._prepared.split.test:
                 raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
-            run = load_run(self.run_folder(trial))
+            family = self._space.specification.family
+            run = read_run(self.run_folder(trial), {family.name: family})
             found = losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))
             assert found is not None
             seen = {**seen, str(trial.number): found}
@@ -147,12 +129,12 @@ class Tuning:
 
     def _try(self, trial: optuna.Trial, callback: Callback) -> float:
         specification, training = self._space.settled(lambda name, where: _suggested(trial, name, where))
-        trial.set_user_attr("specification", specification)
+        trial.set_user_attr("specification", specification.text)
         trial.set_user_attr("training", _said(training))
         start = perf_counter()
         try:
             trained = train(
-                self._prepared, specification, _Judged(trial, callback), training=training, prior=self._prior
+                Job(self._prepared, specification, training, _Judged(trial, callback), prior=self._prior)
             )
         except TrainingError:  # the learning rate was too high: worse than anything
             raise optuna.TrialPruned from None
@@ -202,7 +184,7 @@ def _collect(ended: list[FrozenTrial], study: optuna.Study, trial: FrozenTrial) 
 
 def check_study(folder: Path) -> None:
     """`RunError` if a folder cannot be that of a study: to be asked before the reading."""
-    with told(folder, "written", remedy="choose another -o"):
+    with writing(folder):
         if folder.is_dir() and any(folder.iterdir()):
             if not (folder / DATABASE).exists():
                 raise RunError(f"{folder} holds other files and is not a study; choose another folder with -o")
@@ -216,7 +198,7 @@ def check_study(folder: Path) -> None:
 def _opened(folder: Path) -> optuna.Study:
     """The study in a folder, made if there is none."""
     check_study(folder)
-    with told(folder, "written", remedy="choose another -o"):
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     pruner = optuna.pruners.MedianPruner(n_startup_trials=UNTOUCHED, n_warmup_steps=PATIENCE)
@@ -253,10 +235,10 @@ def _suggested(trial: optuna.Trial, name: str, where: Numbers | Choices) -> Any:
     return trial.suggest_float(name, where.low, where.high, log=where.log)
 
 
-def _trial_of(one: FrozenTrial) -> Trial:
+def _trial_of(one: FrozenTrial) -> TuningTrial:
     said = one.user_attrs
     value = one.value if one.state == TrialState.COMPLETE else None
-    return Trial(
+    return TuningTrial(
         one.number, value, said.get("specification", ""), said.get("training", {}), said.get("seconds", 0.0)
     )
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from ...errors import RunError
@@ -17,11 +18,13 @@ RUNS, STUDIES = Path("runs"), Path("studies")
 """The folders for runs and studies that were given no other."""
 _LONGEST_NAME = 60
 _REMEDY = "choose another -o"
+writing = partial(told, done="written", remedy=_REMEDY)
+"""A context in which an `OSError` about a path becomes the sentence that nothing can be written there."""
 
 
 def check_folder(path: Path) -> None:
     """`RunError` if a folder cannot be made at `path`, or renamed to it: tried out beside it, and undone."""
-    with told(path, "written", remedy=_REMEDY):
+    with writing(path):
         real = Path(os.path.realpath(path))
         if real == Path.cwd():
             raise RunError(f"{path} is the folder you are in; choose a new folder in it with -o")
@@ -38,7 +41,7 @@ def check_folder(path: Path) -> None:
 
 def check_file(path: Path) -> None:
     """`RunError` if a file cannot be written at `path`, whose folder must be there."""
-    with told(path, "written", remedy=_REMEDY):
+    with writing(path):
         if path.is_dir():
             raise RunError(f"{path} is a folder; name a file with -o")
         if not path.parent.is_dir():
@@ -82,13 +85,3 @@ def new_folder(name: str) -> Iterator[Path]:
         with suppress(OSError):  # which says that something is in it
             path.rmdir()
             RUNS.rmdir()
-
-
-def newest_run(config: str) -> Path:
-    """The run under `runs` that was written last: of all folders that hold the file `config`. Or `RunError`."""
-    found = [(path.stat().st_mtime_ns, str(path.parent)) for path in RUNS.rglob(config)] if RUNS.is_dir() else []
-    if not found:
-        raise RunError(
-            "there is no run under ./runs yet: make one with `spellout train FILE`, or name another folder"
-        )
-    return Path(max(found)[1])

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..data.config import DataConfig
-from ..data.lines import Lines
-from ..errors import RunError, UsageError
-from ..models.contract import Event
-from ..models.stored import DAMAGE, said, stored_config
-from .config import TrainingConfig
-from .prior import parse
-from .runs.checkpoint import Checkpoint
-from .runs.log import read_log
-from .runs.run import LAST, read_config
+from ...data.config import DataConfig
+from ...data.lines import Lines
+from ...errors import RunError, UsageError
+from ...models.contract import Event
+from ...models.family import Family, Specification, parse
+from ...models.stored import DAMAGE, said, stored_config
+from ..config import TrainingConfig
+from .checkpoint import Checkpoint
+from .folder import LAST, read_config
+from .log import read_log
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Unfinished:
     """An unfinished training: what was asked for, and where it is."""
 
     path: Path
-    specification: str
+    specification: Specification
     data: DataConfig
     training: TrainingConfig
     fingerprint: str
@@ -31,10 +32,10 @@ class Unfinished:
     events: list[Event]
 
     @classmethod
-    def read(cls, path: str | Path) -> Unfinished:
-        """Read it from a run folder. `RunError` if there is nothing to go on with."""
+    def read(cls, path: str | Path, models: Mapping[str, Family]) -> Unfinished:
+        """Read it from a run folder, of one of these models. `RunError` if there is nothing to go on with."""
         path = Path(path)
-        config = read_config(path)
+        config = read_config(path, models)
         if not (path / LAST).exists():
             raise RunError(f"{path} holds no unfinished training: it has no {LAST}; choose another -o")
         checkpoint = Checkpoint.read(path / LAST)
@@ -45,15 +46,14 @@ class Unfinished:
                 "train anew, into another -o, with other settings"
             )
         try:
-            data, split, specification = config["data"], config["split"], config["specification"]
-            if not isinstance(specification, str):
+            data, split, text = config["data"], config["split"], config["specification"]
+            if not isinstance(text, str):
                 raise ValueError("specification is no text")
             training = _training(config["training"], path)
-            parse(specification, training.prior)
             events = [event for event in read_log(path) if event.get("step", 0) <= state.step]
             return cls(
                 path,
-                specification,
+                parse(text, models, training.prior),
                 stored_config(
                     DataConfig,
                     {
@@ -75,8 +75,8 @@ class Unfinished:
 
     def check(self, model: str | None, data: DataConfig, training: TrainingConfig) -> None:
         """`UsageError` if something else is asked for than the training does. Defaults ask for nothing."""
-        if model is not None and model != self.specification:
-            raise self._refusal("--model", model, self.specification)
+        if model is not None and model != self.specification.text:
+            raise self._refusal("--model", model, self.specification.text)
         for field in [*fields(data), *fields(training)]:
             asked, kept = (data, self.data) if hasattr(data, field.name) else (training, self.training)
             value, there = getattr(asked, field.name), getattr(kept, field.name)

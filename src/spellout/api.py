@@ -1,0 +1,76 @@
+"""The short way in from Python: models are named as on the command line, and trained, compared and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from .errors import UsageError
+from .models.contract import Callback
+from .models.family import Specification
+from .models.table import MODELS, parse_specification
+from .training.config import TrainingConfig
+from .training.experiments import comparison
+from .training.experiments.results import ModelResult
+from .training.prepared import Prepared
+from .training.runs.run import Run, Trained, read_run
+from .training.train import Job
+from .training.train import train as train_job
+
+
+def train(
+    prepared: Prepared,
+    specification: str | Specification,
+    callback: Callback = lambda event: None,
+    *,
+    training: TrainingConfig = TrainingConfig(),
+    keep: Callable[[Run], None] = lambda run: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Trained:
+    """Train one model, such as `ngram:5` or `mlp:128+ngram`, on the training lines and judge it by the dev lines.
+
+    `callback` hears every event as it happens; the run's log keeps those worth keeping. Models that learn in steps
+    follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
+    `interrupted` becomes true.
+
+    Raises `UsageError` for a specification that is not understood or if `callback` is no function, and
+    `TrainingError`, after `keep`, if the loss is not finite.
+    """
+    if not callable(callback):
+        way = (
+            "; settings are given by name, training=TrainingConfig(...)"
+            if isinstance(callback, TrainingConfig)
+            else ""
+        )
+        raise UsageError(f"the third argument of train is a function that hears every event, got {callback!r}{way}")
+    return train_job(Job(prepared, _understood(specification, training), training, callback, keep, interrupted))
+
+
+def compare(
+    prepared: Prepared,
+    specifications: Sequence[str | Specification],
+    part: Literal["dev", "test"] = "dev",
+    seed: int = 0,
+    *,
+    training: TrainingConfig = TrainingConfig(),
+    callback: Callback = lambda event: None,
+    at_once: int = 1,
+    mixture: bool = False,
+) -> Iterator[ModelResult]:
+    """Train each model on the training lines and judge it on `dev` or `test` (see `comparison.compare`)."""
+    asked = [_understood(one, training) for one in specifications]
+    return comparison.compare(
+        prepared, asked, part, seed, training=training, callback=callback, at_once=at_once, mixture=mixture
+    )
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run folder. `RunError` says what is missing or damaged; nothing in the folder is executed."""
+    return read_run(path, MODELS)
+
+
+def _understood(specification: str | Specification, training: TrainingConfig) -> Specification:
+    if isinstance(specification, Specification):
+        return specification
+    return parse_specification(specification, training.prior)

@@ -1,0 +1,120 @@
+"""What a row of the table of models is, and what a specification such as `mlp:128+ngram:5` means.
+
+A model is asked for as `name`, `name:number` or `name:number:field=value`, for example `ngram:5` or
+`ngram:2:smoothing=add-k:k=0.5`: the number sets the family's main dial, the fields are those of its config. After a
+plus, a network may name the n-gram that it starts from. A specification is understood once, and the value travels.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from ..errors import UsageError
+from .contract import Callback, LanguageModel
+from .learner import Learner
+from .ngram.model import NgramConfig
+
+
+@dataclass(frozen=True)
+class Family:
+    """One row: what the model is, and how to configure, train and restore it."""
+
+    name: str
+    sentence: str
+    paper: str
+    dial: str
+    """The config field that a bare number in a specification sets."""
+    config: type[Any]
+    model: type[LanguageModel]
+    count: Callable[[np.ndarray, int, Any, Callback], tuple[LanguageModel, float | None]] | None = None
+    """For models that learn in one go: from a stream, the vocabulary's size, a config and a callback to a model
+    and its nats per held-out training token (None if none was held out)."""
+    learner: Callable[..., Learner] | None = None
+    """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
+    from (or None) and a seed to a learner; with `torch`, also from a device, a number of threads and a callback."""
+    torch: bool = False
+    """Whether it needs PyTorch."""
+    compiled: bool = False
+    """Whether it runs as a program, whose kernels are compiled once after an installation."""
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether it learns in steps. It counts otherwise."""
+        return self.count is None
+
+
+@dataclass(frozen=True)
+class Specification:
+    """A model that was asked for, and understood.
+
+    Attributes:
+        text: the specification as it was written.
+        prior: the n-gram that a network starts from (Neubig & Dyer 2016, "Generalizing and Hybridizing Count-based
+            and Neural Language Models"); None for models that start from nothing.
+    """
+
+    text: str
+    family: Family
+    config: Any
+    prior: NgramConfig | None = None
+
+
+def parse(text: str, models: Mapping[str, Family], prior: str | None = None) -> Specification:
+    """Understand MODEL or MODEL+NGRAM. `prior` is the n-gram of networks that name none.
+
+    `UsageError` says what is not understood.
+    """
+    name, plus, start = text.partition("+")
+    family, config = _alone(name, models)
+    if not family.in_steps:
+        if plus:
+            raise UsageError(f"model {text!r}: {family.name} counts and starts from nothing; leave out +{start}")
+        return Specification(text, family, config)
+    wanted = start if plus else prior
+    if wanted is None:
+        return Specification(text, family, config)
+    other, ngram = _alone(wanted, models)
+    if not isinstance(ngram, NgramConfig):
+        where = f"model {text!r}" if plus else f"--prior {prior}"
+        raise UsageError(f"{where}: a network starts from an n-gram, not from {other.name}; use ngram or ngram:5")
+    return Specification(text, family, config, ngram)
+
+
+def _alone(text: str, models: Mapping[str, Family]) -> tuple[Family, Any]:
+    """The family and the config of a specification without a plus."""
+    name, *parts = text.strip().split(":")
+    if name not in models:
+        near = difflib.get_close_matches(name, models, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"models: {', '.join(models)}"
+        raise UsageError(f"model {name!r}: no such model; {hint}")
+    family = models[name]
+    hints = get_type_hints(family.config)
+    values: dict[str, Any] = {}
+    for part in parts:
+        field, equals, value = part.partition("=")
+        if not equals:
+            field, value = family.dial, part
+        if field not in hints:
+            known = ", ".join(f.name for f in fields(family.config))
+            raise UsageError(f"model {text!r}: {name} has no setting {field!r}; settings: {known}")
+        values[field] = _convert(hints[field], value, f"model {text!r}: {field}={value}")
+    return family, family.config(**values)
+
+
+def _convert(hint: Any, value: str, where: str) -> Any:
+    if get_origin(hint) is UnionType:
+        (hint,) = (choice for choice in get_args(hint) if choice is not NoneType)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise UsageError(f"{where}: choose one of {', '.join(get_args(hint))}")
+        return value
+    try:
+        return hint(value)
+    except ValueError:
+        raise UsageError(f"{where}: not a number") from None

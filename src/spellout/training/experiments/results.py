@@ -1,0 +1,54 @@
+"""What many trainings come to, as plain numbers: one model of a comparison, one trial of a tuning."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One model of a comparison.
+
+    `split` is dev or test, `split_by` how the lines were divided; `unique` and `novel` are fractions of 1,000
+    lines made; `seconds` is the training time.
+    """
+
+    model: str
+    settings: dict[str, Any]
+    split: str
+    split_by: str
+    parameters: int
+    nats_per_char: float
+    bits_per_char: float
+    perplexity: float
+    unique: float
+    novel: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as one JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TuningTrial:
+    """One trial: what it tried and how good that was on dev lines. `nats_per_char` is None if it was stopped."""
+
+    number: int
+    nats_per_char: float | None
+    specification: str
+    training: dict[str, Any]
+    seconds: float
+
+    def command(self, file: str | None, out: str, data: dict[str, Any]) -> str:
+        """The command line that trains it again; `data` are flags that say how FILE is read."""
+        words = ["spellout", "train", *([file] if file else []), "-o", out, "--model", self.specification]
+        for name, value in {**data, **self.training}.items():
+            words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as one JSON object."""
+        return asdict(self)
