@@ -86,9 +86,8 @@ def _application() -> App:
         from .commands.lectures import lectures
         from .commands.look import look
         from .commands.lr_find import lr_find
-        from .commands.make import make
+        from .commands.make import make, sample
         from .commands.plot import plot
-        from .commands.sample import sample
         from .commands.score import score, why
         from .commands.train import train
         from .commands.tune import tune
@@ -102,7 +101,7 @@ def _application() -> App:
             help_format="plaintext",  # markdown would cost 50 ms at every --help
             suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted
         )
-        for one in (make, look, sample, score, why, train, compare, tune, lr_find, plot, draw, doctor, lectures):
+        for one in (make, look, sample, score, why, draw, plot, doctor, train, compare, lr_find, tune, lectures):
             app.command(one)
         _made = app
     return _made

@@ -33,6 +33,12 @@ class Operand(str):
         return False
 
 
+def _can_be_counted(_: object, count: int) -> None:
+    """Refuse to make nothing, or more than could ever be counted."""
+    if not 1 <= count <= sys.maxsize:
+        raise UsageError(f"--count {count}: must be at least 1{' and far smaller' * (count > 1)}")
+
+
 def _not_a_stream(_: object, path: Path | None) -> None:
     if path is not None and str(path) == "-":
         raise UsageError("-o -: only FILE may be a stream; name a file or a folder to write")
@@ -40,7 +46,7 @@ def _not_a_stream(_: object, path: Path | None) -> None:
 
 File = Annotated[str, Parameter(help="A text file with one thing per line; - is standard input.")]
 RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
-Count = Annotated[int, Parameter(alias="-n", help="How many lines.")]
+Count = Annotated[int, Parameter(alias="-n", help="How many lines.", validator=_can_be_counted)]
 Line = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Out = Annotated[Path, Parameter(alias="-o", validator=_not_a_stream)]
 Seconds = Annotated[
@@ -59,12 +65,6 @@ BEST = "mlp+ngram"
 def listed(text: str) -> list[str]:
     """Split what an argument names, separated by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def check_count(count: int) -> None:
-    """`UsageError` if there is nothing to make, or more than could ever be counted."""
-    if not 1 <= count <= sys.maxsize:
-        raise UsageError(f"--count {count}: must be at least 1{' and far smaller' * (count > 1)}")
 
 
 def check_judged(data: DataConfig, part: str) -> None:

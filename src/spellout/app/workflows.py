@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..data.config import DataConfig
 from ..training.config import TrainingConfig
@@ -106,22 +107,17 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 def train(job: Job) -> Trained:
     """Train one model; say on what, how far it is, and how good it became."""
-    from ..training.prepared import facts_of
     from ..training.train import train as train_on
 
-    print_data(facts_of(job.prepared, job.specification.text, {}))
+    lines, split = job.prepared.lines, job.prepared.split
+    different = f", {len(lines.distinct):,} different" if len(lines.distinct) != len(lines) else ""
+    train, dev, test = (f"{len(part):,}" for part in (split.train, split.dev, split.test))
+    parts = f": {train} to train, {dev} dev, {test} test" if split.dev else ""
+    terminal.note(f"{Path(lines.name).name}: {len(lines):,} lines{different}; split {split.name}{parts}")
     with training_progress(1 if job.specification.family.in_steps else None) as watch:
         trained = train_on(replace(job, callback=watch))
     print_result(trained)
     return trained
-
-
-def print_data(facts: dict[str, Any]) -> None:
-    """Say what a model is trained on; `facts` are a run's."""
-    data, split = facts["data"], facts["split"]
-    different = f", {data['distinct']:,} different" if data.get("distinct", data["lines"]) != data["lines"] else ""
-    parts = f": {split['train']:,} to train, {split['dev']:,} dev, {split['test']:,} test" if split["dev"] else ""
-    terminal.note(f"{data['name']}: {data['lines']:,} lines{different}; split {split['name']}{parts}")
 
 
 def print_result(trained: Trained) -> None:

@@ -15,7 +15,7 @@ from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
 from ..options import Data, Encoding, File, Flag, Json, Out, Training
 from ..progress import progress_bar
-from ..workflows import asked, compile_for, interruptible, prepare, print_data, print_result, size
+from ..workflows import asked, compile_for, interruptible, prepare, print_result, size
 from ..workflows import train as train_on
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ def _count_stream(
     config = check_streaming(data, parse_specification(model))
     with progress_bar(size(file), "counting") as advance:
         trained = train_streaming(file, config, encoding, advance)
-    print_data(trained.run.facts)
+    data_read = trained.run.facts["data"]
+    terminal.note(f"{data_read['name']}: {data_read['lines']:,} lines; split none")
     print_result(trained)
     save_run(trained.run, out, overwrite)
     return trained
