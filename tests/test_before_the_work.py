@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from spellout.app.commands import modelling
+from spellout.app.commands import make
 from spellout.data.lines import Lines
 from spellout.training.runs import run as runs
 
@@ -152,14 +152,14 @@ def test_lines_are_printed_even_if_the_run_cannot_be_kept(place, command, monkey
 
 def test_a_folder_that_vanishes_while_training_loses_no_lines(place, command, monkeypatch):
     (place / "new").mkdir()
-    train = modelling.train
+    train = make.train
 
     def then_gone(*arguments):
         shutil.rmtree("new")
         (place / "new").write_text("a file now")
         return train(*arguments)
 
-    monkeypatch.setattr(modelling, "train", then_gone)
+    monkeypatch.setattr(make, "train", then_gone)
     code, out, err = command("make", "names.txt", "--model", "ngram", "-n", 3, "--no-novel", "-o", "new/run")
     assert (code, len(out.splitlines())) == (1, 3)
     assert "new/run cannot be written" in err

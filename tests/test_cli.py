@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from spellout.app import progress as waiting
+from spellout.app import progress
 
 
 def rows_of(text):
@@ -386,18 +386,18 @@ def test_progress_appears_on_a_terminal_after_a_second(screen, monkeypatch):
             yield i
 
     for total in (3, None):
-        monkeypatch.setattr(waiting, "PATIENCE", 0.01)
+        monkeypatch.setattr(progress, "PATIENCE", 0.01)
         _, err = screen(80)
-        assert list(waiting.track(slowly(), total, "counting")) == [0, 1, 2]
+        assert list(progress.track(slowly(), total, "counting")) == [0, 1, 2]
         assert "counting" in err.getvalue()
-        monkeypatch.setattr(waiting, "PATIENCE", 60.0)
+        monkeypatch.setattr(progress, "PATIENCE", 60.0)
         _, err = screen(80)
-        assert list(waiting.track(slowly(), total, "counting")) == [0, 1, 2]
+        assert list(progress.track(slowly(), total, "counting")) == [0, 1, 2]
         assert err.getvalue() == ""
 
 
 def test_lines_made_go_to_stdout_whatever_the_progress_bar_does(screen, names_file, monkeypatch):
-    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
     _, err = screen(80)
     out = io.StringIO()  # a file, while stderr is a terminal
     monkeypatch.setattr("sys.stdout", out)
@@ -411,8 +411,8 @@ def test_lines_made_go_to_stdout_whatever_the_progress_bar_does(screen, names_fi
 
 
 def test_progress_is_quiet_when_piped(monkeypatch, capsys):
-    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
-    list(waiting.track(iter(range(3)), 3, "counting"))
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    list(progress.track(iter(range(3)), 3, "counting"))
     assert capsys.readouterr() == ("", "")
 
 

@@ -136,6 +136,6 @@ def test_an_error_of_ours_is_not_taken_for_the_system_s(command, monkeypatch):
     def fail(*arguments):
         raise OSError("a bug")
 
-    monkeypatch.setattr("spellout.app.workflows.read", fail)
+    monkeypatch.setattr("spellout.app.commands.look.read", fail)
     with pytest.raises(OSError, match="a bug"):
         command("look", "names.txt")

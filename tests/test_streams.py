@@ -133,7 +133,7 @@ main()
 
 
 @pytest.mark.parametrize(
-    "module", ["cyclopts", "rich.console", "spellout.app.commands.lines", "spellout.app.workflows", "numpy"]
+    "module", ["cyclopts", "rich.console", "spellout.app.commands.look", "spellout.app.workflows", "numpy"]
 )
 @pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "asked to end")])
 def test_a_signal_while_modules_are_imported_is_one_word(module, number, word):
@@ -145,7 +145,7 @@ def test_a_signal_while_modules_are_imported_is_one_word(module, number, word):
 
 SWALLOWED = """
 import os, signal, sys, time
-from spellout.app import cli, workflows as steps
+from spellout.app import cli, workflows
 class Callback:
     def __del__(self):  # Python can only print what is raised here
         os.kill(os.getpid(), signal.SIGINT)
@@ -155,7 +155,7 @@ def read(*arguments):
     Callback()
     while True:
         time.sleep(0.01)
-steps.read = read
+workflows.read = read
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.argv[1:] = ["look", "names"]
 cli.main()

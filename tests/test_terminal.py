@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from processes import COMMAND, CURSOR, STYLE, in_shell, on_terminal
-from spellout.app import progress as waiting
+from spellout.app import progress
 from spellout.app.cli import run_command
 
 NASTY = ["\x1b]0;PWN\x07anna", "\x1b[2Jbob", "\x1b[31mred", "carl\x1b[6n", "d\x9b6nora", "em\x07il", "fr\x08itz"]
@@ -93,24 +93,24 @@ def test_data_for_programs_is_as_it_is(folder):
 
 TABLES = """
 from spellout.app import terminal
+from spellout.app.commands import compare, lectures, tune
 from spellout.lectures.reproduction import LectureResult
-from spellout.training.experiments.results import ModelResult as Row
-from spellout.training.experiments.tuning import Trial
+from spellout.training.experiments.results import ModelResult, TuningTrial
 long = "transformer:64:layers=4:heads=4:dropout=0.123456+ngram × gru:256:optimizer=muon+ngram"
 wide = "さくらあおいひなたあかりさつきひかりあやかさやかひまりあいり" * 2
-terminal.print_comparison(
-    [Row(name, {}, "dev", "distinct", 12345678, 1.9871, 2.8671, 7.293, 0.998, 0.941, 1234.5)
+compare.print_rows(
+    [ModelResult(name, {}, "dev", "distinct", 12345678, 1.9871, 2.8671, 7.293, 0.998, 0.941, 1234.5)
      for name in ("ngram:5", "mlp:128:members=4+ngram:6", long, wide)]
 )
-terminal.print_lectures([
+lectures.print_rows([
     LectureResult(lecture=1, result="bigram counts, add one", recorded=2.4544, lecture_seconds=0.0512, loss=2.4533,
             model="ngram:2:smoothing=add-k", seconds=0.005, remark="all lines; " * 20),
     LectureResult(lecture=5, result="wavenet", recorded=1.993, lecture_seconds=1234.5, model=long, loss=1.99,
             seconds=3.2),
 ])
 settings = dict(optimizer="muon", lr=0.00312345, decay=0.01, batch=64)
-trials = [Trial(12, 1.98, long, settings, 60.0), Trial(3, 2.01, "gru:64", settings, 60.0)]
-terminal.print_trials(trials, (20, 8), None, "spellout train", "runs/x", False)
+trials = [TuningTrial(12, 1.98, long, settings, 60.0), TuningTrial(3, 2.01, "gru:64", settings, 60.0)]
+tune.print_trials(trials, (20, 8), None, "spellout train", "runs/x", False)
 terminal.print_table(
     ["line", "length"],
     [[wide, "1"], ["e\\u0301" * 70, "2"], ["👩\\u200d💻" * 30, "3"], ["\\x1b[31m" * 30, "4"]],
@@ -134,10 +134,10 @@ def test_tables_fit_the_terminal(width):
 
 PROGRESS = """
 import sys, time
-from spellout.app import progress as waiting
-waiting.PATIENCE = 0.0
-with waiting.progress(waiting.WHOLE, "training") as advance:
-    watch = waiting.Watch(advance)
+from spellout.app import progress
+progress.PATIENCE = 0.0
+with progress.progress_bar(progress.WHOLE, "training") as advance:
+    watch = progress.Watch(advance)
     watch({"event": "begins", "of": "gru:64[red]+ngram"})
     for step in range(1, 5):
         time.sleep(0.15)
@@ -167,8 +167,8 @@ def test_compare_says_which_model_is_training(monkeypatch, names_file, at_once):
     def advance(amount, label=None, note=None):
         labels.append(label)
 
-    watch = waiting.Watch
-    monkeypatch.setattr(waiting, "Watch", lambda _: watch(advance))
+    watch = progress.Watch
+    monkeypatch.setattr(progress, "Watch", lambda _: watch(advance))
     wanted = ["training ngram:2", "training ngram:3", "training ngram:4"]
     models = ",".join(label.removeprefix("training ") for label in wanted)
     assert run_command(["compare", names_file, "--models", models, "--at-once", str(at_once), "--json"]) == 0

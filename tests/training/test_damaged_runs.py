@@ -12,7 +12,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from spellout.api import load_run, train
-from spellout.app import workflows as steps
 from spellout.app.cli import run_command
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
@@ -194,7 +193,9 @@ def commands(folder, run, name):
     "name", ["config.json", "vocabulary.json", "best.safetensors", "last.safetensors", "log.jsonl"]
 )
 def test_a_damaged_run_is_refused_or_works(sound, tmp_path, capsys, monkeypatch, family, name):
-    monkeypatch.setattr(steps, "interruptible", InterruptedAtOnce)  # a damaged budget may be a thousand years
+    monkeypatch.setattr(
+        "spellout.app.commands.train.interruptible", InterruptedAtOnce
+    )  # a damaged budget may be a thousand years
     if not (sound / family / name).exists():
         return
     for seed in range(MUTATIONS):

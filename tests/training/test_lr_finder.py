@@ -5,7 +5,7 @@ import math
 import pytest
 
 from spellout.api import train
-from spellout.app import sketches
+from spellout.app.commands.lr_find import print_curve
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.experiments.lr_finder import HIGHEST, LOWEST, LrCurve, find_lr, find_lr_for
@@ -48,7 +48,7 @@ def test_where_nothing_can_be_gained_nothing_is_suggested(start, capsys):
     curve = find_lr(Parabola(1.0, 1.0, start), Parabola(1.0, 1.0, start), steps=100)
     assert curve.suggestion is None
     assert curve.diverged == math.isnan(start)
-    sketches.print_lr_curve(curve)
+    print_curve(curve)
     assert "no rate lowered the loss" in capsys.readouterr().err
 
 
@@ -69,5 +69,5 @@ def test_the_curve_of_a_network_that_starts_well_is_not_its_noise(few, neural):
 
 
 def test_an_empty_curve_is_printed(capsys):
-    sketches.print_lr_curve(LrCurve([], [], [], None, True))
+    print_curve(LrCurve([], [], [], None, True))
     assert capsys.readouterr().out == "lr\tloss\tsmoothed\n"

@@ -16,8 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import neural_bigram
-from spellout.app import progress as waiting
-from spellout.app import workflows as steps
+from spellout.app import progress, workflows
 from spellout.app.cli import run_command
 
 
@@ -121,7 +120,7 @@ def test_killed_after_a_checkpoint_it_loses_nothing(command, names_file, tmp_pat
 
 def test_a_second_ctrl_c_interrupts_at_once():
     before = signal.getsignal(signal.SIGINT)
-    with steps.interruptible() as interrupted:
+    with workflows.interruptible() as interrupted:
         assert not interrupted()
         signal.raise_signal(signal.SIGINT)
         assert interrupted()
@@ -134,7 +133,7 @@ def test_in_another_thread_signals_are_left_alone():
     answers = []
 
     def ask():
-        with steps.interruptible() as interrupted:
+        with workflows.interruptible() as interrupted:
             answers.append(interrupted())
 
     thread = threading.Thread(target=ask)
@@ -183,7 +182,7 @@ def test_a_loss_that_explodes_is_exit_code_1_and_keeps_the_best(command, names_f
 def test_resume_refuses_what_it_cannot_do(command, names_file, tmp_path, monkeypatch):
     out = tmp_path / "run"
     assert "no such run folder" in command("train", names_file, "-o", out, "--resume")[2]
-    monkeypatch.setattr(steps, "interruptible", InterruptedAtOnce)
+    monkeypatch.setattr("spellout.app.commands.train.interruptible", InterruptedAtOnce)
     assert command("train", names_file, "-o", out, "--model", "neural", "--steps", 50, "--unit", "byte")[0] == 130
     for flags, code, fragment in [
         (["--overwrite"], 2, "leave out --stream, --overwrite and --order"),
@@ -217,7 +216,7 @@ def test_with_an_encoding_the_command_that_goes_on_names_it(command, tmp_path, m
     path = tmp_path / "old.txt"
     path.write_bytes("".join(f"zo\xe9{i}\n" for i in range(50)).encode("cp1252"))
     with monkeypatch.context() as patch:
-        patch.setattr(steps, "interruptible", InterruptedAtOnce)
+        patch.setattr("spellout.app.commands.train.interruptible", InterruptedAtOnce)
         flags = ["--model", "neural", "--steps", 20, "--encoding", "cp1252"]
         code, _, err = command("train", path, "-o", tmp_path / "run", *flags)
     assert code == 130
@@ -258,7 +257,7 @@ def screen(monkeypatch):
         streams = Terminal(), Terminal()
         monkeypatch.setattr("sys.stdout", streams[0])
         monkeypatch.setattr("sys.stderr", streams[1])
-        monkeypatch.setattr(waiting, "PATIENCE", 0.0)
+        monkeypatch.setattr(progress, "PATIENCE", 0.0)
         return streams
 
     return make

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
     Handler = Callable[[int, FrameType | None], Any] | int | None
 
+_HELP = "Make more of a list of lines; see every gradient of a formula spelled out; mend a PyTorch training."
 _NARROWEST = 20
+_made: App | None = None
 _SIGNALS = {_signal.SIGINT: "interrupted", _signal.SIGTERM: "asked to end"}
 
 
@@ -72,11 +74,37 @@ def run_command(arguments: list[str], began: float | None = None) -> int:
 
 
 def _application() -> App:
-    """The application with all its commands. Importing it takes most of the time that `--help` takes."""
-    from .commands import lines, showing, training  # noqa: F401, each registers its commands with the application
-    from .commands.application import app
+    """The application with all its commands, made once. Importing it takes most of the time that `--help` takes."""
+    global _made
+    if _made is None:
+        from cyclopts import App
 
-    return app
+        from ..version import __version__
+        from .commands.compare import compare
+        from .commands.doctor import doctor
+        from .commands.draw import draw
+        from .commands.lectures import lectures
+        from .commands.look import look
+        from .commands.lr_find import lr_find
+        from .commands.make import make, sample
+        from .commands.plot import plot
+        from .commands.score import score, why
+        from .commands.train import train
+        from .commands.tune import tune
+
+        app = App(
+            name="spellout",
+            help=_HELP,
+            version=__version__,
+            version_flags=["--version"],
+            help_flags=["--help", "-h"],
+            help_format="plaintext",  # markdown would cost 50 ms at every --help
+            suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted
+        )
+        for one in (make, look, sample, score, why, draw, plot, doctor, train, compare, lr_find, tune, lectures):
+            app.command(one)
+        _made = app
+    return _made
 
 
 def _call(arguments: list[str]) -> None:

@@ -12,7 +12,10 @@ from cyclopts.validators import Number
 from ..data.config import DataConfig
 from ..errors import UsageError
 from ..generation.config import SamplingConfig
+from ..optional import require
+from ..plots.kinds import FORMATS
 from ..training.config import TrainingConfig
+from ..training.runs.places import check_file
 from . import terminal
 
 
@@ -30,6 +33,12 @@ class Operand(str):
         return False
 
 
+def _can_be_counted(_: object, count: int) -> None:
+    """Refuse to make nothing, or more than could ever be counted."""
+    if not 1 <= count <= sys.maxsize:
+        raise UsageError(f"--count {count}: must be at least 1{' and far smaller' * (count > 1)}")
+
+
 def _not_a_stream(_: object, path: Path | None) -> None:
     if path is not None and str(path) == "-":
         raise UsageError("-o -: only FILE may be a stream; name a file or a folder to write")
@@ -37,7 +46,7 @@ def _not_a_stream(_: object, path: Path | None) -> None:
 
 File = Annotated[str, Parameter(help="A text file with one thing per line; - is standard input.")]
 RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
-Count = Annotated[int, Parameter(alias="-n", help="How many lines.")]
+Count = Annotated[int, Parameter(alias="-n", help="How many lines.", validator=_can_be_counted)]
 Line = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Out = Annotated[Path, Parameter(alias="-o", validator=_not_a_stream)]
 Seconds = Annotated[
@@ -49,22 +58,27 @@ Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
 Data = Annotated[DataConfig, Parameter(name="*")]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
 Sampling = Annotated[SamplingConfig, Parameter(name="*", allow_leading_hyphen=True)]
+BEST = "mlp+ngram"
+"""The model that a command takes which trains in steps, unless another is asked for: what `make` trains too."""
 
 
-def with_order(model: str, order: int | None) -> str:
-    """`--model ngram --order 5` is `ngram:5`."""
-    if order is None:
-        return model
-    name, *rest = model.split(":")
-    if name != "ngram" or any("=" not in part or part.startswith("order=") for part in rest):
-        raise UsageError(f"--order {order} does not go with --model {model}; it sets the order of `ngram`")
-    return ":".join([name, str(order), *rest])
+def listed(text: str) -> list[str]:
+    """Split what an argument names, separated by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def check_count(count: int) -> None:
-    """`UsageError` if there is nothing to make, or more than could ever be counted."""
-    if not 1 <= count <= sys.maxsize:
-        raise UsageError(f"--count {count}: must be at least 1{' and far smaller' * (count > 1)}")
+def check_judged(data: DataConfig, part: str) -> None:
+    """`UsageError` if a split keeps no lines of a part to judge by: to be asked before the reading."""
+    if data.split == "none":
+        raise UsageError(f"--split none keeps no {part} lines to judge by; leave it out, or take --split distinct")
+
+
+def check_picture(path: Path) -> None:
+    """`UsageError` if a picture cannot be drawn or not be written there: to be asked before the work."""
+    if path.suffix.removeprefix(".").lower() not in FORMATS:
+        raise UsageError(f"-o {path}: a picture's name ends in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}")
+    require("matplotlib", "drawing pictures")
+    check_file(path)
 
 
 def newest() -> Path:

@@ -32,15 +32,15 @@ class Advance(Protocol):
 
 
 def track(items: Iterable[T], total: int | None, label: str, printing: bool = False) -> Iterator[T]:
-    """Pass items through and show how many of them are done (see `progress`)."""
-    with progress(total, label, printing) as advance:
+    """Pass items through and show how many of them are done (see `progress_bar`)."""
+    with progress_bar(total, label, printing) as advance:
         for item in items:
             yield item
             advance(1)
 
 
 @contextmanager
-def progress(total: float | None, label: str, printing: bool = False) -> Iterator[Advance]:
+def progress_bar(total: float | None, label: str, printing: bool = False) -> Iterator[Advance]:
     """Give a function to report progress to.
 
     On a terminal, what takes over a second shows a bar and the time left, or the time taken where the total is
@@ -122,10 +122,19 @@ class Watch:
         self._advance(max(0.0, part - self._done), label)
         self._done = max(self._done, part)
 
-    def finish(self) -> None:
-        """One training is over, and another may begin."""
-        self._advance(WHOLE - self._done)
+    def finish(self, note: str | None = None) -> None:
+        """End one training, with a note that stays; another may begin."""
+        self._advance(WHOLE - self._done, None if note is None else "training", note)
         self._done, self._best = 0.0, ""
+
+
+@contextmanager
+def training_progress(
+    trainings: int | None = 1, label: str = "training", printing: bool = False
+) -> Iterator[Watch]:
+    """Give a callback to so many trainings, one after the other; None if nobody knows how long they take."""
+    with progress_bar(None if trainings is None else WHOLE * trainings, label, printing) as advance:
+        yield Watch(advance)
 
 
 def note_of(event: Event) -> str:

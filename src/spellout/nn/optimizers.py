@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from math import sqrt
 from typing import Any
 
-from ..autograd.conversion import as_float
 from ..autograd.functions import distinct_leaves
 from ..autograd.listening import look
 from ..autograd.value import Value

@@ -1,0 +1,93 @@
+"""`spellout compare FILE`: several models trained on the same lines, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from rich.text import Text
+
+from ...data.config import DataConfig
+from ...errors import UsageError
+from ...training.config import TrainingConfig
+from .. import terminal
+from ..options import Data, Encoding, File, Flag, Json, Training, check_judged, listed
+from ..progress import training_progress
+from ..workflows import asked, compile_for, prepare
+
+if TYPE_CHECKING:
+    from ...training.experiments.results import ModelResult
+
+
+def compare(
+    file: File | None = None,
+    /,
+    *,
+    models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
+    on: Literal["dev", "test"] = "dev",
+    at_once: int = 1,
+    mixture: Flag = False,
+    data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Train several models on the same lines of FILE (default: the bundled names) and put them in one table.
+
+    Parameters
+    ----------
+    models
+        Separated by commas; MODEL+ngram is a network that starts from an n-gram.
+    on
+        The lines that judge. Choose models on dev; look at test once.
+    at_once
+        How many models train side by side, sharing the processor cores.
+    mixture
+        Show the mixture of the two best as the last row also where it is no better than they are.
+    """
+    from ...training.experiments.comparison import compare as rows_of
+
+    if at_once < 1:
+        raise UsageError(f"--at-once {at_once}: must be at least 1")
+    # A typing error in the last one should not cost the first one's training.
+    wanted = [asked(name, training) for name in listed(models)]
+    if not wanted:
+        raise UsageError("--models: name at least one model, such as ngram:5")
+    check_judged(data, on)
+    prepared = prepare(file, encoding, data)
+    rows: list[ModelResult] = []
+    compile_for(*wanted)
+    with training_progress(len(wanted), printing=json) as watch:
+        for row in rows_of(
+            prepared, wanted, on, training=training, callback=watch, at_once=at_once, mixture=mixture
+        ):
+            watch.finish()
+            if json:
+                terminal.print_json(row.to_json())
+            rows.append(row)
+    if not json:
+        print_rows(rows)
+
+
+def print_rows(rows: Sequence[ModelResult]) -> None:
+    """Print a table with the best loss in bold."""
+    best = min(row.nats_per_char for row in rows) if rows else 0.0
+    terminal.print_table(
+        ["model", "split", "parameters", "nats/char", "bits/char", "perplexity", "unique", "novel", "seconds"],
+        (
+            [
+                row.model,
+                row.split,
+                f"{row.parameters:,}",
+                Text(f"{row.nats_per_char:.4f}", style="bold" if row.nats_per_char == best else ""),
+                f"{row.bits_per_char:.4f}",
+                f"{row.perplexity:.3f}",
+                f"{row.unique:.1%}",
+                f"{row.novel:.1%}",
+                f"{row.seconds:.2f}",
+            ]
+            for row in rows
+        ),
+        left=["model", "split"],
+        spare=["split", "bits/char", "perplexity", "parameters", "unique", "novel", "seconds"],
+    )

@@ -1,0 +1,348 @@
+"""`spellout make FILE`: read a list, train the best model of it that the seconds allow, and print new lines.
+
+A terminal shows some lines meanwhile: first from the beginning of a large file, before the rest is read, then from
+the n-gram of all of it. The best network that starts from that n-gram is trained in the seconds that are left.
+`spellout sample RUN` prints new lines from a model that was trained before.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from ...data.config import DataConfig
+from ...errors import DataError, GenerationError, RunError, SpelloutError, UsageError
+from ...generation.config import SamplingConfig
+from ...training.config import TrainingConfig
+from .. import clock, terminal
+from ..options import Count, Data, Encoding, File, Flag, Json, Out, RunFolder, Sampling, Seconds, newest
+from ..progress import track, training_progress
+from ..workflows import asked, compile_for, interruptible, prepare, print_result, train
+
+if TYPE_CHECKING:
+    from ...data.vocabulary import Vocabulary
+    from ...generation.sampling import Sample
+    from ...models.contract import LanguageModel
+    from ...models.family import Specification
+    from ...training.prepared import Prepared
+    from ...training.runs.run import Run, Trained
+
+LARGE = 1 << 20
+"""Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
+EXAMPLES = 3
+LONGEST_SHOWN = 40
+PATIENCE = 10_000
+"""After so many candidates in a row that will not do, no more are tried."""
+_UNITS = {"char": "characters", "byte": "bytes", "word": "words"}
+
+
+def make(
+    file: File | None = None,
+    /,
+    *,
+    count: Count = 10,
+    model: str | None = None,
+    seconds: Seconds = 10.0,
+    data: Data = DataConfig(),
+    sampling: Sampling = SamplingConfig(),
+    novel: bool = True,
+    unique: bool = True,
+    nearest: Flag = False,
+    out: Out | None = None,
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Make new lines like those of FILE (default: the bundled names).
+
+    Parameters
+    ----------
+    model
+        What to train, such as ngram or ngram:5. Without it, the n-gram says at once how good it is, and the best
+        network that starts from it is trained in the rest of --seconds.
+    novel
+        Only lines that FILE does not hold.
+    unique
+        No line twice.
+    nearest
+        Show the most similar line of FILE and the edit distance.
+    out
+        Also keep the trained model in this run folder.
+    """
+    from ...training.best import AROUND
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import save_run
+
+    if not math.isfinite(seconds):
+        raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
+    specification = None if model is None else asked(model, TrainingConfig())
+    if specification and specification.family.in_steps and seconds <= AROUND:
+        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
+    if out is not None:
+        check_place(out)
+    _preview(file, encoding, data)
+    prepared = prepare(file, encoding, data)
+    _check_prefix(prepared.vocabulary, sampling)
+    trained = _train_within(prepared, specification, seconds) if specification else _train_best(prepared, seconds)
+    failure = None
+    if out is not None:
+        try:
+            save_run(trained.run, out)
+            terminal.note(f"kept in {out}")
+        except RunError as error:  # the place was good before the training: what was learned is not lost with it
+            failure = error
+    known = prepared.split.known
+    unlike, near = known if novel else None, known if nearest else None
+    try:
+        _print_samples(trained.run, sampling, count, unlike, unique, near, json)
+    finally:
+        if failure is not None:
+            raise failure
+
+
+def sample(
+    run: RunFolder | None = None,
+    /,
+    *,
+    count: Count = 10,
+    sampling: Sampling = SamplingConfig(),
+    novel: Flag = False,
+    unique: Flag = False,
+    nearest: Flag = False,
+    json: Json = False,
+) -> None:
+    """Make lines with the model of a run folder (default: the newest under ./runs).
+
+    Parameters
+    ----------
+    novel
+        Only lines that are not training lines.
+    unique
+        No line twice.
+    nearest
+        Show the most similar training line and the edit distance.
+    """
+    from ...models.table import MODELS
+    from ...training.runs.run import read_run
+
+    run = run or newest()
+    loaded = read_run(run, MODELS)
+    lines = loaded.lines
+    if lines is None and (novel or nearest):
+        raise RunError(
+            f"{run} keeps no training lines, as after --stream, so --novel and --nearest cannot be "
+            "answered; train without --stream"
+        )
+    _print_samples(loaded, sampling, count, lines if novel else None, unique, lines if nearest else None, json)
+
+
+def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
+    """On a terminal, show lines like those that a large file begins with, before it is read whole."""
+    if file is None or not sys.stderr.isatty() or (os.path.isfile(file) and os.path.getsize(file) < LARGE):
+        return
+    from ...data.lines import first_lines
+    from ...data.vocabulary import build_vocabulary
+    from ...models.ngram.training import quick_ngram
+
+    try:
+        lines = first_lines(file, encoding)
+        if sum(map(len, lines)) < LARGE // 16:
+            return
+        vocabulary = build_vocabulary(lines, data.unit, data.min_count)
+        stream = vocabulary.encode(lines)
+    except SpelloutError:  # if the whole has this fault too, reading it will tell
+        return
+    model, longest = quick_ngram(stream, vocabulary.size), max(map(len, lines))
+    some = _examples(model, vocabulary, longest, lines)
+    terminal.note(f"its beginning makes lines like {some}; reading all of it now")
+
+
+def _train_within(prepared: Prepared, specification: Specification, seconds: float) -> Trained:
+    """The model asked for, within some seconds of the command. Ctrl-C ends it early and keeps what was learned."""
+    from ...training.best import AROUND, plan_for
+    from ...training.train import Job
+
+    if not specification.family.in_steps:
+        return train(Job(prepared, specification))
+    since, training = clock.began() + compile_for(specification), TrainingConfig(seconds=seconds - AROUND)
+    plan = plan_for(len(prepared.stream), seconds)
+    with interruptible() as interrupted:
+        trained = train(Job(prepared, specification, training, interrupted=interrupted, since=since, plan=plan))
+    if trained.run.last is not None and trained.run.last.state.step == 0:
+        terminal.warn(
+            f"there was no time for a step of {specification.text}, so it has learned nothing; give more --seconds"
+        )
+    return trained
+
+
+def _train_best(prepared: Prepared, seconds: float) -> Trained:
+    """The n-gram, said at once, and then the best network that starts from it, within some seconds of the command.
+
+    Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
+    """
+    from ...models.ngram.model import NgramModel
+    from ...models.table import parse_specification
+    from ...training.best import best_training, improve, is_better, is_time
+    from ...training.train import Job
+
+    ngram = train(Job(prepared, parse_specification("ngram")))
+    if not prepared.split.dev or seconds == 0:
+        return ngram
+    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
+    if not is_time(len(prepared.stream), seconds, perf_counter() - clock.began()):
+        terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
+        return ngram
+    text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds)
+    specification, prior, since = parse_specification(text), ngram.run.model, clock.began()
+    assert isinstance(prior, NgramModel)
+    with interruptible() as interrupted:  # before the promise is made
+        terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
+        job = Job(prepared, specification, training, interrupted=interrupted, prior=prior, since=since, plan=plan)
+        with training_progress(label="improving") as watch:
+            trained = improve(replace(job, callback=watch))
+    if trained is None:
+        terminal.note("the network's loss stopped being finite, so the n-gram makes the lines")
+        return ngram
+    print_result(trained)
+    if is_better(trained, ngram, prepared):
+        return trained
+    ended = "was stopped before it improved" if trained.stopped == "interrupted" else "did not improve"
+    terminal.note(f"the network {ended} on the n-gram, so the n-gram makes the lines")
+    return ngram
+
+
+def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
+    """Some new lines, one after the other; of long ones the beginning."""
+    from ...generation.novelty import only
+    from ...generation.sampling import sample
+
+    config, accept = SamplingConfig(max_length=longest), only(unlike=known, unique=True)
+    made = sample(model, vocabulary, config, accept=accept, cut=lambda one: False, patience=100)
+    return ", ".join(terminal.short(one.text, LONGEST_SHOWN) for one in islice(made, EXAMPLES)) or "those it knows"
+
+
+def _check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
+    """Count the tokens of the prefix; an error if no line can begin with it: to be asked before a training."""
+    from ...generation.sampling import encode_prefix
+
+    prefix = sampling.prefix
+    said = f"--prefix {prefix if prefix.isprintable() else repr(prefix)}"
+    try:
+        tokens = encode_prefix(vocabulary, prefix)
+    except DataError:
+        for other in (prefix.lower(), prefix.upper(), prefix.title()):
+            if _is_known(vocabulary, other):
+                raise DataError(f"{said}: no line is written so; these lines know --prefix {other}") from None
+        missing = next(piece for piece in vocabulary.pieces(prefix) if not _is_known(vocabulary, piece))
+        raise DataError(
+            f"{said}: {missing!r} is in none of the lines the model learns from, so no line can begin with it"
+        ) from None
+    if set(tokens.tolist()) & {0, *vocabulary.never_sampled}:
+        raise DataError(f"{said}: it holds what no line is made of, a line end or a rare word; take it out")
+    longest = sampling.max_length
+    if longest is not None and len(tokens) > longest:
+        raise UsageError(
+            f"{said}: its {len(tokens)} {_UNITS[vocabulary.unit]} are more than --max-length {longest}"
+        )
+    return len(tokens)
+
+
+def _is_known(vocabulary: Vocabulary, text: str) -> bool:
+    try:
+        vocabulary.encode([text])
+    except DataError:
+        return False
+    return True
+
+
+class _Cut:
+    """Counts lines that were cut at the length limit, and says whether they are printed."""
+
+    def __init__(self, keep: bool) -> None:
+        self.keep, self.count, self.in_a_row = keep, 0, 0
+
+    def __call__(self, sample: Sample) -> bool:
+        self.count += 1
+        self.in_a_row += 1
+        return self.keep
+
+
+def _print_samples(
+    run: Run,
+    sampling: SamplingConfig,
+    count: int,
+    unlike: Sequence[str] | None,
+    unique: bool,
+    near: Sequence[str] | None,
+    json: bool,
+) -> None:
+    """Print lines as they are made, not among `unlike`, and with the nearest of `near` if given.
+
+    Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
+    `GenerationError` if the model cannot make so many.
+    """
+    from ...generation.novelty import nearest, only
+    from ...generation.sampling import sample as lines_of
+
+    begun = _check_prefix(run.vocabulary, sampling)
+    if sampling.greedy:
+        count, unlike, unique = 1, None, False
+    cut = _Cut(keep=sampling.max_length is not None or sampling.greedy)
+    limit = sampling.max_length or max(run.length_limit, begun + run.usual_length + 10)
+    made = lines_of(
+        run.model,
+        run.vocabulary,
+        replace(sampling, max_length=limit),
+        accept=only(unlike=unlike, unique=unique),
+        cut=cut,
+        patience=PATIENCE,
+    )
+    printed = shortened = 0
+    for one in track(islice(made, count), count, "making", printing=True):
+        row: dict[str, Any] = {"line": one.text, "complete": one.complete}
+        if near is not None:
+            row["nearest"], row["distance"] = nearest(one.text, near)
+        _print_line(row, json)
+        printed, shortened, cut.in_a_row = printed + 1, shortened + (not one.complete), 0
+    length = f"{limit:,} {_UNITS[run.vocabulary.unit]}"
+    if shortened:
+        terminal.note(f"cut at {length}: {shortened:,} of {printed:,} lines, which --json marks")
+    elif cut.count and printed and not cut.keep:
+        terminal.note(
+            f"left out {cut.count:,} line{'s' * (cut.count > 1)} that did not end within {length}, made others; "
+            "--max-length shows them cut"
+        )
+    if printed < count:
+        raise GenerationError(
+            f"stopped after {printed:,} of {count:,} lines: {_refusal(cut, limit, length, unlike, unique)}"
+        )
+
+
+def _print_line(row: dict[str, Any], as_json: bool) -> None:
+    """Print one line, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
+    if as_json:
+        terminal.print_json(row)
+        return
+    line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
+    terminal.print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
+
+
+def _refusal(cut: _Cut, limit: int, length: str, unlike: Sequence[str] | None, unique: bool) -> str:
+    """Say what the last tries were refused for."""
+    from ...generation.sampling import cost_of_cut
+
+    if not cut.keep and 2 * cut.in_a_row * cost_of_cut(limit) > PATIENCE:
+        return (
+            f"of the last tries, {cut.in_a_row:,} did not end within {length}; see such lines, cut, with "
+            "--max-length, or train longer, on more lines, so that the model learns where they end"
+        )
+    kind = " ".join(["new"] * (unlike is not None) + ["different"] * unique + ["one"])
+    return (
+        f"{PATIENCE:,} tries in a row brought no other {kind}; ask for fewer, raise --temperature, or give more "
+        "lines to learn from"
+    )

@@ -1,0 +1,154 @@
+"""`spellout train FILE`: a model in a run folder: trained anew, gone on with, or counted in one pass."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...data.config import DataConfig
+from ...errors import TrainingError, TrainingInterrupted, UsageError
+from ...training.config import TrainingConfig
+from ...training.runs.places import check_file, name_of, new_folder
+from .. import terminal
+from ..options import Data, Encoding, File, Flag, Json, Out, Training
+from ..progress import progress_bar
+from ..workflows import asked, compile_for, interruptible, prepare, print_result, size
+from ..workflows import train as train_on
+
+if TYPE_CHECKING:
+    from ...training.runs.run import Trained
+    from ...training.train import Job
+
+
+def train(
+    file: File | None = None,
+    /,
+    *,
+    out: Out | None = None,
+    model: str | None = None,
+    order: int | None = None,
+    data: Data = DataConfig(),
+    training: Training = TrainingConfig(),
+    resume: Flag = False,
+    stream: Flag = False,
+    overwrite: Flag = False,
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Train a model on FILE (default: the bundled names) and keep it in a run folder.
+
+    Parameters
+    ----------
+    out
+        The run folder to write; by default runs/NAME, after the FILE, and numbered if there is one.
+    model
+        What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1.
+    order
+        The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
+    resume
+        Go on with the training in the run folder, with the settings it began with.
+    stream
+        Count n-grams in one pass over all lines, for files larger than memory.
+    overwrite
+        Replace the run that is in the folder.
+    json
+        The results as one JSON object.
+    """
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import Keeper
+    from ...training.train import Job
+
+    if resume and (stream or overwrite or order is not None):
+        raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
+    if out is None and (resume or overwrite):
+        raise UsageError("--resume and --overwrite need the run folder: name it with -o")
+    if stream and file is None:
+        raise UsageError("--stream is for a file larger than memory: name it")
+    wanted = _with_order(model or "ngram", order)
+    with ExitStack() as stack:
+        out = stack.enter_context(new_folder(name_of(file))) if out is None else out
+        if stream:
+            trained = _count_stream(str(file), out, overwrite, data, wanted, encoding)
+        else:
+            if resume:
+                job = _resumed(file, out, model, data, training, encoding)
+            else:
+                specification = asked(wanted, training)
+                check_place(out, overwrite)
+                job = Job(prepare(file, encoding, data), specification, training, keep=Keeper(out, overwrite))
+            again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
+            again += [*(["--encoding", encoding] if encoding else []), "--resume"]
+            trained = _train_into(out, job, shlex.join(again))
+    if json:
+        terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
+    else:
+        terminal.note(f"kept in {out}; make lines with: spellout sample {shlex.quote(str(out))}")
+
+
+def _with_order(model: str, order: int | None) -> str:
+    """Say `ngram:5` for `--model ngram --order 5`."""
+    if order is None:
+        return model
+    name, *rest = model.split(":")
+    if name != "ngram" or any("=" not in part or part.startswith("order=") for part in rest):
+        raise UsageError(f"--order {order} does not go with --model {model}; it sets the order of `ngram`")
+    return ":".join([name, str(order), *rest])
+
+
+def _resumed(
+    file: str | None, out: Path, model: str | None, data: DataConfig, training: TrainingConfig, encoding: str | None
+) -> Job:
+    """Read what the training in a run folder was to do, which goes on as it began."""
+    from ...models.table import MODELS
+    from ...training.runs.folder import LAST
+    from ...training.runs.run import Keeper
+    from ...training.runs.unfinished import Unfinished
+    from ...training.train import Job, check_trainable
+
+    going_on = Unfinished.read(out, MODELS)
+    going_on.check(model, data, training)
+    check_trainable(going_on.specification, going_on.training)
+    check_file(out / LAST)
+    prepared = prepare(file, encoding, going_on.data)
+    going_on.check_lines(prepared.lines)
+    keep = Keeper(out, there=True)
+    return Job(prepared, going_on.specification, going_on.training, keep=keep, going_on=going_on)
+
+
+def _train_into(out: Path, job: Job, again: str) -> Trained:
+    """Train into a folder. Ctrl-C keeps what was learned, and `TrainingInterrupted` says how to go on."""
+    if not job.specification.family.in_steps:
+        return train_on(job)
+    compile_for(job.specification)
+    try:
+        with interruptible() as interrupted:
+            trained = train_on(replace(job, interrupted=interrupted))
+    except TrainingError:
+        terminal.note(f"the best weights before that are kept in {out}")
+        raise
+    if trained.stopped == "interrupted":
+        raise TrainingInterrupted(f"interrupted, and kept in {out}; go on with: {again}")
+    return trained
+
+
+def _count_stream(
+    file: str, out: Path, overwrite: bool, data: DataConfig, model: str, encoding: str | None
+) -> Trained:
+    """Train an n-gram in one pass over a file, into a run folder."""
+    from ...models.table import parse_specification
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import save_run
+    from ...training.streaming import check_streaming, train_streaming
+
+    check_place(out, overwrite)
+    config = check_streaming(data, parse_specification(model))
+    with progress_bar(size(file), "counting") as advance:
+        trained = train_streaming(file, config, encoding, advance)
+    data_read = trained.run.facts["data"]
+    terminal.note(f"{data_read['name']}: {data_read['lines']:,} lines; split none")
+    print_result(trained)
+    save_run(trained.run, out, overwrite)
+    return trained
