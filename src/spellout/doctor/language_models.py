@@ -24,7 +24,7 @@ from ..models.table import MODELS
 from ..training.runs.checkpoint import Checkpoint
 from ..training.runs.run import LAST, Run, load_run
 from ..training.schedule import Order
-from .patient import Case
+from .case import Case
 
 LINES, LOGITS = 512, 1 << 22
 """So many training lines, evenly spread, are read at most, and so few that there are about so many logits."""
