@@ -7,9 +7,9 @@ try:
 except ImportError as error:
     raise ExaminationError("the doctor needs PyTorch: pip install 'spellout[torch]'") from error
 
+from .case import Case
 from .checks.catalog import PAGES
 from .examination import assert_healthy, examine
-from .patient import Case
 from .report import Finding, Page, Report
 from .watching import watch
 

@@ -7,8 +7,9 @@ among its keys, one tensor (no target), or a `DataLoader`, of which the first ba
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from ..errors import ExaminationError
 from .tape import tensors_in
 
 _TARGETS = ("y", "target", "targets", "label", "labels")
+_PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31)
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Batch:
         if isinstance(batch, tuple | list) and len(batch) > 2:
             return cls(tuple(batch[:-1]), {}, batch[-1])
         raise ExaminationError(
-            f"the batch is a {type(batch).__name__}; give (x, y), a dictionary with a target such as 'y' or "
-            "'labels', one tensor, or a DataLoader"
+            f"the batch is a {type(batch).__name__}; "
+            "give (x, y), a dictionary with a target such as 'y' or 'labels', one tensor, or a DataLoader"
         )
 
     @property
@@ -54,22 +57,27 @@ class Batch:
         """All input tensors."""
         return list(tensors_in((self.args, self.kwargs)))
 
-    def floats(self) -> list[torch.Tensor]:
-        """The input tensors that can have a gradient."""
-        return [tensor for tensor in self.inputs if tensor.is_floating_point()]
+    @property
+    def targets(self) -> torch.Tensor | None:
+        """The target, or the first tensor of several."""
+        return next(tensors_in(self.target), None)
 
     def size(self, axis: int) -> int:
         """How many samples."""
         sizes = [tensor.shape[axis] for tensor in self.inputs if tensor.ndim > axis]
         return sizes[0] if sizes else 0
 
-    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+    def mapped(self, change: Change) -> Batch:
         """A batch with every tensor changed, the target's too."""
-        return Batch(_mapped(self.args, change), _mapped(self.kwargs, change), _mapped(self.target, change))
+        return replace(self.with_inputs(change), target=_mapped(self.target, change))
 
-    def with_inputs(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+    def with_inputs(self, change: Change) -> Batch:
         """A batch with every input changed."""
         return replace(self, args=_mapped(self.args, change), kwargs=_mapped(self.kwargs, change))
+
+    def wide(self) -> Batch:
+        """The same numbers in float64."""
+        return self.mapped(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
 
     def taken(self, index: torch.Tensor, axis: int) -> Batch:
         """The samples of these indices, in that order; tensors without the batch axis stay."""
@@ -85,14 +93,90 @@ class Batch:
 
     def cut(self, axis: int, length: int, size: int) -> Batch:
         """The first `length` places along an axis of that size, in all tensors that have it."""
+        return self.mapped(lambda t: t.narrow(axis, 0, length) if t.ndim > axis and t.shape[axis] == size else t)
 
-        def take(tensor: torch.Tensor) -> torch.Tensor:
-            if tensor.ndim > axis and tensor.shape[axis] == size:
-                repeats = -(-length // size)
-                return torch.cat([tensor] * repeats, axis).narrow(axis, 0, length)
-            return tensor
+    @cached_property
+    def shifted(self) -> tuple[int, int] | None:
+        """Which input the targets are, shifted by one place, and along which axis, that of time."""
+        target = self.targets
+        for place, x in enumerate(self.inputs):
+            if target is None or x.ndim < 2 or target.numel() != x.numel():
+                continue
+            y = target.reshape(x.shape).to(x.dtype)
+            for axis in range(1, -1, -1):
+                length = x.shape[axis]
+                if length < 3:
+                    continue
+                ahead, now = x.narrow(axis, 1, length - 1), y.narrow(axis, 0, length - 1)
+                if torch.equal(ahead, now) and not torch.equal(ahead, x.narrow(axis, 0, length - 1)):
+                    return place, axis
+        return None
 
-        return self.mapped(take)
+    @cached_property
+    def batch_axis(self) -> int:
+        """Which axis of the inputs seems to count the samples."""
+        target, x = self.targets, self.inputs[0] if self.inputs else None
+        if x is None or target is None or x.ndim < 2 or target.ndim == 0 or target is x:
+            return 0
+        time_first = target.ndim < x.ndim and target.shape[0] not in (x.shape[0], x.shape[0] * x.shape[1])
+        if time_first and target.shape[0] == x.shape[1]:
+            return 1
+        return int(self.shifted is not None and self.shifted[1] == 0)
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """A batch of `samples` samples and `time` moments, which are prime numbers that nothing else in the model has.
+
+    Then "which axis is this?" is read off the shapes on the tape: an axis whose length that prime divides carries
+    the samples. `time` is None if the axis of time could not be changed.
+    """
+
+    batch: Batch
+    samples: int
+    time: int | None
+    batch_axis: int
+    time_axis: int
+
+
+def relabellings(batch: Batch, axis: int, sizes: Iterable[int], few: bool) -> Iterator[Relabelled]:
+    """The batch in other sizes, the best first; `sizes` are those of the model, `few` asks for few choices."""
+    size = batch.size(axis)
+    if size < 2 or not batch.inputs:
+        return
+    x = batch.inputs[0]
+    primes = _unused(batch, axis, set(sizes))
+    others = [length for place, length in enumerate(x.shape) if place != axis]
+    samples = next((prime for prime in primes if all(length % prime for length in others)), None)
+    if samples is None:
+        return
+    resized = batch.taken(torch.arange(samples) % size, axis)
+    features = x.ndim == 2 and x.is_floating_point()  # then there is no time
+    places = [place for place in (1 - axis, 2) if 0 <= place < x.ndim and x.shape[place] > 2 and place != axis]
+    for time_axis in places if not features else []:
+        length = x.shape[time_axis]
+        lengths = [prime for prime in reversed(primes) if prime <= length and prime != samples]
+        if few:  # as short as may be, and if that is refused, as long as may be
+            lengths = [*[time for time in lengths if 2 * time > length][-1:], *lengths[:1]]
+        for time in dict.fromkeys(lengths[:2]):
+            yield Relabelled(resized.cut(time_axis, time, length), samples, time, axis, time_axis)
+        if batch.shifted is not None and batch.shifted[1] == time_axis:
+            yield Relabelled(resized, samples, length, axis, time_axis)
+            return
+    yield Relabelled(resized, samples, None, axis, 1 - axis if axis < 2 else 1)
+
+
+def _unused(batch: Batch, batch_axis: int, sizes: set[int]) -> list[int]:
+    """Primes that divide no size of a parameter, nor of an input's other axes."""
+    for tensor in batch.inputs:
+        sizes |= {size for axis, size in enumerate(tensor.shape) if axis != batch_axis}
+    lengths = set(batch.inputs[0].shape)
+    others = {size for size in sizes if size} - lengths
+    return [
+        prime
+        for prime in _PRIMES
+        if all(size % prime for size in others) and all(size % prime or size == prime for size in lengths)
+    ]
 
 
 def _parameters(model: nn.Module) -> dict[str, inspect.Parameter]:
@@ -106,19 +190,16 @@ def _arguments(x: Any, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any
     """How the model takes its input: as one object, as several, or by name."""
     parameters = _parameters(model)
     kinds = [parameter.kind for parameter in parameters.values()]
-    if isinstance(x, Mapping):
-        if set(x) <= set(parameters) or inspect.Parameter.VAR_KEYWORD in kinds:
-            return (), dict(x)
-        return (x,), {}
+    if isinstance(x, Mapping) and (set(x) <= set(parameters) or inspect.Parameter.VAR_KEYWORD in kinds):
+        return (), dict(x)
     if isinstance(x, tuple | list):
         positional = [p for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        if len(positional) == 1 and inspect.Parameter.VAR_POSITIONAL not in kinds:
-            return (x,), {}
-        return tuple(x), {}
+        if len(positional) != 1 or inspect.Parameter.VAR_POSITIONAL in kinds:
+            return tuple(x), {}
     return (x,), {}
 
 
-def _mapped(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+def _mapped(value: Any, change: Change) -> Any:
     if isinstance(value, torch.Tensor):
         return change(value)
     if isinstance(value, Mapping):

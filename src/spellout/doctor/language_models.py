@@ -26,7 +26,7 @@ from ..training.runs.checkpoint import Checkpoint
 from ..training.runs.folder import LAST
 from ..training.runs.run import Run, read_run
 from ..training.schedule import Order
-from .patient import Case
+from .case import Case
 
 LINES, LOGITS = 512, 1 << 22
 """So many training lines, evenly spread, are read at most, and so few that there are about so many logits."""

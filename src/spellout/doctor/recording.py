@@ -102,10 +102,14 @@ class Recording:
         self.model = model
         self.optimizers = list(optimizers)
         self.schedulers = list(schedulers)
+        self.counts = counts_of(self.schedulers)
+        """How often each scheduler had stepped before the recording."""
         self.limit = limit
         """After so many optimizer steps the hooks are removed."""
         self.tape: Tape | None = None
         self.phase = "step"
+        self.error: Exception | None = None
+        """What the user's step raised."""
         self.forwards: list[Forward] = []
         self.steps: list[Step] = []
         self.arrivals: list[int] = []
@@ -196,8 +200,7 @@ class Recording:
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if optimizer not in self.optimizers:
-            mine = any(id(p) in self.accounts for group in optimizer.param_groups for p in group["params"])
-            if not mine:
+            if not self._accounts_of(optimizer):
                 return
             self.optimizers.append(optimizer)
             self._open_foreign(optimizer)
@@ -235,7 +238,7 @@ class Recording:
             self.__exit__()
 
     def _accounts_of(self, optimizer: Optimizer) -> list[Account]:
-        found = (self.accounts.get(id(p)) for group in optimizer.param_groups for p in group["params"])
+        found = (self.accounts.get(id(parameter)) for parameter in walk.listed_in(optimizer))
         return [account for account in found if account is not None]
 
     def _note_stale(self, step: Step, account: Account) -> None:
@@ -246,6 +249,11 @@ class Recording:
     def steps_of(self, optimizer: Optimizer) -> list[Step]:
         """The steps that one optimizer took."""
         return [step for step in self.steps if step.optimizer is optimizer]
+
+    def shows(self, needed: int) -> bool:
+        """Has every optimizer taken so many steps, and is there a call of the step after the evaluation?"""
+        seen = bool(self.optimizers) and all(len(self.steps_of(one)) >= needed for one in self.optimizers)
+        return seen and self.calls >= needed + (self.phase == "evaluate")
 
     @property
     def clips(self) -> list[tuple[int, str | None]]:

@@ -9,20 +9,54 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache, cached_property
 from types import CodeType, FrameType
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from .names import ALIASES, PROPERTIES, QUIET, RANDOM
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+QUIET = words(
+    """__get__ __set__ size dim numel __len__ is_floating_point is_complex stride data_ptr ndimension
+    _set_grad_enabled register_hook requires_grad_ is_contiguous __format__ __repr__ tolist element_size is_cuda"""
+)
+"""Not worth a line on the tape."""
+PROPERTIES = words("T mT H mH data")
+"""Attributes that are calls all the same."""
+ALIASES = {
+    "truediv": "div", "rtruediv": "rdiv", "true_divide": "div", "itruediv": "div", "divide": "div", "isub": "sub",
+    "subtract": "sub", "iadd": "add", "imul": "mul", "multiply": "mul", "radd": "add", "rmul": "mul", "ipow": "pow",
+    "special_expit": "sigmoid", "hardsigmoid": "sigmoid", "special_softmax": "softmax", "clip": "clamp",
+    "special_log_softmax": "log_softmax", "negative": "neg", "concat": "cat", "concatenate": "cat",
+}  # fmt: skip
+RANDOM = words(
+    """rand randn randint rand_like randn_like randint_like randperm normal bernoulli multinomial poisson dropout
+    dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout gumbel_softmax rrelu uniform
+    exponential normal_ uniform_ bernoulli_ exponential_ random_ log_normal cauchy geometric"""
+)
+"""Functions that draw random numbers."""
+RESHAPES = words(
+    """view reshape flatten unflatten squeeze unsqueeze permute transpose t T mT H mH data contiguous clone to float
+    double expand swapaxes swapdims movedim bfloat16 half type_as view_as reshape_as cpu cuda detach"""
+)
+"""Calls whose result holds all values of their first argument, moved."""
+AFFINE = words("linear conv1d conv2d conv3d matmul addmm")
+"""Products of an input with weights."""
+MOVES = RESHAPES | words("getitem select narrow chunk split unbind stack cat")
+"""Calls whose result holds values of their first argument, moved or chosen."""
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DOCTOR = os.path.dirname(__file__) + os.sep
 _MODULES = os.path.join(_TORCH, "nn", "modules") + os.sep
 _CLIPS = frozenset(("clip_grad_norm_", "clip_grad_value_"))
-LINES: dict[CodeType, int] = {}
-"""Whose code it is: 0 the user's, 1 torch's (or Python's own), 2 the doctor's, 3 a module's `forward` in torch."""
+_USERS, _TORCHS, _OURS, _FORWARD = range(4)
+"""Whose code it is: the user's, torch's (or Python's own), the doctor's, a module's `forward` in torch."""
 
 
 class Call:
@@ -74,7 +108,6 @@ class Tape(TorchFunctionMode):
         self.phase = "model"
         self.failed: Call | None = None
         """The call that raised."""
-        self._makers: dict[int, list[Call]] | None = None
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -85,8 +118,7 @@ class Tape(TorchFunctionMode):
             raw = func.__self__.__name__
         elif raw in QUIET or len(self.calls) >= self._limit:
             return func(*args, **(kwargs or {}))
-        name = _NAMES.get(raw) or _named(raw)
-        call = Call(name, args, kwargs or {}, len(self.calls), self.phase)
+        call = Call(_named(raw), args, kwargs or {}, len(self.calls), self.phase)
         _locate(call, sys._getframe(1))
         self.calls.append(call)
         try:
@@ -96,22 +128,19 @@ class Tape(TorchFunctionMode):
             raise
         return call.out
 
-    @property
+    @cached_property
     def makers(self) -> dict[int, list[Call]]:
         """The calls that returned a tensor, by its id, in their order."""
-        if self._makers is None:
-            self._makers = {}
-            for call in self.calls:
-                for tensor in call.outputs:
-                    self._makers.setdefault(id(tensor), []).append(call)
-        return self._makers
+        makers: dict[int, list[Call]] = {}
+        for call in self.calls:
+            for tensor in call.outputs:
+                makers.setdefault(id(tensor), []).append(call)
+        return makers
 
     def maker(self, tensor: object, before: int | None = None) -> Call | None:
         """The last call that returned this tensor (before the call of that index)."""
-        for call in reversed(self.makers.get(id(tensor), [])):
-            if before is None or call.index < before:
-                return call
-        return None
+        calls = reversed(self.makers.get(id(tensor), []))
+        return next((call for call in calls if before is None or call.index < before), None)
 
     def source(self, tensor: object, through: frozenset[str], before: int | None = None) -> Call | None:
         """The call a tensor comes from, looking through calls that only move values."""
@@ -119,10 +148,6 @@ class Tape(TorchFunctionMode):
         while call is not None and call.name in through and call.args and isinstance(call.args[0], torch.Tensor):
             call = self.maker(call.args[0], call.index)
         return call
-
-    def uses(self, tensor: object) -> list[Call]:
-        """The calls that take this tensor."""
-        return [call for call in self.calls if any(one is tensor for one in call.inputs)]
 
     def reached_from(self, *roots: object) -> set[int]:
         """The ids of all tensors that are computed from the roots."""
@@ -153,6 +178,12 @@ def dense(gradient: torch.Tensor) -> torch.Tensor:
     return gradient if gradient.layout == torch.strided else gradient.to_dense()
 
 
+def span(tensor: torch.Tensor) -> str:
+    """Its least and its largest number, in words."""
+    values = tensor.detach()
+    return f"{float(values.min()):.3g} … {float(values.max()):.3g}" if values.numel() else "an empty tensor"
+
+
 def users_line() -> str | None:
     """The user's line that is running, seen from inside a hook."""
     call = Call("", (), {}, 0, "")
@@ -170,41 +201,39 @@ def place(code: CodeType, line: int) -> str:
     return f"{name if short.startswith('..') or name.startswith('<') else short}:{line}"
 
 
-_NAMES: dict[str, str] = {}
-
-
+@cache
 def _named(raw: str) -> str:
     """`__iadd__`, `add_`, `add` and `torch.add` are one."""
     name = raw[2:-2] if raw.startswith("__") and raw.endswith("__") else raw
     if name.endswith("_") and name not in RANDOM:
         name = name[:-1]
-    _NAMES[raw] = name = ALIASES.get(name, name)
-    return name
+    return ALIASES.get(name, name)
 
 
+@cache
 def _whose(code: CodeType) -> int:
     name = code.co_filename
     if name.startswith(_TORCH) or name.endswith((f"{os.sep}contextlib.py", f"{os.sep}functools.py")):
-        whose = 3 if name.startswith(_MODULES) and code.co_name == "forward" else 1
-    else:
-        whose = 2 if name.startswith(_DOCTOR) else 0
-    LINES[code] = whose
-    return whose
+        return _FORWARD if name.startswith(_MODULES) and code.co_name == "forward" else _TORCHS
+    return _OURS if name.startswith(_DOCTOR) else _USERS
+
+
+def is_users(code: CodeType) -> bool:
+    """Is it the user's code, neither torch's nor the doctor's?"""
+    return _whose(code) == _USERS
 
 
 def _locate(call: Call, frame: FrameType | None) -> None:
     """Walk out of torch to the user's line; remember the torch module and function that the user called."""
     while frame is not None:
         code = frame.f_code
-        whose = LINES.get(code)
-        if whose is None:
-            whose = _whose(code)
-        if whose == 0:
+        whose = _whose(code)
+        if whose == _USERS:
             call.code, call.line = code, frame.f_lineno
             return
-        if whose == 2 and code.co_name in ("forward_pass", "loss_pass"):  # the doctor called it itself
+        if whose == _OURS and code.co_name in ("forward_pass", "loss_pass"):  # the doctor called it itself
             return
-        if whose == 3 and call.module is None:
+        if whose == _FORWARD and call.module is None:
             call.module = frame.f_locals.get("self")
         elif code.co_name in _CLIPS:
             limit = frame.f_locals.get("max_norm", 0.0)

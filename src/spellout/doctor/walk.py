@@ -1,10 +1,12 @@
-"""Modules and parameters, read from the model's own dictionaries: no method that a user may override is called."""
+"""Modules and parameters, read from their own dictionaries: no method that a user may override is called."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import nn
+from torch.optim import Optimizer
 
 MODE_SENSITIVE = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 """Modules that compute something else in train mode (if a dropout's p is not 0)."""
@@ -34,6 +36,11 @@ def parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
                 yield f"{name}.{key}" if name else key, parameter
+
+
+def listed_in(optimizer: Optimizer) -> list[torch.Tensor]:
+    """The parameters that an optimizer steps on, as often as it lists them."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def set_mode(model: nn.Module, train: bool) -> None:

@@ -11,12 +11,11 @@ from typing import Any
 
 from torch import nn
 
-from .checks.losses import nonfinite
-from .checks.steps import modes, parameters, stepping
-from .patient import Case, Patient
-from .recording import Recording, counts_of
+from .case import Case
+from .checks.catalog import look_at
+from .patient import Patient
+from .recording import Recording
 from .report import Report
-from .snapshot import companions
 
 
 class watch:
@@ -27,10 +26,8 @@ class watch:
     """
 
     def __init__(self, model: nn.Module, optimizer: Any = None, *, steps: int = 20) -> None:
-        self._patient = Patient(Case(model=model, optimizer=optimizer))
-        schedulers = companions(self._patient.optimizers)
-        self._counts = counts_of(schedulers)
-        self._recording = Recording(self._patient.model, self._patient.optimizers, schedulers, limit=steps)
+        self._patient = one = Patient(Case(model=model, optimizer=optimizer))
+        self._recording = one.recording = Recording(one.model, one.optimizers, one.schedulers, limit=steps)
 
     def __enter__(self) -> watch:
         self._recording.__enter__()
@@ -44,15 +41,8 @@ class watch:
         """What was seen so far."""
         recording, patient = self._recording, self._patient
         recording.calls = max(2, len(recording.forwards))
-        findings = [*stepping.check(recording, self._counts), *modes.check_modes(patient, recording)]
-        if recording.arrivals and recording.steps:
-            findings += parameters.check_seen(patient, recording)
-        broken = [account.name for account in recording.accounts.values() if account.broken]
-        if broken:
-            findings.append(
-                nonfinite.BACKWARD.found(f"gradients of {len(broken)} parameters are not finite: {broken[0]}")
-            )
-        missing = ["the model's outputs, the loss and the data: use examine"]
+        patient.findings, patient.missing = [], ["the model's outputs, the loss and the data: use examine"]
         if not recording.steps:
-            missing.append("the optimizer's steps: there was none")
-        return Report.of(findings, missing, {"optimizer steps": len(recording.steps)})
+            patient.missing.append("the optimizer's steps: there was none")
+        look_at(patient)
+        return Report.of(patient.findings, patient.missing, {"optimizer steps": len(recording.steps)})

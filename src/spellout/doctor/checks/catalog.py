@@ -1,19 +1,93 @@
-"""Every page of the doctor by its id: the one table that the report, `--explain` and the docs are read from."""
+"""All checks: the one tuple of them, their pages by id, and how a patient goes through them.
+
+A new check is a file with its `PAGES` and `check`, and one line in the tuple. Exact checks come first: where one of
+them finds an error, the symptoms that it may cause are not measured at all.
+"""
 
 from __future__ import annotations
 
-from ..report import Page
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from ..case import UsersError
+from ..patient import Patient
+from ..report import Finding, Page
 from . import data, failures
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .steps import modes, parameters, reproducible, stepping
-from .units import activations, normalization, units
+from .units import activations, normalization, twins, units
 from .wiring import broadcasting, dependence, reshapes
 
-_FAMILIES = (
-    overfit, modes, stepping, activations, dependence, reshapes, broadcasting, first_loss, normalization, units,
-    learning_rate, parameters, nonfinite, data, failures, reproducible,
-)  # fmt: skip
+
+class Family(Protocol):
+    """A file of checks."""
+
+    __name__: str
+
+    @property
+    def PAGES(self) -> tuple[Page, ...]:
+        """What its findings are instances of."""
+
+    def check(self, patient: Patient) -> Iterator[Finding]:
+        """What is wrong with a patient."""
+
+
+def _always(patient: Patient) -> bool:
+    return True
+
+
+def _runs(patient: Patient) -> bool:
+    return patient.runs
+
+
+def _runs_or_is_live(patient: Patient) -> bool:
+    return patient.runs or patient.live
+
+
+def _has_no_error(patient: Patient) -> bool:
+    return patient.runs and not patient.errors
+
+
+def _has_no_other_error(patient: Patient) -> bool:
+    """An output that ignores the input may do so because all units are dead."""
+    return patient.runs and patient.errors <= {dependence.IGNORES.id}
+
+
+CHECKS: tuple[tuple[Callable[[Patient], bool], Family], ...] = (
+    (_runs_or_is_live, nonfinite),
+    (_runs, data),
+    (_always, activations),
+    (_runs, dependence),
+    (_always, broadcasting),
+    (_runs, normalization),
+    (_runs, twins),
+    (_runs, reshapes),
+    (_always, failures),
+    (_always, stepping),
+    (_always, modes),
+    (_runs_or_is_live, reproducible),
+    (_runs_or_is_live, parameters),
+    (_has_no_error, first_loss),
+    (_has_no_other_error, units),
+    (_has_no_error, learning_rate),
+    (_has_no_error, overfit),
+)
+"""Which patients are asked, and the check."""
+_PAGES = (page for _, family in CHECKS for page in family.PAGES)
 PAGES: dict[str, Page] = {
-    page.id: page
-    for page in sorted((page for family in _FAMILIES for page in family.PAGES), key=lambda page: page.number)
+    page.id: page for page in sorted(_PAGES, key=lambda page: (page.number, not page.symptom))
 }
+
+
+def look_at(patient: Patient, ignore: frozenset[str] = frozenset()) -> None:
+    """Put a patient through all checks: findings, and what the user's code did not let a check see."""
+    for fits, family in CHECKS:
+        if not fits(patient):
+            continue
+        try:
+            for finding in family.check(patient):
+                if finding.id not in ignore:
+                    patient.findings.append(finding)
+        except UsersError as error:
+            name = family.__name__.rpartition(".")[2]
+            patient.missing.append(f"{name}: it failed on this program ({error})")

@@ -8,22 +8,21 @@ from collections.abc import Iterator
 import torch
 
 from ..batch import Batch
-from ..names import AFFINE, MOVES
+from ..case import users_code
 from ..patient import Patient
 from ..report import Finding, Page
-from ..tape import tensors_in
-from . import failures
+from ..tape import AFFINE, MOVES, Tape, tensors_in
+from .failures import ONE_HOT, is_one_hot, probabilities
 
 UNSCALED = Page(
     id="inputs-not-scaled",
     number=23,
     severity="warning",
     title="the inputs are far from zero mean and unit scale",
-    why="With inputs of 0 … 255 the first layer's outputs and gradients are a hundred times those that "
-    "initialisation and "
-    "learning rate were made for; a large offset makes all inputs look alike.",
-    evidence="Minimum, maximum, mean and spread of an input that goes straight into a linear or convolutional "
-    "layer.",
+    why="With inputs of 0 … 255 the first layer's outputs and gradients are a hundred times those "
+    "that initialisation and learning rate were made for; a large offset makes all inputs look alike.",
+    evidence="Minimum, maximum, mean and spread "
+    "of an input that goes straight into a linear or convolutional layer.",
     legitimate="Models that normalise first (BatchNorm, a division inside forward) are not reported.",
     cure="`x.float() / 255`, or subtract the mean and divide by the spread of the training data.",
 )
@@ -34,8 +33,8 @@ CONSTANT = Page(
     title="features are the same for every sample",
     why="They carry nothing, and dividing by their spread gives NaN.",
     evidence="Columns with one single value that is neither 0 nor 1; an error where all samples are the same.",
-    legitimate="Constants such as a bias column of ones, or rare categories that are 0 in this batch, are not "
-    "reported.",
+    legitimate="Constants such as a bias column of ones, "
+    "or rare categories that are 0 in this batch, are not reported.",
     cure="Drop them, or look at the loading code.",
 )
 LEAK = Page(
@@ -53,8 +52,8 @@ UNSHIFTED = Page(
     number=23,
     severity="warning",
     title="the targets are the inputs, not the next tokens",
-    why="A causal model that sees token t learns to repeat it; the loss goes to zero and sampling repeats one "
-    "letter.",
+    why="A causal model that sees token t learns to repeat it; "
+    "the loss goes to zero and sampling repeats one letter.",
     evidence="Integer inputs and targets are equal in every place.",
     legitimate="Autoencoders of text with a bottleneck.",
     cure="`x, y = tokens[:, :-1], tokens[:, 1:]`.",
@@ -89,8 +88,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     """All that needs only the batch and the tape."""
     yield from _labels(patient)
     yield from _scale(patient)
-    target = next(tensors_in(patient.batch.target), None)
-    if target is not None:
+    target = patient.batch.targets
+    if target is not None and target.ndim:
         yield from _leaks(patient, target)
         yield from _shuffled(patient, target)
     if patient.case.held_out is not None:
@@ -101,96 +100,95 @@ def _labels(patient: Patient) -> Iterator[Finding]:
     given = {id(tensor) for tensor in tensors_in(patient.batch.target)}
     for call in patient.training.tape.calls:
         if call.name in ("binary_cross_entropy_with_logits", "binary_cross_entropy"):
-            yield from failures.probabilities(call.argument(1, "target"), call.where)
+            yield from probabilities(call.argument(1, "target"), call.where)
         if call.name == "cross_entropy":
             target = call.argument(1, "target")
             soft = target.is_floating_point() and (id(target) in given or target.ndim > 1)
-            if soft and target.ndim > 1 and failures.is_one_hot(target):
-                yield failures.ONE_HOT.found(
-                    f"targets of shape {tuple(target.shape)}, one 1 in every row", call.where
-                )
+            if soft and target.ndim > 1 and is_one_hot(target):
+                yield ONE_HOT.found(f"targets of shape {tuple(target.shape)}, one 1 in every row", call.where)
 
 
 def _scale(patient: Patient) -> Iterator[Finding]:
     tape = patient.training.tape
+    products = [call for call in tape.calls if call.name in AFFINE and call.inputs]
     for x in patient.batch.inputs:
         if x.dtype == torch.bool or x.ndim < 2 or x.numel() < 8:
             continue
-        values = x.detach().float()
-        direct = next((call for call in tape.calls if call.name in AFFINE
-                       and call.inputs and _is_moved(tape, call.inputs[0], x, call.index)), None)  # fmt: skip
+        direct = next((call for call in products if _is_moved(tape, call.inputs[0], x, call.index)), None)
         if direct is None:
             continue
+        values = x.detach().float()
         low, high = float(values.min()), float(values.max())
         mean, spread = float(values.mean()), float(values.std())
         if max(abs(low), abs(high)) > 30 and (spread > 10 or abs(mean) > 10 * (spread + 1e-12)):
             image = " (bytes of an image?)" if low >= 0 and 100 < high <= 255 else ""
             yield UNSCALED.found(f"{low:g} … {high:g}, mean {mean:.3g}, spread {spread:.3g}{image}", direct.where)
-        yield from _constant(patient, x, direct.where)
+        yield from _constant(x, direct.where)
 
 
-def _is_moved(tape: object, value: torch.Tensor, x: torch.Tensor, before: int) -> bool:
+def _is_moved(tape: Tape, value: torch.Tensor, x: torch.Tensor, before: int) -> bool:
     """Is this tensor the input itself, only reshaped or cast?"""
     while value is not x:
-        call = tape.maker(value, before)  # type: ignore[attr-defined]
+        call = tape.maker(value, before)
         if call is None or call.name not in MOVES or not call.inputs:
             return False
         value, before = call.inputs[0], call.index
     return True
 
 
-def _constant(patient: Patient, x: torch.Tensor, where: str | None) -> Iterator[Finding]:
+def _constant(x: torch.Tensor, where: str | None) -> Iterator[Finding]:
     size = x.shape[0]
     if size < 8 or not x.is_floating_point():
         return
     rows = x.detach().reshape(size, -1)
     same = (rows == rows[0]).all(0)
+    odd = same & (rows[0] != 0) & (rows[0] != 1)
     if bool(same.all()):
         yield CONSTANT.found(f"all {size} samples of the batch are the same", where, severity="error")
-        return
-    odd = same & (rows[0] != 0) & (rows[0] != 1)
-    if x.ndim == 2 and size >= 16 and bool(odd.any()):
+    elif x.ndim == 2 and size >= 16 and bool(odd.any()):
         places = odd.nonzero().flatten().tolist()
         yield CONSTANT.found(f"{len(places)} of {rows.shape[1]} columns: {places[:5]}, of {size} samples", where)
 
 
 def _leaks(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
+    flat = target.detach().reshape(-1).double()
     for x in patient.batch.inputs:
-        if x.shape == target.shape and not x.is_floating_point() and x.ndim > 1 and x.shape[1] > 2:
-            if torch.equal(x, target.to(x.dtype)) and len(torch.unique(x)) > 2:
+        if not x.is_floating_point():
+            tokens = x.shape == target.shape and x.ndim > 1 and x.shape[1] > 2
+            if tokens and torch.equal(x, target.to(x.dtype)) and len(torch.unique(x)) > 2:
                 yield UNSHIFTED.found(f"{x.numel()} places, all equal")
-            continue
-        flat = target.detach().reshape(-1).double()
-        if x.ndim != 2 or x.shape[0] != flat.numel() or x.shape[1] < 2 or len(torch.unique(flat)) < 2:
-            continue
-        if x.shape[0] < 8 or not x.is_floating_point():
-            continue
-        equal = (x.detach().double() == flat[:, None]).all(0)
-        if bool(equal.any()):
-            yield LEAK.found(f"column {int(equal.nonzero()[0])} equals the target in all {x.shape[0]} samples")
+        elif x.ndim == 2 and 8 <= x.shape[0] == flat.numel() and x.shape[1] > 1 and len(torch.unique(flat)) > 1:
+            equal = (x.detach().double() == flat[:, None]).all(0)
+            if bool(equal.any()):
+                yield LEAK.found(f"column {int(equal.nonzero()[0])} equals the target in all {x.shape[0]} samples")
 
 
 def _shuffled(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
-    x = next((x for x in patient.batch.inputs if x.is_floating_point() and x.shape[0] == target.shape[0]), None)
-    if x is None or target.numel() != target.shape[0] or x.shape[0] < _ENOUGH:
+    size = len(target)
+    x = next((x for x in patient.batch.inputs if x.is_floating_point() and x.shape[:1] == (size,)), None)
+    if x is None or target.numel() != size or size < _ENOUGH:
         return
-    rows = x.detach().reshape(x.shape[0], -1).double()[:1000]
+    rows = x.detach().reshape(size, -1).double()[:1000]
     labels = target.detach().reshape(-1)[:1000].double()
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-9)
     if _is_noise(rows):
         return  # made up to try the program out
-    distance = torch.cdist(rows, rows)
-    distance.fill_diagonal_(float("inf"))
-    neighbour = distance.topk(5, largest=False).indices
+    neighbour = _distances(rows).topk(5, largest=False).indices
     generator = torch.Generator().manual_seed(0)
     observed = _agreement(labels, neighbour)
-    chance = [_agreement(labels[torch.randperm(len(labels), generator=generator)], neighbour) for _ in range(40)]
-    mean, spread = float(torch.tensor(chance).mean()), float(torch.tensor(chance).std())
+    orders = (torch.randperm(len(labels), generator=generator) for _ in range(40))
+    chance = torch.tensor([_agreement(labels[order], neighbour) for order in orders])
+    mean, spread = float(chance.mean()), float(chance.std())
     if observed < mean + 2 * spread:
         yield SHUFFLED.found(
-            f"{len(labels)} samples: agreement with the five nearest {observed:.3f}, shuffled {mean:.3f} ± "
-            f"{spread:.3f}"
+            f"{len(labels)} samples: agreement with the five nearest {observed:.3f}, "
+            f"shuffled {mean:.3f} ± {spread:.3f}"
         )
+
+
+def _distances(rows: torch.Tensor) -> torch.Tensor:
+    """How far each row is from each other one; from itself it is infinitely far."""
+    return torch.cdist(rows, rows).fill_diagonal_(math.inf)
 
 
 def _agreement(labels: torch.Tensor, neighbour: torch.Tensor) -> float:
@@ -201,7 +199,7 @@ def _agreement(labels: torch.Tensor, neighbour: torch.Tensor) -> float:
 
 
 def _is_noise(rows: torch.Tensor) -> bool:
-    """Independent columns of one shape, as `torch.randn` and `torch.rand` make them."""
+    """Are the columns independent and of one shape, as `torch.randn` and `torch.rand` make them?"""
     size, width = rows.shape
     if width < 2:
         return False
@@ -211,19 +209,17 @@ def _is_noise(rows: torch.Tensor) -> bool:
         return False
     generator = torch.Generator().manual_seed(0)
     apart = torch.stack([column[torch.randperm(size, generator=generator)] for column in rows.T], 1)
-    return _nearest(rows) > 0.9 * _nearest(apart)
-
-
-def _nearest(rows: torch.Tensor) -> float:
-    return float(torch.cdist(rows, rows).fill_diagonal_(float("inf")).min(1).values.mean())
+    near, far = (float(_distances(one).min(1).values.mean()) for one in (rows, apart))
+    return near > 0.9 * far
 
 
 def _overlap(patient: Patient) -> Iterator[Finding]:
-    held = Batch.of(patient.case.held_out, patient.model)
-    if not held.inputs or not patient.batch.inputs:
+    with users_code():  # held-out data may be a loader
+        held = Batch.of(patient.case.held_out, patient.model)
+    firsts = [x.detach() for inputs in (patient.batch.inputs, held.inputs) for x in inputs[:1] if x.ndim and len(x)]
+    if len(firsts) != 2:
         return
-    ours, theirs = ([tuple(row) for row in inputs[0].detach().reshape(inputs[0].shape[0], -1).tolist()]
-                    for inputs in (patient.batch.inputs, held.inputs))  # fmt: skip
+    ours, theirs = ([tuple(row) for row in x.reshape(len(x), -1).tolist()] for x in firsts)
     known = set(ours)
     shared = sum(row in known for row in theirs) / len(theirs)
     natural = 1 - len(known) / len(ours)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterator
 
 import torch
 
-from ..patient import Patient, Trial
+from ..patient import Patient
 from ..report import Finding, Page
-from ..tape import Call, _whose, place
+from ..tape import Call, is_users, place
 
 DOES_NOT_RUN = Page(
     id="does-not-run",
@@ -27,13 +26,12 @@ LABELS = Page(
     number=23,
     severity="error",
     title="labels lie outside the range that the loss allows",
-    why="Class labels must be 0 … C−1 and probabilities 0 … 1; others raise, read foreign memory on a GPU, or "
-    "reward "
-    "the model without bound.",
+    why="Class labels must be 0 … C−1 and probabilities 0 … 1; "
+    "others raise, read foreign memory on a GPU, or reward the model without bound.",
     evidence="The smallest and largest target, and the number of classes.",
     legitimate="Never; `ignore_index` is not counted.",
-    cure="Shift labels that begin at 1 by one; map {−1, 1} to {0, 1}; give the output layer as many units as "
-    "classes.",
+    cure="Shift labels that begin at 1 by one; map {−1, 1} to {0, 1}; "
+    "give the output layer as many units as classes.",
 )
 TOKENS = Page(
     id="tokens-out-of-range",
@@ -50,9 +48,8 @@ ONE_HOT = Page(
     number=23,
     severity="warning",
     title="one-hot targets for cross entropy",
-    why="Cross entropy wants class indices; integer one-hot rows raise, floating-point ones work but cost C "
-    "times the "
-    "memory and switch off `ignore_index`.",
+    why="Cross entropy wants class indices; integer one-hot rows raise, "
+    "floating-point ones work but cost C times the memory and switch off `ignore_index`.",
     evidence="Every row of the target holds one 1 and otherwise 0.",
     legitimate="Soft labels; then not every row is one-hot.",
     cure="Give indices: `target.argmax(-1)`.",
@@ -71,58 +68,52 @@ PAGES = (DOES_NOT_RUN, LABELS, TOKENS, ONE_HOT, ONE_VALUE)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Does one training pass run?"""
-    trial = patient.training
-    if trial.error is not None:
-        yield from explain(patient, trial.error, trial.tape.phase, trial)
+    """Do one training pass and the user's own steps run?"""
+    trial = patient.training if patient.case.batch is not None else None
+    if trial is not None and trial.error is not None:
+        yield from _explain(trial.error, trial.tape.phase, trial.tape.failed)
+    recording = patient.recording
+    if recording is not None and recording.error is not None:
+        yield from _explain(recording.error, recording.phase, None)
 
 
-def explain(patient: Patient, error: Exception, phase: str, trial: Trial | None) -> Iterator[Finding]:
+def _explain(error: Exception, phase: str, call: Call | None) -> Iterator[Finding]:
     """Say an exception in the words of training, if we know the mistake."""
-    where = _line(error)
-    call = trial.tape.failed if trial is not None else None
-    if call is not None:
-        known = list(_known(call, where or call.where))
-        if known:
-            yield from known
-            return
-    if "more than 1 value per channel" in str(error):
+    frames = reversed(list(traceback.walk_tb(error.__traceback__)))
+    where = next((place(frame.f_code, line) for frame, line in frames if is_users(frame.f_code)), None)
+    known = list(_known(call, where or call.where)) if call is not None else []
+    if known:
+        yield from known
+    elif "more than 1 value per channel" in str(error):
         yield ONE_VALUE.found(str(error), where)
-        return
-    again = " (a graph that was used before: is state kept from the last step without `detach()`?)"
-    hint = again if re.search("backward through the graph a second time", str(error)) else ""
-    first = str(error).strip().split("\n")[0][:300]
-    yield DOES_NOT_RUN.found(f"{type(error).__name__} in the {phase}: {first}{hint}", where)
+    else:
+        again = " (a graph that was used before: is state kept from the last step without `detach()`?)"
+        hint = again if "backward through the graph a second time" in str(error) else ""
+        first = str(error).strip().split("\n")[0][:300]
+        yield DOES_NOT_RUN.found(f"{type(error).__name__} in the {phase}: {first}{hint}", where)
 
 
 def _known(call: Call, where: str | None) -> Iterator[Finding]:
-    if call.name in ("cross_entropy", "nll_loss") and len(call.inputs) > 1:
-        logits, target = call.inputs[:2]
-        classes = logits.shape[1] if logits.ndim > 1 else logits.shape[0]
-        if not target.is_floating_point() and target.shape == logits.shape and is_one_hot(target):
+    """What the call that raised shows."""
+    if len(call.inputs) < 2:
+        return
+    first, second = call.inputs[:2]
+    if call.name in ("cross_entropy", "nll_loss") and not second.is_floating_point():
+        classes = first.shape[1] if first.ndim > 1 else first.shape[0]
+        counted = second[second != call.kwargs.get("ignore_index", -100)]
+        if second.shape == first.shape and is_one_hot(second):
             yield ONE_HOT.found(
-                f"integer targets of shape {tuple(target.shape)}, one 1 in every row", where, "error"
+                f"integer targets of shape {tuple(second.shape)}, one 1 in every row", where, "error"
             )
-        elif not target.is_floating_point() and target.numel():
-            yield from range_of_labels(target, classes, call, where)
-    if call.name == "embedding" and len(call.inputs) > 1:
-        index, table = call.inputs[:2]
-        if index.is_floating_point():
-            return
-        low, high = int(index.min()), int(index.max())
-        if low < 0 or high >= table.shape[0]:
-            yield TOKENS.found(f"indices {low} … {high}, {table.shape[0]} rows", where)
-    if call.name == "binary_cross_entropy" and len(call.inputs) > 1:
-        yield from probabilities(call.inputs[1], where)
-
-
-def range_of_labels(target: torch.Tensor, classes: int, call: Call, where: str | None) -> Iterator[Finding]:
-    """Class indices outside 0 … C−1, `ignore_index` not counted."""
-    ignored = call.kwargs.get("ignore_index", -100)
-    counted = target[target != ignored]
-    if counted.numel() and (int(counted.min()) < 0 or int(counted.max()) >= classes):
-        low, high = int(counted.min()), int(counted.max())
-        yield LABELS.found(f"labels {low} … {high}, {classes} classes (0 … {classes - 1})", where)
+        elif counted.numel() and (int(counted.min()) < 0 or int(counted.max()) >= classes):
+            low, high = int(counted.min()), int(counted.max())
+            yield LABELS.found(f"labels {low} … {high}, {classes} classes (0 … {classes - 1})", where)
+    elif call.name == "embedding" and not first.is_floating_point():
+        low, high = int(first.min()), int(first.max())
+        if low < 0 or high >= second.shape[0]:
+            yield TOKENS.found(f"indices {low} … {high}, {second.shape[0]} rows", where)
+    elif call.name == "binary_cross_entropy":
+        yield from probabilities(second, where)
 
 
 def probabilities(target: torch.Tensor, where: str | None) -> Iterator[Finding]:
@@ -137,10 +128,3 @@ def is_one_hot(target: torch.Tensor) -> bool:
     axis = 1 if target.ndim > 1 else 0
     binary = bool(((target == 0) | (target == 1)).all())
     return target.shape[axis] > 1 and binary and bool((target.sum(axis) == 1).all())
-
-
-def _line(error: Exception) -> str | None:
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        if _whose(frame.f_code) == 0:
-            return place(frame.f_code, line)
-    return None

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
 from ...batch import Batch
-from ...names import MOVES
+from ...case import UsersError, users_code
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import tensors_in
+from ...tape import MOVES, tensors_in
 
 TOO_HIGH = Page(
     id="first-loss-too-high",
@@ -22,8 +21,8 @@ TOO_HIGH = Page(
     why="The untrained model is confidently wrong; the first steps only take that confidence away.",
     evidence="The user's own loss of the model's outputs, of zero outputs, and of the best constant.",
     legitimate="Models that were trained on something else before.",
-    cure="Make the last layer's weights smaller (times 0.01) and its bias zero, or the mean of the targets; "
-    "scale targets.",
+    cure="Make the last layer's weights smaller (times 0.01) and its bias zero, "
+    "or the mean of the targets; scale targets.",
     symptom=True,
 )
 FAR_TARGETS = Page(
@@ -31,8 +30,8 @@ FAR_TARGETS = Page(
     number=15,
     severity="warning",
     title="the targets lie far from where the outputs start",
-    why="Most of the training only moves the output's bias; the learning rate that suits the rest is too small "
-    "for it.",
+    why="Most of the training only moves the output's bias; "
+    "the learning rate that suits the rest is too small for it.",
     evidence="The user's own loss of zero outputs is many times that of the best constant.",
     legitimate="Short runs where that is affordable.",
     cure="Subtract the targets' mean and divide by their spread, or start the last bias at their mean.",
@@ -50,8 +49,8 @@ NO_BIAS = Page(
 )
 PAGES = (TOO_HIGH, FAR_TARGETS, NO_BIAS)
 
-CLASSIFIES = frozenset(("cross_entropy", "binary_cross_entropy_with_logits", "log_softmax"))
-REGRESSES = frozenset(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"))
+_CLASSIFIES = frozenset(("cross_entropy", "binary_cross_entropy_with_logits", "log_softmax"))
+_REGRESSES = frozenset(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"))
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -60,48 +59,45 @@ def check(patient: Patient) -> Iterator[Finding]:
     if kind is None:
         return
     own = patient.training.value
-    zero = loss_of_constant(patient, 0.0)
+    zero = _loss_of(patient, torch.zeros_like(patient.training.main))
     best = best_constant(patient)
     if own > 2 * zero or own > 2 * best:  # dropout may have been unlucky once
         own = sorted([own, *(patient.trial(train=True, seed=seed).value for seed in (1, 2))])[1]
     patient.facts.update({"first loss": own, "loss of zero outputs": zero, "loss of the best constant": best})
     if not all(math.isfinite(value) for value in (own, zero, best)):
         return
-    if kind == "classes" and own > 2.5 * zero and own - zero > 1:
-        yield TOO_HIGH.found(
-            f"first loss {own:.3g}, zero logits {zero:.3g}, best constant {best:.3g}", _head(patient)
-        )
-    if kind == "numbers":
-        if own > 10 * max(zero, best) > 0:
-            yield TOO_HIGH.found(
-                f"first loss {own:.3g}, zero outputs {zero:.3g}, best constant {best:.3g}", _head(patient)
-            )
-        elif zero > 100 * best > 0 and own > 50 * best:
-            yield FAR_TARGETS.found(
-                f"first loss {own:.3g}, zero outputs {zero:.3g}, best constant {best:.3g}", _head(patient)
-            )
+    source = patient.training.tape.source(patient.training.main, MOVES)
+    head = source.where if source is not None else None
+    outputs = "logits" if kind == "classes" else "outputs"
+    evidence = f"first loss {own:.3g}, zero {outputs} {zero:.3g}, best constant {best:.3g}"
+    if kind == "classes":
+        if own > 2.5 * zero and own - zero > 1:
+            yield TOO_HIGH.found(evidence, head)
+    elif own > 10 * max(zero, best) > 0:
+        yield TOO_HIGH.found(evidence, head)
+    elif zero > 100 * best > 0 and own > 50 * best:
+        yield FAR_TARGETS.found(evidence, head)
     yield from _bias(patient)
 
 
 def kind_of(patient: Patient) -> str | None:
     """`classes` or `numbers`, if one known loss compares one output with one given target."""
-    tape, target = patient.training.tape, next(tensors_in(patient.batch.target), None)
-    if target is None or patient.training.loss is None or len(list(tensors_in(patient.training.output))) != 1:
+    trial = patient.training
+    if patient.batch.targets is None or trial.loss is None or len(list(tensors_in(trial.output))) != 1:
         return None
-    names = [call.name for call in tape.calls if call.phase == "loss"]
-    if sum(name in CLASSIFIES | REGRESSES for name in names) != 1:
+    names = [call.name for call in trial.tape.calls if call.phase == "loss"]
+    if sum(name in _CLASSIFIES | _REGRESSES for name in names) != 1:
         squares = [name for name in names if name not in MOVES]
         return "numbers" if squares in (["sub", "pow", "mean"], ["sub", "square", "mean"]) else None
-    return "classes" if any(name in CLASSIFIES for name in names) else "numbers"
+    return "classes" if any(name in _CLASSIFIES for name in names) else "numbers"
 
 
-def loss_of_constant(patient: Patient, value: Any) -> float:
-    """The user's loss where the model gives the same answer for every sample."""
-    output = patient.training.main.detach()
+def _loss_of(patient: Patient, output: torch.Tensor) -> float:
+    """The user's loss of an output that the model did not make; nan if it refuses it."""
     with patient.borrowed(), torch.no_grad():
         try:
-            return float(patient.loss(torch.zeros_like(output) + value, patient.batch.target))
-        except Exception:  # a loss may refuse made-up outputs
+            return float(patient.loss(output, patient.batch.target))
+        except UsersError:
             return math.nan
 
 
@@ -113,43 +109,32 @@ def best_constant(patient: Patient, batch: Batch | None = None) -> float:
         return math.nan
     output = trial.main.detach()
     axes = tuple(range(output.ndim - 1)) if output.ndim > 1 else ()
-    if len(patient.batch.inputs) and output.ndim > 2:
+    if patient.batch.inputs and output.ndim > 2:
         axes = tuple(axis for axis in range(output.ndim) if axis != _class_axis(patient, output))
     start = output.mean(axes or 0, keepdim=bool(axes)) * 0
     constant = start.clone().requires_grad_(True)
+    optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = patient.loss(constant.expand_as(output), target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
     with patient.borrowed():
-        optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
-
-        def closure() -> torch.Tensor:
-            optimizer.zero_grad()
-            loss = patient.loss(constant.expand_as(output), target)
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
-
         try:
-            optimizer.step(closure)  # type: ignore[no-untyped-call]
-            with torch.no_grad():
-                return float(patient.loss(constant.expand_as(output), target))
-        except Exception:  # a loss may refuse made-up outputs
+            with users_code():  # a loss may refuse made-up outputs
+                optimizer.step(closure)  # type: ignore[no-untyped-call]
+                with torch.no_grad():
+                    return float(patient.loss(constant.expand_as(output), target))
+        except UsersError:
             return math.nan
 
 
 def _class_axis(patient: Patient, output: torch.Tensor) -> int:
     """Axis 1 where cross entropy is given the output as it is, otherwise the last."""
-    for call in patient.training.tape.calls:
-        if (
-            call.name == "cross_entropy"
-            and call.inputs
-            and call.inputs[0].ndim == output.ndim
-            and call.phase == "loss"
-        ):
-            return 1
-    return output.ndim - 1
-
-
-def _head(patient: Patient) -> str | None:
-    source = patient.training.tape.source(patient.training.main, MOVES)
-    return source.where if source is not None else None
+    losses = [call for call in patient.training.tape.calls if call.name == "cross_entropy" and call.phase == "loss"]
+    return 1 if any(call.argument(0, "input").ndim == output.ndim for call in losses) else output.ndim - 1
 
 
 def _bias(patient: Patient) -> Iterator[Finding]:

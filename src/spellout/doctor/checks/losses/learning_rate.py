@@ -8,6 +8,7 @@ from statistics import median
 
 import torch
 
+from ...case import users_code
 from ...patient import Patient
 from ...report import Finding, Page
 
@@ -28,8 +29,8 @@ TOO_LOW = Page(
     severity="warning",
     title="the learning rate is too low",
     why="The parameters hardly move: the ratio of update to data is far below 1e-3.",
-    evidence="The loss of one batch after steps of the user's optimizer, and at a rate that makes update:data "
-    "1e-3.",
+    evidence="The loss of one batch after steps of the user's optimizer, "
+    "and at a rate that makes update:data 1e-3.",
     legitimate="The beginning of a warm-up (a scheduler is seen and silences this); fine-tuning.",
     cure="Multiply it by ten until the loss of one batch falls visibly.",
     symptom=True,
@@ -39,9 +40,9 @@ _STEPS, _FEW = 5, 2
 """Steps taken, and those taken with a heavy model."""
 
 
-def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
+def check(patient: Patient) -> Iterator[Finding]:
     """Five steps with the user's rate; others only where these look wrong."""
-    if not patient.optimizers or patient.training.loss is None or not patient.training.loss.requires_grad:
+    if not patient.optimizers or not patient.training.learns:
         return
     if any(isinstance(one, torch.optim.LBFGS) for one in patient.optimizers):
         return
@@ -53,45 +54,35 @@ def check(patient: Patient, scheduled: bool) -> Iterator[Finding]:
     patient.facts["update:data ratio"] = ratio
     start, best, last = losses[0], min(losses[1:]), losses[-1]
     scale = max(abs(start), 1e-8)
-    noise = 0.0
-    if not last < start:
-        noise = _noise(patient)  # dropout and sampling move the loss too
+    noise = 0.0 if last < start else _noise(patient)  # dropout and sampling move the loss too
+    steps = f"{len(losses) - 1} steps on one batch"
     if not math.isfinite(last) or (last > start + 0.3 * scale + 3 * noise and best > start - 0.5 * scale):
-        slower = _losses(patient, 0.1) or ([start], 0.0)
-        slowest = _losses(patient, 0.01) or ([start], 0.0)
-        better = min(slower[0][-1], slowest[0][-1])
-        if (
-            math.isfinite(better)
-            and better < start + noise
-            and (not math.isfinite(last) or better < last - 0.3 * scale)
-        ):
+        better = min(_last(patient, 0.1, start), _last(patient, 0.01, start))
+        helps = math.isfinite(better) and better < start + noise
+        if helps and (not math.isfinite(last) or better < last - 0.3 * scale):
             yield TOO_HIGH.found(
-                f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {_steps(patient)} steps on one batch, "
-                "with a smaller "
-                "rate "
-                f"→ {better:.4g}; update:data {ratio:.1e}"
+                f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {steps}, "
+                f"with a smaller rate → {better:.4g}; update:data {ratio:.1e}"
             )
-    elif not scheduled and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
-        noise = _noise(patient)
+    elif not patient.schedulers and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
         times = 1e-3 / max(ratio, 1e-9)
-        faster = _losses(patient, times)
-        gain = start - faster[0][-1] if faster is not None else 0.0
-        if gain > 10 * max(start - last, 0) and gain > 3e-4 * scale + 3 * noise:
+        faster = _last(patient, times, start)
+        gain = start - faster
+        if gain > 10 * max(start - last, 0) and gain > 3e-4 * scale + 3 * _noise(patient):
             yield TOO_LOW.found(
-                f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {_steps(patient)} steps on one batch, with "
-                f"{times:.0e} times the "
-                f"rate → {faster[0][-1] if faster else 0:.5g}; update:data {ratio:.1e}"
+                f"lr {rates[0]:g}: loss {start:.5g} → {last:.5g} in {steps}, "
+                f"with {times:.0e} times the rate → {faster:.5g}; update:data {ratio:.1e}"
             )
 
 
 def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None:
     """The loss of the batch before and after each step, with one seed; the median update:data ratio."""
+    steps = _FEW if patient.heavy else _STEPS
     with patient.borrowed(train=True, steps=True):
         for optimizer in patient.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["lr"] * factor
         losses, ratios = [], []
-        steps = _steps(patient)
         for place in range(steps + 1):
             torch.manual_seed(0)
             first = place == 0  # then it is the pass that the examination began with
@@ -104,20 +95,28 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None
         return losses, median(ratios) if ratios else 0.0
 
 
+def _last(patient: Patient, factor: float, start: float) -> float:
+    """The loss after all steps with so many times the rate; that of the start, if that fails."""
+    losses = _losses(patient, factor)
+    return start if losses is None else losses[0][-1]
+
+
 def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[float]:
-    before = {name: p.detach().clone() for name, p in patient.parameters() if p.requires_grad and p.ndim > 1}
+    """One step of the user's optimizers; the update:data ratio of every matrix."""
+    before = {name: p.detach().clone() for name, p in patient.trained.items() if p.ndim > 1}
     for name, parameter in patient.parameters():
         grad = gradients.get(name)
         parameter.grad = None if grad is None else grad.clone()
     for optimizer in patient.optimizers:
-        optimizer.step()
+        with users_code():
+            optimizer.step()
     now = dict(patient.parameters())
-    return [float((now[name].detach() - old).std() / (old.std() + 1e-12)) for name, old in before.items()
-            if old.numel() > 1 and float(old.std()) > 0]  # fmt: skip
-
-
-def _steps(patient: Patient) -> int:
-    return _FEW if patient.heavy else _STEPS
+    spreads = {name: float(old.std()) for name, old in before.items() if old.numel() > 1}
+    return [
+        float((now[name].detach() - before[name]).std() / (spread + 1e-12))
+        for name, spread in spreads.items()
+        if spread > 0
+    ]
 
 
 def _noise(patient: Patient) -> float:

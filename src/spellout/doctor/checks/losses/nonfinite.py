@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
-from ...patient import Patient, Trial
+from ...case import Trial, users_code
+from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, tensors_in
+from ...tape import Call, span, tensors_in, words
 
 FORWARD = Page(
     id="nan-in-forward",
@@ -18,8 +19,8 @@ FORWARD = Page(
     why="Every parameter becomes NaN with the first step, and stays so.",
     evidence="The first call on the tape that made NaN or infinity out of finite numbers, up to the loss.",
     legitimate="Never; −inf in a mask is not meant.",
-    cure="Keep arguments inside the domain: `log(x + eps)`, `clamp`, `log_softmax` for `log(softmax)`, no empty "
-    "softmax row.",
+    cure="Keep arguments inside the domain: `log(x + eps)`, `clamp`, `log_softmax` for `log(softmax)`, "
+    "no empty softmax row.",
 )
 BACKWARD = Page(
     id="nan-in-backward",
@@ -29,9 +30,8 @@ BACKWARD = Page(
     why="One step makes every reached parameter NaN.",
     evidence="The last call whose incoming gradient is finite and whose outgoing gradient is not.",
     legitimate="Never.",
-    cure="sqrt and norm have no derivative at 0 (add eps inside), and `where` does not stop NaN on the branch "
-    "not taken "
-    "(choose a safe argument before the function).",
+    cure="sqrt and norm have no derivative at 0 (add eps inside), "
+    "and `where` does not stop NaN on the branch not taken (choose a safe argument before the function).",
 )
 INPUT = Page(
     id="nan-in-data",
@@ -44,67 +44,53 @@ INPUT = Page(
     cure="Clean the data, or fill missing values and tell the model with a mask.",
 )
 PAGES = (FORWARD, BACKWARD, INPUT)
-_MASKS = frozenset(
-    [
-        "masked_fill",
-        "full",
-        "full_like",
-        "fill",
-        "where",
-        "tensor",
-        "triu",
-        "tril",
-        "log",
-        "finfo",
-        "zeros",
-        "ones",
-        "new_full",
-        "baddbmm",
-        "add",
-    ]
-)
+_MASKS = words("masked_fill full full_like fill where tensor triu tril finfo zeros ones new_full baddbmm add")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """The batch, the forward pass, then the backward pass."""
-    trial = patient.training
-    bad = [tensor for tensor in tensors_in((patient.batch.args, patient.batch.kwargs, patient.batch.target))
-           if tensor.is_floating_point() and not _finite(tensor)]  # fmt: skip
+    """The batch, the forward pass, then the backward pass; in a watched loop, the gradients that arrived."""
+    if patient.recording is not None and patient.live:
+        broken = [account.name for account in patient.recording.accounts.values() if account.broken]
+        if broken:
+            yield BACKWARD.found(f"gradients of {len(broken)} parameters are not finite: {broken[0]}")
+        return
+    trial, batch = patient.training, patient.batch
+    bad = [tensor for tensor in tensors_in((batch.args, batch.kwargs, batch.target)) if not _finite(tensor)]
     finite = trial.loss is None or _finite(trial.loss)
+    broken = [name for name, grad in trial.gradients.items() if grad is not None and not _finite(grad)]
     if bad:
         count = sum(int((~torch.isfinite(tensor)).sum()) for tensor in bad)
         yield INPUT.found(f"{count} numbers in {len(bad)} tensors", severity="note" if finite else "error")
-        return
-    if not finite:
+    elif not finite:
         call = _first_bad(trial)
         what = f"`{call.name}`: {_describe(call)}" if call is not None else "no single call"
         yield FORWARD.found(f"loss {trial.value}; {what}", call.where if call is not None else None)
-        return
-    broken = [name for name, grad in trial.gradients.items() if grad is not None and not _finite(grad)]
-    if broken:
+    elif broken:
         call = _first_bad_gradient(patient)
-        at = f"`{call.name}` of {_range(call.inputs[0])}" if call is not None and call.inputs else "no single call"
+        at = f"`{call.name}` of {span(call.inputs[0])}" if call is not None else "no single call"
         evidence = f"{len(broken)} parameters have gradients that are not finite; {at}"
         yield BACKWARD.found(evidence, call.where if call is not None else None)
 
 
 def _finite(tensor: torch.Tensor) -> bool:
-    return bool(torch.isfinite(tensor.detach()).all())
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor.detach()).all())
 
 
 def _first_bad(trial: Trial) -> Call | None:
     """The first call that makes NaN, or infinity that is no mask, from finite numbers, and reaches the loss."""
     harmful = _ancestors(trial)
     for call in trial.tape.calls:
-        floats = [tensor for tensor in call.outputs if tensor.is_floating_point()]
-        if call.index not in harmful or all(_finite(tensor) for tensor in floats):
+        if call.index not in harmful or all(map(_finite, call.outputs)):
             continue
-        nan = any(bool(torch.isnan(tensor).any()) for tensor in floats)
-        from_nan = any(bool(torch.isnan(tensor).any()) for tensor in call.inputs if tensor.is_floating_point())
-        infinite = any(not _finite(tensor) for tensor in call.inputs if tensor.is_floating_point())
-        if (nan and not from_nan) or (not nan and not infinite and call.name not in _MASKS - {"log"}):
+        nan, from_nan = (any(map(_has_nan, tensors)) for tensors in (call.outputs, call.inputs))
+        made = not from_nan if nan else all(map(_finite, call.inputs)) and call.name not in _MASKS
+        if made:
             return call
     return None
+
+
+def _has_nan(tensor: torch.Tensor) -> bool:
+    return tensor.is_floating_point() and bool(torch.isnan(tensor).any())
 
 
 def _ancestors(trial: Trial) -> set[int]:
@@ -121,18 +107,17 @@ def _first_bad_gradient(patient: Patient) -> Call | None:
     """Backwards, the first call that turns a finite gradient into one that is not."""
     with patient.borrowed(train=True):
         trial = patient.run(patient.batch)
-        if trial.loss is None or not trial.loss.requires_grad:
-            return None
-        for call in reversed(trial.tape.calls):
+        for call in reversed(trial.tape.calls if trial.learns else []):
             outs = [tensor for tensor in call.outputs if tensor.requires_grad and tensor.grad_fn is not None]
             ins = [tensor for tensor in call.inputs if tensor.requires_grad]
             if not outs or not ins:
                 continue
-            found = torch.autograd.grad(trial.loss, [*outs, *ins], retain_graph=True, allow_unused=True)
-            after, before = found[: len(outs)], found[len(outs) :]
-            arrived = [grad for grad in after if grad is not None]
-            left = [grad for grad in before if grad is not None]
-            if arrived and all(_finite(grad) for grad in arrived) and any(not _finite(grad) for grad in left):
+            with users_code():  # the user's own backward may raise
+                found = torch.autograd.grad(trial.loss, [*outs, *ins], retain_graph=True, allow_unused=True)  # type: ignore[arg-type]
+            arrived, left = (
+                [g for g in part if g is not None] for part in (found[: len(outs)], found[len(outs) :])
+            )
+            if arrived and all(map(_finite, arrived)) and not all(map(_finite, left)):
                 return call
     return None
 
@@ -140,12 +125,5 @@ def _first_bad_gradient(patient: Patient) -> Call | None:
 def _describe(call: Call) -> str:
     result = next((tensor for tensor in call.outputs if not _finite(tensor)), None)
     count = 0 if result is None else int((~torch.isfinite(result.detach())).sum())
-    given = ", ".join(_range(tensor) for tensor in call.inputs[:2] if tensor.is_floating_point())
+    given = ", ".join(span(tensor) for tensor in call.inputs[:2] if tensor.is_floating_point())
     return f"{count} numbers of its result are not finite; it received {given}"
-
-
-def _range(tensor: torch.Tensor) -> str:
-    values = tensor.detach()
-    if not values.numel():
-        return "an empty tensor"
-    return f"{float(values.min()):.3g} … {float(values.max()):.3g}"

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 import torch
 
 from ...batch import Batch
+from ...case import users_code
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import dense, tensors_in
+from ...tape import dense
 from .first_loss import best_constant, kind_of
 
 STUCK = Page(
@@ -23,11 +24,11 @@ STUCK = Page(
     number=1,
     severity="warning",
     title="the model cannot learn one batch by heart",
-    why="Before a model can generalise it must be able to memorise; if it cannot, something between input and "
-    "loss is cut.",
+    why="Before a model can generalise it must be able to memorise; "
+    "if it cannot, something between input and loss is cut.",
     evidence="The best loss of three learning rates on one small batch, and the loss of the best constant.",
-    legitimate="Losses with a floor of their own; models with very few parameters; the same input with different "
-    "targets.",
+    legitimate="Losses with a floor of their own; models with very few parameters; "
+    "the same input with different targets.",
     cure="Look at what the plateau says, then at the path from input to loss.",
     symptom=True,
 )
@@ -37,15 +38,16 @@ _SAMPLES, _STEPS = 16, 120
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Adam at three rates, within the case's budget."""
-    kind = kind_of(patient)
-    learns = patient.training.loss is not None and patient.training.loss.requires_grad and patient.weights
-    if kind is None or not learns or patient.case.overfit_seconds <= 0:
+    if any(finding.severity == "warning" and not finding.page.symptom for finding in patient.findings):
+        return  # which may explain it
+    seconds = patient.case.overfit_seconds
+    if kind_of(patient) is None or not patient.training.learns or not patient.trained or seconds <= 0:
         return
     batch = _small(patient)
     constant = best_constant(patient, batch)
     if not math.isfinite(constant) or constant <= 1e-6 or _repeats(batch):
         return
-    deadline = time.perf_counter() + patient.case.overfit_seconds
+    deadline = time.perf_counter() + seconds
     best, steps = math.inf, 0
     for rate in (3e-3, 3e-2, 3e-4):
         reached, taken = _learn(patient, batch, rate, deadline, goal=0.5 * constant)
@@ -55,12 +57,10 @@ def check(patient: Patient) -> Iterator[Finding]:
             break
     patient.facts["loss of one batch learned by heart"] = best
     if best > 0.9 * constant and steps >= _STEPS:
-        yield STUCK.found(
-            f"best loss {best:.4g} of {steps} steps, best constant "
-            f"{constant:.4g}{_cause(patient, batch, best, constant)}"
-        )
+        cause = _cause(patient, batch, best, constant)
+        yield STUCK.found(f"best loss {best:.4g} of {steps} steps, best constant {constant:.4g}{cause}")
     elif steps < _STEPS and best > 0.5 * constant:
-        patient.facts["overfit"] = f"not examined: {steps} steps in {patient.case.overfit_seconds:g} s"
+        patient.facts["overfit"] = f"not examined: {steps} steps in {seconds:g} s"
 
 
 def _small(patient: Patient) -> Batch:
@@ -74,25 +74,26 @@ def _small(patient: Patient) -> Batch:
 
 def _repeats(batch: Batch) -> bool:
     """The same input twice in the batch: no model can tell them apart."""
-    x = batch.inputs[0]
-    rows = x.detach().reshape(x.shape[0], -1)
-    return len(torch.unique(rows, dim=0)) < 0.9 * len(rows)
+    rows = next((x.detach().reshape(len(x), -1) for x in batch.inputs if x.ndim), None)
+    return rows is not None and len(torch.unique(rows, dim=0)) < 0.9 * len(rows)
 
 
 def _learn(patient: Patient, batch: Batch, rate: float, deadline: float, goal: float) -> tuple[float, int]:
+    """The least loss reached, and the number of steps."""
     with patient.borrowed(train=True):
-        trained = [p for _, p in patient.parameters() if p.requires_grad]
+        trained = [*patient.trained.values()]
         optimizer = torch.optim.Adam(trained, lr=rate)
         best = math.inf
         for step in range(_STEPS):
             trial = patient.run(batch, taped=False)
-            if trial.error or trial.loss is None or not trial.loss.requires_grad or time.perf_counter() > deadline:
+            if trial.error or not trial.learns or time.perf_counter() > deadline:
                 return best, step
             best = min(best, trial.value)
             if best < goal:
                 return best, step + 1
             optimizer.zero_grad()
-            trial.loss.backward()  # type: ignore[no-untyped-call]
+            with users_code():
+                trial.loss.backward()  # type: ignore[union-attr]
             for parameter in trained:
                 if parameter.grad is not None:
                     parameter.grad = dense(parameter.grad)
@@ -102,20 +103,15 @@ def _learn(patient: Patient, batch: Batch, rate: float, deadline: float, goal: f
 
 def _cause(patient: Patient, batch: Batch, best: float, constant: float) -> str:
     """What the value of a plateau says."""
-    classes = patient.training.main.shape[1] if patient.training.main.ndim > 1 else 1
-    named = [(constant, "the best constant's: the output ignores the input")]
+    main, target = patient.training.main, batch.targets
+    classes = main.shape[1] if main.ndim > 1 else 1
+    known = [(constant, "the best constant's: the output ignores the input")]
     if classes > 1:
-        named.insert(0, (math.log(1 + (classes - 1) / math.e), "ln(1+(C−1)/e): softmax before cross entropy"))
-        named.append((math.log(classes), "ln C: every class equally likely"))
-    target = next(tensors_in(batch.target), None)
-    if classes == 1 and target is not None and target.is_floating_point():
-        share = float(target.float().mean())
+        known.insert(0, (math.log(1 + (classes - 1) / math.e), "ln(1+(C−1)/e): softmax before cross entropy"))
+        known.append((math.log(classes), "ln C: every class equally likely"))
+    elif target is not None and target.is_floating_point():
+        share, variance = float(target.float().mean()), float(target.float().var(correction=0))
         squashed = share * math.log(1 + 1 / math.e) + (1 - share) * math.log(2)
-        named.insert(0, (squashed, "that of a sigmoid before binary cross entropy with logits"))
-        named.append(
-            (float(target.float().var(correction=0)), "the variance of the targets: broadcasting, or a cut path")
-        )
-    for value, words in named:
-        if abs(best - value) < 0.02 * value:
-            return f"; this is {words}"
-    return ""
+        known.insert(0, (squashed, "that of a sigmoid before binary cross entropy with logits"))
+        known.append((variance, "the variance of the targets: broadcasting, or a cut path"))
+    return next((f"; this is {words}" for value, words in known if abs(best - value) < 0.02 * value), "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
+from torch.optim import Optimizer
 
 from ... import walk
 from ...patient import Patient
@@ -31,8 +33,8 @@ FOREIGN = Page(
     why="It steps on tensors that nothing computes with; the model that is trained is not the one that moves.",
     evidence="Tensors in the optimizer that the model does not have and that received no gradient.",
     legitimate="Learned weights of a loss receive gradients, and are not reported.",
-    cure="Build the optimizer after the model got its final parameters (after loading, replacing a head, moving "
-    "it).",
+    cure="Build the optimizer after the model got its final parameters "
+    "(after loading, replacing a head, moving it).",
 )
 TWICE = Page(
     id="parameter-twice",
@@ -52,8 +54,8 @@ UNREACHED = Page(
     why="They are not part of what computes the loss: unused, detached, or made anew from numbers.",
     evidence="The gradient was None in forward and backward passes with three seeds, and in the user's own steps.",
     legitimate="Experts that were not chosen for these samples; layers used only in another phase of training.",
-    cure="Look for `.detach()`, `.data`, `.item()`, `torch.tensor(…)`, `no_grad`, argmax, or a layer that "
-    "forward forgot.",
+    cure="Look for `.detach()`, `.data`, `.item()`, `torch.tensor(…)`, `no_grad`, argmax, "
+    "or a layer that forward forgot.",
 )
 FROZEN = Page(
     id="frozen-but-moved",
@@ -68,101 +70,82 @@ FROZEN = Page(
 PAGES = (MISSING, FOREIGN, TWICE, UNREACHED, FROZEN)
 
 
-def check(patient: Patient, recording: Recording | None) -> Iterator[Finding]:
+def check(patient: Patient) -> Iterator[Finding]:
     """All of it; without a recording the user's steps are not known, and only given optimizers are."""
-    reached = _reached(patient)
-    if recording is not None:
-        reached |= {id(account.parameter) for account in recording.accounts.values() if account.reached}
+    recording, live, trained = patient.recording, patient.live, patient.trained
+    steps = recording.steps if recording is not None else []
     optimizers = recording.optimizers if recording is not None else patient.optimizers
-    listed = [parameter for one in optimizers for group in one.param_groups for parameter in group["params"]]
+    accounts = recording.accounts.values() if recording is not None else ()
+    reached = {id(account.parameter) for account in accounts if account.reached}
+    if live and not (steps and reached):
+        return
+    reached |= set() if live else _reached_in_passes(patient)
+    listed = [parameter for optimizer in optimizers for parameter in walk.listed_in(optimizer)]
     held = {id(parameter) for parameter in listed}
-    trained = [(name, p) for name, p in patient.parameters() if p.requires_grad]
     if optimizers:
-        lost = [name for name, p in trained if id(p) in reached and id(p) not in held]
-        if lost:
-            yield MISSING.found(
-                f"{len(lost)} of {len(trained)} parameters: {_list(lost)}", _place(patient, lost[0])
-            )
-        yield from _foreign(patient, listed, reached, recording)
-    if reached:
-        dead = [name for name, p in trained if id(p) not in reached and (not optimizers or id(p) in held)]
-        if dead:
-            yield UNREACHED.found(
-                f"{len(dead)} of {len(trained)} parameters: {_list(dead)}", _place(patient, dead[0])
-            )
-    if patient.training.loss is not None and not patient.training.loss.requires_grad and trained:
-        yield UNREACHED.found("the loss has no gradient at all: it is detached from every parameter")
-    yield from _twice(patient, recording)
-    if recording is not None:
-        moved = sorted({name for step in recording.steps for name in step.moved_frozen})
-        if moved:
-            yield FROZEN.found(f"{len(moved)} parameters: {_list(moved)}", recording.steps[0].where)
-
-
-def check_seen(patient: Patient, recording: Recording) -> Iterator[Finding]:
-    """What a watched loop shows without running anything."""
-    held = {id(p) for one in recording.optimizers for group in one.param_groups for p in group["params"]}
-    trained = {id(p): name for name, p in patient.parameters() if p.requires_grad}
-    reached = {id(account.parameter) for account in recording.accounts.values() if account.reached}
-    lost = [name for key, name in trained.items() if key in reached and key not in held]
-    dead = [name for key, name in trained.items() if key not in reached and key in held]
-    if lost:
-        yield MISSING.found(f"{len(lost)} of {len(trained)} parameters: {_list(lost)}", _place(patient, lost[0]))
-    if dead:
-        steps = len(recording.steps)
-        yield UNREACHED.found(
-            f"{len(dead)} of {len(trained)} parameters in {steps} steps: {_list(dead)}", _place(patient, dead[0])
+        yield from _some(
+            MISSING, patient, [n for n, p in trained.items() if id(p) in reached and id(p) not in held]
         )
-    yield from _twice(patient, recording)
+        if not live:
+            yield from _foreign(patient, listed, reached, bool(steps))
+    if reached:
+        dead = [n for n, p in trained.items() if id(p) not in reached and (not optimizers or id(p) in held)]
+        yield from _some(UNREACHED, patient, dead, f" in {len(steps)} steps" if live else "")
+    if not live and patient.training.loss is not None and not patient.training.learns and trained:
+        yield UNREACHED.found("the loss has no gradient at all: it is detached from every parameter")
+    yield from _twice(patient, optimizers, recording)
+    moved = sorted({name for step in steps for name in step.moved_frozen})
+    if moved and not live:
+        yield FROZEN.found(f"{len(moved)} parameters: {_list(moved)}", steps[0].where)
 
 
-def _reached(patient: Patient) -> set[int]:
-    """Parameters that received a gradient in any of a few passes, three of them with noise on the parameters."""
-    parameters = dict(patient.parameters())
-    reached: set[int] = set()
+def _some(page: Page, patient: Patient, names: list[str], when: str = "") -> Iterator[Finding]:
+    """What these of the trained parameters show, if there are any, at the module that owns the first."""
+    if names:
+        path = names[0].rpartition(".")[0]
+        owner = type(dict(patient.modules())[path]).__name__
+        evidence = f"{len(names)} of {len(patient.trained)} parameters{when}: {_list(names)}"
+        yield page.found(evidence, f"{path or 'the model'} ({owner})")
+
+
+def _reached_in_passes(patient: Patient) -> set[int]:
+    """Parameters that received a gradient in any of three passes, two of them with noise on the parameters."""
+    parameters, reached = patient.trained, set[int]()
     for seed in range(3):
         trial = patient.training
         if seed:
             trial = patient.trial(train=True, seed=seed, gradients=True, before=patient.perturb)
         reached |= {id(parameters[name]) for name, grad in trial.gradients.items() if grad is not None}
-        if len(reached) == sum(p.requires_grad for p in parameters.values()):
+        if len(reached) == len(parameters):
             break
     return reached
 
 
-def _foreign(
-    patient: Patient, listed: list[torch.Tensor], reached: set[int], recording: Recording | None
-) -> Iterator[Finding]:
+def _foreign(patient: Patient, listed: list[torch.Tensor], reached: set[int], stepped: bool) -> Iterator[Finding]:
     own = {id(p) for _, p in patient.parameters()}
     if isinstance(patient.case.loss, nn.Module):
         own |= {id(p) for _, p in walk.parameters(patient.case.loss)}
     foreign = [p for p in listed if id(p) not in own and id(p) not in reached]
-    if not foreign:
-        return
     shapes = {p.shape for _, p in patient.parameters() if not isinstance(p, UninitializedParameter)}
     twins = sum(not isinstance(p, UninitializedParameter) and p.shape in shapes for p in foreign)
-    if (recording is not None and recording.steps) or twins == len(foreign) == len(listed):
+    if foreign and (stepped or twins == len(foreign) == len(listed)):
         yield FOREIGN.found(
             f"{len(foreign)} of the optimizer's {len(listed)} tensors, {twins} of them shaped like the model's"
         )
 
 
-def _twice(patient: Patient, recording: Recording | None) -> Iterator[Finding]:
-    optimizers = recording.optimizers if recording is not None else patient.optimizers
+def _twice(patient: Patient, optimizers: list[Optimizer], recording: Recording | None) -> Iterator[Finding]:
     for optimizer in optimizers:
-        listed = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+        listed = [id(parameter) for parameter in walk.listed_in(optimizer)]
         double = [patient.names.get(one, "?") for one in dict.fromkeys(listed) if listed.count(one) > 1]
         if double:
             yield TWICE.found(f"{type(optimizer).__name__} lists twice: {_list(double)}")
     if recording is None:
         return
-    for before, after in zip(recording.steps, recording.steps[1:], strict=False):
+    for before, after in pairwise(recording.steps):
         arrived = any(before.tick < tick <= after.tick for tick in recording.arrivals)
         if before.optimizer is not after.optimizer and not arrived:
-            one, other = (
-                {id(p) for group in step.optimizer.param_groups for p in group["params"]}
-                for step in (before, after)
-            )
+            one, other = ({id(p) for p in walk.listed_in(step.optimizer)} for step in (before, after))
             shared = [patient.names[name] for name in one & other if name in patient.names]
             if shared:
                 yield TWICE.found(
@@ -173,10 +156,3 @@ def _twice(patient: Patient, recording: Recording | None) -> Iterator[Finding]:
 
 def _list(names: list[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-
-
-def _place(patient: Patient, name: str) -> str | None:
-    """The module that owns a parameter."""
-    path = name.rpartition(".")[0]
-    owner = dict(patient.modules()).get(path)
-    return f"{path or 'the model'} ({type(owner).__name__})" if owner is not None else None

@@ -1,4 +1,4 @@
-"""Does the same step from the same state do the same (family 25)?"""
+"""Does the same do the same again: the model in eval mode, the step from the same state (families 4 and 25)?"""
 
 from __future__ import annotations
 
@@ -8,27 +8,112 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...case import UsersError, difference, users_code
 from ...patient import Patient
 from ...recording import Recording
 from ...report import Finding, Page
 from ...snapshot import borrowed
+from ...tape import RANDOM, Call, Tape
 
+RANDOM_IN_EVAL = Page(
+    id="random-in-eval-mode",
+    number=4,
+    severity="error",
+    title="the output is random in eval mode",
+    why="The same input gives another answer every time; evaluation measures noise.",
+    evidence="Two forward passes in eval mode with different random seeds differ; "
+    "the first call that draws numbers is named.",
+    legitimate="Monte Carlo dropout; sampling with a learned scale (a variational autoencoder) is only a note.",
+    cure="`F.dropout(x, p, training=self.training)`, or `nn.Dropout`; add noise only `if self.training`.",
+)
+REMEMBERS = Page(
+    id="state-between-calls",
+    number=4,
+    severity="warning",
+    title="the output depends on earlier calls",
+    why="Samples that were seen before change the answer; shuffled batches then mix unrelated sequences.",
+    evidence="Two forward passes in eval mode on the same input and random state differ.",
+    legitimate="Recurrent nets that carry their state from one chunk of a text to the next.",
+    cure="Reset the state for every batch, or pass it in and out.",
+)
 DIFFERS = Page(
     id="step-not-reproducible",
     number=25,
     severity="warning",
     title="the step does something else each time from the same state",
     why="A run cannot be repeated or resumed, and a mistake in it cannot be searched for.",
-    evidence="The step was run twice from the same parameters, optimizer state and random state, on the same "
-    "inputs, and "
-    "parameters differ.",
+    evidence="The step was run twice from the same parameters, optimizer state and random state, "
+    "on the same inputs, and parameters differ.",
     legitimate="Fast nondeterministic kernels on a GPU.",
     cure="Take random numbers from generators that are seeded; keep no state outside modules and optimizers.",
 )
-PAGES = (DIFFERS,)
+PAGES = (RANDOM_IN_EVAL, REMEMBERS, DIFFERS)
 
 
-def check(patient: Patient, recording: Recording) -> Iterator[Finding]:
+def check(patient: Patient) -> Iterator[Finding]:
+    """The output in eval mode, and the user's step once more."""
+    if patient.runs:
+        yield from _output(patient)
+    recording = patient.recording
+    if recording is not None and recording.error is None and not patient.live:
+        yield from _step(patient, recording)
+
+
+def _output(patient: Patient) -> Iterator[Finding]:
+    """Is the output a function of the input in eval mode?"""
+    if not difference(*patient.settled):
+        return
+    with patient.borrowed(seed=1, train=False), torch.no_grad():
+        one = patient.run(patient.batch, loss=False, taped=False)
+        torch.manual_seed(1)
+        again = patient.run(patient.batch, loss=False, taped=False)
+    with patient.borrowed(seed=2, train=False), torch.no_grad():
+        other = patient.run(patient.batch, loss=False, taped=False)
+    if one.error or again.error or other.error:
+        return
+    between_calls, between_seeds = difference(one, again), difference(one, other)
+    if between_calls:
+        yield REMEMBERS.found(f"largest difference {between_calls:.3g} between two calls on the same input")
+    elif between_seeds:
+        tape = patient.trial(train=False).tape
+        call = next((call for call in tape.calls if _draws(call)), None)
+        learned = call is not None and _scale_is_learned(tape, call)
+        what = f"`{call.name}` draws numbers; " if call is not None else ""
+        more = "; their scale is learned, as in a variational autoencoder" if learned else ""
+        yield RANDOM_IN_EVAL.found(
+            f"{what}largest difference {between_seeds:.3g} between two seeds{more}",
+            call.where if call is not None else None,
+            severity="note" if learned else "error",
+        )
+
+
+def _draws(call: Call) -> bool:
+    if call.name not in RANDOM or call.phase != "model":
+        return False
+    if "dropout" in call.name and call.name != "dropout1d":
+        return bool(call.argument(2, "training", True)) and call.argument(1, "p", 0.5) != 0
+    return True
+
+
+def _scale_is_learned(tape: Tape, call: Call) -> bool:
+    """Noise times something that has a gradient: reparameterization, or noisy weights."""
+    if call.name == "gumbel_softmax":
+        return True
+    if any(tensor.requires_grad for tensor in call.inputs) and call.name in ("normal", "bernoulli", "multinomial"):
+        return True  # samples of a learned distribution
+    noise = {id(tensor) for tensor in call.outputs}
+    for use in tape.calls[call.index :]:
+        others = [tensor for tensor in use.inputs if id(tensor) not in noise]
+        if len(others) == len(use.inputs):
+            continue
+        if use.name == "mul" and any(tensor.requires_grad for tensor in others):
+            return True
+        if use.name in ("to", "float", "view", "reshape", "mul", "log", "neg", "clamp", "sub"):
+            noise |= {id(tensor) for tensor in use.outputs}
+    return False
+
+
+def _step(patient: Patient, recording: Recording) -> Iterator[Finding]:
     """Run the step once more as the first recorded call ran; fresh data from a loader is not held against it."""
     inputs: list[torch.Tensor] = []
 
@@ -38,18 +123,21 @@ def check(patient: Patient, recording: Recording) -> Iterator[Finding]:
     with borrowed(*patient.roots, recording.schedulers):
         handle = nn.Module.register_forward_pre_hook(patient.model, remember)
         try:
-            patient.case.step()  # type: ignore[misc]
-        except Exception:  # then it is not this that differs
+            with users_code():
+                patient.case.step()  # type: ignore[misc]
+        except UsersError:  # then it is not this that differs
             return
         finally:
             handle.remove()
         now = {name: p.detach().clone() for name, p in patient.parameters()}
-    same = len(inputs) == len(recording.inputs) and all(map(torch.equal, inputs, recording.inputs))
-    differ = [name for name, old in recording.after_first.items() if name in now and not _equal(old, now[name])]
-    if same and inputs and differ:
-        largest = max(float((recording.after_first[name] - now[name]).abs().max()) for name in differ)
-        yield DIFFERS.found(f"{len(differ)} parameters differ by up to {largest:.3g}; first {differ[0]}")
-
-
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.equal(one.nan_to_num(), other.nan_to_num())
+    if not inputs or len(inputs) != len(recording.inputs) or not all(map(torch.equal, inputs, recording.inputs)):
+        return
+    differ = {
+        name: float((old - now[name]).abs().max())
+        for name, old in recording.after_first.items()
+        if name in now and not torch.equal(old.nan_to_num(), now[name].nan_to_num())
+    }
+    if differ:
+        yield DIFFERS.found(
+            f"{len(differ)} parameters differ by up to {max(differ.values()):.3g}; first {next(iter(differ))}"
+        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...recording import Recording, Step
+from ...patient import Patient
+from ...recording import Recording
 from ...report import Finding, Page
 
 STALE = Page(
@@ -13,13 +14,11 @@ STALE = Page(
     severity="error",
     title="gradients are not zeroed: the optimizer uses old ones again",
     why="`.backward()` adds to `.grad`. Without `zero_grad` every step follows the sum of all gradients so far, "
-    "which "
-    "acts like a growing learning rate with endless momentum.",
-    evidence="`.grad` was not zero when a new gradient arrived, although the optimizer had stepped since it was "
-    "filled.",
-    legitimate="Never for accumulation, which zeroes after each optimizer step; eligibility traces in "
-    "reinforcement "
-    "learning keep old gradients on purpose.",
+    "which acts like a growing learning rate with endless momentum.",
+    evidence="`.grad` was not zero when a new gradient arrived, "
+    "although the optimizer had stepped since it was filled.",
+    legitimate="Never for accumulation, which zeroes after each optimizer step; "
+    "eligibility traces in reinforcement learning keep old gradients on purpose.",
     cure="Call `optimizer.zero_grad()` once between one optimizer step and the next backward pass.",
 )
 REPEATED = Page(
@@ -58,8 +57,8 @@ CLIP = Page(
     severity="error",
     title="gradients are clipped where it has no effect",
     why="Clipping must happen after backward and before the step; elsewhere it changes gradients nobody uses.",
-    evidence="Every optimizer step came with no clipping since the last gradient had arrived, yet gradients were "
-    "clipped.",
+    evidence="Every optimizer step came with no clipping since the last gradient had arrived, "
+    "yet gradients were clipped.",
     legitimate="Measuring the norm; use `max_norm=inf`, or `torch.nn.utils.get_total_norm`.",
     cure="Order: backward, clip_grad_norm_, step.",
 )
@@ -76,47 +75,35 @@ SCHEDULER = Page(
 PAGES = (STALE, REPEATED, ZEROED, NEVER, CLIP, SCHEDULER)
 
 
-def check(recording: Recording, counts: list[int]) -> Iterator[Finding]:
-    """All orders; `counts` are the schedulers' counts before the first step."""
-    yield from _stale(recording)
-    yield from _order(recording)
-    yield from _clip(recording)
-    for step in recording.steps[:1]:
-        before = [
-            count
-            for one, count in zip(recording.schedulers, counts, strict=True)
-            if one.optimizer is step.optimizer
-        ]
-        later = recording.steps[-1]
-        if any(now > then for now, then in zip(step.schedulers, before, strict=True)):
-            yield SCHEDULER.found(
-                f"count {before} before the user's step, {step.schedulers} at its first optimizer step", later.where
-            )
+def check(patient: Patient) -> Iterator[Finding]:
+    """All orders."""
+    recording = patient.recording
+    if recording is not None:
+        yield from _stale(recording)
+        yield from _order(recording)
+        yield from _clip(recording)
+        yield from _scheduler(recording)
+    elif patient.case.step is None:
+        patient.missing.append("zero_grad, the order of the step, train and eval mode: give step=")
 
 
 def _stale(recording: Recording) -> Iterator[Finding]:
     bad = [step for step in recording.steps if step.stale]
+    moved = [account for account in recording.accounts.values() if account.moved and account.stale]
     if bad:
         worst = max(bad, key=lambda step: step.stale_share)
         names = ", ".join(account.name for account in worst.stale[:3])
         yield STALE.found(
-            f"{len(worst.stale)} parameters ({names}…) stepped with old gradients: {worst.stale_share:.0%} of "
-            "the norm "
-            "is older than the previous step",
+            f"{len(worst.stale)} parameters ({names}…) stepped with old gradients: "
+            f"{worst.stale_share:.0%} of the norm is older than the previous step",
             worst.where,
         )
-    elif not recording.steps:
-        moved = [account for account in recording.accounts.values() if account.moved and account.stale]
-        if moved:
-            yield STALE.found(
-                f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before"
-            )
-    for step in recording.steps:
-        if step.repeated and len(step.repeated) == step.live:
-            yield REPEATED.found(
-                f"{len(step.repeated)} parameters, no new gradient since the last step", step.where
-            )
-            return
+    elif moved and not recording.steps:
+        yield STALE.found(f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before")
+    repeated = next((step for step in recording.steps if step.repeated and len(step.repeated) == step.live), None)
+    if repeated is not None:
+        evidence = f"{len(repeated.repeated)} parameters, no new gradient since the last step"
+        yield REPEATED.found(evidence, repeated.where)
 
 
 def _order(recording: Recording) -> Iterator[Finding]:
@@ -126,17 +113,16 @@ def _order(recording: Recording) -> Iterator[Finding]:
         if empty:
             yield ZEROED.found(f"{len(empty)} of {len(steps)} steps saw no gradient at all", empty[0].where)
     moved = any(account.moved for account in recording.accounts.values())
-    if recording.arrivals and not recording.steps and not moved and recording.calls > 1:
-        if recording.lost:
-            yield NEVER.found(
-                f"in {recording.calls} calls {len(set(recording.lost))} parameters lost their gradients"
-            )
-        else:
-            yield NEVER.found(
-                f"gradients arrived in {recording.calls} calls and nothing moved; an accumulation over more "
-                "calls would look the same",
-                severity="warning",
-            )
+    if not recording.arrivals or recording.steps or moved or recording.calls < 2:
+        return
+    if recording.lost:
+        yield NEVER.found(f"in {recording.calls} calls {len(set(recording.lost))} parameters lost their gradients")
+    else:
+        yield NEVER.found(
+            f"gradients arrived in {recording.calls} calls and nothing moved; "
+            "an accumulation over more calls would look the same",
+            severity="warning",
+        )
 
 
 def _clip(recording: Recording) -> Iterator[Finding]:
@@ -152,6 +138,12 @@ def _clip(recording: Recording) -> Iterator[Finding]:
     )
 
 
-def first(steps: list[Step]) -> Step | None:
-    """The first step, if any."""
-    return steps[0] if steps else None
+def _scheduler(recording: Recording) -> Iterator[Finding]:
+    for step in recording.steps[:1]:
+        mine = zip(recording.schedulers, recording.counts, strict=True)
+        before = [count for one, count in mine if one.optimizer is step.optimizer]
+        if any(now > then for now, then in zip(step.schedulers, before, strict=True)):
+            yield SCHEDULER.found(
+                f"count {before} before the user's step, {step.schedulers} at its first optimizer step",
+                recording.steps[-1].where,
+            )

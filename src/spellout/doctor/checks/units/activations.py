@@ -6,18 +6,17 @@ from collections.abc import Iterator
 
 import torch
 
-from ...names import MOVES
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, Tape
+from ...tape import MOVES, Call, Tape, span
 
 SOFTMAX = Page(
     id="softmax-before-cross-entropy",
     number=7,
     severity="error",
     title="softmaxed outputs go into a loss that expects logits",
-    why="Cross entropy applies softmax itself. Of numbers between 0 and 1 it can make at most e/(e+C−1): the loss "
-    "cannot fall below ln(1+(C−1)/e) and the gradients are small.",
+    why="Cross entropy applies softmax itself. Of numbers between 0 and 1 it can make at most e/(e+C−1): "
+    "the loss cannot fall below ln(1+(C−1)/e) and the gradients are small.",
     evidence="The tensor that cross entropy received came from the named call, or its rows are probabilities.",
     legitimate="Never; a log-softmax before cross entropy is harmless and not reported.",
     cure="Return logits from the model; apply softmax only where probabilities are shown.",
@@ -27,9 +26,8 @@ SIGMOID = Page(
     number=7,
     severity="error",
     title="probabilities go into binary_cross_entropy_with_logits",
-    why="The loss applies the sigmoid itself. Of numbers between 0 and 1 it makes 0.5 … 0.73, so the loss cannot "
-    "fall "
-    "below p·ln(1+1/e)+(1−p)·ln 2.",
+    why="The loss applies the sigmoid itself. Of numbers between 0 and 1 it makes 0.5 … 0.73, "
+    "so the loss cannot fall below p·ln(1+1/e)+(1−p)·ln 2.",
     evidence="The tensor that the loss received came from a sigmoid or softmax, or lies between 0 and 1.",
     legitimate="Never.",
     cure="Return logits, or use `F.binary_cross_entropy` on the probabilities (less stable).",
@@ -49,8 +47,8 @@ NLL = Page(
     number=7,
     severity="error",
     title="nll_loss received something else than log-probabilities",
-    why="nll_loss only picks −input[target]. Of logits it falls without bound; of probabilities it is never "
-    "positive.",
+    why="nll_loss only picks −input[target]. "
+    "Of logits it falls without bound; of probabilities it is never positive.",
     evidence="The rows of exp(input) do not add up to 1.",
     legitimate="Unnormalised models trained with another term that normalises them.",
     cure="`F.log_softmax(logits, dim=1)` before it, or `F.cross_entropy(logits, target)` instead.",
@@ -98,99 +96,83 @@ IMPLICIT = Page(
 PAGES = (SOFTMAX, SIGMOID, BOUNDED, NLL, RANGE, SIZE_ONE, BATCH_AXIS, IMPLICIT)
 
 _RANGES = {"relu": (0.0, float("inf")), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "softmax": (0.0, 1.0)}
-_CLASSES = frozenset(("cross_entropy", "log_softmax", "logsumexp"))
-_REGRESSIONS = frozenset(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"))
+_CLASSES = ("cross_entropy", "log_softmax", "logsumexp")
+_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_SOFTMAXES = ("softmax", "log_softmax", "softmin")
+_BINARY = "binary_cross_entropy_with_logits"
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Both families, on the trial as training starts and on the one with relabelled axes."""
-    yield from check_tape(patient.training.tape)
-    if patient.relabelled is not None:
-        samples, tape = patient.relabelled.samples, patient.relabelled.trial.tape
-        dependent = tape.reached_from(*patient.relabelled.trial.batch.inputs)
-        yield from _probabilities_by_value(patient.training.tape, tape)
-        for call in tape.calls:
-            if call.name in ("softmax", "log_softmax", "softmin") and id(call.args[0]) in dependent:
-                yield from _over_batch(call, samples)
+    """Both families, on the first training pass, on the pass with relabelled axes, and on the user's steps."""
+    for tape in patient.tapes:
+        yield from _on(tape)
+        if patient.runs and tape is patient.training.tape and patient.relabelled is not None:
+            axes, trial = patient.relabelled
+            yield from _probabilities_by_value(tape, trial.tape)
+            dependent = trial.tape.reached_from(*trial.batch.inputs)
+            for call in trial.tape.calls:
+                if call.name in _SOFTMAXES and id(call.argument(0, "input")) in dependent:
+                    yield from _over_batch(call, axes.samples)
 
 
-def check_tape(tape: Tape) -> Iterator[Finding]:
-    """Everything that needs no second trial; also used for the user's own step."""
+def _on(tape: Tape) -> Iterator[Finding]:
+    """Everything that one tape shows."""
     for call in tape.calls:
-        if call.name in _CLASSES:
-            yield from _classes(tape, call)
-        elif call.name == "binary_cross_entropy_with_logits":
-            yield from _binary(tape, call)
+        if call.name in (*_CLASSES, _BINARY):
+            yield from _logits(tape, call)
         elif call.name == "nll_loss":
             yield from _nll(tape, call)
         elif call.name in _REGRESSIONS:
             yield from _reach(tape, call)
-        if call.name in ("softmax", "log_softmax", "softmin"):
+        if call.name in _SOFTMAXES:
             yield from _axis(call)
 
 
-def _classes(tape: Tape, call: Call) -> Iterator[Finding]:
-    logits = call.argument(0, "input")
+def _logits(tape: Tape, call: Call) -> Iterator[Finding]:
+    """What a loss that applies softmax or sigmoid itself was given."""
+    logits, binary = call.argument(0, "input"), call.name == _BINARY
+    page, loss = (SIGMOID, "the loss") if binary else (SOFTMAX, f"`{call.name}`")
     source = tape.source(logits, MOVES, call.index)
-    name = source.name if source is not None else ""
-    if source is not None and name in ("softmax", "sigmoid"):
-        evidence = f"`{call.name}` received what `{name}` returned: {_span(logits)}"
-        yield SOFTMAX.found(evidence, source.where or call.where)
-    elif source is not None and name in ("relu", "tanh") and call.name == "cross_entropy":
-        yield BOUNDED.found(
-            f"`cross_entropy` received what `{name}` returned: {_span(logits)}", source.where or call.where
-        )
+    name, where = (source.name, source.where or call.where) if source is not None else ("", call.where)
+    returned = f"{loss} received what `{name}` returned: {span(logits)}"
+    if name in ("softmax", "sigmoid"):
+        yield page.found(returned, where)
+    elif name in ("relu", "tanh") and call.name in ("cross_entropy", _BINARY):
+        yield BOUNDED.found(returned, where)
+    elif binary and source is not None and _is_own_sigmoid(tape, source):
+        yield SIGMOID.found(f"the loss received 1/(1+exp(·)): {span(logits)}", where)
     elif call.name == "cross_entropy" and _are_probabilities(logits):
-        yield SOFTMAX.found(f"every row of the logits is ≥ 0 and adds up to 1: {_span(logits)}", call.where)
-
-
-def _binary(tape: Tape, call: Call) -> Iterator[Finding]:
-    logits = call.argument(0, "input")
-    source = tape.source(logits, MOVES, call.index)
-    name = source.name if source is not None else ""
-    if source is not None and name in ("sigmoid", "softmax"):
-        yield SIGMOID.found(
-            f"the loss received what `{name}` returned: {_span(logits)}", source.where or call.where
-        )
-    elif source is not None and name in ("relu", "tanh"):
-        yield BOUNDED.found(
-            f"the loss received what `{name}` returned: {_span(logits)}", source.where or call.where
-        )
-    elif source is not None and _is_own_sigmoid(tape, source):
-        yield SIGMOID.found(f"the loss received 1/(1+exp(·)): {_span(logits)}", source.where or call.where)
+        yield SOFTMAX.found(f"every row of the logits is ≥ 0 and adds up to 1: {span(logits)}", call.where)
 
 
 def _is_own_sigmoid(tape: Tape, call: Call) -> bool:
     """1 / (1 + exp(−x)), written by hand."""
     if call.name not in ("rdiv", "div", "reciprocal"):
         return False
-    below = call.args[-1] if call.name == "div" else call.args[0]
-    plus = tape.maker(below, call.index)
-    parts = (
-        [tape.maker(tensor, plus.index) for tensor in plus.inputs]
-        if plus is not None and plus.name == "add"
-        else []
-    )
+    plus = tape.maker(call.args[-1] if call.name == "div" else call.args[0], call.index)
+    if plus is None or plus.name != "add":
+        return False
+    parts = (tape.maker(tensor, plus.index) for tensor in plus.inputs)
     return any(part is not None and part.name == "exp" for part in parts)
 
 
 def _probabilities_by_value(*tapes: Tape) -> Iterator[Finding]:
     """Logits that stay within 0 … 1 as training starts and with noise on every parameter, made in whatever way."""
-    calls = [[call for call in tape.calls if call.name == "binary_cross_entropy_with_logits"] for tape in tapes]
+    calls = [[call for call in tape.calls if call.name == _BINARY] for tape in tapes]
     for pair in zip(*calls, strict=False):
         values = [call.argument(0, "input").detach() for call in pair]
-        inside = all(float(value.min()) >= 0 and float(value.max()) <= 1 for value in values)
-        if inside and min(value.numel() for value in values) >= 10 and values[1].unique().numel() > 2:
-            evidence = f"all logits lie between 0 and 1, also with noise on the parameters: {_span(values[1])}"
+        enough = min(value.numel() for value in values) >= 10 and values[1].unique().numel() > 2
+        if enough and all(float(value.min()) >= 0 and float(value.max()) <= 1 for value in values):
+            evidence = f"all logits lie between 0 and 1, also with noise on the parameters: {span(values[1])}"
             yield SIGMOID.found(evidence, pair[0].where)
 
 
 def _nll(tape: Tape, call: Call) -> Iterator[Finding]:
-    values = call.argument(0, "input").detach().double()
-    sums = values.logsumexp(1 if values.ndim > 1 else 0)
-    worst = float(sums.abs().max())
+    given = call.argument(0, "input")
+    values = given.detach().double()
+    worst = float(values.logsumexp(1 if values.ndim > 1 else 0).abs().max())
     if worst > 0.05:
-        source = tape.source(call.args[0], MOVES, call.index)
+        source = tape.source(given, MOVES, call.index)
         after = f"`{source.name}` made it; " if source is not None else ""
         yield NLL.found(
             f"{after}the logarithm of a row's sum of exp(input) is up to {worst:.3g}, not 0", call.where
@@ -206,13 +188,13 @@ def _reach(tape: Tape, call: Call) -> Iterator[Finding]:
     outside = float(((target < low - 1e-3) | (target > high + 1e-3)).double().mean())
     if outside >= 0.1:
         yield RANGE.found(
-            f"`{source.name}` gives {low:g} … {high:g}; {outside:.0%} of the targets lie outside: {_span(target)}",
+            f"`{source.name}` gives {low:g} … {high:g}; {outside:.0%} of the targets lie outside: {span(target)}",
             source.where or call.where,
         )
 
 
 def _axis(call: Call) -> Iterator[Finding]:
-    x, dim = call.args[0], call.argument(1, "dim")
+    x, dim = call.argument(0, "input"), call.argument(1, "dim")
     if dim is None:
         chosen = 0 if x.ndim in (0, 1, 3) else 1
         yield IMPLICIT.found(f"shape {tuple(x.shape)}, torch chose axis {chosen}", call.where)
@@ -221,7 +203,7 @@ def _axis(call: Call) -> Iterator[Finding]:
 
 
 def _over_batch(call: Call, samples: int) -> Iterator[Finding]:
-    x, dim = call.args[0], call.argument(1, "dim")
+    x, dim = call.argument(0, "input"), call.argument(1, "dim")
     if not isinstance(dim, int) or x.ndim < 2:
         return
     carries = [size % samples == 0 for size in x.shape]
@@ -233,9 +215,4 @@ def _are_probabilities(logits: torch.Tensor) -> bool:
     if logits.ndim < 2 or logits.shape[1] < 2:
         return False
     values = logits.detach().double()
-    sums = values.sum(1)
-    return bool((values >= 0).all()) and bool(((sums - 1).abs() < 1e-4).all())
-
-
-def _span(values: torch.Tensor) -> str:
-    return f"{float(values.detach().min()):.3g} … {float(values.detach().max()):.3g}"
+    return bool((values >= 0).all()) and bool(((values.sum(1) - 1).abs() < 1e-4).all())

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from ...names import MOVES
+from ...case import users_code
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, Tape
+from ...tape import MOVES, Call, Tape, words
 
 CANCELLED = Page(
     id="bias-before-batchnorm",
     number=17,
     severity="error",
     title="a bias is cancelled by the normalisation after it",
-    why="BatchNorm subtracts the mean over the batch, and with it any constant: the bias does nothing and learns "
-    "nothing.",
+    why="BatchNorm subtracts the mean over the batch, and with it any constant: "
+    "the bias does nothing and learns nothing.",
     evidence="In float64 the bias's gradient is zero up to rounding, while its layer's weight has one.",
     legitimate="It does no harm but cost; layers copied from elsewhere.",
     cure="`bias=False` in the layer before the normalisation, which has a bias of its own.",
@@ -35,20 +35,8 @@ LAST_ONE = Page(
 )
 PAGES = (CANCELLED, LAST_ONE)
 
-_AFFINE = frozenset(
-    [
-        "linear",
-        "conv1d",
-        "conv2d",
-        "conv3d",
-        "conv_transpose1d",
-        "conv_transpose2d",
-        "conv_transpose3d",
-        "addmm",
-        "add",
-    ]
-)
-_NORMS = frozenset(("batch_norm", "instance_norm"))
+_AFFINE = words("linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d add")
+_NORMS = ("batch_norm", "instance_norm")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -76,7 +64,7 @@ def _suspects(tape: Tape) -> Iterator[tuple[torch.Tensor, torch.Tensor, Call]]:
     for call in tape.calls:
         if call.name in _NORMS and call.args:
             source = tape.source(call.args[0], MOVES, call.index)
-        elif call.name in ("sub", "isub") and len(call.inputs) > 1 and _is_mean_of(tape, call):
+        elif call.name == "sub" and len(call.inputs) > 1 and _is_mean_of(tape, call):
             source = tape.source(call.inputs[0], MOVES, call.index)
         else:
             continue
@@ -84,7 +72,7 @@ def _suspects(tape: Tape) -> Iterator[tuple[torch.Tensor, torch.Tensor, Call]]:
             continue
         pair = _bias_and_weight(tape, source)
         if pair is not None:
-            yield (*pair, source)
+            yield *pair, source
 
 
 def _is_mean_of(tape: Tape, call: Call) -> bool:
@@ -98,31 +86,28 @@ def _is_mean_of(tape: Tape, call: Call) -> bool:
 
 
 def _bias_and_weight(tape: Tape, call: Call) -> tuple[torch.Tensor, torch.Tensor] | None:
-    if call.name == "add":
-        leaves = [tensor for tensor in call.inputs if isinstance(tensor, nn.Parameter)]
-        if len(call.inputs) != 2 or len(leaves) != 1:
-            return None
-        product = tape.maker(next(tensor for tensor in call.inputs if tensor is not leaves[0]), call.index)
-        if product is None or product.name not in ("matmul", "mm", "linear", "einsum"):
-            return None
-        weights = [tensor for tensor in product.inputs if isinstance(tensor, nn.Parameter)]
-        return (leaves[0], weights[0]) if weights else None
-    if call.name == "addmm":
+    if call.name != "add":
+        weight, bias = call.argument(1, "weight"), call.argument(2, "bias")
+        fits = isinstance(bias, torch.Tensor) and bias.requires_grad and isinstance(weight, torch.Tensor)
+        return (bias, weight) if fits else None
+    biases = [tensor for tensor in call.inputs if isinstance(tensor, nn.Parameter)]
+    others = [tensor for tensor in call.inputs if not isinstance(tensor, nn.Parameter)]
+    product = tape.maker(others[0], call.index) if len(biases) == len(others) == 1 else None
+    if product is None or product.name not in ("matmul", "mm", "linear", "einsum"):
         return None
-    weight, bias = call.argument(1, "weight"), call.argument(2, "bias")
-    if isinstance(bias, torch.Tensor) and bias.requires_grad and isinstance(weight, torch.Tensor):
-        return bias, weight
-    return None
+    weights = [tensor for tensor in product.inputs if isinstance(tensor, nn.Parameter)]
+    return (biases[0], weights[0]) if weights else None
 
 
 def _last_one(patient: Patient) -> Iterator[Finding]:
     loader = patient.case.batch
     if not isinstance(loader, torch.utils.data.DataLoader) or loader.batch_size is None or loader.drop_last:
         return
-    try:
-        length = len(loader.dataset)  # type: ignore[arg-type]
-    except TypeError:
-        return
+    with users_code():
+        try:
+            length = len(loader.dataset)  # type: ignore[arg-type]
+        except TypeError:  # a stream has no length
+            return
     has_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for _, module in patient.modules())
     if has_norm and loader.batch_size > 1 and length % loader.batch_size == 1:
         yield LAST_ONE.found(f"{length} samples in batches of {loader.batch_size}: the last one holds 1")

@@ -8,18 +8,18 @@ import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, Tape
+from ...tape import Call, Tape, words
 
 PAIRS = Page(
     id="broadcast-output-target",
     number=13,
     severity="error",
     title="output (N, 1) and target (N) broadcast to (N, N)",
-    why="Every output is compared with every target; the best answer is then the mean of all targets, and the loss "
-    "stops at their variance.",
+    why="Every output is compared with every target; "
+    "the best answer is then the mean of all targets, and the loss stops at their variance.",
     evidence="The two shapes and the shape of the result.",
-    legitimate="All pairs on purpose: write both operands with two axes (`a[:, None] - b[None, :]`), which is "
-    "not reported.",
+    legitimate="All pairs on purpose: write both operands with two axes (`a[:, None] - b[None, :]`), "
+    "which is not reported.",
     cure="`output.squeeze(-1)`, or `target.unsqueeze(-1)`, so that both have the same shape.",
 )
 WRONG_AXIS = Page(
@@ -27,115 +27,75 @@ WRONG_AXIS = Page(
     number=14,
     severity="error",
     title="a reduced tensor meets the wrong axis",
-    why="`P / P.sum(1)` divides the columns by the sums of the rows: shapes fit only because the matrix is "
-    "square, and "
-    "no row adds up to 1.",
-    evidence="A tensor was divided by, or had subtracted, its own reduction over an axis that is not the first, "
-    "without "
-    "keepdim; the result was aligned with the last axes.",
+    why="`P / P.sum(1)` divides the columns by the sums of the rows: "
+    "shapes fit only because the matrix is square, and no row adds up to 1.",
+    evidence="A tensor was divided by, or had subtracted, its own reduction "
+    "over an axis that is not the first, without keepdim; the result was aligned with the last axes.",
     legitimate="Symmetric matrices, where both mean the same.",
     cure="`keepdim=True` in the reduction.",
 )
 PAGES = (PAIRS, WRONG_AXIS)
 
-_COMPARISONS = frozenset(["sub", "rsub", "eq", "ne", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
-_REDUCTIONS = frozenset(
-    [
-        "sum",
-        "mean",
-        "amax",
-        "amin",
-        "max",
-        "min",
-        "std",
-        "var",
-        "norm",
-        "linalg_vector_norm",
-        "vector_norm",
-        "logsumexp",
-        "nansum",
-    ]
-)
-_STILL = frozenset(["clamp", "clamp_min", "add", "sqrt", "maximum", "detach", "float", "double", "to", "rsqrt"])
+_COMPARISONS = words("sub rsub eq ne mse_loss l1_loss smooth_l1_loss huber_loss")
+_REDUCTIONS = words("sum mean amax amin max min std var norm linalg_vector_norm vector_norm logsumexp nansum")
+_STILL = words("clamp clamp_min add sqrt maximum detach float double to rsqrt")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """On the trial as training starts."""
-    trial = patient.training
-    yield from check_tape(trial.tape)
-
-
-def check_tape(tape: Tape) -> Iterator[Finding]:
-    """Also used for the user's own step and evaluation."""
-    for call in tape.calls:
-        if call.name in _COMPARISONS and len(call.args) + len(call.kwargs) >= 2:
-            yield from _pairs(tape, call)
-        if call.name in ("div", "rdiv", "sub", "rsub"):
-            yield from _wrong_axis(tape, call)
+    """On the pass that training starts with, and on the user's own steps."""
+    for tape in patient.tapes:
+        for call in tape.calls:
+            if call.name in _COMPARISONS and len(call.inputs) > 1:
+                yield from _pairs(tape, call)
+            if call.name in ("div", "rdiv", "sub", "rsub") and len(call.inputs) > 1:
+                yield from _wrong_axis(tape, call)
 
 
 def _pairs(tape: Tape, call: Call) -> Iterator[Finding]:
     tensors = call.inputs[:2]
-    if len(tensors) != 2 or tensors[0] is tensors[1]:
-        return
     short, long = sorted(tensors, key=lambda tensor: tensor.ndim)
     n = short.shape[0] if short.ndim else 0
-    if not (n > 1 and long.ndim == short.ndim + 1 and long.shape[-1] == 1 and long.shape[:-1] == short.shape):
+    if short is long or not (n > 1 and long.shape == (*short.shape, 1)):
         return
     if short.ndim > 1 and short.shape[0] != short.shape[-1]:
         return
-    learned, fixed = sorted(tensors, key=lambda tensor: not tensor.requires_grad)
-    asked = call.name in ("eq", "ne") or not (learned.requires_grad and fixed.requires_grad)
-    if asked and not _same_origin(tape, short, long):
-        result = (*long.shape[:-1], n)
-        yield PAIRS.found(
-            f"`{call.name}` of {tuple(call.inputs[0].shape)} and {tuple(call.inputs[1].shape)} gives {result}",
-            call.where,
-        )
+    compared = call.name in ("eq", "ne") or not (short.requires_grad and long.requires_grad)
+    if compared and not _same_origin(tape, short, long):
+        one, other = (tuple(tensor.shape) for tensor in tensors)
+        yield PAIRS.found(f"`{call.name}` of {one} and {other} gives {(*long.shape[:-1], n)}", call.where)
 
 
 def _same_origin(tape: Tape, short: torch.Tensor, long: torch.Tensor) -> bool:
-    """One is the other with an axis more: all pairs of one set, on purpose."""
+    """Is one the other with an axis more: all pairs of one set, on purpose?"""
     call = tape.maker(long)
-    return (
-        call is not None
-        and call.name in ("unsqueeze", "getitem", "view", "reshape")
-        and any(one is short or one.data_ptr() == short.data_ptr() for one in call.inputs)
-    )
+    if call is None or call.name not in ("unsqueeze", "getitem", "view", "reshape"):
+        return False
+    return any(one is short or one.data_ptr() == short.data_ptr() for one in call.inputs)
 
 
 def _wrong_axis(tape: Tape, call: Call) -> Iterator[Finding]:
-    if len(call.inputs) < 2:
-        return
     whole, reduced = call.inputs[:2]
     if call.name in ("rdiv", "rsub"):
         whole, reduced = reduced, whole
-    if reduced.ndim != whole.ndim - 1 or reduced.ndim < 1 or whole.ndim < 2:
+    if reduced.ndim != whole.ndim - 1 or reduced.ndim < 1:
         return
     maker = tape.maker(reduced, call.index)
     while maker is not None and maker.name in _STILL and maker.inputs:
         maker = tape.maker(maker.inputs[0], maker.index)
-    if (
-        maker is None
-        or maker.name not in _REDUCTIONS
-        or not maker.inputs
-        or maker.argument(2, "keepdim", False) is True
-    ):
+    if maker is None or maker.name not in _REDUCTIONS or not maker.inputs:
         return
     source, dim = maker.inputs[0], maker.argument(1, "dim", maker.kwargs.get("axis"))
     if isinstance(dim, tuple | list):
         dim = dim[0] if len(dim) == 1 else None
-    if not isinstance(dim, int) or source.shape != whole.shape:
+    if maker.argument(2, "keepdim", False) is True or not isinstance(dim, int) or source.shape != whole.shape:
         return
     dim %= whole.ndim
-    if dim == 0 or whole.shape[dim] < 2 or not _related(tape, source, whole):
-        return
-    yield WRONG_AXIS.found(
-        f"`{maker.name}` over axis {dim} of {tuple(source.shape)} gives {tuple(reduced.shape)}, which "
-        f"`{call.name}` "
-        f"aligns with axis {whole.ndim - 1}",
-        call.where,
-    )
+    if dim and whole.shape[dim] > 1 and _related(tape, source, whole):
+        yield WRONG_AXIS.found(
+            f"`{maker.name}` over axis {dim} of {tuple(source.shape)} gives {tuple(reduced.shape)}, "
+            f"which `{call.name}` aligns with axis {whole.ndim - 1}",
+            call.where,
+        )
 
 
 def _related(tape: Tape, source: torch.Tensor, whole: torch.Tensor) -> bool:

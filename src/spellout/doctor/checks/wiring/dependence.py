@@ -7,14 +7,15 @@ matrix of dependences. Its shape names the bug, and the first call on the tape w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 
-from ...axes import Relabelled
-from ...batch import Batch
-from ...patient import Patient, Trial
+from ...batch import Batch, Relabelled
+from ...case import Trial
+from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, tensors_in
+from ...tape import Call
 
 IGNORES = Page(
     id="output-ignores-input",
@@ -22,11 +23,11 @@ IGNORES = Page(
     severity="error",
     title="the output does not depend on the input",
     why="The model can learn one answer for everything: the loss stops at that of the best constant.",
-    evidence="Every input was replaced and every output stayed the same to the last bit, also after noise on the "
-    "parameters or a step along the gradient.",
+    evidence="Every input was replaced and every output stayed the same to the last bit, "
+    "also after noise on the parameters or a step along the gradient.",
     legitimate="Models of the targets alone.",
-    cure="Look for a detached or overwritten tensor, a softmax or LayerNorm over one value, units that are all "
-    "dead.",
+    cure="Look for a detached or overwritten tensor, a softmax or LayerNorm over one value, "
+    "units that are all dead.",
 )
 MIXES = Page(
     id="samples-mix",
@@ -35,8 +36,8 @@ MIXES = Page(
     title="samples of a batch influence each other",
     why="The answer for one sample depends on what else is in the batch; at inference, alone, it gets another one.",
     evidence="In eval mode one sample was changed and the output for another one moved.",
-    legitimate="Outputs that compare all pairs have two batch axes and are not asked; time-first data: say "
-    "`batch_axis=1`.",
+    legitimate="Outputs that compare all pairs have two batch axes and are not asked; "
+    "time-first data: say `batch_axis=1`.",
     cure="Check `batch_first=True`, the axis of softmax and normalisation, and views where a permute was meant.",
 )
 AHEAD = Page(
@@ -47,39 +48,38 @@ AHEAD = Page(
     why="What it must predict is among its inputs: the training loss goes to zero and sampling gives nonsense.",
     evidence="Inputs from one moment on were changed, and outputs before it moved.",
     legitimate="Models that fill gaps see both sides; then the targets are not the inputs shifted.",
-    cure="Mask attention (`is_causal=True`, `tril`), pad convolutions on the left, and make no recurrent net "
-    "bidirectional.",
+    cure="Mask attention (`is_causal=True`, `tril`), pad convolutions on the left, "
+    "and make no recurrent net bidirectional.",
 )
 PAGES = (IGNORES, MIXES, AHEAD)
 
 _NONE = 1e-9
 """Relative; what other rounding could move, in float64."""
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The matrix over samples, and over moments where that is asked."""
-    relabelled = patient.relabelled
-    if relabelled is None:
+    if patient.relabelled is None:
+        patient.missing.append(
+            "what samples and moments do to each other: the model takes only a batch of this size"
+        )
         return
-    base = relabelled.trial
+    axes, base = patient.relabelled
     if base.main._version:  # a loss may have written into it
-        base = _again(patient, relabelled.batch)
+        base = patient.exact(axes.batch)
     if base.error is not None:
         return
-    halves = _halves(patient, relabelled) if patient.heavy else []
+    # Other inputs at even places, and then at odd ones: enough for a model whose passes are dear.
+    halves = [patient.exact(_with(axes, slice(first, None, 2))) for first in (0, 1)] if patient.heavy else []
     moves = any(half.error is None and not _same(base.main, half.main) for half in halves)
-    ignores: list[Finding] = []
-    if not moves or _all_equal(patient.training.main.detach()):
-        ignores = list(_ignores(patient, relabelled, base))
-        yield from ignores
-    if not ignores and (not patient.heavy or _halves_mix(relabelled, base, halves)):
-        yield from _mixes(patient, relabelled, base)
-    if _is_causal(patient):
-        yield from _ahead(patient, relabelled, base)
-
-
-def _again(patient: Patient, batch: Batch) -> Trial:
-    return patient.exact(batch)
+    ignores = not moves or _all_equal(patient.training.main.detach())
+    found = list(_ignores(patient, axes, base)) if ignores else []
+    yield from found
+    if not found and (not patient.heavy or _halves_mix(axes, base, halves)):
+        yield from _mixes(patient, axes, base)
+    if patient.case.causal or (patient.case.causal is None and patient.batch.shifted is not None):
+        yield from _ahead(patient, axes, base)
 
 
 def changed(x: torch.Tensor, where: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -95,34 +95,34 @@ def changed(x: torch.Tensor, where: Callable[[torch.Tensor], torch.Tensor]) -> t
     return other
 
 
-def _ignores(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[Finding]:
-    everything = relabelled.batch.with_inputs(lambda x: changed(x, lambda t: t))
-    other = _again(patient, everything)
+def _ignores(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]:
+    other = patient.exact(axes.batch.with_inputs(_replaced))
     if other.error is None and _same(base.main, other.main):
         yield IGNORES.found(
-            f"{len(relabelled.batch.inputs)} input tensors replaced, no output moved, also with noise on the "
-            "parameters",
+            f"{len(axes.batch.inputs)} input tensors replaced, no output moved, also with noise on the parameters",
             _last_line(base),
         )
         return
-    batch = relabelled.batch
     if patient.heavy and not _all_equal(patient.training.main.detach()):
         return
     with patient.borrowed(train=False):
         patient.double()  # what underflows in float32 is a symptom, not this
-        batch = batch.mapped(lambda x: x.double() if x.is_floating_point() else x)
-        other_batch = batch.with_inputs(lambda x: changed(x, lambda t: t))
+        batch = axes.batch.wide()
+        batches = (batch, batch.with_inputs(_replaced))
         for steps in range(3):
             with torch.no_grad():
-                now, then = (patient.run(one, loss=False, taped=False) for one in (batch, other_batch))
+                now, then = (patient.run(one, loss=False, taped=False) for one in batches)
             if now.error or then.error or not _same(now.main, then.main):
                 return
             trial = patient.run(batch, gradients=True, taped=False)
             if steps < 2 and (trial.error or not trial.gradients):
                 return
             _descend(patient, trial)
-    if now.error is None:
-        yield IGNORES.found("all inputs replaced, no output moved, also after two steps along the gradient")
+    yield IGNORES.found("all inputs replaced, no output moved, also after two steps along the gradient")
+
+
+def _replaced(x: torch.Tensor) -> torch.Tensor:
+    return changed(x, lambda t: t)
 
 
 def _all_equal(output: torch.Tensor) -> bool:
@@ -139,92 +139,88 @@ def _descend(patient: Patient, trial: Trial) -> None:
 
 
 def _last_line(base: Trial) -> str | None:
-    """The last call that still depends on the input, or the last of all."""
+    """The last call that still depends on the input."""
     reached = base.tape.reached_from(*base.batch.inputs)
-    calls = [call for call in base.tape.calls if call.phase == "model"]
-    last = [call for call in calls if any(id(tensor) in reached for tensor in call.outputs)]
-    return last[-1].where if last else None
+    calls = (call for call in reversed(base.tape.calls) if call.phase == "model")
+    return next((call.where for call in calls if any(id(tensor) in reached for tensor in call.outputs)), None)
 
 
-def _mixes(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[Finding]:
-    samples = relabelled.samples
-    if sum(size % samples == 0 for size in base.main.shape) != 1:
-        return  # no batch axis, or all pairs
+def _mixes(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]:
+    samples = axes.samples
+    if not _carries_samples(base.main, samples):
+        return
     matrix = torch.zeros(samples, samples, dtype=torch.bool)
-    guilty: Call | None = None
     others: dict[int, Trial] = {}
     middle = samples // 2
     for sample in (middle, *(one for one in range(samples) if one != middle)):
-        other = _again(patient, _with(relabelled, sample))
+        other = patient.exact(_with(axes, sample))
         if other.error is not None or other.main.shape != base.main.shape:
             return
         others[sample] = other
-        matrix[:, sample] = _moved_along(base.main, other.main, samples)
+        matrix[:, sample] = _moved_samples(base.main, other.main, samples)
     off = matrix & ~torch.eye(samples, dtype=torch.bool)
     if not off.any():
         return
-    for sample, other in others.items():
-        call = _first_mixing(base, other, samples, sample)
-        if call is not None and (guilty is None or call.index < guilty.index):
-            guilty = call
+
+    def moves_another(sample: int) -> Callable[[torch.Tensor, torch.Tensor], bool]:
+        return lambda one, two: (
+            _carries_samples(one, samples)
+            and bool((_moved_samples(one, two, samples) & (torch.arange(samples) != sample)).any())
+        )
+
+    calls = (_first(base, other, moves_another(sample)) for sample, other in others.items())
+    guilty = min((call for call in calls if call is not None), key=lambda call: call.index, default=None)
     below, above = bool(off.tril().any()), bool(off.triu().any())
-    shape = "only later samples feel earlier ones: the batch is used as time" if below and not above else (
-        "only earlier samples feel later ones" if above and not below else "in both directions")  # fmt: skip
-    where = guilty.where if guilty is not None else None
-    names = f" at `{guilty.name}`" if guilty is not None else ""
-    evidence = (
-        f"{int(off.sum())} of {samples * (samples - 1)} pairs of samples influence each other{names}, {shape}"
+    shape = "in both directions"
+    if not above:
+        shape = "only later samples feel earlier ones: the batch is used as time"
+    elif not below:
+        shape = "only earlier samples feel later ones"
+    at = f" at `{guilty.name}`" if guilty is not None else ""
+    yield MIXES.found(
+        f"{int(off.sum())} of {samples * (samples - 1)} pairs of samples influence each other{at}, {shape}",
+        guilty.where if guilty is not None else None,
+        "warning" if _may_be_time_first(patient, guilty) else "error",
     )
-    yield MIXES.found(evidence, where, "warning" if _may_be_time_first(patient, guilty) else "error")
 
 
 def _may_be_time_first(patient: Patient, guilty: Call | None) -> bool:
     """The shapes alone do not say which axis is the batch: (T, B) inputs and (T, B) targets."""
-    x, y = patient.batch.inputs[0], next(tensors_in(patient.batch.target), None)
-    recurrent = guilty is not None and guilty.name in (
-        "lstm",
-        "gru",
-        "rnn_tanh",
-        "rnn_relu",
-        "multi_head_attention_forward",
-    )
-    if patient.case.batch_axis is not None or not recurrent or y is None or x.ndim < 2 or y.ndim < 2:
+    x, y = patient.batch.inputs[0], patient.batch.targets
+    if patient.case.batch_axis is not None or guilty is None or guilty.name not in _RECURRENT or y is None:
         return False
-    return x.shape[:2] == y.shape[:2] and patient.shifted_axis is None
+    return min(x.ndim, y.ndim) > 1 and x.shape[:2] == y.shape[:2] and patient.batch.shifted is None
 
 
-def _halves(patient: Patient, relabelled: Relabelled) -> list[Trial]:
-    """Other inputs at even places, and then at odd ones: enough for a model whose passes are dear."""
-    return [_again(patient, _with(relabelled, slice(first, None, 2))) for first in (0, 1)]
-
-
-def _halves_mix(relabelled: Relabelled, base: Trial, halves: list[Trial]) -> bool:
+def _halves_mix(axes: Relabelled, base: Trial, halves: list[Trial]) -> bool:
     """Does a sample at an odd place feel those at even places, or the other way round?"""
-    samples = relabelled.samples
-    if sum(size % samples == 0 for size in base.main.shape) != 1:
+    fits = all(half.error is None and half.main.shape == base.main.shape for half in halves)
+    if not fits or not _carries_samples(base.main, axes.samples):
         return False
-    fits = [half.error is None and half.main.shape == base.main.shape for half in halves]
-    return all(fits) and any(
-        bool(_moved_along(base.main, half.main, samples)[1 - first :: 2].any()) for first, half in enumerate(halves)
-    )
+    moved = [_moved_samples(base.main, half.main, axes.samples) for half in halves]
+    return any(bool(one[1 - first :: 2].any()) for first, one in enumerate(moved))
 
 
-def _with(relabelled: Relabelled, which: int | slice) -> Batch:
+def _with(axes: Relabelled, which: int | slice) -> Batch:
     """The batch with other inputs for some samples."""
-    axis, samples = relabelled.batch_axis, relabelled.samples
 
     def change(x: torch.Tensor) -> torch.Tensor:
-        if x.ndim <= axis or x.shape[axis] != samples:
+        if x.ndim <= axes.batch_axis or x.shape[axes.batch_axis] != axes.samples:
             return x
-        return changed(x, lambda t: t.movedim(axis, 0)[which])
+        return changed(x, lambda t: t.movedim(axes.batch_axis, 0)[which])
 
-    return relabelled.batch.with_inputs(change)
+    return axes.batch.with_inputs(change)
 
 
-def _moved_along(base: torch.Tensor, other: torch.Tensor, samples: int) -> torch.Tensor:
+def _carries_samples(output: torch.Tensor, samples: int) -> bool:
+    """Has it an axis for the samples? Not if there are two, which compare all pairs."""
+    return output.numel() > 0 and sum(size % samples == 0 for size in output.shape) == 1
+
+
+def _moved_samples(base: torch.Tensor, other: torch.Tensor, samples: int) -> torch.Tensor:
     """Which samples moved, along the one axis that carries the batch; flattened axes are read both ways."""
     axis = next(axis for axis, size in enumerate(base.shape) if size % samples == 0)
-    moved = _moves(base, other).movedim(axis, 0).flatten(1).any(1) if base.ndim > 1 else _moves(base, other)
+    moved = _moves(base, other).movedim(axis, 0).reshape(base.shape[axis], -1).any(1)
     if len(moved) == samples:
         return moved
     first, last = moved.view(samples, -1).any(1), moved.view(-1, samples).any(0)
@@ -241,91 +237,64 @@ def _same(left: torch.Tensor, right: torch.Tensor) -> bool:
     return left.shape == right.shape and torch.equal(left.nan_to_num(), right.nan_to_num())
 
 
-def _first_mixing(base: Trial, other: Trial, samples: int, sample: int) -> Call | None:
-    """The first call whose result moved for another sample than the one changed."""
+def _first(base: Trial, other: Trial, shows: Callable[[torch.Tensor, torch.Tensor], bool]) -> Call | None:
+    """The first call whose results in two trials show something, as far as both tapes go the same way."""
     for call, twin in zip(base.tape.calls, other.tape.calls, strict=False):
         if call.name != twin.name:
             return None
         for one, two in zip(call.outputs, twin.outputs, strict=False):
-            usable = one.shape == two.shape and one.is_floating_point() and one is not two
-            if not usable or sum(size % samples == 0 and size > 0 for size in one.shape) != 1:
-                continue
-            moved = _moved_along(one, two, samples)
-            moved[sample] = False
-            if moved.any():
+            if one.shape == two.shape and one.is_floating_point() and one is not two and shows(one, two):
                 return call
     return None
 
 
-def _is_causal(patient: Patient) -> bool:
-    if patient.case.causal is not None:
-        return patient.case.causal
-    return patient.shifted_axis is not None
+def _ahead(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]:
+    """Inputs from a moment on are changed: does an output before it move?
 
-
-def _ahead(patient: Patient, relabelled: Relabelled, base: Trial) -> Iterator[Finding]:
-    which, axis = patient.shifted or (None, relabelled.time_axis)
-    x = relabelled.batch.inputs[which or 0]
+    An encoder may see all, so only the input that the targets continue is changed, if they continue one.
+    """
+    which, axis = patient.batch.shifted or (None, axes.time_axis)
+    x = axes.batch.inputs[which or 0]
     if x.ndim <= axis:
         return
     length = x.shape[axis]
     asked = {1, length // 2} if patient.heavy else {1, 2, length // 2, length - 1}
-    places = sorted(asked & set(range(1, length)))
-    worst: tuple[int, int, Call | None] | None = None
-    for place in places:
-        after = _from_moment(relabelled, which, axis, place, length)
-        other = _again(patient, after)
+    for moment in sorted(asked & set(range(1, length))):
+
+        def change(given: torch.Tensor, moment: int = moment) -> torch.Tensor:
+            if given.ndim <= axis or given.shape[axis] != length or (which is not None and given is not x):
+                return given
+            return changed(given, lambda t: t.narrow(axis, moment, length - moment))
+
+        other = patient.exact(axes.batch.with_inputs(change))
         if other.error is not None or other.main.shape != base.main.shape:
             return
-        early = _early(base.main, other.main, length, relabelled.samples, place)
+        early = _early(base.main, other.main, length, axes.samples, moment)
         if early is None:
             return
         if early:
-            worst = (place, early, _first_ahead(base, other, length, place))
-            break
-    if worst is not None:
-        place, early, call = worst
-        yield AHEAD.found(
-            f"inputs from moment {place} on were changed, and outputs of {early} of {place} moments before it "
-            "moved",
-            call.where if call is not None else None,
-        )
+            call = _first(base, other, partial(_shows_early, length=length, moment=moment))
+            yield AHEAD.found(
+                f"inputs from moment {moment} on were changed, "
+                f"and outputs of {early} of {moment} moments before it moved",
+                call.where if call is not None else None,
+            )
+            return
 
 
-def _from_moment(relabelled: Relabelled, which: int | None, axis: int, place: int, length: int) -> Batch:
-    """Other inputs from a moment on; an encoder may see all, so only the input that the targets continue."""
-    only = None if which is None else relabelled.batch.inputs[which]
-
-    def change(x: torch.Tensor) -> torch.Tensor:
-        if x.ndim <= axis or x.shape[axis] != length or (only is not None and x is not only):
-            return x
-        return changed(x, lambda t: t.narrow(axis, place, length - place))
-
-    return relabelled.batch.with_inputs(change)
-
-
-def _early(base: torch.Tensor, other: torch.Tensor, length: int, samples: int, place: int) -> int | None:
-    """How many moments before `place` moved; None if the output has no axis of time."""
+def _early(base: torch.Tensor, other: torch.Tensor, length: int, samples: int, moment: int) -> int | None:
+    """How many moments before this one moved; None if the output has no axis of time."""
     moved = _moves(base, other)
     axes = [axis for axis, size in enumerate(base.shape) if size == length]
     if axes:
-        return int(moved.movedim(axes[0], 0).flatten(1).any(1)[:place].sum())
+        return int(moved.movedim(axes[0], 0).reshape(length, -1).any(1)[:moment].sum())
     if base.shape[0] == samples * length:
-        rows = moved.flatten(1).any(1) if moved.ndim > 1 else moved
+        rows = moved.reshape(len(moved), -1).any(1)
         sides = (rows.view(samples, length).any(0), rows.view(length, samples).any(1))
-        return min(int(side[:place].sum()) for side in sides)
+        return min(int(side[:moment].sum()) for side in sides)
     return None
 
 
-def _first_ahead(base: Trial, other: Trial, length: int, place: int) -> Call | None:
-    for call, twin in zip(base.tape.calls, other.tape.calls, strict=False):
-        if call.name != twin.name:
-            return None
-        for one, two in zip(call.outputs, twin.outputs, strict=False):
-            axes = [axis for axis, size in enumerate(one.shape) if size == length]
-            if one.shape != two.shape or not one.is_floating_point() or len(axes) != 1:
-                continue
-            moved = _moves(one, two).movedim(axes[0], 0).reshape(length, -1).any(1)
-            if moved[:place].any():
-                return call
-    return None
+def _shows_early(one: torch.Tensor, two: torch.Tensor, length: int, moment: int) -> bool:
+    axes = [axis for axis, size in enumerate(one.shape) if size == length]
+    return len(axes) == 1 and bool(_moves(one, two).movedim(axes[0], 0)[:moment].any())
