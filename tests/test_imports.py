@@ -20,7 +20,7 @@ FLOORS = [
     ["generation"],
     ["training"],
     ["doctor", "lectures", "plots"],
-    ["app"],
+    ["app", "api"],
 ]
 """From the ground up: a room imports only from its own and from those on the floors below."""
 HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
