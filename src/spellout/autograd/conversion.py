@@ -142,7 +142,7 @@ def warn_of_math(caller: FrameType | None) -> None:
 
 
 def _function_of_math(frame: FrameType) -> Any:
-    """Return the function of `math` that is called where `frame` stands, or handed on, as by `map(math.exp, xs)`."""
+    """Return the function of `math` that is called where `frame` stands, or handed on as by `map(math.exp, xs)`."""
     instructions = list(dis.get_instructions(frame.f_code))
     whole = next((_part(i) for i in instructions if i.offset == frame.f_lasti), None)
     if whole is None:
