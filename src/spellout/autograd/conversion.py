@@ -39,7 +39,8 @@ _MOST_PLACES = 10_000
 def as_float(number: object) -> float:
     """Return any real scalar (int, float, bool, Fraction, Decimal, every NumPy scalar) as a float.
 
-    Raises ValueTypeError, with what to do instead, for text, None, complex numbers, arrays, all else.
+    Raises:
+        ValueTypeError: it is text, None, a complex number, an array or something else; the message says what to do.
     """
     kind, remedy = type(number), ""
     # NumPy registers its scalars as `numbers.Real`, except its bool
@@ -73,13 +74,13 @@ def shortened(text: str) -> str:
 
 
 def is_array(thing: object) -> bool:
-    """Whether it is a NumPy array."""
+    """Return whether `thing` is a NumPy array."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(thing, numpy.ndarray)
 
 
 def each(function: Callable[[Any], Any], array: Any, dtype: type = object) -> Any:
-    """Return the array of `function(x)` for every plain number, or Value, x in `array`; of no dimension, a result.
+    """Return the array of `function(x)` for every number or Value x in `array`; of an array of no axis, the result.
 
     Raises:
         ValueTypeError: the array is masked, as the result would not be.
@@ -105,7 +106,7 @@ _thread = _Thread()
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """Warn of nothing in this thread. `warnings.catch_warnings` would be of all threads."""
+    """Let nothing be warned of in this thread; `warnings.catch_warnings` would silence all threads."""
     before, _thread.unwarned = _thread.unwarned, True
     try:
         yield
@@ -141,7 +142,7 @@ def warn_of_math(caller: FrameType | None) -> None:
 
 
 def _function_of_math(frame: FrameType) -> Any:
-    """The function of `math` that is called, or handed on as in `map(math.exp, values)`, where `frame` stands."""
+    """Return the function of `math` that is called where `frame` stands, or handed on as by `map(math.exp, xs)`."""
     instructions = list(dis.get_instructions(frame.f_code))
     whole = next((_part(i) for i in instructions if i.offset == frame.f_lasti), None)
     if whole is None:

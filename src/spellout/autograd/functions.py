@@ -78,7 +78,7 @@ def where(x: object, a: object, b: object) -> Value:
 
 
 class Index:
-    """Stands for one integer of every example.
+    """An integer of every example, which is another one in each.
 
     Attributes:
         example: the integer of the example that is recorded.
@@ -163,7 +163,7 @@ def _some(xs: Iterable[object], name: str) -> tuple[Value, ...]:
 
 
 def distinct_leaves(parameters: Any) -> list[Value]:
-    """Return parameters as a list.
+    """Return parameters as a list; each is a Value that was made and not computed, and stands there once.
 
     Raises:
         ValueTypeError: they are not Values, or one of them was computed.

@@ -1,4 +1,4 @@
-"""Is this gradient the derivative? Compared with central differences, argument by argument, rule by rule.
+"""Is this gradient the derivative? It is compared with central differences, argument by argument, rule by rule.
 
 (f(x + h) - f(x - h)) / 2h needs no calculus and no graph, so it disagrees when a rule is wrong. At a kink
 (ReLU at 0) there is no single derivative: any number between the slopes on the left and on the right is
@@ -48,7 +48,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Right, or by how much it is wrong."""
+        """The sentence's end: that the gradient is right, or by how much it is wrong."""
         if self.ok:
             return f"right{self.note}"
         if not isfinite(self.numeric) or not isfinite(self.analytic):

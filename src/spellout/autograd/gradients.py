@@ -161,7 +161,7 @@ def _every_branch(
 
 
 def _chosen(symbol: str, a: Any, b: Any, yes: Any, no: Any) -> Any:
-    """`yes` where the comparison holds, else `no`, by `where`, whose condition is "above 0"."""
+    """Return `yes` where the comparison holds, else `no`, by `where`, whose condition is "above 0"."""
     if yes is no:
         return yes
     yes, no = [lift(0.0 if branch is None else branch) for branch in (yes, no)]
@@ -175,5 +175,5 @@ def _chosen(symbol: str, a: Any, b: Any, yes: Any, no: Any) -> Any:
 
 
 def _less(a: Any, b: Any) -> Any:
-    """a - b, of which only the sign matters."""
+    """Return a - b, of which only the sign matters."""
     return a if not isinstance(b, Value) and b == 0.0 else a - b

@@ -192,11 +192,10 @@ def pass_on(order: Iterable[Node]) -> None:
                 a._grad += grad * by_a
             if by_b is not None:
                 b._grad += grad * by_b
-            continue
-        partials = node.op.partials(node._data, *[parent._data for parent in parents])
-        for parent, partial in zip(parents, partials):  # noqa: B905  # `strict=False` costs a twentieth of the whole
-            if partial is not None:  # None masks even an infinite gradient, which 0 would turn into nan
-                parent._grad += grad * partial
+        else:
+            for parent, partial in zip(parents, local_derivatives(node)):  # noqa: B905  # `strict` costs a twentieth
+                if partial is not None:  # None masks even an infinite gradient, which 0 would turn into nan
+                    parent._grad += grad * partial
 
 
 def pull_back(

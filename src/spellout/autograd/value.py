@@ -150,7 +150,7 @@ class Value(Node):
 
     @property
     def data(self) -> float:
-        """The number."""
+        """The number, a float; a graph that was computed from an older one is refused by `backward`."""
         if RECORDINGS:
             look("`.data`")
         return self._data
@@ -164,7 +164,7 @@ class Value(Node):
 
     @property
     def grad(self) -> float:
-        """d(root)/d(self)."""
+        """The derivative d(root)/d(self) that `root.backward()` left here."""
         if RECORDINGS:
             look("`.grad`", SYMBOLIC)
         return self._grad

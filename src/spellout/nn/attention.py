@@ -39,7 +39,7 @@ def attend(
 
 
 class Attention(Module):
-    """softmax(q·k / sqrt(C/H)) · v in H heads, then a linear layer.
+    """Computes softmax(q·k / sqrt(C/H)) · v in H heads, then a linear layer.
 
     Args:
         dim: C, a multiple of `heads`.

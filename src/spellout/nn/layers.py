@@ -20,7 +20,7 @@ Activation = str | Callable[[Value], Value]
 
 
 class Neuron(Module):
-    """activation(w·x + b).
+    """Computes activation(w·x + b).
 
     Args:
         nin: the number of inputs.
@@ -126,7 +126,7 @@ class MLP(Module):
 
 
 class PReLU(Module):
-    """x where x > 0, else slope · x; give one to several neurons and they share its slope.
+    """Computes x where x > 0, else slope · x; give one to several neurons and they share its slope.
 
     `MLP(2, [8, 1], activation=PReLU())`
     """

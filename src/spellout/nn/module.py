@@ -141,7 +141,7 @@ def _children(prefix: str, things: Iterable[tuple[Any, Any]]) -> Iterator[tuple[
 
 
 def _is_array(thing: Any) -> bool:
-    """Whether nested lists hold Values only, in a rectangle: then they have one name and one shape."""
+    """Return whether nested lists hold Values only, in a rectangle: then they have one name and one shape."""
     if not isinstance(thing, list | tuple) or not thing:
         return False
     if all(isinstance(item, Value) for item in thing):

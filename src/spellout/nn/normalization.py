@@ -21,7 +21,7 @@ def rms_norm(x: Sequence[Value], eps: float = float_info.epsilon) -> list[Value]
 
 
 class LayerNorm(Module):
-    """(x - mean) / sqrt(variance + eps) · weight + bias, over one vector of `dim` numbers."""
+    """Computes (x - mean) / sqrt(variance + eps) · weight + bias, over one vector of `dim` numbers."""
 
     def __init__(self, dim: int, eps: float = 1e-5) -> None:
         self.weight = [Value(1.0) for _ in range(dim)]
@@ -41,7 +41,7 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """x / sqrt(mean(x²) + eps) · weight, over one vector of `dim` numbers."""
+    """Computes x / sqrt(mean(x²) + eps) · weight, over one vector of `dim` numbers."""
 
     def __init__(self, dim: int, eps: float = float_info.epsilon) -> None:
         self.weight = [Value(1.0) for _ in range(dim)]

@@ -1,4 +1,4 @@
-"""Formulas as text, `tanh(a*b + 1)`, to graphs. Read as a syntax tree and never executed as Python."""
+"""Formulas as text, `tanh(a*b + 1)`, become graphs: they are read as a syntax tree and never executed as Python."""
 
 from __future__ import annotations
 

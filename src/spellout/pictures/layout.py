@@ -64,7 +64,7 @@ def arrange(parents: list[tuple[int, ...]], sizes: list[Point]) -> Layout:
 
 
 def _layers(parents: list[tuple[int, ...]]) -> list[int]:
-    """Longest distance from the leaves; then leaves move right, next to whoever uses them first."""
+    """Return each box's layer: the longest distance from the leaves, which then move next to their first user."""
     layer = [0] * len(parents)
     for i, arguments in enumerate(parents):
         layer[i] = 1 + max([layer[p] for p in arguments]) if arguments else 0
