@@ -30,6 +30,7 @@ _CACHE = 1 << 19
 _WORTH_A_CHUNK = 1 << 17
 """Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
 _MOST_CHUNKS = 8
+"""Each has a gradient of its own, and these must be added up."""
 _MOST_LANES = 240
 _LEAST_ROW = 512
 """Bytes of a row of a layer's matrix, if need be beyond that cache: with 128 products take nearly twice as long."""
@@ -64,23 +65,18 @@ class Lanes:
         self.dtype = real_type(dtype)
         self.threads = threads or threads_available()
         self.lowered = lowered = lower(program)
+        # What all lanes share: parameters, constants, what depends on them only, copies packed as matrices.
         self.shared = np.zeros(lowered.slots + len(lowered.pack), self.dtype)
         for slot, number in lowered.constants:
             self.shared[slot] = number
         self._bounds = self._index_bounds()
+        # As many lanes a block as keep its registers in the cache, but a layer's rows may not be too short.
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
         wide = _LEAST_ROW // self.dtype.itemsize
         columns = PAD if lowered.groups == 0 else -(-wide // (lowered.groups * PAD)) * PAD
         self.block = max(columns, min(_MOST_LANES, room // PAD * PAD))
         self._memory: dict[int, list[Memory]] = {}
-        self._tapes = (
-            lowered.shared.code,
-            lowered.shared.pool,
-            lowered.lanes.code,
-            lowered.lanes.pool,
-            lowered.pack,
-            lowered.maps,
-        )
+        self._code = (*lowered.shared, *lowered.lanes, lowered.pack, lowered.maps)
         self._gradients = np.zeros((1, len(self.shared)), self.dtype)
         self._busy = threading.Lock()
 
@@ -162,8 +158,10 @@ class Lanes:
         for argument, array in zip(arguments, arrays, strict=True):
             rows = floats if argument.kind == "float" else integers
             rows[argument.start : argument.start + argument.size] = array.reshape(lanes, -1).T
-        for number, (row, bound) in enumerate(zip(integers, self._bounds, strict=True)):
-            if row.min() < 0 or row.max() >= bound:
+        if len(integers):  # the kernels would read beyond the end of a table
+            wrong = np.flatnonzero((integers.min(axis=1) < 0) | (integers.max(axis=1) >= self._bounds))
+            for number in wrong[:1]:
+                row, bound = integers[number], self._bounds[number]
                 raise ShapeError(
                     f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}"
                 )
@@ -181,7 +179,7 @@ class Lanes:
             return results, self._gradients[0, : len(self.program.parameters)]
 
     def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> np.ndarray:
-        # contiguous, all of them: for any other kind of array the kernels would be compiled again
+        # Contiguous, all of them: for any other kind of array the kernels would be compiled again.
         floats, integers = np.ascontiguousarray(floats), np.ascontiguousarray(integers)
         lanes = floats.shape[1] if floats.shape[0] else integers.shape[1]
         chunks = self._chunks(lanes)
@@ -192,19 +190,20 @@ class Lanes:
         elif seed:
             self._gradients.fill(0.0)
         results = np.empty((len(self.program.outputs), lanes), self.dtype)
-        finish = FINISH if seed else 0
+        # Whole blocks, so that where a chunk ends depends on the number of lanes alone, and not on the threads.
         size = lanes if chunks == 1 else -(-lanes // chunks // self.block) * self.block
+        finish = FINISH if seed else 0
 
         def part(phases: int, chunk: int = 0, first: int = 0, last: int = 0, thread: int = 0) -> None:
             R, G, scratch = memory[thread]
             numbers = self.shared, self._gradients, R, G, floats, integers, results
-            execute(phases, self._tapes, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
+            execute(phases, self._code, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
 
         def work(thread: int) -> None:
             for chunk in range(thread, chunks, threads):
                 part(RUN, chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes), thread)
 
-        if chunks == 1:
+        if chunks == 1:  # a call takes a microsecond, and a small step not many
             part(PREPARE | RUN | finish, last=lanes)
             return results
         part(PREPARE)

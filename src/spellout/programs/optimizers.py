@@ -124,24 +124,15 @@ def _kernels(source: bytes) -> tuple[Any, Any]:
                 weights[i], _ = sgd(weights[i], gradient[i], zero, rate, keep, d)
 
     @entry
-    def move_by_adam(
-        weights: Any,
-        gradient: Any,
-        mean: Any,
-        square: Any,
-        decay: float,
-        one: float,
-        keep: float,
-        beta1: float,
-        beta2: float,
-        rate: float,
-        unbias: float,
-        eps: float,
-    ) -> None:
+    def move_by_adam(weights: Any, gradient: Any, mean: Any, square: Any, decay: float, *of_step: float) -> None:
         source  # noqa: B018
         real = weights.dtype.type
-        d = real(decay)
-        numbers = real(one), real(keep), real(beta1), real(beta2), real(rate), real(unbias), real(eps)
+        one, keep, beta1, beta2, rate, unbias, eps = of_step
+        # In the type of the weights, or float32 would be computed in float64, on half as many lanes of SIMD.
+        d, numbers = (
+            real(decay),
+            (real(one), real(keep), real(beta1), real(beta2), real(rate), real(unbias), real(eps)),
+        )
         for i in range(weights.shape[0]):
             g = gradient[i] + d * weights[i]
             weights[i], mean[i], square[i] = adam(weights[i], g, mean[i], square[i], numbers, np.sqrt)
