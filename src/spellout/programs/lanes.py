@@ -69,7 +69,7 @@ class Lanes:
         self.shared = np.zeros(lowered.slots + len(lowered.pack), self.dtype)
         for slot, number in lowered.constants:
             self.shared[slot] = number
-        self._bounds = self._index_bounds()
+        self._floats, self._bounds = program.inputs("float"), self._index_bounds()
         # As many lanes a block as keep its registers in the cache, but a layer's rows may not be too short.
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
         wide = _LEAST_ROW // self.dtype.itemsize
@@ -153,7 +153,7 @@ class Lanes:
                 raise ShapeError(f"argument {i + 1} holds integers that pick rows, got {array.dtype}")
             if argument.kind == "float" and array.dtype.kind in "iu":
                 refuse_inexact(i + 1, array, self.dtype)
-        floats = np.empty((self.program.inputs("float"), lanes), self.dtype)
+        floats = np.empty((self._floats, lanes), self.dtype)
         integers = np.empty((len(self._bounds), lanes), np.int64)
         for argument, array in zip(arguments, arrays, strict=True):
             rows = floats if argument.kind == "float" else integers
