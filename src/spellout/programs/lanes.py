@@ -81,6 +81,7 @@ class Lanes:
         self._busy = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
+        # Memory is made anew where it is unpickled: it is large, and a lock cannot travel.
         return {"program": self.program, "dtype": self.dtype, "threads": self.threads, "weights": self.weights}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -121,7 +122,7 @@ class Lanes:
         self.read_values()
         floats, integers = self.arrange(*examples)
         results, gradient = self.backward(floats, integers, 1.0 / max(floats.shape[1], integers.shape[1]))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # the error below says more than a warning
             mean = float(results.mean(dtype=np.float64))
         if not math.isfinite(mean) or not np.isfinite(gradient).all():
             raise NotFiniteError(self.explain(floats, integers))
@@ -255,7 +256,7 @@ class Lanes:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
         with self._busy:
             self._go(floats, integers, 1.0)
-            R, G, _ = self._memory[1][0]
+            R, G, _ = self._memory[1][0]  # registers of one column, which belongs to this example
             register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
             lane = register_of >= 0
             values = np.where(lane, R[register_of, 0], self.shared[slot_of])

@@ -114,7 +114,7 @@ def _kernels(source: bytes) -> tuple[Any, Any]:
 
     @entry
     def move_by_sgd(weights: Any, gradient: Any, velocity: Any, lr: float, momentum: float, decay: float) -> None:
-        source  # noqa: B018
+        source  # noqa: B018 (mentioned, so that Numba's key of the cache holds it)
         real = weights.dtype.type
         rate, keep, d, zero = real(lr), real(momentum), real(decay), real(0.0)
         for i in range(weights.shape[0]):

@@ -89,6 +89,7 @@ class _Recorder:
         shape = _shape(example, leaves)
         if any(isinstance(leaf, bool) for leaf in leaves):
             raise RecordingError(f"an example is made of floats or integers, got {example!r}")
+        # One float makes all of them floats, as it would in an array.
         kind: Any = "integer" if leaves and all(isinstance(leaf, Integral) for leaf in leaves) else "float"
         start = self.counts[kind]
         self.counts[kind] += len(leaves)
@@ -137,7 +138,7 @@ class _Recorder:
 
     def looked(self, how: str, instead: str = "") -> NoReturn:
         """Refuse to freeze the number inside a Value, and name the line."""
-        self.refused = RecordingError(
+        self.refused = RecordingError(  # kept: the function may catch it, and record something else
             f"{self.line() or 'the recorded function'} uses {how}, which the recording would freeze at what it is "
             f"for this one example; {instead or _INSTEAD}"
         )
