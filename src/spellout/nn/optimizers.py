@@ -24,8 +24,8 @@ class Optimizer(ABC):
     """
 
     def __init__(self, parameters: Iterable[Value], lr: Rate, *memory: str) -> None:
-        self.parameters = distinct_leaves(parameters)
-        if not self.parameters:
+        self.parameters = distinct_leaves(parameters)  # a Value that stood there twice would move twice a step
+        if not self.parameters:  # such as a generator that was used up before
             raise UsageError("an optimizer needs at least one parameter")
         self.rate: Rate = lr if callable(lr) else rate_of(lr, 0)
         self.steps = 0
@@ -110,7 +110,7 @@ class Adam(Optimizer):
         numbers = adam_numbers(self.steps, lr, self.betas, self.eps, shrink)
         means, squares = self.memory["mean"], self.memory["square"]
         for i, p in enumerate(self.parameters):
-            g = p.grad + decay * p.data
+            g = p.grad + decay * p.data  # part of what is divided by its own size
             p.data, means[i], squares[i] = adam(p.data, g, means[i], squares[i], numbers, sqrt)
 
 

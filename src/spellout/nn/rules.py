@@ -59,7 +59,7 @@ def adam_numbers(
 
 def rate_of(lr: Rate, step: int) -> float:
     """Return the learning rate of a step; UsageError if it is below 0, infinite or nan."""
-    rate = lr(step) if callable(lr) else lr
+    rate = lr(step) if callable(lr) else lr  # asked once a step: a schedule may count its calls
     rate = rate if type(rate) is float else as_float(rate)
     if not 0.0 <= rate < inf:
         raise UsageError(f"a learning rate is at least 0 and finite, got {rate}")

@@ -57,4 +57,5 @@ class Cosine:
 
     def __call__(self, step: float) -> float:
         """Return the rate of `step`."""
+        # min: past the end a cosine would rise again
         return self.end + (self.lr - self.end) * 0.5 * (1.0 + cos(pi * min(1.0, step / self.steps)))

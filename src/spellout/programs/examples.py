@@ -39,9 +39,9 @@ def numbers_of(argument: int, example: Any) -> np.ndarray:
         ValueTypeError: it holds something else, or has a mask, which would be lost.
         ShapeError: it is no rectangle, or holds no examples.
     """
-    if type(example) is np.ndarray:
+    if type(example) is np.ndarray:  # nearly always, and at every step
         array = example
-    elif isinstance(example, np.ma.MaskedArray):
+    elif isinstance(example, np.ma.MaskedArray):  # `asarray` would drop the mask without a word
         raise ValueTypeError(
             f"argument {argument} is a masked array, and programs know no masks; use .filled(number), or leave "
             "the masked examples out"
@@ -49,7 +49,7 @@ def numbers_of(argument: int, example: Any) -> np.ndarray:
     else:
         try:
             array = np.asarray(example)
-        except (ValueError, TypeError, RuntimeError) as error:
+        except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: a tensor that needs a gradient
             raise ShapeError(f"argument {argument} cannot be read as one array: {error}") from None
     if array.dtype.kind not in "fiub":
         remedy = _REMEDIES.get(array.dtype.kind, "give floats or integers")
@@ -61,7 +61,7 @@ def numbers_of(argument: int, example: Any) -> np.ndarray:
 
 def refuse_inexact(argument: int, integers: np.ndarray, dtype: np.dtype) -> None:
     """Raise ValueTypeError if integers are too large to be floats of this type exactly."""
-    most = 2 ** (np.finfo(dtype).nmant + 1)
+    most = 2 ** (np.finfo(dtype).nmant + 1)  # the first bit of a mantissa is not stored
     if integers.size and (integers.max() > most or integers.min() < -most):
         worst = max(int(integers.max()), int(integers.min()), key=abs)
         raise ValueTypeError(

@@ -30,6 +30,7 @@ _CACHE = 1 << 19
 _WORTH_A_CHUNK = 1 << 17
 """Numbers computed (registers times lanes) that make it worth to give a chunk to a thread of its own."""
 _MOST_CHUNKS = 8
+"""Each has a gradient of its own, and these must be added up."""
 _MOST_LANES = 240
 _LEAST_ROW = 512
 """Bytes of a row of a layer's matrix, if need be beyond that cache: with 128 products take nearly twice as long."""
@@ -64,27 +65,23 @@ class Lanes:
         self.dtype = real_type(dtype)
         self.threads = threads or threads_available()
         self.lowered = lowered = lower(program)
+        # What all lanes share: parameters, constants, what depends on them only, copies packed as matrices.
         self.shared = np.zeros(lowered.slots + len(lowered.pack), self.dtype)
         for slot, number in lowered.constants:
             self.shared[slot] = number
-        self._bounds = self._index_bounds()
+        self._floats, self._bounds = program.inputs("float"), self._index_bounds()
+        # As many lanes a block as keep its registers in the cache, but a layer's rows may not be too short.
         room = _CACHE // (2 * self.dtype.itemsize * max(1, lowered.registers))
         wide = _LEAST_ROW // self.dtype.itemsize
         columns = PAD if lowered.groups == 0 else -(-wide // (lowered.groups * PAD)) * PAD
         self.block = max(columns, min(_MOST_LANES, room // PAD * PAD))
         self._memory: dict[int, list[Memory]] = {}
-        self._tapes = (
-            lowered.shared.code,
-            lowered.shared.pool,
-            lowered.lanes.code,
-            lowered.lanes.pool,
-            lowered.pack,
-            lowered.maps,
-        )
+        self._code = (*lowered.shared, *lowered.lanes, lowered.pack, lowered.maps)
         self._gradients = np.zeros((1, len(self.shared)), self.dtype)
         self._busy = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
+        # Memory is made anew where it is unpickled: it is large, and a lock cannot travel.
         return {"program": self.program, "dtype": self.dtype, "threads": self.threads, "weights": self.weights}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -125,7 +122,7 @@ class Lanes:
         self.read_values()
         floats, integers = self.arrange(*examples)
         results, gradient = self.backward(floats, integers, 1.0 / max(floats.shape[1], integers.shape[1]))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # the error below says more than a warning
             mean = float(results.mean(dtype=np.float64))
         if not math.isfinite(mean) or not np.isfinite(gradient).all():
             raise NotFiniteError(self.explain(floats, integers))
@@ -157,13 +154,15 @@ class Lanes:
                 raise ShapeError(f"argument {i + 1} holds integers that pick rows, got {array.dtype}")
             if argument.kind == "float" and array.dtype.kind in "iu":
                 refuse_inexact(i + 1, array, self.dtype)
-        floats = np.empty((self.program.inputs("float"), lanes), self.dtype)
+        floats = np.empty((self._floats, lanes), self.dtype)
         integers = np.empty((len(self._bounds), lanes), np.int64)
         for argument, array in zip(arguments, arrays, strict=True):
             rows = floats if argument.kind == "float" else integers
             rows[argument.start : argument.start + argument.size] = array.reshape(lanes, -1).T
-        for number, (row, bound) in enumerate(zip(integers, self._bounds, strict=True)):
-            if row.min() < 0 or row.max() >= bound:
+        if len(integers):  # the kernels would read beyond the end of a table
+            wrong = np.flatnonzero((integers.min(axis=1) < 0) | (integers.max(axis=1) >= self._bounds))
+            for number in wrong[:1]:
+                row, bound = integers[number], self._bounds[number]
                 raise ShapeError(
                     f"integer {number} of an example is from 0 to {bound - 1}, got {row.min()} to {row.max()}"
                 )
@@ -181,7 +180,7 @@ class Lanes:
             return results, self._gradients[0, : len(self.program.parameters)]
 
     def _go(self, floats: np.ndarray, integers: np.ndarray, seed: float) -> np.ndarray:
-        # contiguous, all of them: for any other kind of array the kernels would be compiled again
+        # Contiguous, all of them: for any other kind of array the kernels would be compiled again.
         floats, integers = np.ascontiguousarray(floats), np.ascontiguousarray(integers)
         lanes = floats.shape[1] if floats.shape[0] else integers.shape[1]
         chunks = self._chunks(lanes)
@@ -192,19 +191,20 @@ class Lanes:
         elif seed:
             self._gradients.fill(0.0)
         results = np.empty((len(self.program.outputs), lanes), self.dtype)
-        finish = FINISH if seed else 0
+        # Whole blocks, so that where a chunk ends depends on the number of lanes alone, and not on the threads.
         size = lanes if chunks == 1 else -(-lanes // chunks // self.block) * self.block
+        finish = FINISH if seed else 0
 
         def part(phases: int, chunk: int = 0, first: int = 0, last: int = 0, thread: int = 0) -> None:
             R, G, scratch = memory[thread]
             numbers = self.shared, self._gradients, R, G, floats, integers, results
-            execute(phases, self._tapes, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
+            execute(phases, self._code, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
 
         def work(thread: int) -> None:
             for chunk in range(thread, chunks, threads):
                 part(RUN, chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes), thread)
 
-        if chunks == 1:
+        if chunks == 1:  # a call takes a microsecond, and a small step not many
             part(PREPARE | RUN | finish, last=lanes)
             return results
         part(PREPARE)
@@ -256,7 +256,7 @@ class Lanes:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
         with self._busy:
             self._go(floats, integers, 1.0)
-            R, G, _ = self._memory[1][0]
+            R, G, _ = self._memory[1][0]  # registers of one column, which belongs to this example
             register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
             lane = register_of >= 0
             values = np.where(lane, R[register_of, 0], self.shared[slot_of])

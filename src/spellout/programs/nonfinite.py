@@ -16,6 +16,7 @@ def explain(program: Program, examples: Iterable[tuple[np.ndarray, np.ndarray]])
     `examples` are, for each, the number that every instruction made (n,) and the result's gradient for it (n,).
     """
     for example, (values, gradients) in enumerate(examples):
+        # Everything after the first culprit is nan because of it, so only that is named.
         for place, value in enumerate(values):
             if not math.isfinite(value):
                 return _value_sentence(program, example, place, values)

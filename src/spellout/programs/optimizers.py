@@ -106,7 +106,7 @@ def _check_arrays(weights: np.ndarray, gradient: np.ndarray) -> None:
         )
 
 
-sgd, adam = part(rules.sgd), part(rules.adam)
+_sgd_rule, _adam_rule = part(rules.sgd), part(rules.adam)
 
 
 def _kernels(source: bytes) -> tuple[Any, Any]:
@@ -114,37 +114,26 @@ def _kernels(source: bytes) -> tuple[Any, Any]:
 
     @entry
     def move_by_sgd(weights: Any, gradient: Any, velocity: Any, lr: float, momentum: float, decay: float) -> None:
-        source  # noqa: B018
+        source  # noqa: B018 (mentioned, so that Numba's key of the cache holds it)
         real = weights.dtype.type
         rate, keep, d, zero = real(lr), real(momentum), real(decay), real(0.0)
         for i in range(weights.shape[0]):
             if momentum != 0.0:
-                weights[i], velocity[i] = sgd(weights[i], gradient[i], velocity[i], rate, keep, d)
+                weights[i], velocity[i] = _sgd_rule(weights[i], gradient[i], velocity[i], rate, keep, d)
             else:  # there is no velocity
-                weights[i], _ = sgd(weights[i], gradient[i], zero, rate, keep, d)
+                weights[i], _ = _sgd_rule(weights[i], gradient[i], zero, rate, keep, d)
 
     @entry
-    def move_by_adam(
-        weights: Any,
-        gradient: Any,
-        mean: Any,
-        square: Any,
-        decay: float,
-        one: float,
-        keep: float,
-        beta1: float,
-        beta2: float,
-        rate: float,
-        unbias: float,
-        eps: float,
-    ) -> None:
+    def move_by_adam(weights: Any, gradient: Any, mean: Any, square: Any, decay: float, *of_step: float) -> None:
         source  # noqa: B018
         real = weights.dtype.type
+        one, keep, beta1, beta2, rate, unbias, eps = of_step
+        # In the type of the weights, or float32 would be computed in float64, on half as many lanes of SIMD.
         d = real(decay)
         numbers = real(one), real(keep), real(beta1), real(beta2), real(rate), real(unbias), real(eps)
         for i in range(weights.shape[0]):
             g = gradient[i] + d * weights[i]
-            weights[i], mean[i], square[i] = adam(weights[i], g, mean[i], square[i], numbers, np.sqrt)
+            weights[i], mean[i], square[i] = _adam_rule(weights[i], g, mean[i], square[i], numbers, np.sqrt)
 
     return move_by_sgd, move_by_adam
 

@@ -116,6 +116,7 @@ def fuse_dots(program: Program) -> Program:
     are used elsewhere too are left alone. Three or more terms without a product become one `sum`.
     """
     old = program.instructions
+    # A sum that two need is computed once, and not in both.
     uses = Counter([arg for instruction in old for arg in instruction.args])
     uses.update(program.outputs)
     swallowed: set[int] = set()  # by a sum above, which is written in its place
@@ -160,8 +161,10 @@ def _terms(rewriter: _Rewriter, root: int, swallowed: set[int]) -> list[Term]:
 def _write_sum(rewriter: _Rewriter, root: Instruction, terms: list[Term]) -> int:
     """Write a sum as one instruction."""
     line, new = root.line, rewriter.new
+    # A dot is written as all left factors, all right ones, and perhaps a bias. Terms alone get the factor 1 or -1.
     alone = [(sign, of[0]) for sign, of in terms if len(of) == 1]
     products = [(sign, *of) for sign, of in terms if len(of) == 2]
+    # x + 0 is x, but a sum of nothing but zeros stays one.
     kept = [term for term in alone if new[term[1]].op != CONSTANT or new[term[1]].data != 0.0]
     if kept or products:
         alone = kept
@@ -210,6 +213,7 @@ def split_dots(program: Program) -> Program:
         if dot.op != "dot" or half < _SHORT:
             return rewriter.write(dot)
         pairs = list(zip(old[:half], old[half : 2 * half], strict=True))
+        # A product of two numbers that vary, or of two that do not, or whose input no other dot has.
         own = [varies[a] == varies[b] or users[a if varies[a] else b] == 1 for a, b in pairs]
         if sum(own) > half // 2:
             return rewriter.write(dot)

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from ..autograd.ops import TABLE
 
+# What is not an operation of the table.
 PARAMETER, CONSTANT, INPUT, PICK, SELECT, OWN = "parameter", "constant", "input", "pick", "select", "own"
 SOURCES = frozenset([PARAMETER, CONSTANT, INPUT])
 _SHOWN = 4
@@ -82,6 +83,7 @@ class Program:
     def varies(self) -> list[bool]:
         """Which instructions differ between examples; the others need parameters and constants only."""
         varies: list[bool] = []
+        # A loop and no recursion, here and wherever programs are read: a chain may be deeper than Python's stack.
         for op, args, _, _ in self.instructions:
             varies.append(op in (INPUT, PICK, SELECT) or any(varies[arg] for arg in args))
         return varies
@@ -118,7 +120,7 @@ class Program:
                 names.append(f"{data:g}")
             elif op == INPUT:
                 names.append(f"x{data}")
-            else:
+            else:  # numbered by themselves, so that the listing has no gaps
                 names.append(f"r{registers}")
                 registers += 1
         return names
@@ -140,6 +142,7 @@ class Program:
             terms = [f"{a}·{b}" for a, b in zip(shown[:half], shown[half : 2 * half], strict=True)]
             return _cut(terms + shown[2 * half :], " + ")
         if op == OWN:
+            # Neither the result, which has been computed, nor the derivatives.
             return f"{data}({', '.join(shown[1 : 1 + len(shown) // 2])})"
         symbol = TABLE[op].symbol
         if len(shown) == 2 and not symbol.isalnum():
@@ -158,13 +161,14 @@ def verify(program: Program) -> Program:
     floats, integers = program.inputs("float"), program.inputs("integer")
     for place, instruction in enumerate(program.instructions):
         op, args, data, _ = instruction
+        # What stands before can be computed in one pass, and there is no circle.
         for arg in args:
             if not 0 <= arg < place:
                 raise AssertionError(f"{place}: {op} uses {arg}, which does not stand before it")
         if op == PARAMETER:
             good = not args and 0 <= data < len(program.parameters)
         elif op == CONSTANT:
-            good = not args and type(data) is float
+            good = not args and type(data) is float  # nan and infinities too: they are what Values would give
         elif op == INPUT:
             good = not args and 0 <= data < floats
         elif op == PICK:
@@ -174,7 +178,7 @@ def verify(program: Program) -> Program:
         elif op == SELECT:
             good = len(args) > 0 and 0 <= data < integers
         elif op == OWN:
-            good = len(args) % 2 == 1 and type(data) is str
+            good = len(args) % 2 == 1 and type(data) is str  # the result, then n arguments and n derivatives
         else:
             arity = TABLE[op].arity if op in TABLE else -1
             good = data is None and (len(args) > 0 if arity is None else len(args) == arity)

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 
 class RecordedProgram(Program):
-    """A program to be called with arrays of one example per row, from any number of threads at once."""
+    """A program to be called with arrays of one example per row, from any number of threads at once.
+
+    Its data are `Program`'s. It stands above what runs it, so that passes, kernels and machine code know data only.
+    """
+
+    parameters: tuple[Value, ...]
 
     def __call__(self, *examples: Any) -> np.ndarray:
         """Results (N, *shape), float64, of N examples, with the Values' numbers of now.
@@ -141,6 +146,7 @@ class Recorded:
             if not array.ndim:
                 raise ShapeError(f"argument {i + 1} is a single number; the examples are the rows of an array")
         shape = tuple([(a.dtype.kind in "iu", a.shape[1:]) for a in arrays])
+        # Asked twice, so that no thread waits for the lock once the program is there.
         if shape not in self.programs:
             with self._recording:  # one thread records, another that needs the same shape waits for it
                 if shape not in self.programs:
@@ -154,6 +160,7 @@ class Recorded:
                 f"examples of shape {[s for _, s in shape]} need another recording, but at most "
                 f"{self.at_most} were allowed; there are {known}"
             )
+        # Not the examples themselves: what the function does may not depend on their numbers.
         zeros = [
             np.zeros(a.shape[1:], a.dtype if integer else float).tolist()
             for a, (integer, _) in zip(arrays, shape, strict=True)
@@ -182,6 +189,7 @@ class Recorded:
         return self.program(*examples)(*examples)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Recorded:
+        # Python copies a method with its object, but a plain function not at all.
         function = copy.deepcopy(self.function, memo)
         twin = Recorded(function, self.parameters, self.at_most)
         twin.programs, twin._unpickled = dict(self.programs), self._unpickled

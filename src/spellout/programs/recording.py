@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Integral
 from pathlib import Path
 from types import CodeType, FrameType
@@ -49,9 +49,7 @@ def trace(
         result = function(*arguments)
     if recorder.refused is not None:  # the function caught it, and went on with something else
         raise recorder.refused
-    results, shape = _flatten(result)
-    outputs = tuple([recorder.place(value) for value in results])
-    program = verify(recorder.program(outputs, shape))
+    program = verify(recorder.program(result))
     for rewrite in passes:
         program = verify(rewrite(program))
     return program
@@ -90,23 +88,22 @@ class _Recorder:
         shape = _shape(example, leaves)
         if any(isinstance(leaf, bool) for leaf in leaves):
             raise RecordingError(f"an example is made of floats or integers, got {example!r}")
-        kind = "integer" if leaves and all(isinstance(leaf, Integral) for leaf in leaves) else "float"
+        # One float makes all of them floats, as it would in an array.
+        kind: Any = "integer" if leaves and all(isinstance(leaf, Integral) for leaf in leaves) else "float"
         start = self.counts[kind]
         self.counts[kind] += len(leaves)
-        self.arguments.append(Argument(kind, shape, start, len(leaves)))  # type: ignore[arg-type]
-        numbers = iter(range(start, start + len(leaves)))
+        self.arguments.append(Argument(kind, shape, start, len(leaves)))
         try:
-            return self._symbols(example, kind, numbers)
+            symbols = [self._symbol(leaf, kind, start + i) for i, leaf in enumerate(leaves)]
         except ValueTypeError as error:
             raise ValueTypeError(f"argument {number} of the example: {error}") from None
+        return _nested(iter(symbols), shape)
 
-    def _symbols(self, example: Any, kind: str, numbers: Any) -> Any:
-        if isinstance(example, list | tuple):
-            return [self._symbols(item, kind, numbers) for item in example]
+    def _symbol(self, number: Any, kind: str, which: int) -> Any:
         if kind == "integer":
-            return Index(example, next(numbers), self)
-        value = Value(example)
-        self.places[value] = self._write(INPUT, (), next(numbers))
+            return Index(number, which, self)
+        value = Value(number)
+        self.places[value] = self._write(INPUT, (), which)
         return value
 
     # During the recording.
@@ -126,7 +123,7 @@ class _Recorder:
             self.places[node] = self._own(node, args)
 
     def picked(self, node: Value, rows: Sequence[Any], column: int | None, index: int) -> None:
-        """See `Tape`. A table of parameters stays a table; anything else becomes a choice among values."""
+        """Write down what an integer picks: an entry of a table of parameters, or a choice among values."""
         self.picks[node] = rows, column, index
         if id(rows) not in self.tables:
             self.tables[id(rows)] = self._table(rows)
@@ -139,24 +136,24 @@ class _Recorder:
         self.places[node] = self._write(SELECT, args, index, self.line())
 
     def looked(self, how: str, instead: str = "") -> NoReturn:
-        """See `Tape`."""
-        self.refused = RecordingError(
+        """Refuse to freeze the number inside a Value, and name the line."""
+        self.refused = RecordingError(  # kept: the function may catch it, and record something else
             f"{self.line() or 'the recorded function'} uses {how}, which the recording would freeze at what it is "
             f"for this one example; {instead or _INSTEAD}"
         )
         raise self.refused
 
     def compared(self, symbol: str, compare: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
-        """See `Tape`."""
+        """Refuse to freeze how two numbers compare."""
         self.looked(f"`{symbol}`")
 
     def candidates(self, node: Value) -> Sequence[Any]:
-        """See `Tape`."""
+        """What an integer picked `node` from: one entry of each row."""
         rows, column, _ = self.picks[node]
         return [row if column is None else row[column] for row in rows]
 
     def position(self, node: Value) -> Value:
-        """See `Tape`."""
+        """Which of the candidates each example picks, as a number from 0."""
         rows, _, index = self.picks[node]
         position: Value = Index(0, index, self).of([float(row) for row in range(len(rows))])
         return position
@@ -247,16 +244,18 @@ class _Recorder:
 
     # After the recording.
 
-    def program(self, outputs: tuple[int, ...], shape: tuple[int, ...]) -> Program:
-        """What was written down."""
-        return Program(
-            tuple(self.instructions),
-            outputs,
-            shape,
-            tuple(self.arguments),
-            tuple(self.parameters),
-            tuple(self.rows),
-        )
+    def program(self, result: Any) -> Program:
+        """What was written down, up to what the function returned."""
+        leaves: list[Any] = []
+        shape = _shape(result, leaves)
+        for leaf in leaves:
+            if not isinstance(leaf, Value):
+                raise RecordingError(
+                    f"a recorded function returns a Value or lists of Values, got {leaf!r} ({type(leaf).__name__})"
+                )
+        outputs = tuple([self.place(value) for value in leaves])  # it may have returned what it did not compute
+        instructions, arguments = tuple(self.instructions), tuple(self.arguments)
+        return Program(instructions, outputs, shape, arguments, tuple(self.parameters), tuple(self.rows))
 
 
 def _is_internal(file: str) -> bool:
@@ -277,12 +276,6 @@ def _shape(example: Any, leaves: list[Any]) -> tuple[int, ...]:
     return (len(example), *shapes.pop()) if shapes else (0,)
 
 
-def _flatten(result: Any) -> tuple[list[Value], tuple[int, ...]]:
-    leaves: list[Any] = []
-    shape = _shape(result, leaves)
-    for leaf in leaves:
-        if not isinstance(leaf, Value):
-            raise RecordingError(
-                f"a recorded function returns a Value or lists of Values, got {leaf!r} ({type(leaf).__name__})"
-            )
-    return leaves, shape
+def _nested(leaves: Iterator[Any], shape: tuple[int, ...]) -> Any:
+    """The inverse of `_shape`, with lists."""
+    return [_nested(leaves, shape[1:]) for _ in range(shape[0])] if shape else next(leaves)

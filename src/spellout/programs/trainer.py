@@ -57,7 +57,7 @@ class Trainer:
     ) -> None:
         if program.shape:
             raise ShapeError(f"a loss is one number; this program returns an array of {program.shape}")
-        if not hasattr(optimizer, "move"):
+        if not hasattr(optimizer, "move"):  # one of `spellout.nn.optimizers`, which steps Values
             raise UsageError(
                 f"a Trainer takes an optimizer of spellout.programs.optimizers, got {type(optimizer).__name__} of "
                 f"{type(optimizer).__module__}"
@@ -78,7 +78,7 @@ class Trainer:
         self._code = MachineCode(self.program, self._lanes.weights) if self.compiled else None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: part for name, part in vars(self).items() if name != "_code"}
+        return {name: part for name, part in vars(self).items() if name != "_code"}  # code of this process
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -99,6 +99,7 @@ class Trainer:
             NotFiniteError: the loss or its gradient is nan or infinite; nothing has moved.
         """
         loss, gradient = self._gradient(*examples)
+        # Before anything moves, so that the weights are still those that made it.
         if not (math.isfinite(loss) and all_finite(gradient)):
             raise NotFiniteError(self._lanes.explain(*self._lanes.arrange(*examples)))
         lr = rate_of(self.optimizer.lr, self.steps)
@@ -109,6 +110,7 @@ class Trainer:
     def _gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
         """The mean loss, and its gradient."""
         if self._code is not None:
+            # Examples of the last shape need no checks but of their integers, which the code itself counts.
             if not self._code.load_alike(*examples):
                 self._code.load(*self._lanes.arrange(*examples))
             total, gradient = self._code.run(1.0 / self._code.lanes)
@@ -118,7 +120,7 @@ class Trainer:
         floats, integers = self._lanes.arrange(*examples)
         lanes = max(floats.shape[1], integers.shape[1])
         results, gradient = self._lanes.backward(floats, integers, 1.0 / lanes)
-        return float(results.sum(dtype=np.float64)) / lanes, gradient
+        return float(results.sum(dtype=np.float64)) / lanes, gradient  # in float64, whatever the program's type
 
     def write_back(self) -> None:
         """Give the parameters' numbers to the Values they were recorded from."""

@@ -73,6 +73,7 @@ class Muon:
     @torch.no_grad()
     def step(self, lr: float, number: int) -> None:
         """Move every matrix; `number` counts the steps, and does not matter here."""
+        # Nesterov's momentum, then the update without its singular values: every direction is moved by as much.
         gradients = dict(zip(self.parameters, _gradients(list(self.parameters.values())), strict=True))
         for names in self._alike.values():
             updates = orthogonal(torch.stack([self._lying(name, gradients[name]) for name in names]))
@@ -80,6 +81,7 @@ class Muon:
                 parameter = self.parameters[name]
                 rows, columns = parameter.shape
                 parameter.mul_(1 - lr * self.decay)
+                # A tall matrix's update is larger by the root of how tall, as in the author's implementation.
                 parameter.add_(update.T if rows > columns else update, alpha=-lr * max(1.0, rows / columns) ** 0.5)
 
     def _lying(self, name: str, gradient: Tensor) -> Tensor:

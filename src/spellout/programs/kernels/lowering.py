@@ -132,7 +132,7 @@ class _Lowering:
                 if op == CONSTANT:
                     self.constants.append((slots, data))
                 slots += 1 + _PARTS.get(op, 0)
-        self.zero = slots  # pads matrices
+        self.zero = slots  # pads matrices, and stands where a dot has no bias
         self.constants.append((slots, 0.0))
         self.slots = slots + 1
 
@@ -140,6 +140,7 @@ class _Lowering:
         """Write both codes, and what they need."""
         computed = [place for place, one in enumerate(self.instructions) if one.op not in SOURCES]
         shared = self._bytecode([place for place in computed if not self.varies[place]], False)
+        # All results before any copy of a shared number, so that those of a layer follow each other (IN_PLACE).
         for place, (op, _, data, _) in enumerate(self.instructions):
             if op == INPUT:
                 self.register_of[place] = data
@@ -259,7 +260,7 @@ class _Lowering:
         for place in members:
             _, args, data, _ = self.instructions[place]
             header = _HEADERS[op](len(args), data) if op in _HEADERS else [len(args)]
-            operands = self._operands(args)
+            operands = self._operands(args)  # may need new registers
             content += [*self._operands([place]), *header, *operands]
         self._write(_CODES[op], len(members), content, int(any(self.learns[place] for place in members)))
 
