@@ -45,14 +45,13 @@ def plain(axes: Axes, title: str, across: str = "", up: str = "") -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def name_places(axes: Axes, symbols: list[str], across: bool = True, up: bool = False, size: float = 9) -> None:
-    """Symbols as the names of the places 0, 1, ... along the axes."""
-    places = range(len(symbols))
-    if across:
-        axes.set_xticks(places, symbols, fontsize=size, parse_math=False)
+def name_positions(axes: Axes, symbols: list[str], up: bool = False, size: float = 9) -> None:
+    """Symbols as the names of the positions 0, 1, ... across, and also `up`."""
+    positions = range(len(symbols))
+    axes.set_xticks(positions, symbols, fontsize=size, parse_math=False)
     if up:
-        axes.set_yticks(places, symbols, fontsize=size, parse_math=False)
-    if max(map(len, symbols), default=0) > 3 and across:  # words and bytes would run into each other
+        axes.set_yticks(positions, symbols, fontsize=size, parse_math=False)
+    if max(map(len, symbols), default=0) > 3:  # words and bytes would run into each other
         axes.tick_params(axis="x", rotation=90)
 
 

@@ -49,7 +49,7 @@ def gradient_histograms(units: Mapping[str, np.ndarray], matrices: Mapping[str, 
 
 
 def saturation_maps(layers: Mapping[str, np.ndarray]) -> Figure:
-    """White where a unit (column) is saturated at a place of the text (row), for layers (N, H) of numbers
+    """White where a unit (column) is saturated at a position of the text (row), for layers (N, H) of numbers
     between -1 and 1. A white column is a dead neuron: nothing it is given can teach it."""
     figure, axes = new_figure(10, 3.0 * len(layers) + 0.4, len(layers))
     for one, (name, values) in zip(axes, layers.items(), strict=True):

@@ -8,10 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .figure import colours, name_places, new_figure, plain
+from .figure import colours, name_positions, new_figure, plain
 
 _CELL = 0.34
 """Inches of a cell of a map."""
+_APART, _PUSHES = 0.045, 200
+"""The least distance of two letters, as a part of the picture's width, and so many rounds to reach it."""
 _PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 """Behind numbers, so that no line crosses them."""
 
@@ -41,7 +43,7 @@ def bigram_map(
 def _draw_map(axes: Axes, symbols: list[str], shares: np.ndarray, texts: list[list[str]]) -> None:
     shades = np.sqrt(shares)  # the eye sees small shares too
     axes.imshow(shades, cmap="Blues", vmin=0.0, vmax=max(float(shades.max()), 1e-9))
-    name_places(axes, symbols, across=True, up=True)
+    name_positions(axes, symbols, up=True)
     axes.tick_params(length=0, top=True, labeltop=True)
     middle = 0.6 * float(shades.max())
     for row, cells in enumerate(texts):
@@ -62,43 +64,41 @@ def embedding_scatter(symbols: Sequence[str], vectors: np.ndarray) -> Figure:
 
     That is principal component analysis (Pearson 1901); the axes say which part of the variance they hold.
     """
-    centred = vectors - vectors.mean(axis=0)
     names = ["first number", "second number"]
     if vectors.shape[1] > 2:
+        centred = vectors - vectors.mean(axis=0)
         _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
         shares = sizes**2 / max(float((sizes**2).sum()), 1e-30)
-        places = centred @ directions[:2].T
+        points = centred @ directions[:2].T  # (S, 2)
         names = [
             f"{number} component, {share:.0%} of the variance"
             for number, share in zip(["first", "second"], shares.tolist(), strict=False)
         ]
     else:
-        places = np.pad(vectors, ((0, 0), (0, 2 - vectors.shape[1])))
+        points = np.pad(vectors, ((0, 0), (0, 2 - vectors.shape[1])))
     figure, (axes,) = new_figure(8, 8)
-    letters = _apart(places)
+    letters = _apart(points)
     blue = colours(1)[0]
     axes.scatter(letters[:, 0], letters[:, 1], s=300, color=blue, alpha=0.15, linewidths=0)
-    for symbol, here, (x, y) in zip(symbols, places, letters.tolist(), strict=True):
-        if np.abs((here - (x, y)) / np.ptp(places, axis=0).clip(1e-12)).max() > 0.005:  # it had to move
+    for symbol, here, (x, y) in zip(symbols, points, letters.tolist(), strict=True):
+        if np.abs((here - (x, y)) / np.ptp(points, axis=0).clip(1e-12)).max() > 0.005:  # it had to move
             axes.plot([here[0], x], [here[1], y], color=blue, linewidth=0.8, marker=".", markevery=[0])
         axes.text(x, y, symbol, ha="center", va="center", fontsize=12, parse_math=False)
     plain(axes, f"vectors of {vectors.shape[1]} numbers: what is near is used alike", *names)
     return figure
 
 
-def _apart(places: np.ndarray, distance: float = 0.045, rounds: int = 200) -> np.ndarray:
-    """Places (S, 2) for letters that stay near their points and do not lie on each other.
-
-    `distance` is a part of the picture's width; letters that are closer push each other away.
-    """
-    scale = np.maximum(np.ptp(places, axis=0), 1e-12)
-    moved = places / scale
-    turn = np.arange(len(moved)) * 2.4  # letters of the same place leave in different directions
+def _apart(points: np.ndarray) -> np.ndarray:
+    """Places (S, 2) for letters that stay near their points (S, 2) and do not lie on each other: those closer than
+    `_APART` push each other away."""
+    scale = np.maximum(np.ptp(points, axis=0), 1e-12)
+    moved = points / scale
+    turn = np.arange(len(moved)) * 2.4  # letters of the same point leave in different directions
     moved = moved + 1e-4 * np.column_stack([np.cos(turn), np.sin(turn)])
-    for _ in range(rounds):
-        gaps = moved[:, None] - moved
+    for _ in range(_PUSHES):
+        gaps = moved[:, None] - moved  # (S, S, 2)
         lengths = np.hypot(gaps[..., 0], gaps[..., 1])
-        push = np.clip(distance - lengths, 0.0, None) / np.maximum(lengths, 1e-12)
+        push = np.clip(_APART - lengths, 0.0, None) / np.maximum(lengths, 1e-12)
         np.fill_diagonal(push, 0.0)
         if not push.any():
             break
@@ -113,26 +113,19 @@ def surprise_bars(symbols: Sequence[str], bits: np.ndarray) -> Figure:
     axes.bar(range(len(symbols)), bits, color=blue, width=0.8)
     mean = float(np.mean(bits))
     axes.axhline(mean, color=orange, linestyle="--", linewidth=1.2, zorder=0.9, label=f"average {mean:.2f} bits")
-    for place, number in enumerate(bits.tolist()):
-        axes.annotate(
-            f"{number:.1f}",
-            (place, number),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            bbox=_PAPER,
-        )
+    for position, number in enumerate(bits.tolist()):
+        above = (position, number), (0, 3), "data", "offset points"
+        axes.annotate(f"{number:.1f}", *above, ha="center", fontsize=8, bbox=_PAPER)
     plain(axes, f"surprise, {float(np.sum(bits)):.1f} bits in all; ¶ is the end", "", "bits")
     axes.grid(visible=False, axis="x")
     axes.margins(y=0.15)
-    name_places(axes, list(symbols), size=12)
+    name_positions(axes, list(symbols), size=12)
     axes.legend(frameon=False)
     return figure
 
 
 def attention_maps(symbols: Sequence[str], maps: np.ndarray) -> Figure:
-    """How much each place (row) looks at each (column), one map for every layer and head (L, H, T, T)."""
+    """How much each position (row) looks at each (column), one map for every layer and head (L, H, T, T)."""
     layers, heads, length, _ = maps.shape
     side = max(2.2, 0.24 * length + 0.6)
     figure, axes = new_figure(heads * side + 1.0, layers * (side + 0.3) + 0.5, layers, heads)
@@ -141,7 +134,7 @@ def attention_maps(symbols: Sequence[str], maps: np.ndarray) -> Figure:
         layer, head = divmod(number, heads)
         one.set_facecolor("#eeeeee")
         shown = one.imshow(np.ma.masked_array(maps[layer, head], future), cmap="viridis", vmin=0.0, vmax=1.0)
-        name_places(one, list(symbols), across=True, up=True, size=8)
+        name_positions(one, list(symbols), up=True, size=8)
         one.tick_params(length=0)
         one.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=9)
     figure.colorbar(shown, ax=axes, shrink=0.6, label="part of the attention")

@@ -85,7 +85,7 @@ class TransformerModel(LineModel):
         table = Table(sizes, tokens.device)
         x = net.dropout(embed(net, tokens, table.steps))  # (N, C)
         for block in net.blocks:
-            x = _through(net, block, x, table)  # (N, C)
+            x = _through_block(net, block, x, table)  # (N, C)
         return _logits(net, x)
 
     @staticmethod
@@ -112,7 +112,7 @@ class TransformerModel(LineModel):
             # Without a mask: all that is there came before.
             y = scaled_dot_product_attention(q, cache[0], cache[1]).flatten(1)  # (B, H, 1, D) to (B, C)
             x = x + block.attention.out(y)
-            x = x + _wide(net, block, x)
+            x = x + _feed_forward(net, block, x)
         return _logits(net, x), tuple(caches)
 
     def attention(self, tokens: np.ndarray) -> np.ndarray:
@@ -128,7 +128,7 @@ class TransformerModel(LineModel):
             for block in net.blocks:
                 q, k, _ = _qkv(net, block, x, table)  # (1, H, T, D) each
                 maps.append(attention_weights(q, k).mT.cpu().numpy())  # (H, T, T)
-                x = _through(net, block, x, table)
+                x = _through_block(net, block, x, table)
         return np.stack(maps)
 
 
@@ -152,18 +152,20 @@ def _block(config: TransformerConfig) -> nn.ModuleDict:
     )
 
 
-def _through(net: Any, block: Any, x: Tensor, table: Any) -> Tensor:
-    """A block: x (N, C) + attention, then x + a wide layer."""
+def _through_block(net: Any, block: Any, x: Tensor, table: Any) -> Tensor:
+    """A block takes x (N, C) to x + attention, and this to itself + a wide layer."""
     q, k, v = _qkv(net, block, x, table)
     y = causal_self_attention(q, k, v, net.dropout).permute(2, 0, 1, 3)  # (T, B, H, D)
-    x = x + net.dropout(block.attention.out(table.gather(y)))  # (N, C), by the output projection
-    return x + _wide(net, block, x)
+    projection = block.attention.out
+    x = x + net.dropout(projection(table.gather(y)))  # (N, C): the heads side by side
+    return x + _feed_forward(net, block, x)
 
 
 def _qkv(net: Any, block: Any, x: Tensor, table: Any) -> Tensor:
     """Queries, keys and values of a block, (3, B, H, T, D), for x (N, C)."""
-    laid = table.lay(block.attention.qkv(block.norm1(x)))  # (T, B, 3C)
-    return laid.view(*laid.shape[:2], 3, net.config.heads, -1).permute(2, 1, 3, 0, 4)
+    n_head = net.config.heads
+    qkv = table.lay(block.attention.qkv(block.norm1(x)))  # (T, B, 3C)
+    return qkv.view(*qkv.shape[:2], 3, n_head, -1).permute(2, 1, 3, 0, 4)
 
 
 def causal_self_attention(q: Tensor, k: Tensor, v: Tensor, dropout: nn.Dropout) -> Tensor:
@@ -187,8 +189,8 @@ def attention_weights(q: Tensor, k: Tensor) -> Tensor:
     return later.baddbmm(k, q.mT, alpha=D**-0.5).softmax(1)
 
 
-def _wide(net: Any, block: Any, x: Tensor) -> Tensor:
-    """What the wide layer of a block adds to x (N, C)."""
+def _feed_forward(net: Any, block: Any, x: Tensor) -> Tensor:
+    """What the wide layer of a block, of each token alone, adds to x (N, C)."""
     from torch.nn.functional import gelu
 
     x = gelu(block.wide(block.norm2(x)))  # (N, 4C), exact: 2.5 times as fast as GPT-2's with tanh here
@@ -196,5 +198,5 @@ def _wide(net: Any, block: Any, x: Tensor) -> Tensor:
 
 
 def _logits(net: Any, x: Tensor) -> Tensor:
-    x = net.norm(x)
+    x = net.norm(x)  # (N, C)
     return x @ net.embedding.weight.T if net.head is None else net.head(x)  # (N, V)
