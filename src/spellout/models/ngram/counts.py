@@ -7,6 +7,8 @@ distinct n-grams: a file is counted block by block and the tables are merged.
 
 The start of a line is ONE boundary symbol. Columns beyond it hold 0, which cannot be confused with a real token,
 as a boundary never stands before another one.
+
+    N rows or positions · V vocabulary
 """
 
 from __future__ import annotations
@@ -58,13 +60,13 @@ class Counts:
     @classmethod
     def of(cls, stream: np.ndarray, order: int, vocabulary_size: int) -> Counts:
         """Count a stream `0 line 0 line 0`: every token but the first, in its context."""
-        if vocabulary_size**order > 2**64:
+        if vocabulary_size**order > 2**64:  # one integer is too small for a row
             contexts = [column[:-1] for column in context_columns(stream, order - 1)]
             return count_rows([*contexts, stream[1:]], vocabulary_size)
         keys = np.empty(len(stream) - 1, _key_type(vocabulary_size**order))
         for start in range(0, len(keys), _POSITIONS_AT_ONCE):  # so many fit in a processor's cache
             stop = min(start + _POSITIONS_AT_ONCE, len(keys))
-            before = min(order, start)
+            before = min(order, start)  # tokens before the block that its first contexts reach back to
             contexts = context_columns(stream[start - before : stop], order - 1)
             columns = [*(column[before:] for column in contexts), stream[start + 1 : stop + 1]]
             keys[start:stop] = _pack(columns, vocabulary_size, keys.dtype)
@@ -87,9 +89,10 @@ class Counts:
         return count_rows(columns, int(new_ids.max()) + 1, self.counts)
 
     def continuations(self) -> Counts:
-        """The table one order lower, as Kneser and Ney count: in how many different contexts was it seen?
+        """The table one order lower, as Kneser & Ney 1995 count: after how many different tokens was it seen?
 
-        Rows that begin a line have no token before them to vary, and keep their own counts.
+        It is Chen & Goodman's N1+(• w). Rows that begin a line have no token before them to vary, and keep their
+        own counts.
         """
         length = self.order - 1  # of the context
         *columns, tokens = self.columns
@@ -104,6 +107,7 @@ class Counts:
         if length > 1:
             begins_line = columns[length - 2] == 0  # these were different before, and so are in their places
             counts[begins_line[starts]] = self.counts[begins_line]
+        # What is left of a key without its run is the token.
         last = keys[starts] - runs[starts].astype(keys.dtype) * keys.dtype.type(self.vocabulary_size)
         columns = [column[starts] for column in columns[: length - 1]]
         return Counts([*columns, last.astype(tokens.dtype)], counts, self.vocabulary_size)
@@ -147,6 +151,7 @@ def _count_keys(keys: np.ndarray, order: int, vocabulary_size: int, dtype: np.dt
 
 
 def _key_type(space: int) -> np.dtype:
+    """The type of keys below `space`: half as many bytes are sorted in half the time."""
     return np.dtype(np.uint32 if space <= 2**32 else np.uint64)
 
 
@@ -186,6 +191,7 @@ def starts_of_runs(keys: np.ndarray) -> np.ndarray:
 
 
 def _pack(columns: Columns, base: int, dtype: np.dtype) -> np.ndarray:
+    """Rows as numbers whose digits are the columns: their order is the lexicographic one."""
     keys = columns[0].astype(dtype)
     for column in columns[1:]:
         keys *= dtype.type(base)

@@ -55,6 +55,7 @@ def closed_form(levels: list[Level]) -> Discounts:
     for row, level in zip(amounts, levels, strict=True):
         of_count = np.bincount(np.minimum(level.counts, 5), minlength=6).astype(float)
         if of_count[1:4].all():
+            # Y = n1 / (n1 + 2 n2), and D_j = j - (j + 1) Y n_(j+1) / n_j
             y = of_count[1] / (of_count[1] + 2 * of_count[2])
             formula = np.array([j - (j + 1) * y * of_count[j + 1] / of_count[j] for j in (1, 2, 3)])
             if (formula > 0).all():  # it is never above j
@@ -138,6 +139,8 @@ class _Objective:
 
         `slope` is that by the probability at the longest context, and is overwritten.
         """
+        # p = (c - D_c) · share + weight · lower, with share = 1 / (total + θ), weight = (θ + Σ_j D_j N_j) · share.
+        # So dp/dD_j = share · (N_j · lower - [c is j]), dp/dθ = share · (lower - p), and dp/dlower = weight.
         for depth in reversed(range(len(trail))):
             lower, share, weight, here = trail[depth]
             yield depth, lower, here, slope[: len(here)] * share
@@ -170,13 +173,13 @@ def _resized(discounts: Discounts, order: int) -> Discounts:
 
 def _to_free(discounts: Discounts) -> np.ndarray:
     """Unbounded parameters (order * 4,): logits of discounts as fractions of their largest, log concentrations."""
-    fraction = np.clip(discounts.amounts[:, 1:] / _LARGEST, 0.02, 0.98)
+    fraction = np.clip(discounts.amounts[:, 1:] / _LARGEST, 0.02, 0.98)  # an infinite logit could never come back
     logits = np.log(fraction / (1 - fraction))
     return np.column_stack([logits, np.log(np.maximum(discounts.concentrations, 0.05))]).ravel()
 
 
 def _from_free(free: np.ndarray) -> Discounts:
-    table = np.clip(free.reshape(-1, 4), -30, 30)
+    table = np.clip(free.reshape(-1, 4), -30, 30)  # beyond, exponentials only round to 0 or overflow
     amounts = np.zeros((len(table), 4))
     amounts[:, 1:] = _LARGEST / (1 + np.exp(-table[:, :3]))
     return Discounts(amounts, np.exp(table[:, 3]))
@@ -206,12 +209,13 @@ def _minimise(
     value, gradient = function(x)
     for _ in range(steps):
         direction = -inverse @ gradient
+        # By more than 4 a logit or a logarithm would leap to where nothing has a slope.
         direction *= min(1.0, 4.0 / max(float(np.abs(direction).max()), 1e-12))
         decline = float(direction @ gradient)
         length = 1.0
         while length > 1e-6:
             new_value, new_gradient = function(x + length * direction)
-            if new_value <= value + 1e-4 * length * decline:
+            if new_value <= value + 1e-4 * length * decline:  # Armijo's condition
                 break
             length *= 0.5
         else:
@@ -222,7 +226,7 @@ def _minimise(
         if gain < 1e-7 * abs(value):
             return x
         curvature = float(step @ change)
-        if curvature > 1e-12:
+        if curvature > 1e-12:  # or the inverse would not stay positive definite
             left = np.eye(len(x)) - np.outer(step, change) / curvature
             inverse = left @ inverse @ left.T + np.outer(step, step) / curvature
     return x

@@ -41,13 +41,14 @@ class LeaveOneOut:
         if self._kept is None:
             return self._rows(places)
         numbers = self._numbers[places]
-        new = np.unique(numbers[~self._known[numbers]])
+        new = np.unique(numbers[~self._known[numbers]])  # those that nobody has asked for yet
         if new.size:
             self._kept[new] = self._rows(self._where[new])
             self._known[new] = True
         return np.take(self._kept, numbers, axis=0)
 
     def _pays(self) -> bool:
+        # Numbering sorts all positions once; in a long text that is not worth it for a few steps.
         positions = self._targets.size
         fits = positions * self._prior.vocabulary_size <= _MOST_KEPT
         return fits and (positions <= _FEW or self._asked > positions // 4)

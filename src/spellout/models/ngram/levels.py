@@ -54,6 +54,7 @@ class Level:
 
     def find_contexts(self, suffixes: np.ndarray, oldest: np.ndarray) -> np.ndarray:
         """Ids (N,) of the contexts made of a known suffix (id, -1: none) and one older token; -1 if not seen."""
+        # An id of -1 becomes 2^64 - 1; what is found for it is not taken.
         wanted = suffixes.astype(np.uint64) * np.uint64(self.vocabulary_size) + oldest.astype(np.uint64)
         return np.where(suffixes >= 0, _find(self.keys, wanted), -1)
 
@@ -64,6 +65,7 @@ class Level:
 
     def entries_of(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All entries of some contexts: their places in `contexts`, and the entries, both (S,)."""
+        # Ranges of entries one after the other, without a loop: a running number, moved to each range's start.
         starts = self.offsets[contexts]
         lengths = self.offsets[contexts + 1] - starts
         before = np.cumsum(lengths) - lengths
@@ -75,7 +77,7 @@ def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if not len(keys):
         return np.full(len(wanted), -1)
     places = np.searchsorted(keys, wanted)
-    places[places == len(keys)] = 0
+    places[places == len(keys)] = 0  # larger than all: any place will do to see that it is not there
     return np.where(keys[places] == wanted, places, -1)
 
 
@@ -105,7 +107,7 @@ def walk(levels: list[Level], columns: Columns) -> list[np.ndarray]:
     """Ids of the contexts given by columns (newest first), one array (N,) a level; -1 where not seen."""
     size = len(columns[0]) if columns else 0
     ids = [np.zeros(size, np.int64)]
-    for level, column in zip(levels[1:], columns, strict=False):
+    for level, column in zip(levels[1:], columns, strict=False):  # there may be more columns than levels
         ids.append(level.find_contexts(ids[-1], column))
     return ids
 

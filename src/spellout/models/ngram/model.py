@@ -52,13 +52,19 @@ class NgramConfig:
 
 
 class NgramModel:
-    """An n-gram model over sorted arrays (see `ngram_levels`). Obeys `contract.LanguageModel`."""
+    """An n-gram model over sorted arrays (`levels.py`). Obeys `contract.LanguageModel`.
+
+    Attributes:
+        levels: the counts, level m for contexts of m tokens.
+        discounts: what is taken from them, and what is given to the shorter context.
+        interpolated: whether shorter contexts are mixed in; if not (add-k), the uniform distribution is.
+        order: the n of the n-grams; `context` is one less.
+    """
 
     def __init__(self, levels: list[Level], discounts: Discounts, *, interpolated: bool = True) -> None:
         self.levels = levels
         self.discounts = discounts
         self.interpolated = interpolated
-        """Whether shorter contexts are mixed in; if not (add-k), the uniform distribution is."""
         self.order = len(levels)
         self.context: int | None = self.order - 1
         self._past = max(self.order - 1, 1)  # columns of context, at least one to give the shape
@@ -74,6 +80,7 @@ class NgramModel:
     def of_levels(cls, levels: list[Level], config: NgramConfig, discounts: Discounts | None = None) -> Self:
         """The same of counts that were sorted into levels before."""
         if config.smoothing == "add-k":
+            # (count + k) / (total + k V): the formula above with θ = k V, no discounts, and 1/V below it.
             nothing = np.zeros((len(levels), 4))
             pseudo = np.full(len(levels), config.k * levels[0].vocabulary_size)
             return cls(levels, Discounts(nothing, pseudo), interpolated=False)
@@ -120,7 +127,7 @@ class NgramModel:
     # Persistence.
 
     def settings(self) -> dict[str, Any]:
-        """See `contract.LanguageModel`."""
+        """The order, the vocabulary's size, and whether shorter contexts are mixed in."""
         return {
             "order": self.order,
             "interpolated": self.interpolated,
@@ -136,7 +143,7 @@ class NgramModel:
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """See `contract.LanguageModel`. Every array is checked, so a damaged run cannot fail later."""
+        """The inverse of `settings` and `arrays`. Every array is checked, so a damaged run cannot fail later."""
         order, size = int(settings["order"]), int(settings["vocabulary_size"])
         if not 0 < size < 2**32:
             raise ValueError(f"a vocabulary of {size} tokens")
@@ -175,7 +182,7 @@ class NgramModel:
         chances = np.full(len(targets), 1.0 / self.vocabulary_size)
         for depth, (level, entries) in enumerate(zip(self.levels, self._entries(contexts, targets), strict=True)):
             places = np.flatnonzero(contexts[depth] >= 0)
-            total, weight = self._weights(depth, contexts[depth][places])
+            total, weight = self._weights(depth, contexts[depth][places])  # (places,) each
             counts = level.counts_of(entries[places])
             chances[places] = self._discounted(depth, counts) / total + weight * chances[places]
         return chances
@@ -202,7 +209,7 @@ class NgramModel:
         """Make of `rows[places]`, which hold what the shorter contexts say, what these contexts say, in place."""
         level = self.levels[depth]
         total, weight = self._weights(depth, contexts, left_out)
-        owners, entries = level.entries_of(contexts)
+        owners, entries = level.entries_of(contexts)  # (S,) each: S tokens were seen after these contexts
         counts = level.counts[entries]
         if left_out:
             own, gone = left_out
@@ -220,6 +227,7 @@ class NgramModel:
         if len(done) < _MANY or not self.interpolated:
             return np.full((len(done), self.vocabulary_size), 1.0 / self.vocabulary_size), done
         starts, table = self._tables
+        # The row of the table for the longest context that is in it and counts nothing less.
         place = np.full(len(done), len(table) - 1)
         for depth, start in enumerate(starts):
             usual = contexts[depth] >= 0
@@ -240,6 +248,7 @@ class NgramModel:
         below[:] = 1.0 / size
         for depth, (start, end) in enumerate(pairwise(starts)):
             rows, everyone = table[start:end], np.arange(end - start)
+            # A context's key is made of the id of its suffix (see `levels.py`), one level below.
             suffixes = (self.levels[depth].keys // np.uint64(size)).astype(np.int64)
             np.take(below, suffixes, axis=0, out=rows, mode="clip")
             self._interpolate(depth, rows, everyone, everyone)
@@ -261,7 +270,7 @@ class NgramModel:
         if left_out:
             own, gone = left_out
             counts = level.counts_of(own)
-            # The token moves from the N_j of its count to that of one less, whose discount is another.
+            # The token goes over to the N_j of a count of one less, whose discount is another.
             change = amounts[np.clip(counts - 1, 0, 3)] - amounts[np.minimum(counts, 3)]
             total, mass = total - gone, mass + np.where(gone, change, 0.0)
             only = total <= 0  # the context was seen this once: without it, the shorter one decides
@@ -271,7 +280,8 @@ class NgramModel:
     def _gone(self, entries: list[np.ndarray]) -> list[np.ndarray]:
         """At which levels leaving out one occurrence takes one from the count: the longest context's, and each
         shorter one's as long as the n-gram above it was seen once only and so vanishes."""
-        # Below the longest context, counts are of different older tokens: one goes only if its last n-gram goes.
+        # Counts below the longest context are of different older tokens (Kneser & Ney 1995), so that one of them
+        # goes only with the last occurrence of the n-gram above it.
         reaches = np.ones(len(entries[0]), bool)
         gone = []
         for level, own in zip(reversed(self.levels), reversed(entries), strict=True):
@@ -292,7 +302,8 @@ class NgramReader:
         """Log-probabilities (B, V) of what follows."""
         self._columns = [tokens, *self._columns[:-1]]
         contexts = self._model.contexts_of(self._columns)
-        longest = np.zeros(len(tokens), np.int64)  # many lines share a context: each is worked out once
+        # Many lines share a context, and each is worked out once: it is known by its longest part that was seen.
+        longest = np.zeros(len(tokens), np.int64)
         for depth, ids in enumerate(contexts):
             longest = np.where(ids >= 0, ids * len(contexts) + depth, longest)
         _, first, which = np.unique(longest, return_index=True, return_inverse=True)

@@ -53,7 +53,8 @@ def search(stream: np.ndarray, vocabulary_size: int, config: NgramConfig, callba
     sample = Sample(stream, vocabulary_size, config.order or HIGHEST_ORDER_TRIED)
     if not sample.held_out_tokens:
         return None
-    gain = max(1e-4, 1.0 / sample.held_out_tokens)  # no accident: one nat in all, and at least 0.0001 a token
+    # What is no accident: one nat in all, and at least 0.0001 a token.
+    gain = max(1e-4, 1.0 / sample.held_out_tokens)
     best: Found | None = None
     for one in _tries(sample, config):
         callback({"event": "order", "order": one.order, "held_out_nats_per_token": one.nats})
@@ -106,6 +107,7 @@ class Sample:
             places, length = np.arange(len(self._lines) - 1), 0
         self.lowest = length + 1
         self.whole = len(places) == len(stream) - 1
+        # Held out are whole lines: what is known of a line's beginning would help with its end.
         self._cut = hold_out(self._lines)
         self._kept = places < self._cut
         self.held_out_tokens = int(np.count_nonzero(~self._kept))
@@ -147,6 +149,7 @@ def some_lines(stream: np.ndarray, most: int) -> np.ndarray:
     every = -(-int(lengths.sum()) // most)
     starts, lengths = ends[:-1][::every], lengths[::every]
     stops = np.cumsum(lengths)
+    # All tokens of the lines that are taken, but for the first boundary, in one array of places.
     places = np.arange(1, stops[-1] + 1) + np.repeat(starts - (stops - lengths), lengths)
     lines = stream[places]
     lines[stops - 1] = 0  # where a line was cut
@@ -170,7 +173,8 @@ def _after_some_contexts(lines: np.ndarray, vocabulary_size: int) -> tuple[np.nd
         ranks = np.cumsum(sizes > 0) - 1  # smaller numbers for the same contexts, so that the next ones fit
         length, numbers = length + 1, ranks[numbers] * vocabulary_size + column
         sizes = np.bincount(numbers)
-    # Every k-th context, as it were, skipping those that would leave no room for others.
+    # Every k-th context, as it were, skipping those that would leave no room for others. In order of their ids they
+    # would be those of the same letters, so they are taken in an order that is mixed, and the same every time.
     contexts = np.flatnonzero(sizes)
     contexts = contexts[np.argsort(np.arange(len(contexts), dtype=np.uint64) * _GOLDEN)]
     contexts = contexts[sizes[contexts] <= SEARCHED // 2]

@@ -1,6 +1,6 @@
 """From streams of tokens to an n-gram model: choose the order, fit discounts on held-out training lines, count.
 
-The last tenth of the lines is held out while the discounts are fitted (see `ngram_search`), but counted in the end,
+The last tenth of the lines is held out while the discounts are fitted (see `search.py`), but counted in the end,
 so nothing is lost. A text that comes in blocks is counted block by block, and the tables are merged as they come:
 memory is bounded by the distinct n-grams, not by the text.
 """
@@ -42,6 +42,7 @@ class NgramCounter:
     @staticmethod
     def _store(tables: list[Counts], table: Counts) -> None:
         """Add a table; merge it with smaller ones, so that each n-gram is merged a few times only."""
+        # Of sizes that at least halve, as in a merge sort: else the first n-grams would be merged with every block.
         while tables and len(tables[-1].counts) <= 2 * len(table.counts):
             table = Counts.merged([tables.pop(), table])
         tables.append(table)
@@ -81,7 +82,7 @@ def train_ngram(
 ) -> tuple[NgramModel, float | None]:
     """Train on one stream `0 line 0 line 0`.
 
-    The order, if none is set, and fitted discounts come from `ngram_search`. Also returns the nats per token that
+    The order, if none is set, and fitted discounts come from `search`. Also returns the nats per token that
     they give held-out lines; None if no line was held out, or if the text is too long to be searched whole.
     """
     found = None
@@ -89,6 +90,7 @@ def train_ngram(
         found = search(stream, vocabulary_size, config, callback)
     order = config.order or (found.order if found else ORDER_WITHOUT_HELD_OUT)
     discounts = found.discounts if found and config.smoothing == "fitted" else None
+    # Everything is counted in the end, the held-out lines too; the discounts stay as they are.
     model = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config, discounts)
     return model, found.nats if found and found.whole else None
 

@@ -152,8 +152,8 @@ class ScalarLearner(ArrayLearner):
     ) -> None:
         self._starts, self._lengths = network.examples(stream, config)
         super().__init__(network, stream, vocabulary_size, config, prior, seed, len(self._starts))
-        self._columns = [*context_columns(stream, network.window(config))]
-        self._targets = stream[1:]
+        columns = [column[:-1] for column in context_columns(stream, network.window(config))]
+        self._tokens = np.stack([*columns, stream[1:]])  # what is read and then the target, at every position
         self._members = getattr(config, "members", 1)
         self._lanes: dict[int, Lanes] = {}
 
@@ -161,16 +161,18 @@ class ScalarLearner(ArrayLearner):
         """The mean loss over all tokens of the examples, and the gradient, added up length by length."""
         lengths = self._lengths[chosen]
         tokens, nats, total = int(lengths.sum()), 0.0, np.zeros_like(self._parameters.array)
-        for length in np.unique(lengths).tolist():
-            places = self._starts[chosen[lengths == length]] + np.arange(length)[:, None]  # (T, N)
-            integers = [column[places] for column in (*self._columns, self._targets)]
+        found = np.flatnonzero(np.bincount(lengths)).tolist()
+        for length in found:
+            alike = chosen if len(found) == 1 else chosen[lengths == length]
+            places = self._starts[alike] + np.arange(length)[:, None]  # (T, N)
+            integers = self._tokens.take(places.ravel(), axis=1).reshape(-1, len(alike)).astype(np.int64)
             floats = np.zeros((0, 0), np.float32)
             if self._left_out is not None:
                 rows = self._left_out.at(places.ravel()).reshape(*places.shape, -1)  # (T, N, V)
-                floats = rows.transpose(0, 2, 1).reshape(-1, places.shape[1])  # (T · V, N)
+                floats = rows.transpose(0, 2, 1).reshape(-1, len(alike))  # (T · V, N)
             lanes = self._lanes_of(length)
             lanes.weights[:] = self._parameters.array
-            results, gradient = lanes.backward(floats, np.concatenate(integers).astype(np.int64), 1.0 / tokens)
+            results, gradient = lanes.backward(floats, integers, 1.0 / tokens)
             total += gradient
             nats += float(results.sum(dtype=np.float64))
         return nats / (tokens * self._members), total
