@@ -44,12 +44,10 @@ class Plan:
 
     def planned(self, learner: Learner, training: TrainingConfig) -> TrainingConfig:
         """The training with as many steps as fit, at least 1. The learner is left as it was."""
-        steps = self._steps(learner, training.batch or learner.batch, training.train_seed)
+        took = step_seconds(learner, training.batch or learner.batch, training.train_seed)
+        steps = max(1, int(SHARE * self.seconds / rounded(took, self.usual)))
+        steps = steps if self.most is None else min(steps, self.most)
         return replace(training, steps=steps, evaluate_every=training.evaluate_every or -(-steps // EVALUATIONS))
-
-    def _steps(self, learner: Learner, batch: int, seed: int) -> int:
-        fit = max(1, int(SHARE * self.seconds / rounded(step_seconds(learner, batch, seed), self.usual)))
-        return fit if self.most is None else min(fit, self.most)
 
 
 def step_seconds(learner: Learner, batch: int, seed: int) -> float:

@@ -72,6 +72,7 @@ class Tuning:
     def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[TuningTrial]:
         """Trials as they end, until `trials` of all processes have ended or are on their way."""
         study = self._study
+        ended: list[FrozenTrial] = []
         while True:
             with _quiet():
                 optuna.storages.fail_stale_trials(study)
@@ -83,11 +84,10 @@ class Tuning:
                 # Processes differ in how many trials they see, and so in where they look first.
                 seed = (self._training.train_seed * 1_000_003 + len(known)) % 2**32
                 study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-                ended: list[FrozenTrial] = []
-                study.optimize(
-                    partial(self._try, callback=callback), n_trials=1, callbacks=[partial(_collect, ended)]
-                )
+                attempt = partial(self._try, callback=callback)
+                study.optimize(attempt, n_trials=1, callbacks=[lambda _, trial: ended.append(trial)])
             yield from map(_trial_of, ended)
+            ended.clear()
 
     def best(self) -> list[TuningTrial]:
         """The trials that were not stopped, the best first."""
@@ -105,27 +105,35 @@ class Tuning:
 
     def test(self, trial: TuningTrial) -> dict[str, float]:
         """The losses of a trial's run on test lines: looked at once and kept; asked again, the same answer."""
-        seen: dict[str, dict[str, float]] = self._study.user_attrs.get("test", {})
-        if str(trial.number) not in seen:
+        seen, number = self._study.user_attrs.get("test", {}), str(trial.number)
+        if number not in seen:
             if not self._prepared.split.test:
                 raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
             family = self._space.specification.family
             run = read_run(self.run_folder(trial), {family.name: family})
-            found = losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))
-            assert found is not None
-            seen = {**seen, str(trial.number): found}
+            seen = seen | {number: losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))}
             self._study.set_user_attr("test", seen)
-        return seen[str(trial.number)]
+        found: dict[str, float] = seen[number]
+        return found
 
     def _try(self, trial: optuna.Trial, callback: Callback) -> float:
         specification, training = self._space.settled(lambda name, where: _suggested(trial, name, where))
         trial.set_user_attr("specification", specification.text)
         trial.set_user_attr("training", _said(training))
+        judged = {0}  # before the first step all are alike
+
+        def judge(event: Event) -> None:
+            """Stop a trial that is worse than the median at the same part of the budget."""
+            callback(event)
+            if event["event"] == "evaluation" and (part := round(PARTS * event["progress"])) not in judged:
+                judged.add(part)
+                trial.report(event["nats_per_char"], part)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+
         start = perf_counter()
         try:
-            trained = train(
-                Job(self._prepared, specification, training, _Judged(trial, callback), prior=self._prior)
-            )
+            trained = train(Job(self._prepared, specification, training, judge, prior=self._prior))
         except TrainingError:  # the learning rate was too high: worse than anything
             raise optuna.TrialPruned from None
         finally:
@@ -149,27 +157,6 @@ class Tuning:
                 f"{self._folder} holds a study with another {different} "
                 f"({there['specification']}, {there['data']['name']}); give the same again, or another -o"
             )
-
-
-class _Judged:
-    """Passes events on, and stops a trial that is worse than the median at the same part of the budget."""
-
-    def __init__(self, trial: optuna.Trial, callback: Callback) -> None:
-        self._trial, self._callback = trial, callback
-        self._seen = {0}  # before the first step all are alike
-
-    def __call__(self, event: Event) -> None:
-        self._callback(event)
-        if event["event"] != "evaluation" or (part := round(PARTS * event["progress"])) in self._seen:
-            return
-        self._seen.add(part)
-        self._trial.report(event["nats_per_char"], part)
-        if self._trial.should_prune():
-            raise optuna.TrialPruned
-
-
-def _collect(ended: list[FrozenTrial], study: optuna.Study, trial: FrozenTrial) -> None:
-    ended.append(trial)
 
 
 def check_study(folder: Path) -> None:
