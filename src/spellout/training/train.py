@@ -1,4 +1,4 @@
-"""Training any model on lines, with its honest numbers: a `Job` says what is to be done, and `train` does it."""
+"""Trains any model on lines and gives honest numbers: a `Job` says what is to be done, and `train` does it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MEANWHILE = 1 << 23
 
 @dataclass(frozen=True)
 class Job:
-    """One training that is to be done. Models that count use neither `training` nor what stands below `keep`."""
+    """Says what is to be trained, and how. Models that count use neither `training` nor what is below `keep`."""
 
     prepared: Prepared
     specification: Specification
@@ -76,7 +76,7 @@ def train(job: Job) -> Trained:
 
 
 def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> Run:
-    """A run of what has been trained so far."""
+    """Make a run of what has been trained so far."""
     prepared, specification = job.prepared, job.specification
     facts = facts_of(prepared, specification.text, results)
     lines = prepared.split.train
@@ -102,7 +102,7 @@ def _learn(job: Job, log: Log) -> Trained:
         return result.nats_per_char
 
     def now(seconds: float | None = None, dev: Evaluation | None = None, **more: Any) -> Run:
-        """Everything as it is now."""
+        """Make a run of everything as it is now."""
         model, state = loop.best, replace(loop.state)
         results = {"seconds": seconds, "held_out_nats_per_token": None, "dev": losses(dev), **more}
         if more and more["stopped"] != "interrupted":
@@ -140,7 +140,7 @@ def _learn(job: Job, log: Log) -> Trained:
 
 
 def _restored(going_on: Unfinished, learner: Learner) -> LanguageModel | None:
-    """The best model of an earlier part, after which the learner goes on."""
+    """Let the learner go on after an earlier part of the training, and give that part's best model."""
     kept = going_on.checkpoint
     with fitting(going_on.path):
         learner.load_state(kept.learner)
@@ -149,7 +149,7 @@ def _restored(going_on: Unfinished, learner: Learner) -> LanguageModel | None:
 
 
 def check_trainable(specification: Specification, training: TrainingConfig) -> None:
-    """`UsageError` for what is known of a training beforehand: a device or a library that is not there.
+    """Raise `UsageError` for what is known of a training beforehand: a device or a library that is not there.
 
     What is asked for first should cost no reading.
     """
@@ -168,7 +168,7 @@ def learner_of(
     callback: Callback = lambda event: None,
     prior: NgramModel | None = None,
 ) -> Learner:
-    """A fresh learner, and first the n-gram it starts from, trained on the same lines unless it is given."""
+    """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given."""
     if specification.prior is not None and prior is None:
         prior = train_ngram(stream, vocabulary_size, specification.prior, callback)[0]
     family = specification.family
