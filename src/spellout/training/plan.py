@@ -63,7 +63,7 @@ def step_seconds(learner: Learner, batch: int, seed: int) -> float:
 
 
 def rounded(seconds: float, usual: float | None) -> float:
-    """Round the time of a step coarsely: to a power of two of milliseconds, or of the `usual` time, not below it."""
+    """Round the time of a step to a power of two of milliseconds, or of the `usual` time, and not below it."""
     if usual is None:
         return 1e-3 * 2.0 ** ceil(log2(seconds / 1e-3))
     return usual * 2.0 ** max(0, ceil(log2(seconds / (SLACK * usual))))

@@ -101,12 +101,9 @@ def _learn(job: Job, log: Log) -> Trained:
         judged[result.nats_per_char] = result
         return result.nats_per_char
 
-    def now(seconds: float | None = None, dev: Evaluation | None = None, **more: Any) -> Run:
+    def now(results: dict[str, Any]) -> Run:
         """Make a run of everything as it is now."""
         model, state = loop.best, replace(loop.state)
-        results = {"seconds": seconds, "held_out_nats_per_token": None, "dev": losses(dev), **more}
-        if more and more["stopped"] != "interrupted":
-            log({"event": "trained", "model": job.specification.family.name, **model.settings(), **results})
         run = _run(job, model, results, log)
         run.facts["training"] = asdict(training)
         return replace(run, last=Checkpoint(state, learner.state(), model.settings(), model.arrays()))
@@ -116,19 +113,23 @@ def _learn(job: Job, log: Log) -> Trained:
         training,
         judge if prepared.split.dev else None,
         callback=log,
-        checkpoint=lambda: job.keep(now()),
+        checkpoint=lambda: job.keep(now({"seconds": None, "held_out_nats_per_token": None, "dev": None})),
         interrupted=job.interrupted,
         state=replace(begun) if begun else None,
         best=best,
         since=job.since,
     )
     stopped = loop.run()
-    state, dev = loop.state, None
+    state, model, dev = loop.state, loop.best, None
     if lines := prepared.judging() if job.plan is None else judging:  # with a plan there is no time for more lines
         known = judged.get(state.best_loss or 0.0) if len(lines) == len(judging) else None
-        dev = known or evaluate(loop.best, prepared.vocabulary, lines)
+        dev = known or evaluate(model, prepared.vocabulary, lines)
     seconds = perf_counter() - start
-    run = now(seconds, dev, steps=state.step, best_step=state.best_step, stopped=stopped)
+    results: dict[str, Any] = {"seconds": seconds, "held_out_nats_per_token": None, "dev": losses(dev)}
+    results |= {"steps": state.step, "best_step": state.best_step, "stopped": stopped}
+    if stopped != "interrupted":
+        log({"event": "trained", "model": job.specification.family.name, **model.settings(), **results})
+    run = now(results)
     job.keep(run)
     if stopped == "diverged":
         raise TrainingError(
