@@ -29,7 +29,7 @@ from ..neural import NeuralModel
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
 from ..parameters import Parameters, Shapes, Weights, flatten
-from ..ranges import Heads, Layers, LongContext, WeightDecay, Width
+from ..ranges import Block, Heads, Layers, WeightDecay, Width
 from .scalar import Values, add_prior, values_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class GptConfig:
     """Heads of attention; they share the width."""
     layers: Layers = 1
     """Blocks of attention and feed-forward network."""
-    block: LongContext = 16
+    block: Block = 16
     """How many of the last tokens it sees."""
     batch: int = 32
     """Lines a step learns from."""
