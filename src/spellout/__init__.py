@@ -11,7 +11,7 @@ from importlib import import_module
 from .version import __version__
 
 _NAMES = {  # module -> the public names that it defines
-    "api": "load_run train",
+    "api": "compare load_run train",
     "autograd.functions": "freeze pick where",
     "autograd.gradcheck": "check_rules gradcheck",
     "autograd.gradients": "grad hessian",

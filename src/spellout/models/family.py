@@ -24,7 +24,7 @@ from .stored import name_of_today
 
 @dataclass(frozen=True)
 class Family:
-    """One row: what the model is, and how to configure, train and restore it."""
+    """Is one row of the table: it says what the model is, and how to configure, train and restore it."""
 
     name: str
     sentence: str
@@ -46,13 +46,13 @@ class Family:
 
     @property
     def in_steps(self) -> bool:
-        """Whether it learns in steps. It counts otherwise."""
+        """Say whether it learns in steps. It counts otherwise."""
         return self.count is None
 
 
 @dataclass(frozen=True)
 class Specification:
-    """A model that was asked for, and understood.
+    """Holds what was understood of a model that was asked for.
 
     Attributes:
         text: the specification as it was written.
@@ -88,7 +88,7 @@ def parse(text: str, models: Mapping[str, Family], prior: str | None = None) -> 
 
 
 def _alone(text: str, models: Mapping[str, Family]) -> tuple[Family, Any]:
-    """The family and the config of a specification without a plus."""
+    """Understand a specification without a plus: its family and its config."""
     name, *parts = text.strip().split(":")
     if name not in models:
         near = difflib.get_close_matches(name, models, n=1)

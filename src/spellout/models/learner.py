@@ -18,7 +18,7 @@ UPDATES_EVERY = 50
 
 
 class Learner(Protocol):
-    """A network in training. `tests/training/` holds the loop to it, `tests/models/` every learner.
+    """Is a network in training. `tests/training/` holds the loop to it, `tests/models/` every learner.
 
     It may have `updates`, a dictionary: if the last step was measured, the `update_ratio` of every matrix.
     """
@@ -39,11 +39,11 @@ class Learner(Protocol):
         ...
 
     def model(self) -> LanguageModel:
-        """The model with the weights of now; later steps do not change it."""
+        """Give the model with the weights of now; later steps do not change it."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
-        """Weights, the optimizer's memory, and whatever else the next step depends on, by name (copies)."""
+        """Copy weights, the optimizer's memory, and whatever else the next step depends on, by name."""
         ...
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
@@ -52,9 +52,9 @@ class Learner(Protocol):
 
 
 def update_ratio(before: np.ndarray, after: np.ndarray) -> float:
-    """Update:data: the deviation of what a step added to a matrix, over that of its numbers; about 0.001 is usual.
+    """Divide the deviation of what a step added to a matrix by that of its numbers; about 0.001 is usual.
 
-    0 for numbers that were all the same, such as the zeros that a last layer may begin with.
+    It is 0 for numbers that were all the same, such as the zeros that a last layer may begin with.
     """
     spread = float(before.std())
     return float((after - before).std()) / spread if spread > 0 else 0.0

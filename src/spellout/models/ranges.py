@@ -15,7 +15,7 @@ _written = count()
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers from `low` to `high`, whole if they are; `log`: as many below as above the geometric middle."""
+    """Spans numbers from `low` to `high`, whole if they are; `log`: as many below as above the geometric middle."""
 
     low: float
     high: float
@@ -29,7 +29,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Choices:
-    """One of a few."""
+    """Lists a few values, one of which is taken."""
 
     values: tuple[Any, ...]
     written: int = field(default_factory=_written.__next__, repr=False, compare=False)
@@ -50,7 +50,7 @@ Tied = Annotated[Literal["no", "yes"], Choices(("no", "yes"))]
 
 
 def ranges_of(config: type[Any]) -> dict[str, Numbers | Choices]:
-    """Field of a config → where to look, of the fields whose type says so."""
+    """Find the fields of a config whose type says where to look, and where."""
     found = {
         name: one
         for name, hint in get_type_hints(config, include_extras=True).items()

@@ -19,14 +19,14 @@ from .train import Job, train
 LONG = 25.0
 """With so many seconds, several networks together win; measured on the dev lines of two splits of names."""
 EPOCHS = 20
-"""So often every position is seen, if there is time: more only overfits."""
+"""Every position is seen so often, if there is time: more only overfits."""
 FEWEST_STEPS = 100
 LEAST = 0.5
 """Seconds of training that are worth it."""
 AROUND = 0.7
 """Seconds of a command that are not planned for training: the last evaluation, making lines, leaving."""
 LAST = 0.4
-"""So many of them the clock takes for training too, before it ends it."""
+"""The clock takes so many of them for training too, before it ends it."""
 READY = 0.5, 3.2e-7
 """Seconds until the n-gram is there, and what each position of the text adds to them."""
 BEGIN = 0.1, 2e-7
@@ -39,14 +39,14 @@ further one (bench/mlp_step.py)."""
 ANEW = 2.2e-3
 """What a step takes longer where the n-gram has to be asked anew at every step, as of more positions than that."""
 NO_TIE = 1e-5
-"""By so many nats it must be better, or it would be so by a rounding error."""
+"""A network must be better by so many nats, or it would be so by a rounding error."""
 SMALL = 60_000
 """Texts of fewer positions are learned more carefully: on 300 to 4,000 names that won 0.01 to 0.02 nats."""
 SMALL_LR = 2e-3
 
 
 def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple[str, TrainingConfig, Plan]:
-    """What to train on so many positions of text in so many seconds, and how.
+    """Choose what to train on so many positions of text in so many seconds, and how.
 
     It depends on nothing else. The seconds of the training are the last moment, counted from where the command
     began; those of the plan are what is usually left for the network.
@@ -63,13 +63,13 @@ def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple
 
 
 def plan_for(positions: int, seconds: float, usual: float | None = None, most: int | None = None) -> Plan:
-    """The steps of a network on so many positions of text, in a command that may take so many seconds in all."""
+    """Plan the steps of a network on so many positions of text, in a command of so many seconds in all."""
     before = AROUND + _of_positions(READY, positions) + _of_positions(BEGIN, positions)
     return Plan(max(0.0, seconds - before), usual, most)
 
 
 def is_time(positions: int, seconds: float, elapsed: float) -> bool:
-    """Whether a network can still be trained `elapsed` seconds after the command began, when the n-gram is there.
+    """Say whether a network can still be trained, `elapsed` seconds after the command began, after the n-gram.
 
     A machine with other work has been slower up to now, and will be.
     """
@@ -80,7 +80,7 @@ def is_time(positions: int, seconds: float, elapsed: float) -> bool:
 
 
 def _learning(positions: int, seconds: float) -> float:
-    """The seconds without those that it takes to work out, once, what the n-gram says at every position."""
+    """Take off the seconds in which what the n-gram says at every position is worked out, once."""
     return seconds - LEFT_OUT[0] * min(positions, LEFT_OUT[1])
 
 
@@ -98,7 +98,7 @@ def improve(job: Job) -> Trained | None:
 
 
 def is_better(trained: Trained, ngram: Trained, prepared: Prepared) -> bool:
-    """Whether a network is better than the n-gram it started from, on the lines that judged the network."""
+    """Say whether a network is better than the n-gram it started from, on the lines that judged the network."""
     assert trained.dev is not None
     assert ngram.dev is not None
     before = ngram.dev

@@ -39,7 +39,7 @@ CHECKPOINT_SHARE = 0.05
 
 @dataclass
 class LoopState:
-    """Where a training is; with the learner's state and the best model, everything needed to go on."""
+    """Says where a training is; with the learner's state and the best model, it is all that going on needs."""
 
     step: int = 0
     """Steps taken."""
@@ -62,7 +62,7 @@ class LoopState:
 
 
 class Loop:
-    """One training. `judge` gives the nats per character of a model on dev lines; None if there are none.
+    """Drives one training. `judge` gives the nats per character of a model on dev lines; None if there are none.
 
     `checkpoint` is called now and then between two steps, when everything fits together. `interrupted` is asked
     after every step whether to stop. `state` and `best` are given to go on; the learner has its own state back.
@@ -98,7 +98,7 @@ class Loop:
 
     @property
     def best(self) -> LanguageModel:
-        """The best model on dev lines; the last one where there are none."""
+        """Give the best model on dev lines, or the last one where there are none."""
         return self._learner.model() if self._best is None else self._best
 
     def run(self) -> Reason:
@@ -173,14 +173,14 @@ class Loop:
 
     @property
     def _every(self) -> int | None:
-        """Steps from one evaluation to the next, None where the clock decides."""
+        """Count the steps from one evaluation to the next; None where the clock decides."""
         steps, every = self._config.steps, self._config.evaluate_every
         if every is None and steps is not None and not self.state.hurried:
             every = max(1, steps // EVALUATIONS)
         return every
 
     def _gap(self) -> float:
-        """Seconds from one evaluation to the next."""
+        """Say how many seconds pass from one evaluation to the next."""
         budget = self._config.most_seconds
         assert budget is not None, "without seconds, steps are between evaluations"
         return max(budget / EVALUATIONS, (self._cost or 0.0) * (1.0 / EVALUATION_SHARE - 1.0))
@@ -197,24 +197,24 @@ class Loop:
         return "seconds" if deadline is not None and self.state.seconds >= deadline else None
 
     def _deadline(self) -> float | None:
-        """When to stop, so that the last evaluation still fits into the budget."""
+        """Say when to stop, so that the last evaluation still fits into the budget."""
         budget = self._config.most_seconds
         return None if budget is None else max(budget / 2, budget - (self._cost or 0.0))
 
     def _progress(self, ahead: float = 0.0) -> float:
-        """The part of the budget that is spent, or will be `ahead` steps later."""
+        """Say which part of the budget is spent, or will be `ahead` steps later."""
         steps = self._config.steps
         by_steps = 0.0 if steps is None else (self.state.step + ahead) / steps
         by_seconds = self._part_of_time() if steps is None or self.state.hurried else 0.0
         return min(1.0, max(by_steps, by_seconds))
 
     def _part_of_time(self) -> float:
-        """The part of the time between the first step and the deadline that is over."""
+        """Say which part of the time between the first step and the deadline is over."""
         begun, deadline = self._begun or 0.0, self._deadline()
         return 0.0 if deadline is None else (self.state.seconds - begun) / max(1e-9, deadline - begun)
 
     def _look_at_the_clock(self) -> None:
-        """With both budgets: hurry from now on, if the steps would not be done in time."""
+        """Hurry from now on, with both budgets, if the steps would not be done in time."""
         state, steps = self.state, self._config.steps
         if steps is None or state.hurried:
             return

@@ -18,7 +18,7 @@ from .schedule import Order
 TIMED = 6
 """Steps on one batch that are timed, two at least; the first may have to make something ready."""
 TIMED_SECONDS = 0.3
-"""So long it may take to time them."""
+"""It may take so long to time them."""
 SHARE = 0.72
 """The part of the seconds that the steps should take: evaluations and slower moments need the rest."""
 SLACK = 1.3
@@ -29,7 +29,7 @@ EVALUATIONS = 10
 
 @dataclass(frozen=True)
 class Plan:
-    """A budget for the steps of one training.
+    """Gives a budget to the steps of one training.
 
     Attributes:
         seconds: how long the steps may take in all, evaluations included.
@@ -43,17 +43,15 @@ class Plan:
     most: int | None = None
 
     def planned(self, learner: Learner, training: TrainingConfig) -> TrainingConfig:
-        """The training with as many steps as fit, at least 1. The learner is left as it was."""
-        steps = self._steps(learner, training.batch or learner.batch, training.train_seed)
+        """Give the training as many steps as fit, at least 1. The learner is left as it was."""
+        took = step_seconds(learner, training.batch or learner.batch, training.train_seed)
+        steps = max(1, int(SHARE * self.seconds / rounded(took, self.usual)))
+        steps = steps if self.most is None else min(steps, self.most)
         return replace(training, steps=steps, evaluate_every=training.evaluate_every or -(-steps // EVALUATIONS))
-
-    def _steps(self, learner: Learner, batch: int, seed: int) -> int:
-        fit = max(1, int(SHARE * self.seconds / rounded(step_seconds(learner, batch, seed), self.usual)))
-        return fit if self.most is None else min(fit, self.most)
 
 
 def step_seconds(learner: Learner, batch: int, seed: int) -> float:
-    """The processor time of the fastest of some steps, in seconds; they leave the learner as it was."""
+    """Time the fastest of some steps, in seconds of the processor; they leave the learner as it was."""
     before, chosen = learner.state(), Order(learner.examples, batch, seed).at(0)
     times: list[float] = []
     while len(times) < 2 or (len(times) < TIMED and sum(times) < TIMED_SECONDS):
@@ -65,7 +63,7 @@ def step_seconds(learner: Learner, batch: int, seed: int) -> float:
 
 
 def rounded(seconds: float, usual: float | None) -> float:
-    """The time of a step, coarsely: a power of two of milliseconds, or of the `usual` time and not below it."""
+    """Round the time of a step to a power of two of milliseconds, or of the `usual` time, and not below it."""
     if usual is None:
         return 1e-3 * 2.0 ** ceil(log2(seconds / 1e-3))
     return usual * 2.0 ** max(0, ceil(log2(seconds / (SLACK * usual))))

@@ -21,7 +21,7 @@ JUDGING = 1 << 29
 
 @dataclass(frozen=True)
 class Prepared:
-    """Lines with their split, vocabulary and training stream: what several models can be trained on."""
+    """Holds lines with their split, vocabulary and training stream: several models can be trained on them."""
 
     lines: Lines
     config: DataConfig
@@ -31,7 +31,7 @@ class Prepared:
 
     @classmethod
     def of(cls, lines: Lines, config: DataConfig) -> Prepared:
-        """Split and encode."""
+        """Split lines, and encode those to train on."""
         split = split_lines(lines, config.split, config.split_seed)
         # Words that are rare among the training lines are unknown; characters of every line get a token.
         seen = split.train if config.unit == "word" and config.min_count > 1 else lines.distinct
@@ -39,13 +39,13 @@ class Prepared:
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train))
 
     def judging(self, part: Literal["dev", "test"] = "dev", work: int = JUDGING) -> Sequence[str]:
-        """The lines of a part that judge: the first ones, as many as so much work allows, or all."""
+        """Choose the lines of a part that judge: the first ones, as many as so much work allows, or all."""
         lines = {"dev": self.split.dev, "test": self.split.test}[part]
         return enough(lines, self.vocabulary, work)
 
 
 def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) -> dict[str, Any]:
-    """The part of `config.json` that people read, and that `--resume` reads to prepare the lines again."""
+    """Write the part of `config.json` that people read, and `--resume` to prepare the lines again."""
     lines, split, config = prepared.lines, prepared.split, prepared.config
     return {
         "specification": specification,
@@ -71,18 +71,18 @@ def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) ->
 
 
 def usual_length(stream: np.ndarray) -> int:
-    """The 99th percentile of the lengths of a stream's lines, in tokens."""
+    """Find the 99th percentile of the lengths of a stream's lines, in tokens."""
     lengths = np.diff(np.flatnonzero(stream == 0)) - 1
     return int(np.quantile(lengths, 0.99, method="lower"))
 
 
 def longest(stream: np.ndarray) -> int:
-    """The length of a stream's longest line, in tokens."""
+    """Measure a stream's longest line, in tokens."""
     return int(np.diff(np.flatnonzero(stream == 0)).max()) - 1
 
 
 def losses(evaluation: Evaluation | None) -> dict[str, float] | None:
-    """An evaluation as JSON holds it."""
+    """Write an evaluation as JSON holds it."""
     if evaluation is None:
         return None
     return {

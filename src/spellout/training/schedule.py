@@ -13,14 +13,14 @@ from .config import Decay
 
 
 class Order:
-    """Shuffled epochs of `examples` numbers, cut into batches."""
+    """Shuffles `examples` numbers anew for every epoch, and cuts the epochs into batches."""
 
     def __init__(self, examples: int, batch: int, seed: int) -> None:
         self._examples, self._batch, self._seed = examples, batch, seed
         self._shuffled: dict[int, np.ndarray] = {}
 
     def at(self, step: int) -> np.ndarray:
-        """The examples of a step, counted from 0: int64 (batch,)."""
+        """Give the examples of a step, counted from 0: int64 (batch,)."""
         first, end = step * self._batch, (step + 1) * self._batch
         epochs = range(first // self._examples, (end - 1) // self._examples + 1)
         self._shuffled = {epoch: self._epoch(epoch) for epoch in epochs}

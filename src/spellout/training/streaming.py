@@ -63,7 +63,7 @@ def train_streaming(
 
 
 def check_streaming(config: DataConfig, specification: Specification) -> NgramConfig:
-    """The n-gram config of a streamed training; `UsageError` for what streaming cannot do."""
+    """Find the n-gram config of a streamed training; `UsageError` for what streaming cannot do."""
     if not isinstance(specification.config, NgramConfig):
         name = specification.family.name
         raise UsageError(f"--stream counts n-grams in one pass; {name} needs the lines in memory")

@@ -1,4 +1,4 @@
-"""Training any model on lines, with its honest numbers: a `Job` says what is to be done, and `train` does it."""
+"""Trains any model on lines and gives honest numbers: a `Job` says what is to be done, and `train` does it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MEANWHILE = 1 << 23
 
 @dataclass(frozen=True)
 class Job:
-    """One training that is to be done. Models that count use neither `training` nor what stands below `keep`."""
+    """Says what is to be trained, and how. Models that count use neither `training` nor what is below `keep`."""
 
     prepared: Prepared
     specification: Specification
@@ -76,7 +76,7 @@ def train(job: Job) -> Trained:
 
 
 def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> Run:
-    """A run of what has been trained so far."""
+    """Make a run of what has been trained so far."""
     prepared, specification = job.prepared, job.specification
     facts = facts_of(prepared, specification.text, results)
     lines = prepared.split.train
@@ -101,12 +101,9 @@ def _learn(job: Job, log: Log) -> Trained:
         judged[result.nats_per_char] = result
         return result.nats_per_char
 
-    def now(seconds: float | None = None, dev: Evaluation | None = None, **more: Any) -> Run:
-        """Everything as it is now."""
+    def now(results: dict[str, Any]) -> Run:
+        """Make a run of everything as it is now."""
         model, state = loop.best, replace(loop.state)
-        results = {"seconds": seconds, "held_out_nats_per_token": None, "dev": losses(dev), **more}
-        if more and more["stopped"] != "interrupted":
-            log({"event": "trained", "model": job.specification.family.name, **model.settings(), **results})
         run = _run(job, model, results, log)
         run.facts["training"] = asdict(training)
         return replace(run, last=Checkpoint(state, learner.state(), model.settings(), model.arrays()))
@@ -116,19 +113,23 @@ def _learn(job: Job, log: Log) -> Trained:
         training,
         judge if prepared.split.dev else None,
         callback=log,
-        checkpoint=lambda: job.keep(now()),
+        checkpoint=lambda: job.keep(now({"seconds": None, "held_out_nats_per_token": None, "dev": None})),
         interrupted=job.interrupted,
         state=replace(begun) if begun else None,
         best=best,
         since=job.since,
     )
     stopped = loop.run()
-    state, dev = loop.state, None
+    state, model, dev = loop.state, loop.best, None
     if lines := prepared.judging() if job.plan is None else judging:  # with a plan there is no time for more lines
         known = judged.get(state.best_loss or 0.0) if len(lines) == len(judging) else None
-        dev = known or evaluate(loop.best, prepared.vocabulary, lines)
+        dev = known or evaluate(model, prepared.vocabulary, lines)
     seconds = perf_counter() - start
-    run = now(seconds, dev, steps=state.step, best_step=state.best_step, stopped=stopped)
+    results: dict[str, Any] = {"seconds": seconds, "held_out_nats_per_token": None, "dev": losses(dev)}
+    results |= {"steps": state.step, "best_step": state.best_step, "stopped": stopped}
+    if stopped != "interrupted":
+        log({"event": "trained", "model": job.specification.family.name, **model.settings(), **results})
+    run = now(results)
     job.keep(run)
     if stopped == "diverged":
         raise TrainingError(
@@ -140,7 +141,7 @@ def _learn(job: Job, log: Log) -> Trained:
 
 
 def _restored(going_on: Unfinished, learner: Learner) -> LanguageModel | None:
-    """The best model of an earlier part, after which the learner goes on."""
+    """Let the learner go on after an earlier part of the training, and give that part's best model."""
     kept = going_on.checkpoint
     with fitting(going_on.path):
         learner.load_state(kept.learner)
@@ -149,7 +150,7 @@ def _restored(going_on: Unfinished, learner: Learner) -> LanguageModel | None:
 
 
 def check_trainable(specification: Specification, training: TrainingConfig) -> None:
-    """`UsageError` for what is known of a training beforehand: a device or a library that is not there.
+    """Raise `UsageError` for what is known of a training beforehand: a device or a library that is not there.
 
     What is asked for first should cost no reading.
     """
@@ -168,7 +169,7 @@ def learner_of(
     callback: Callback = lambda event: None,
     prior: NgramModel | None = None,
 ) -> Learner:
-    """A fresh learner, and first the n-gram it starts from, trained on the same lines unless it is given."""
+    """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given."""
     if specification.prior is not None and prior is None:
         prior = train_ngram(stream, vocabulary_size, specification.prior, callback)[0]
     family = specification.family

@@ -86,7 +86,7 @@ def compare(
 def mix(
     prepared: Prepared, first: LanguageModel, second: LanguageModel, part: Literal["dev", "test"]
 ) -> tuple[Mixture, Evaluation]:
-    """The mixture of two models, its weight fitted on dev lines, and how good it is on `dev` or `test` lines.
+    """Mix two models with a weight fitted on dev lines, and judge the mixture on `dev` or `test` lines.
 
     No line is judged with a weight that it helped to fit, and every row of a table is judged on the same lines.
     Test lines are judged with the mixture that is returned. Dev lines are judged in two halves, every other line,
@@ -145,7 +145,7 @@ def _row(
 
 
 def floor(lines: Lines, ngram: Specification) -> ModelResult | None:
-    """What the best n-gram reaches on dev lines: less is no use. None for lists too short to hold any back."""
+    """Say what the best n-gram reaches on dev lines: less is no use. None if there are too few lines for that."""
     if len(lines.distinct) < FEW_LINES:
         return None
     return next(compare(Prepared.of(lines, DataConfig()), [ngram]))
@@ -219,7 +219,7 @@ def _start(
 def _work(
     prepared: Prepared, specification: Specification, training: TrainingConfig, folder: Path, pipe: Connection
 ) -> None:
-    """What runs in the process."""
+    """Train one model and send home what happens: this runs in the process."""
     os.environ["OMP_NUM_THREADS"] = str(training.threads)  # evaluations take no more than training does
     with suppress(BrokenPipeError):  # nobody waits for it any more
         try:
@@ -233,7 +233,7 @@ def _work(
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Ctrl-C reaches all processes of a terminal; those started here shall leave it to this one, which ends them.
+    """Block Ctrl-C while a process starts. It reaches all processes of a terminal, and those leave it to this one.
 
     They inherit what is blocked, so it holds before they have imported anything. One that comes meanwhile waits.
     """
@@ -248,7 +248,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _message(pipe: Connection, process: BaseProcess) -> tuple[str, Any]:
-    """The kind and the content of the next message of a process."""
+    """Receive the kind and the content of the next message of a process."""
     try:
         kind, content = pipe.recv()
         return kind, content

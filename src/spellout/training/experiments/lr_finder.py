@@ -32,8 +32,9 @@ WARMING = 0.1
 
 @dataclass(frozen=True)
 class LrCurve:
-    """Learning rates, the loss of the batch (nats per token) before the step at each, and the smoothed loss: what
-    the untrained model has on all batches, less the smoothed gain over it.
+    """What was found: rates, the loss of the batch before the step at each (nats per token), the smoothed loss.
+
+    The smoothed loss is what the untrained model has on all batches, less the smoothed gain over it.
 
     `suggestion` is None if the loss never fell. `diverged`: the rates end where the loss exploded.
     """
@@ -45,7 +46,7 @@ class LrCurve:
     diverged: bool
 
     def to_json(self) -> dict[str, Any]:
-        """The curve as one JSON object."""
+        """Give the curve as one JSON object."""
         return {"suggestion": self.suggestion, "diverged": self.diverged, **asdict(self)}
 
 
@@ -94,7 +95,7 @@ def find_lr_for(
     seed: int = 0,
     advance: Callable[[int], None] = lambda done: None,
 ) -> LrCurve:
-    """The curve of a fresh model that learns in steps."""
+    """Try rates on a fresh model that learns in steps (see `find_lr`)."""
     check_lr_find(specification, steps, batch)
     training, size = TrainingConfig(train_seed=seed), prepared.vocabulary.size
     learner, control = (learner_of(specification, prepared.stream, size, training) for _ in range(2))
@@ -102,7 +103,7 @@ def find_lr_for(
 
 
 def check_lr_find(specification: Specification, steps: int, batch: int | None) -> None:
-    """`UsageError` if there is no curve of what is asked for."""
+    """Raise `UsageError` if there is no curve of what is asked for."""
     check_trainable(specification, TrainingConfig(batch=batch))
     if steps < 10:
         raise UsageError(f"--steps {steps}: a curve needs at least 10")

@@ -1,4 +1,4 @@
-"""What many trainings come to, as plain numbers: one model of a comparison, one trial of a tuning."""
+"""What many trainings come to, as plain numbers, so that what shows them needs to know nothing of training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ModelResult:
-    """One model of a comparison.
+    """Holds how good one model of a comparison is.
 
     `split` is dev or test, `split_by` how the lines were divided; `unique` and `novel` are fractions of 1,000
     lines made; `seconds` is the training time.
@@ -28,13 +28,13 @@ class ModelResult:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """The result as one JSON object."""
+        """Give the result as one JSON object."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class TuningTrial:
-    """One trial: what it tried and how good that was on dev lines. `nats_per_char` is None if it was stopped."""
+    """Holds what a trial tried and how good that was on dev lines. `nats_per_char` is None if it was stopped."""
 
     number: int
     nats_per_char: float | None
@@ -43,12 +43,12 @@ class TuningTrial:
     seconds: float
 
     def command(self, file: str | None, out: str, data: dict[str, Any]) -> str:
-        """The command line that trains it again; `data` are flags that say how FILE is read."""
+        """Write the command line that trains it again; `data` are flags that say how FILE is read."""
         words = ["spellout", "train", *([file] if file else []), "-o", out, "--model", self.specification]
         for name, value in {**data, **self.training}.items():
             words += [f"--{name.replace('_', '-')}", str(value)]
         return shlex.join(words)
 
     def to_json(self) -> dict[str, Any]:
-        """The trial as one JSON object."""
+        """Give the trial as one JSON object."""
         return asdict(self)

@@ -21,7 +21,7 @@ Suggest = Callable[[str, Numbers | Choices], Any]
 
 @dataclass(frozen=True)
 class Space:
-    """The space of one specification.
+    """Says where to look for better settings of one specification.
 
     Attributes:
         ranges: field → where to look.
@@ -35,7 +35,7 @@ class Space:
 
     @classmethod
     def of(cls, specification: Specification, training: TrainingConfig) -> Space:
-        """What may vary of a model that learns in steps. `UsageError` if everything is said."""
+        """Find what may vary of a model that learns in steps. `UsageError` if everything is said."""
         family, config = specification.family, specification.config
         parts = specification.text.partition("+")[0].strip().split(":")[1:]
         said = {part.partition("=")[0] if "=" in part else family.dial for part in parts}
@@ -53,7 +53,7 @@ class Space:
         return cls(specification, training, ranges, defaults)
 
     def settled(self, suggest: Suggest) -> tuple[Specification, TrainingConfig]:
-        """The specification and the training of one trial."""
+        """Settle the specification and the training of one trial."""
         values = {name: _rounded(suggest(name, where)) for name, where in self.ranges.items()}
         trained = {name: values.pop(name) for name in ranges_of(TrainingConfig) if name in values}
         name, plus, start = self.specification.text.partition("+")
@@ -70,7 +70,7 @@ class Space:
 
 
 def _divide(ranges: dict[str, Numbers | Choices], width: int, heads: int) -> None:
-    """The width must be a multiple of the heads, also if one of them is said."""
+    """Keep the width a multiple of the heads, also if one of them is said."""
     if "heads" in ranges and "width" not in ranges:
         ranges["heads"] = Choices(tuple(sorted({h for h in (1, 2, 4, 8) if width % h == 0} | {heads})))
     if "width" in ranges and "heads" not in ranges:
@@ -79,5 +79,5 @@ def _divide(ranges: dict[str, Numbers | Choices], width: int, heads: int) -> Non
 
 
 def _rounded(value: Any) -> Any:
-    """Three digits: what is printed is then what was tried."""
+    """Round to three digits: what is printed is then what was tried."""
     return float(f"{value:.3g}") if isinstance(value, float) else value

@@ -50,7 +50,7 @@ _OF_THE_MACHINE = ("device", "threads")
 
 
 class Tuning:
-    """A study in a folder. The same arguments go on with it; others are refused by `UsageError`."""
+    """Keeps a study in a folder. The same arguments go on with it; others are refused by `UsageError`."""
 
     def __init__(
         self, folder: Path, prepared: Prepared, specification: Specification, training: TrainingConfig
@@ -70,8 +70,9 @@ class Tuning:
             self._prior = train_ngram(prepared.stream, size, specification.prior, lambda event: None)[0]
 
     def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[TuningTrial]:
-        """Trials as they end, until `trials` of all processes have ended or are on their way."""
+        """Give trials as they end, until `trials` of all processes have ended or are on their way."""
         study = self._study
+        ended: list[FrozenTrial] = []
         while True:
             with _quiet():
                 optuna.storages.fail_stale_trials(study)
@@ -83,49 +84,56 @@ class Tuning:
                 # Processes differ in how many trials they see, and so in where they look first.
                 seed = (self._training.train_seed * 1_000_003 + len(known)) % 2**32
                 study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-                ended: list[FrozenTrial] = []
-                study.optimize(
-                    partial(self._try, callback=callback), n_trials=1, callbacks=[partial(_collect, ended)]
-                )
+                attempt = partial(self._try, callback=callback)
+                study.optimize(attempt, n_trials=1, callbacks=[lambda _, trial: ended.append(trial)])
             yield from map(_trial_of, ended)
+            ended.clear()
 
     def best(self) -> list[TuningTrial]:
-        """The trials that were not stopped, the best first."""
+        """List the trials that were not stopped, the best first."""
         done = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return [_trial_of(one) for one in sorted(done, key=lambda one: (one.value, one.number))]
 
     def count(self) -> tuple[int, int]:
-        """How many trials have ended, and how many of them were stopped early."""
+        """Count the trials that have ended, and those of them that were stopped early."""
         ended = self._study.get_trials(deepcopy=False, states=_ENDED)
         return len(ended), sum(one.state == TrialState.PRUNED for one in ended)
 
     def run_folder(self, trial: TuningTrial) -> Path:
-        """Where the run of a trial is, if it was the best when it ended."""
+        """Say where the run of a trial is, if it was the best when it ended."""
         return self._folder / f"run-{trial.number}"
 
     def test(self, trial: TuningTrial) -> dict[str, float]:
-        """The losses of a trial's run on test lines: looked at once and kept; asked again, the same answer."""
-        seen: dict[str, dict[str, float]] = self._study.user_attrs.get("test", {})
-        if str(trial.number) not in seen:
+        """Judge a trial's run on test lines: they are looked at once, and asked again, the answer is the same."""
+        seen, number = self._study.user_attrs.get("test", {}), str(trial.number)
+        if number not in seen:
             if not self._prepared.split.test:
                 raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
             family = self._space.specification.family
             run = read_run(self.run_folder(trial), {family.name: family})
-            found = losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))
-            assert found is not None
-            seen = {**seen, str(trial.number): found}
+            seen = seen | {number: losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))}
             self._study.set_user_attr("test", seen)
-        return seen[str(trial.number)]
+        found: dict[str, float] = seen[number]
+        return found
 
     def _try(self, trial: optuna.Trial, callback: Callback) -> float:
         specification, training = self._space.settled(lambda name, where: _suggested(trial, name, where))
         trial.set_user_attr("specification", specification.text)
         trial.set_user_attr("training", _said(training))
+        judged = {0}  # before the first step all are alike
+
+        def judge(event: Event) -> None:
+            """Stop a trial that is worse than the median at the same part of the budget."""
+            callback(event)
+            if event["event"] == "evaluation" and (part := round(PARTS * event["progress"])) not in judged:
+                judged.add(part)
+                trial.report(event["nats_per_char"], part)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+
         start = perf_counter()
         try:
-            trained = train(
-                Job(self._prepared, specification, training, _Judged(trial, callback), prior=self._prior)
-            )
+            trained = train(Job(self._prepared, specification, training, judge, prior=self._prior))
         except TrainingError:  # the learning rate was too high: worse than anything
             raise optuna.TrialPruned from None
         finally:
@@ -138,7 +146,7 @@ class Tuning:
         return loss
 
     def _agree(self, asked: dict[str, Any]) -> None:
-        """What is compared must be comparable."""
+        """Refuse to go on with a study of something else: what is compared must be comparable."""
         asked = json.loads(json.dumps(asked))
         there = self._study.user_attrs.get("asked")
         if there is None:
@@ -151,29 +159,8 @@ class Tuning:
             )
 
 
-class _Judged:
-    """Passes events on, and stops a trial that is worse than the median at the same part of the budget."""
-
-    def __init__(self, trial: optuna.Trial, callback: Callback) -> None:
-        self._trial, self._callback = trial, callback
-        self._seen = {0}  # before the first step all are alike
-
-    def __call__(self, event: Event) -> None:
-        self._callback(event)
-        if event["event"] != "evaluation" or (part := round(PARTS * event["progress"])) in self._seen:
-            return
-        self._seen.add(part)
-        self._trial.report(event["nats_per_char"], part)
-        if self._trial.should_prune():
-            raise optuna.TrialPruned
-
-
-def _collect(ended: list[FrozenTrial], study: optuna.Study, trial: FrozenTrial) -> None:
-    ended.append(trial)
-
-
 def check_study(folder: Path) -> None:
-    """`RunError` if a folder cannot be that of a study: to be asked before the reading."""
+    """Raise `RunError` if a folder cannot be that of a study: to be asked before the reading."""
     if holds(folder, DATABASE, "study"):
         check_file(folder / DATABASE)
     else:
@@ -181,7 +168,7 @@ def check_study(folder: Path) -> None:
 
 
 def _opened(folder: Path) -> optuna.Study:
-    """The study in a folder, made if there is none."""
+    """Open the study in a folder; it is made if there is none."""
     check_study(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -208,7 +195,7 @@ def _opened(folder: Path) -> optuna.Study:
 
 
 def _first_line(error: Exception) -> str:
-    """What a database says, without the statement and the link below it."""
+    """Take what a database says, without the statement and the link below it."""
     return str(error.__cause__ or error).split("\n")[0]
 
 
@@ -229,7 +216,7 @@ def _trial_of(one: FrozenTrial) -> TuningTrial:
 
 
 def _said(training: TrainingConfig) -> dict[str, Any]:
-    """What is not as it is by default, of what changes the result."""
+    """Pick what is not as it is by default, of what changes the result."""
     plain = asdict(TrainingConfig())
     said = {name: value for name, value in asdict(training).items() if value != plain[name]}
     return {name: value for name, value in said.items() if name not in _OF_THE_MACHINE}
@@ -245,7 +232,7 @@ def _data_of(prepared: Prepared) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's remarks that heartbeats and the constant liar are new."""
+    """Silence Optuna's remarks that heartbeats and the constant liar are new."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         yield

@@ -24,7 +24,7 @@ _LEARNER, _BEST = "learner/", "best/"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The loop's and the learner's state, and the best model so far as its settings and arrays."""
+    """Holds the loop's and the learner's state, and the best model so far as its settings and arrays."""
 
     state: LoopState
     learner: dict[str, np.ndarray]
@@ -32,14 +32,14 @@ class Checkpoint:
     best: dict[str, np.ndarray]
 
     def to_bytes(self) -> bytes:
-        """As the content of a safetensors file."""
+        """Write it as the content of a safetensors file."""
         arrays = {_LEARNER + name: array for name, array in self.learner.items()}
         arrays |= {_BEST + name: array for name, array in self.best.items()}
         return save(arrays, {"loop": json.dumps(asdict(self.state)), "settings": json.dumps(self.settings)})
 
     @classmethod
     def read(cls, path: Path) -> Checkpoint:
-        """The inverse of `to_bytes`, from a file. `RunError` if it is damaged."""
+        """Read what `to_bytes` wrote to a file. `RunError` if it is damaged."""
         try:
             with safe_open(path, framework="numpy") as file:
                 header = file.metadata() or {}

@@ -73,7 +73,7 @@ def read_json(path: Path, name: str) -> dict[str, Any]:
 
 @contextmanager
 def fitting(path: Path, *more: type[Exception]) -> Iterator[None]:
-    """A context in which it becomes a `RunError` that the files of a folder do not fit together."""
+    """Turn what reading damaged files raises, and `more`, into a `RunError`: they do not fit together."""
     damage: tuple[type[Exception], ...] = (*DAMAGE, *more)
     try:
         yield
@@ -82,14 +82,14 @@ def fitting(path: Path, *more: type[Exception]) -> Iterator[None]:
 
 
 def check_place(path: Path, overwrite: bool = False) -> None:
-    """`RunError` if a run cannot be written there: to be asked before a training, not after it."""
+    """Raise `RunError` if a run cannot be written there: to be asked before a training, not after it."""
     if holds(path, CONFIG, "run") and not overwrite:
         raise RunError(f"{path} already holds a run; choose another folder with -o, or add --overwrite")
     check_folder(path)
 
 
 def newest_run() -> Path:
-    """The run under `./runs` that was written last, of all folders that hold a `config.json`. Or `RunError`."""
+    """Find the run under `./runs` that was written last: of all folders with a `config.json`. Or `RunError`."""
     found = [(path.stat().st_mtime_ns, str(path.parent)) for path in RUNS.rglob(CONFIG)] if RUNS.is_dir() else []
     if not found:
         raise RunError(
@@ -99,7 +99,7 @@ def newest_run() -> Path:
 
 
 def beside(path: Path) -> Path:
-    """A new folder beside a place, which a rename brings there; the folders above are made too."""
+    """Make a new folder beside a place, which a rename brings there; the folders above are made too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Of a long name only the beginning: the whole one may be as long as names can be.
     return Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
@@ -133,5 +133,5 @@ def put(temporary: Path, path: Path) -> None:
 
 
 def as_json(content: Any, indent: int | None = None) -> bytes:
-    """Something as a JSON file holds it, ended by a newline."""
+    """Write something as a JSON file holds it, ended by a newline."""
     return (json.dumps(content, ensure_ascii=False, indent=indent) + "\n").encode()

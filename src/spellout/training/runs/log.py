@@ -18,7 +18,7 @@ STEPS_KEPT = 200
 
 
 class Log:
-    """A listener that passes events on and keeps some, after those of an earlier part of the training."""
+    """Passes events on and keeps some, after those of an earlier part of the training."""
 
     def __init__(self, callback: Callback, earlier: Iterable[Event] = ()) -> None:
         self.events: list[Event] = list(earlier)
@@ -26,7 +26,7 @@ class Log:
         self._next = {"step": 0.0, "updates": 0.0}
 
     def __call__(self, event: Event) -> None:
-        """Hear one event."""
+        """Pass one event on, and keep it if it is worth that."""
         self._callback(event)
         if (name := event["event"]) in self._next:
             if event["progress"] < self._next[name]:
@@ -36,7 +36,7 @@ class Log:
 
 
 def read_log(path: Path) -> list[Event]:
-    """The events of a run folder. `RunError` if they cannot be read."""
+    """Read the events of a run folder. `RunError` if they cannot be read."""
     try:
         events = [json.loads(line) for line in (path / LOG).read_text("utf-8").split("\n") if line]
         if not all(isinstance(event, dict) and isinstance(event.get("event"), str) for event in events):
@@ -49,7 +49,7 @@ def read_log(path: Path) -> list[Event]:
 
 
 def number_of(event: Event, name: str) -> float:
-    """A number that an event of a log holds. `RunError` if there is none, or if it is not finite."""
+    """Read a number that an event of a log holds. `RunError` if there is none, or if it is not finite."""
     value = event.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise RunError(f"{LOG} is damaged: an event {event['event']} has no number {name!r}; train again")

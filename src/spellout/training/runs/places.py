@@ -19,11 +19,11 @@ RUNS, STUDIES = Path("runs"), Path("studies")
 _LONGEST_NAME = 60
 _REMEDY = "choose another -o"
 writing = partial(told, done="written", remedy=_REMEDY)
-"""A context in which an `OSError` about a path becomes the sentence that nothing can be written there."""
+"""`with writing(path):` turns an `OSError` into the sentence that nothing can be written there."""
 
 
 def check_folder(path: Path) -> None:
-    """`RunError` if a folder cannot be made at `path`, or renamed to it: tried out beside it, and undone."""
+    """Raise `RunError` if a folder cannot be made at `path` or renamed to it, as is tried out, and undone."""
     with writing(path):
         real = Path(os.path.realpath(path))
         if real == Path.cwd():
@@ -40,7 +40,7 @@ def check_folder(path: Path) -> None:
 
 
 def holds(folder: Path, file: str, kind: str) -> bool:
-    """Whether a folder holds a run or a study, which has such a file. `RunError` if there is something else."""
+    """Say whether a folder holds a run or a study, which has such a file. `RunError` if it holds something else."""
     with writing(folder):
         if folder.is_file():
             raise RunError(f"{folder} is a file; choose a folder for the {kind} with -o")
@@ -52,7 +52,7 @@ def holds(folder: Path, file: str, kind: str) -> bool:
 
 
 def check_file(path: Path) -> None:
-    """`RunError` if a file cannot be written at `path`, whose folder must be there."""
+    """Raise `RunError` if a file cannot be written at `path`, whose folder must be there."""
     with writing(path):
         if path.is_dir():
             raise RunError(f"{path} is a folder; name a file with -o")
@@ -69,7 +69,7 @@ def check_file(path: Path) -> None:
 
 
 def name_of(file: str | None, *more: str) -> str:
-    """A short name for what is made from FILE: its own without the ending; the bundled names are `names`."""
+    """Name what is made from FILE after it, shortly and without the ending; the bundled names are `names`."""
     stem = "names" if file is None else "lines" if file == "-" else Path(file).stem
     words = [re.sub(r"[^\w.]+", "-", word).strip("-.") for word in (stem[:_LONGEST_NAME], *more)]
     return "-".join(word for word in words if word) or "lines"
@@ -77,7 +77,7 @@ def name_of(file: str | None, *more: str) -> str:
 
 @contextmanager
 def new_folder(name: str) -> Iterator[Path]:
-    """A folder `runs/NAME` of one's own, numbered if there is one already; taken away again if it stays empty."""
+    """Make a new folder `runs/NAME`, numbered if there is one; it is taken away again if it stays empty."""
     number = 1
     while True:
         path = RUNS / (name if number == 1 else f"{name}-{number}")

@@ -31,9 +31,12 @@ from .places import writing
 
 @dataclass(frozen=True)
 class Run:
-    """A model with everything needed to use it. `facts` is the part of `config.json` that people read:
-    data, split, results. `lines` are the training lines, None if they were not kept. `last` is where a training
-    in steps is, None of other models and of a run that was read only to be used."""
+    """Holds a model with everything needed to use it.
+
+    `facts` is the part of `config.json` that people read: data, split, results. `lines` are the training lines,
+    None if they were not kept. `last` says where a training in steps is; it is None for other models and for a run
+    that was read only to be used.
+    """
 
     family: str
     model: LanguageModel
@@ -45,20 +48,23 @@ class Run:
 
     @property
     def usual_length(self) -> int:
-        """99 % of the training lines have at most so many tokens."""
+        """Say how many tokens 99 % of the training lines have at most."""
         return int(self.facts["usual_length"])
 
     @property
     def length_limit(self) -> int:
-        """Lines made have at most so many tokens, unless another limit is set: far more than is usual, and as many
-        as the longest training line, so that a list of short lines with a few long ones can be continued too."""
+        """Say how many tokens a line made has at most, unless another limit is set.
+
+        They are far more than is usual, and as many as the longest training line has, so that a list of short lines
+        with a few long ones can be continued too.
+        """
         longest = int(self.facts.get("longest", 0))
         return min(max(2 * self.usual_length + 10, longest), LONGEST_MADE)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A run, and what it took. `stopped` says what ended a training in steps, None for models that count."""
+    """Holds a run, and what it took. `stopped` says what ended a training in steps, None for models that count."""
 
     run: Run
     seconds: float
@@ -108,7 +114,7 @@ class Keeper:
 
 
 def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
-    """The files that a training changes, `last` last: what others hold of later moments, going on replaces."""
+    """Give the files that a training changes, `last` last: going on replaces what others hold of later moments."""
     config = {
         "format": folder.FORMAT,
         "spellout": __version__,
@@ -155,7 +161,7 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
 
 
 def _read_lines(path: Path, config: dict[str, Any]) -> list[str]:
-    """The training lines. ValueError if some are missing, as a line could then be called new that is not."""
+    """Read the training lines. ValueError if some are missing: a line could then be called new that is not."""
     *lines, rest = path.read_text("utf-8").split("\n")
     if rest or not lines or len(lines) != config.get("split", {}).get("train", len(lines)):
         raise ValueError(f"{path.name} does not hold the lines it was trained on")

@@ -21,7 +21,7 @@ from .log import read_log
 
 @dataclass(frozen=True)
 class Unfinished:
-    """An unfinished training: what was asked for, and where it is."""
+    """Holds what was asked for of an unfinished training, and where it is."""
 
     path: Path
     specification: Specification
@@ -60,7 +60,7 @@ class Unfinished:
             return cls(path, specification, asked, training, data["fingerprint"], checkpoint, events)
 
     def check(self, model: str | None, data: DataConfig, training: TrainingConfig) -> None:
-        """`UsageError` if something else is asked for than the training does. Defaults ask for nothing."""
+        """Raise `UsageError` if something else is asked for than the training does. Defaults ask for nothing."""
         settings: list[tuple[str, Any, Any, Any]] = [("model", model, self.specification.text, None)]
         for asked, kept in ((data, self.data), (training, self.training)):
             for one in fields(asked):
@@ -73,7 +73,7 @@ class Unfinished:
                 )
 
     def check_lines(self, lines: Lines) -> None:
-        """`RunError` if these are not the lines that the training began with."""
+        """Raise `RunError` if these are not the lines that the training began with."""
         if lines.fingerprint != self.fingerprint:
             raise RunError(
                 f"{lines.name} is not what {self.path} was trained on: its lines differ; give the same file"
@@ -81,7 +81,7 @@ class Unfinished:
 
 
 def _training(kept: dict[str, Any], path: Path) -> TrainingConfig:
-    """The settings as a run keeps them. Earlier versions also named an engine, when the mlp had two."""
+    """Read the settings as a run keeps them. Earlier versions also named an engine, when the mlp had two."""
     settings = {name: value for name, value in kept.items() if name != "engine"}
     if kept.get("engine") == "torch":
         raise RunError(
