@@ -48,7 +48,7 @@ def progress_bar(total: float | None, label: str, printing: bool = False) -> Ite
     to stdout meanwhile: on a terminal they are progress enough, and a bar would get in their way.
     """
     if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
-        yield _say
+        yield lambda amount, label=None, note=None: None if note is None else terminal.note(note)
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.table import Column
@@ -84,12 +84,6 @@ def progress_bar(total: float | None, label: str, printing: bool = False) -> Ite
         patience.join()
         if bar.live.is_started:
             bar.stop()
-
-
-def _say(amount: float, label: str | None = None, note: str | None = None) -> None:
-    """Progress without a bar: notes only."""
-    if note is not None:
-        terminal.note(note)
 
 
 class Watch:
@@ -138,7 +132,7 @@ def training_progress(
 
 
 def note_of(event: Event) -> str:
-    """What a training says of itself in a line that stays, and of which one where several run at once."""
+    """Write the line that stays of an event, with the model it is about where several train at once."""
     of = f"{event['of']}: " if "of" in event else ""
     if event["event"] == "device":
         count = event["threads"]

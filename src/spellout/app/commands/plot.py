@@ -9,6 +9,7 @@ from ...plots.kinds import OF_LINES, Kind
 from .. import terminal
 from ..options import Line, Out, RunFolder, check_picture, newest
 from ..progress import progress_bar
+from ..workflows import load_run
 
 
 def plot(
@@ -37,11 +38,9 @@ def plot(
     out = out or Path(f"{what}.png")
     check_picture(out)
     run = run or newest()
-    from ...models.table import MODELS
     from ...plots.figure import save_figure
     from ...plots.pictures import picture
-    from ...training.runs.run import read_run
 
     with progress_bar(None, "drawing"):
-        save_figure(picture(read_run(run, MODELS), run, what, line), out)
+        save_figure(picture(load_run(run), run, what, line), out)
     terminal.note(f"wrote {out}")
