@@ -67,9 +67,11 @@ def run_command(arguments: list[str], began: float | None = None) -> int:
     `began` is when that was, if it was earlier than now (`perf_counter`).
     """
     from . import clock
+    from .options import Operand
 
     clock.start(perf_counter() if began is None else began)
-    code = _outcome(lambda: _call(arguments))
+    words = [Operand(word) if word == "-" else word for word in arguments or ["--help"]]
+    code = _outcome(lambda: _application()(words))
     return code or _outcome(sys.stdout.flush)
 
 
@@ -89,7 +91,10 @@ def _application() -> App:
             version_flags=["--version"],
             help_flags=["--help", "-h"],
             help_format="plaintext",  # markdown would cost 50 ms at every --help
-            suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted
+            suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted, and what went wrong
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
         )
         showing = make.make, look.look, make.sample, score.score, score.why, draw.draw, plot.plot, doctor.doctor
         training = train.train, compare.compare, lr_find.lr_find, tune.tune, lectures.lectures
@@ -97,13 +102,6 @@ def _application() -> App:
             app.command(command)
         _made = app
     return _made
-
-
-def _call(arguments: list[str]) -> None:
-    from .options import Operand
-
-    words = [Operand(word) if word == "-" else word for word in arguments or ["--help"]]
-    _application()(words, exit_on_error=False, print_error=False, result_action="return_value")
 
 
 def _outcome(work: Callable[[], object]) -> int:

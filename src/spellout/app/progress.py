@@ -94,24 +94,21 @@ class Watch:
 
     def __call__(self, event: Event) -> None:
         """Hear one event of a training."""
-        label = f"training {event['of']}" if "of" in event else "training"
-        if event["event"] == "order" and event["held_out_nats_per_token"]:
-            label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
-        elif event["event"] in ("device", "first_loss", "hurried"):
+        kind, label = event["event"], f"training {event['of']}" if "of" in event else "training"
+        if kind in ("device", "first_loss", "hurried"):
             self._advance(0.0, label, note_of(event))
             return
-        elif event["event"] == "updates":
+        if kind == "evaluation" and event["best"]:
+            self._best = f", best dev {event['nats_per_char']:.4f}"
+        if kind in ("evaluation", "updates"):
             return
-        elif event["event"] == "judging":
+        if kind == "order" and event["held_out_nats_per_token"]:
+            label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
+        elif kind == "judging":
             label = f"judging {event['of']}"
-        elif event["event"] == "evaluation":
-            if event["best"]:
-                self._best = f", best dev {event['nats_per_char']:.4f}"
-            return
-        elif event["event"] == "step":
-            label += (
-                f": step {event['step']:,}, loss {event['nats_per_token']:.3f}{self._best}, lr {event['lr']:.2g}"
-            )
+        elif kind == "step":
+            loss, rate = f"loss {event['nats_per_token']:.3f}", f"lr {event['lr']:.2g}"
+            label += f": step {event['step']:,}, {loss}{self._best}, {rate}"
         part = WHOLE * float(event.get("progress", self._done / WHOLE))
         self._advance(max(0.0, part - self._done), label)
         self._done = max(self._done, part)
