@@ -67,30 +67,22 @@ def run_command(arguments: list[str], began: float | None = None) -> int:
     `began` is when that was, if it was earlier than now (`perf_counter`).
     """
     from . import clock
+    from .options import Operand
 
     clock.start(perf_counter() if began is None else began)
-    code = _outcome(lambda: _call(arguments))
+    words = [Operand(word) if word == "-" else word for word in arguments or ["--help"]]
+    code = _outcome(lambda: _application()(words))
     return code or _outcome(sys.stdout.flush)
 
 
 def _application() -> App:
-    """The application with all its commands, made once. Importing it takes most of the time that `--help` takes."""
+    """Make the application with all its commands, once. Its imports take most of the time that `--help` takes."""
     global _made
     if _made is None:
         from cyclopts import App
 
         from ..version import __version__
-        from .commands.compare import compare
-        from .commands.doctor import doctor
-        from .commands.draw import draw
-        from .commands.lectures import lectures
-        from .commands.look import look
-        from .commands.lr_find import lr_find
-        from .commands.make import make, sample
-        from .commands.plot import plot
-        from .commands.score import score, why
-        from .commands.train import train
-        from .commands.tune import tune
+        from .commands import compare, doctor, draw, lectures, look, lr_find, make, plot, score, train, tune
 
         app = App(
             name="spellout",
@@ -99,23 +91,21 @@ def _application() -> App:
             version_flags=["--version"],
             help_flags=["--help", "-h"],
             help_format="plaintext",  # markdown would cost 50 ms at every --help
-            suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted
+            suppress_keyboard_interrupt=False,  # `run_command` says that it was interrupted, and what went wrong
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
         )
-        for one in (make, look, sample, score, why, draw, plot, doctor, train, compare, lr_find, tune, lectures):
-            app.command(one)
+        showing = make.make, look.look, make.sample, score.score, score.why, draw.draw, plot.plot, doctor.doctor
+        training = train.train, compare.compare, lr_find.lr_find, tune.tune, lectures.lectures
+        for command in showing + training:
+            app.command(command)
         _made = app
     return _made
 
 
-def _call(arguments: list[str]) -> None:
-    from .options import Operand
-
-    words = [Operand(word) if word == "-" else word for word in arguments or ["--help"]]
-    _application()(words, exit_on_error=False, print_error=False, result_action="return_value")
-
-
 def _outcome(work: Callable[[], object]) -> int:
-    """Do some work; the exit code, after a sentence if it is not 0."""
+    """Do some work and return the exit code, after a sentence if it is not 0."""
     from cyclopts import CycloptsError
 
     from ..errors import SpelloutError
@@ -164,7 +154,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _number(error: KeyboardInterrupt) -> int:
-    """The signal that `_interrupt` answered; other interrupts are Python's own."""
+    """Tell the signal that `_interrupt` answered; other interrupts are Python's own."""
     return error.args[0] if error.args and error.args[0] in _SIGNALS else _signal.SIGINT
 
 

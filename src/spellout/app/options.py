@@ -29,7 +29,7 @@ class Operand(str):
     __slots__ = ()
 
     def startswith(self, *prefix: object) -> bool:
-        """False."""
+        """Say no, whatever it is."""
         return False
 
 
@@ -59,7 +59,7 @@ Data = Annotated[DataConfig, Parameter(name="*")]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
 Sampling = Annotated[SamplingConfig, Parameter(name="*", allow_leading_hyphen=True)]
 BEST = "mlp+ngram"
-"""The model that a command takes which trains in steps, unless another is asked for: what `make` trains too."""
+"""The model that lr-find and tune take unless another is asked for: `make` trains it too."""
 
 
 def listed(text: str) -> list[str]:
@@ -68,13 +68,13 @@ def listed(text: str) -> list[str]:
 
 
 def check_judged(data: DataConfig, part: str) -> None:
-    """`UsageError` if a split keeps no lines of a part to judge by: to be asked before the reading."""
+    """Raise `UsageError` if a split keeps no lines of a part to judge by: to be asked before the reading."""
     if data.split == "none":
         raise UsageError(f"--split none keeps no {part} lines to judge by; leave it out, or take --split distinct")
 
 
 def check_picture(path: Path) -> None:
-    """`UsageError` if a picture cannot be drawn or not be written there: to be asked before the work."""
+    """Raise `UsageError` if a picture cannot be drawn or not be written there: to be asked before the work."""
     if path.suffix.removeprefix(".").lower() not in FORMATS:
         raise UsageError(f"-o {path}: a picture's name ends in .{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}")
     require("matplotlib", "drawing pictures")
@@ -82,7 +82,7 @@ def check_picture(path: Path) -> None:
 
 
 def newest() -> Path:
-    """The newest run under ./runs, said on stderr. `RunError` if there is none."""
+    """Find the newest run under ./runs, and say which it is. `RunError` if there is none."""
     from ..training.runs.folder import newest_run
 
     path = newest_run()

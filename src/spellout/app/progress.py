@@ -48,7 +48,7 @@ def progress_bar(total: float | None, label: str, printing: bool = False) -> Ite
     to stdout meanwhile: on a terminal they are progress enough, and a bar would get in their way.
     """
     if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
-        yield _say
+        yield lambda amount, label=None, note=None: None if note is None else terminal.note(note)
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.table import Column
@@ -86,12 +86,6 @@ def progress_bar(total: float | None, label: str, printing: bool = False) -> Ite
             bar.stop()
 
 
-def _say(amount: float, label: str | None = None, note: str | None = None) -> None:
-    """Progress without a bar: notes only."""
-    if note is not None:
-        terminal.note(note)
-
-
 class Watch:
     """Listens to trainings, one after the other, and moves a progress display on: each is `WHOLE` of it."""
 
@@ -100,24 +94,21 @@ class Watch:
 
     def __call__(self, event: Event) -> None:
         """Hear one event of a training."""
-        label = f"training {event['of']}" if "of" in event else "training"
-        if event["event"] == "order" and event["held_out_nats_per_token"]:
-            label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
-        elif event["event"] in ("device", "first_loss", "hurried"):
+        kind, label = event["event"], f"training {event['of']}" if "of" in event else "training"
+        if kind in ("device", "first_loss", "hurried"):
             self._advance(0.0, label, note_of(event))
             return
-        elif event["event"] == "updates":
+        if kind == "evaluation" and event["best"]:
+            self._best = f", best dev {event['nats_per_char']:.4f}"
+        if kind in ("evaluation", "updates"):
             return
-        elif event["event"] == "judging":
+        if kind == "order" and event["held_out_nats_per_token"]:
+            label += f": order {event['order']} gives {event['held_out_nats_per_token']:.3f} nats a token"
+        elif kind == "judging":
             label = f"judging {event['of']}"
-        elif event["event"] == "evaluation":
-            if event["best"]:
-                self._best = f", best dev {event['nats_per_char']:.4f}"
-            return
-        elif event["event"] == "step":
-            label += (
-                f": step {event['step']:,}, loss {event['nats_per_token']:.3f}{self._best}, lr {event['lr']:.2g}"
-            )
+        elif kind == "step":
+            loss, rate = f"loss {event['nats_per_token']:.3f}", f"lr {event['lr']:.2g}"
+            label += f": step {event['step']:,}, {loss}{self._best}, {rate}"
         part = WHOLE * float(event.get("progress", self._done / WHOLE))
         self._advance(max(0.0, part - self._done), label)
         self._done = max(self._done, part)
@@ -138,7 +129,7 @@ def training_progress(
 
 
 def note_of(event: Event) -> str:
-    """What a training says of itself in a line that stays, and of which one where several run at once."""
+    """Write the line that stays of an event, with the model it is about where several train at once."""
     of = f"{event['of']}: " if "of" in event else ""
     if event["event"] == "device":
         count = event["threads"]

@@ -23,44 +23,44 @@ TEXT_ROOM, LEAST_ROOM = 24, 12
 
 
 def stdout() -> Console:
-    """The console for data. Piped, it neither colours nor wraps."""
+    """Make a console for data. Piped, it neither colours nor wraps."""
     return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def stderr() -> Console:
-    """The console for everything else."""
+    """Make a console for everything else."""
     return Console(file=sys.stderr, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def note(message: str, console: Console | None = None) -> None:
-    """One line for the reader, on stderr, or above a bar that is shown there."""
+    """Print one line for the reader on stderr, or above a bar that is shown there."""
     (console or stderr()).print(Text(visible(message), style="dim"))
 
 
 def warn(message: str) -> None:
-    """Something the reader should know before trusting the result, on stderr."""
+    """Print on stderr what the reader should know before trusting the result."""
     stderr().print(Text(f"warning: {visible(message)}", style="yellow"))
 
 
 def complain(message: str) -> None:
-    """Why the command failed, on stderr."""
+    """Print on stderr why the command failed."""
     stderr().print(Text("spellout: ", style="bold red") + Text(visible(message), style="not bold default"))
 
 
 def print_line(*parts: str) -> None:
-    """One line of data, its parts divided by tabs: as it is, and on a terminal as it can be seen."""
+    """Print one line of data, its parts divided by tabs: as it is, and on a terminal as it can be seen."""
     if sys.stdout.isatty():
         parts = tuple(map(visible, parts))
     sys.stdout.write("\t".join(parts) + "\n")
 
 
 def print_report(text: str) -> None:
-    """Lines of text for people, on stdout."""
+    """Print lines of text for people on stdout."""
     sys.stdout.write((visible(text, lines=True) if sys.stdout.isatty() else text) + "\n")
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """One JSON object on one line of stdout."""
+    """Print one JSON object on one line of stdout."""
     sys.stdout.write(visible_in_json(json.dumps(content, ensure_ascii=False)) + "\n")
 
 
@@ -70,7 +70,7 @@ def print_table(
     left: Sequence[str] = (),
     spare: Sequence[str] = (),
 ) -> None:
-    """A table on stdout; columns are right-aligned but for those named in `left`, which may wrap.
+    """Print a table on stdout; columns are right-aligned but for those named in `left`, which may wrap.
 
     Piped: tab-separated. On a terminal too narrow for the table, the columns in `spare` are left out, the first of
     them first, and that is said; if it is too narrow even then, a row becomes a block of lines.
@@ -85,7 +85,7 @@ def print_table(
     console, kept = stdout(), list(range(len(columns)))
 
     def needed(room: int) -> int:
-        """The width of what is kept, where text may be wrapped to so many characters."""
+        """Measure the width of what is kept, where text may be wrapped to so many characters."""
         return sum(min(widths[i], room) if columns[i] in left else widths[i] for i in kept) + 2 * len(kept) - 2
 
     hidden = []
@@ -115,7 +115,7 @@ def print_table(
 
 
 def print_pairs(pairs: Sequence[tuple[str, str | Text]]) -> None:
-    """Names and texts, one below the other, on stdout."""
+    """Print names and texts on stdout, one pair below the other."""
     if not sys.stdout.isatty():
         width = 1 + max(len(name) for name, _ in pairs)
         for name, text in pairs:
@@ -134,10 +134,10 @@ def _shown(text: str | Text) -> Text:
 
 
 def losses(nats: float, bits: float, perplexity: float) -> str:
-    """How good a model is, in words; `nats` and `bits` are means over characters."""
+    """Say how good a model is; `nats` and `bits` are means over characters."""
     return f"{nats:.4f} nats ({bits:.3f} bits) per character, perplexity {perplexity:.2f}"
 
 
 def short(text: str, width: int = 60) -> str:
-    """The text, or its beginning with an ellipsis."""
+    """Return the text, or its beginning with an ellipsis if it is long."""
     return text if len(text) <= width else text[: width - 1] + "…"

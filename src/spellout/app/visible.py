@@ -28,12 +28,12 @@ _UNSEEN = re.compile(f"[{_INVISIBLE}]|(?<!{_SHOWS})[{_JOINERS}]|[{_JOINERS}](?!{
 
 
 def visible(text: str, lines: bool = False) -> str:
-    """The text with a sign for each character that does not show or is a command; with `lines`, line ends stay."""
+    """Put a sign for each character that does not show or is a command; with `lines`, line ends stay."""
     return _UNSEEN.sub(lambda match: "\n" if lines and match[0] == "\n" else _sign(match[0]), text)
 
 
 def visible_in_json(text: str) -> str:
-    """JSON with such characters escaped as JSON escapes: it means the same."""
+    """Escape such characters in JSON as JSON does: it means the same."""
     return _UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..data.lines import Lines
     from ..models.family import Specification
     from ..training.prepared import Prepared
-    from ..training.runs.run import Trained
+    from ..training.runs.run import Run, Trained
     from ..training.train import Job
 
 
@@ -38,7 +38,7 @@ def read(file: str | None, encoding: str | None) -> Lines:
 
 
 def size(file: str) -> int | None:
-    """The bytes that reading a file will bring, where that is known."""
+    """Count the bytes that reading a file will bring; None where that is not known."""
     return os.path.getsize(file) if os.path.isfile(file) else None
 
 
@@ -83,6 +83,14 @@ def compile_for(*specifications: Specification) -> float:
             warm_up(np.float64)
             warm_up(np.float32)
     return perf_counter() - start
+
+
+def load_run(path: str | Path) -> Run:
+    """Read a run folder. `RunError` says what is missing or damaged."""
+    from ..models.table import MODELS
+    from ..training.runs.run import read_run
+
+    return read_run(path, MODELS)
 
 
 @contextmanager

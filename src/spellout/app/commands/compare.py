@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rich.text import Text
 
 from ...data.config import DataConfig
 from ...errors import UsageError
 from ...training.config import TrainingConfig
+from ...training.experiments.results import ModelResult
 from .. import terminal
 from ..options import Data, Encoding, File, Flag, Json, Training, check_judged, listed
 from ..progress import training_progress
 from ..workflows import asked, compile_for, prepare
-
-if TYPE_CHECKING:
-    from ...training.experiments.results import ModelResult
 
 
 def compare(

@@ -50,7 +50,7 @@ def doctor(
 
 
 def _page(name: str) -> str:
-    """The page of one check of the doctor, or the table of all."""
+    """Return the page of one check of the doctor, or the table of all."""
     from ...doctor import PAGES
 
     if name == "all":

@@ -23,7 +23,7 @@ from ...training.config import TrainingConfig
 from .. import clock, terminal
 from ..options import Count, Data, Encoding, File, Flag, Json, Out, RunFolder, Sampling, Seconds, newest
 from ..progress import track, training_progress
-from ..workflows import asked, compile_for, interruptible, prepare, print_result, train
+from ..workflows import asked, compile_for, interruptible, load_run, prepare, print_result, train
 
 if TYPE_CHECKING:
     from ...data.vocabulary import Vocabulary
@@ -77,6 +77,7 @@ def make(
     from ...training.best import AROUND
     from ...training.runs.folder import check_place
     from ...training.runs.run import save_run
+    from ...training.train import Job
 
     if not math.isfinite(seconds):
         raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
@@ -88,7 +89,12 @@ def make(
     _preview(file, encoding, data)
     prepared = prepare(file, encoding, data)
     _check_prefix(prepared.vocabulary, sampling)
-    trained = _train_within(prepared, specification, seconds) if specification else _train_best(prepared, seconds)
+    if specification is None:
+        trained = _train_best(prepared, seconds)
+    elif specification.family.in_steps:
+        trained = _train_within(prepared, specification, seconds)
+    else:
+        trained = train(Job(prepared, specification))
     failure = None
     if out is not None:
         try:
@@ -127,11 +133,8 @@ def sample(
     nearest
         Show the most similar training line and the edit distance.
     """
-    from ...models.table import MODELS
-    from ...training.runs.run import read_run
-
     run = run or newest()
-    loaded = read_run(run, MODELS)
+    loaded = load_run(run)
     lines = loaded.lines
     if lines is None and (novel or nearest):
         raise RunError(
@@ -163,12 +166,10 @@ def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
 
 
 def _train_within(prepared: Prepared, specification: Specification, seconds: float) -> Trained:
-    """The model asked for, within some seconds of the command. Ctrl-C ends it early and keeps what was learned."""
+    """Train the model asked for, within some seconds of the command. Ctrl-C ends it and keeps what was learned."""
     from ...training.best import AROUND, plan_for
     from ...training.train import Job
 
-    if not specification.family.in_steps:
-        return train(Job(prepared, specification))
     since, training = clock.began() + compile_for(specification), TrainingConfig(seconds=seconds - AROUND)
     plan = plan_for(len(prepared.stream), seconds)
     with interruptible() as interrupted:
@@ -181,7 +182,7 @@ def _train_within(prepared: Prepared, specification: Specification, seconds: flo
 
 
 def _train_best(prepared: Prepared, seconds: float) -> Trained:
-    """The n-gram, said at once, and then the best network that starts from it, within some seconds of the command.
+    """Train the n-gram, say how good it is, and train the best network that starts from it in the seconds left.
 
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
     """
@@ -217,7 +218,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
 
 
 def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
-    """Some new lines, one after the other; of long ones the beginning."""
+    """Make some new lines and join them; of long ones the beginning."""
     from ...generation.novelty import only
     from ...generation.sampling import sample
 

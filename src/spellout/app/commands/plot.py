@@ -10,6 +10,7 @@ from ...plots.kinds import OF_LINES, OF_TRAINING, Kind
 from .. import terminal
 from ..options import Line, Out, RunFolder, check_picture, newest
 from ..progress import progress_bar
+from ..workflows import load_run
 
 
 def plot(
@@ -38,14 +39,12 @@ def plot(
     out = out or Path(f"{what}.png")
     check_picture(out)
     run = run or newest()
-    from ...models.table import MODELS
     from ...plots.figure import save_figure
     from ...plots.pictures import picture
     from ...training.runs.log import read_log
-    from ...training.runs.run import read_run
 
     with progress_bar(None, "drawing"):
-        loaded = read_run(run, MODELS)
+        loaded = load_run(run)
         if what in OF_TRAINING:
             loaded = replace(loaded, events=read_log(run))
         save_figure(picture(loaded, what, line), out)

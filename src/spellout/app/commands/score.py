@@ -13,7 +13,7 @@ from ...errors import UsageError
 from .. import terminal
 from ..options import Encoding, File, Json, Line, newest
 from ..progress import progress_bar
-from ..workflows import read
+from ..workflows import load_run, read
 
 if TYPE_CHECKING:
     from ...data.vocabulary import Vocabulary
@@ -48,13 +48,11 @@ def score(
     """
     from ...data.lines import check_encoding
     from ...generation.scoring import score_lines
-    from ...models.table import MODELS
-    from ...training.runs.run import read_run
 
     if run is not None and file is None and not Path(run).is_dir():
         run, file = None, run
     check_encoding(encoding or "utf-8")
-    loaded = read_run(run or newest(), MODELS)
+    loaded = load_run(run or newest())
     lines = read(file, encoding).in_file_order()
     with progress_bar(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
@@ -103,9 +101,7 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
         One JSON object a letter.
     """
     from ...generation.scoring import explain_line
-    from ...models.table import MODELS
     from ...training.runs.folder import CONFIG
-    from ...training.runs.run import read_run
 
     if top < 0:
         raise UsageError(f"--top {top}: must be at least 0")
@@ -113,7 +109,7 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
         run, line = None, run
     if line is None:
         raise UsageError("name the line to spell out, as in: spellout why Sophia")
-    loaded = read_run(run or newest(), MODELS)
+    loaded = load_run(run or newest())
     explained = explain_line(loaded.model, loaded.vocabulary, line, top)
     if json:
         for step in explained:

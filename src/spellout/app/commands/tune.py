@@ -10,6 +10,7 @@ from ...data.config import DataConfig
 from ...errors import TrainingError, UsageError
 from ...optional import require
 from ...training.config import TrainingConfig
+from ...training.experiments.results import TuningTrial
 from ...training.runs.places import STUDIES, name_of
 from .. import terminal
 from ..options import BEST, Data, Encoding, File, Flag, Json, Out, Training, check_judged
@@ -18,7 +19,6 @@ from ..workflows import compile_for, prepare
 
 if TYPE_CHECKING:
     from ...models.contract import Event
-    from ...training.experiments.results import TuningTrial
 
 TRIALS_SHOWN = 10
 
@@ -83,9 +83,8 @@ def tune(
     if not best:
         raise TrainingError(f"no trial in {out} has ended well; give more --trials or --seconds, or a lower --lr")
     tested = tuning.test(best[0]) if test else None
-    flags = {field.name: getattr(data, field.name) for field in fields(data)}
-    changed = {name: value for name, value in flags.items() if value != getattr(DataConfig(), name)}
-    again = best[0].command(file, "RUN", changed | ({"encoding": encoding} if encoding else {}))
+    given = {one.name: getattr(data, one.name) for one in fields(data) if getattr(data, one.name) != one.default}
+    again = best[0].command(file, "RUN", given | ({"encoding": encoding} if encoding else {}))
     print_trials(best, tuning.count(), tested, again, str(tuning.run_folder(best[0])), json)
 
 
