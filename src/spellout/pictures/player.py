@@ -1,6 +1,6 @@
 """A page that plays backpropagation: one node a step, from the root down, with every product written out.
 
-The page is complete in itself: the SVG, a few lines of style and script, no network.
+The page is `player.html`, complete in itself: the SVG, a few lines of style and script, no network.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
+from importlib import resources
 from typing import Any
 
 from ..autograd.by_hand import refuse_by_hand
@@ -17,86 +18,6 @@ from . import svg
 from .boxes import Box
 from .naming import number
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Backpropagation, step by step</title>
-<style>
-body { font: 15px system-ui, sans-serif; margin: 0; color: #1f2933; background: #fff; }
-header { position: sticky; top: 0; padding: 10px 16px; }
-header { background: #f5f7fa; border-bottom: 1px solid #cbd2d9; }
-button { font: inherit; padding: 4px 12px; }
-#say { min-height: 4.5em; margin: 8px 0 0; white-space: pre-wrap; font-family: ui-monospace, monospace; }
-main { overflow: auto; padding: 12px; }
-.spellout .now .box { stroke: #b03a2e; stroke-width: 3; }
-.spellout .changed .grad { font-weight: bold; }
-.spellout .edge.now { stroke: #b03a2e; stroke-width: 3; }
-.spellout .waiting .grad { opacity: 0.35; }
-</style>
-</head>
-<body>
-<header>
-<button id="start">Start</button> <button id="back">Back</button>
-<button id="play">Play</button> <button id="step">Step</button>
-<label>Pace <input id="pace" type="range" min="1" max="10" value="4"></label>
-<span id="count"></span>
-<p id="say" aria-live="polite"></p>
-</header>
-<main>
-@SVG@
-</main>
-<script>
-"use strict";
-const steps = @STEPS@;
-const find = id => document.getElementById(id);
-let at = 0, timer = null;
-
-function show() {
-  document.querySelectorAll(".node").forEach(node => {
-    node.classList.remove("now", "changed");
-    node.classList.add("waiting");
-    const grad = node.querySelector(".grad");
-    if (grad) grad.textContent = "grad 0.0000";
-  });
-  document.querySelectorAll(".edge").forEach(edge => edge.classList.remove("now"));
-  steps.slice(0, at + 1).forEach((step, i) => step.set.forEach(([id, text]) => {
-    const grad = find(id).querySelector(".grad");
-    if (grad) grad.textContent = text;
-    find(id).classList.remove("waiting");
-    if (i === at) find(id).classList.add("changed");
-  }));
-  if (steps.length) {
-    if (steps[at].node) find(steps[at].node).classList.add("now");
-    steps[at].edges.forEach(id => find(id).classList.add("now"));
-    find("say").textContent = steps[at].say;
-    find("count").textContent = "step " + at + " of " + (steps.length - 1);
-  }
-}
-function go(to) {
-  at = Math.max(0, Math.min(to, steps.length - 1));
-  show();
-  if (at >= steps.length - 1) pause();
-}
-function pause() { clearTimeout(timer); timer = null; find("play").textContent = "Play"; }
-function tick() { go(at + 1); if (timer !== null) timer = setTimeout(tick, 4000 / find("pace").value); }
-function play() {
-  if (timer !== null) return pause();
-  if (at >= steps.length - 1) go(0);
-  find("play").textContent = "Pause";
-  timer = setTimeout(tick, 300);
-}
-find("start").onclick = () => { pause(); go(0); };
-find("back").onclick = () => { pause(); go(at - 1); };
-find("step").onclick = () => { pause(); go(at + 1); };
-find("play").onclick = play;
-show();
-</script>
-</body>
-</html>
-"""
-
 
 def render(boxes: Sequence[Box], summary: str, stale: bool) -> str:
     """Return the page; of a graph that is too large, a page with its summary."""
@@ -105,7 +26,8 @@ def render(boxes: Sequence[Box], summary: str, stale: bool) -> str:
     # nothing inside a script element may look like its end
     data = json.dumps(_steps(boxes), ensure_ascii=False).replace("</", "<\\/")
     picture = svg.render(boxes, summary) if boxes else f"<p>{escape(summary)}</p>"
-    return _PAGE.replace("@SVG@", picture).replace("@STEPS@", data)
+    page = (resources.files(__package__) / "player.html").read_text("utf-8")
+    return page.replace("@SVG@", picture).replace("@STEPS@", data)
 
 
 def _steps(boxes: Sequence[Box]) -> list[dict[str, Any]]:
