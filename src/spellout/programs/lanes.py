@@ -109,10 +109,9 @@ class Lanes:
     def run(self, *examples: Any) -> np.ndarray:
         """Results (N, *shape), float64; NotFiniteError if one is nan or infinite."""
         self.read_values()
-        floats, integers = self.arrange(*examples)
-        results = self.forward(floats, integers)
+        results = self.forward(*self.arrange(*examples))
         if not np.isfinite(results).all():
-            raise NotFiniteError(self.explain(floats, integers))
+            raise NotFiniteError(self.explain(*examples))
         return results.T.astype(np.float64).reshape(-1, *self.program.shape)
 
     def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
@@ -120,15 +119,20 @@ class Lanes:
         if self.program.shape:
             raise ShapeError(f"a gradient is of one number; this program returns an array of {self.program.shape}")
         self.read_values()
-        floats, integers = self.arrange(*examples)
-        results, gradient = self.backward(floats, integers, 1.0 / max(floats.shape[1], integers.shape[1]))
         with np.errstate(over="ignore", invalid="ignore"):  # the error below says more than a warning
-            mean = float(results.mean(dtype=np.float64))
+            mean, gradient = self.mean(*examples)
         if not math.isfinite(mean) or not np.isfinite(gradient).all():
-            raise NotFiniteError(self.explain(floats, integers))
+            raise NotFiniteError(self.explain(*examples))
         return mean, gradient.astype(np.float64)
 
     # Their parts, for training: arrays in, views of memory out.
+
+    def mean(self, *examples: Any) -> tuple[float, np.ndarray]:
+        """The mean result with `weights` as they are, and its gradient (P,): a view, until the next call."""
+        floats, integers = self.arrange(*examples)
+        count = max(floats.shape[1], integers.shape[1])
+        results, gradient = self.backward(floats, integers, 1.0 / count)
+        return float(results.sum(dtype=np.float64)) / count, gradient  # in float64, whatever the program's type
 
     def arrange(self, *examples: Any) -> tuple[np.ndarray, np.ndarray]:
         """Floats (inputs, N) and integers (inputs, N) from one array per argument.
@@ -246,10 +250,10 @@ class Lanes:
                 bounds[data] = min(bounds[data], len(args))
         return bounds
 
-    def explain(self, floats: np.ndarray, integers: np.ndarray) -> str:
+    def explain(self, *examples: Any) -> str:
         """Say which instruction made a nan or an infinity of these examples, and in which line it stands."""
-        count = max(floats.shape[1], integers.shape[1])
-        each = [slice(example, example + 1) for example in range(count)]
+        floats, integers = self.arrange(*examples)
+        each = [slice(example, example + 1) for example in range(max(floats.shape[1], integers.shape[1]))]
         return explain(self.program, (self._single(floats[:, one], integers[:, one]) for one in each))
 
     def _single(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
