@@ -35,7 +35,7 @@ _MOST_LANES = 240
 _LEAST_ROW = 512
 """Bytes of a row of a layer's matrix, if need be beyond that cache: with 128 products take nearly twice as long."""
 
-Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
+Buffers = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def threads_available() -> int:
@@ -75,7 +75,7 @@ class Lanes:
         wide = _LEAST_ROW // self.dtype.itemsize
         columns = PAD if lowered.groups == 0 else -(-wide // (lowered.groups * PAD)) * PAD
         self.block = max(columns, min(_MOST_LANES, room // PAD * PAD))
-        self._memory: dict[int, list[Memory]] = {}
+        self._memory: dict[int, list[Buffers]] = {}
         self._code = (*lowered.shared, *lowered.lanes, lowered.pack, lowered.maps)
         self._gradients = np.zeros((1, len(self.shared)), self.dtype)
         self._busy = threading.Lock()
@@ -226,7 +226,7 @@ class Lanes:
         worth = self.lowered.registers * lanes // _WORTH_A_CHUNK
         return max(1, min(_MOST_CHUNKS, worth, -(-lanes // self.block)))
 
-    def _memory_for(self, threads: int, lanes: int) -> list[Memory]:
+    def _memory_for(self, threads: int, lanes: int) -> list[Buffers]:
         """Registers, gradients and scratch for each thread. Few lanes get narrow registers, close to each other."""
         width = lanes if lanes < PAD else -(-lanes // PAD) * PAD
         memory = self._memory.setdefault(width, [])
