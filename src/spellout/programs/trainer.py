@@ -26,7 +26,7 @@ class Trainer:
     Args:
         program: what to make small, on average over examples.
         optimizer: such as `AdamW(lr=1e-3)` of `spellout.programs.optimizers`.
-        dtype: float64, or float32 for half the memory and twice the lanes at once.
+        dtype: float64, or float32 for half the memory and twice as many examples at once.
         threads: at most so many; results do not depend on it.
         compiled: make machine code of the program, if it is small (`machine_code.obstacle`). That takes up to two
             seconds, and then steps a fifth to a half of the time: it pays after 10,000 to 40,000 of them. The
