@@ -45,16 +45,18 @@ class Optimizer(ABC):
         """Move every parameter once. RecordingError while a function is recorded, whose parameters stay."""
         look("a step of an optimizer", "step outside the function, or train the program with a Trainer")
         lr = self.lr  # before anything moves: a schedule may give none
-        self.steps += 1
+        self.steps += 1  # before the rule, as the papers count steps from 1
         self._move(lr)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the optimizer remembers: the step count and a list of numbers per kind of memory."""
+        # Plain numbers, which JSON keeps bit for bit.
         return {"steps": self.steps, **{name: list(numbers) for name, numbers in self.memory.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Remember what `state_dict` returned; ShapeError if it is of other parameters."""
         memory = {name: list(numbers) for name, numbers in state.items() if name != "steps"}
+        # All are looked at before one is taken, so that a wrong state changes nothing.
         for name, numbers in memory.items():
             if name not in self.memory or len(numbers) != len(self.parameters):
                 raise ShapeError(

@@ -37,10 +37,11 @@ def adam(
     `numbers` are those of `adam_numbers` in the type of p, `root` is the square root for this type.
     """
     one, keep, beta1, beta2, rate, unbias, eps = numbers
-    mean += (one - beta1) * (g - mean)  # not beta1 · mean + (1 - beta1) · g, which is rounded twice
+    mean += (one - beta1) * (g - mean)  # one product, as PyTorch's lerp, instead of two
     square *= beta2
     square += (one - beta2) * (g * g)
-    p *= keep
+    p *= keep  # AdamW's decay, apart from the gradient
+    # eps is added to the root and not under it: for a parameter that is seldom used both means are tiny.
     p -= rate * (mean / (unbias * root(square) + eps))
     return p, mean, square
 

@@ -35,7 +35,7 @@ _MOST_LANES = 240
 _LEAST_ROW = 512
 """Bytes of a row of a layer's matrix, if need be beyond that cache: with 128 products take nearly twice as long."""
 
-Memory = tuple[np.ndarray, np.ndarray, np.ndarray]
+Buffers = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def threads_available() -> int:
@@ -75,7 +75,7 @@ class Lanes:
         wide = _LEAST_ROW // self.dtype.itemsize
         columns = PAD if lowered.groups == 0 else -(-wide // (lowered.groups * PAD)) * PAD
         self.block = max(columns, min(_MOST_LANES, room // PAD * PAD))
-        self._memory: dict[int, list[Memory]] = {}
+        self._memory: dict[int, list[Buffers]] = {}
         self._code = (*lowered.shared, *lowered.lanes, lowered.pack, lowered.maps)
         self._gradients = np.zeros((1, len(self.shared)), self.dtype)
         self._busy = threading.Lock()
@@ -109,10 +109,9 @@ class Lanes:
     def run(self, *examples: Any) -> np.ndarray:
         """Results (N, *shape), float64; NotFiniteError if one is nan or infinite."""
         self.read_values()
-        floats, integers = self.arrange(*examples)
-        results = self.forward(floats, integers)
+        results = self.forward(*self.arrange(*examples))
         if not np.isfinite(results).all():
-            raise NotFiniteError(self.explain(floats, integers))
+            raise NotFiniteError(self.explain(*examples))
         return results.T.astype(np.float64).reshape(-1, *self.program.shape)
 
     def gradient(self, *examples: Any) -> tuple[float, np.ndarray]:
@@ -120,15 +119,20 @@ class Lanes:
         if self.program.shape:
             raise ShapeError(f"a gradient is of one number; this program returns an array of {self.program.shape}")
         self.read_values()
-        floats, integers = self.arrange(*examples)
-        results, gradient = self.backward(floats, integers, 1.0 / max(floats.shape[1], integers.shape[1]))
         with np.errstate(over="ignore", invalid="ignore"):  # the error below says more than a warning
-            mean = float(results.mean(dtype=np.float64))
+            mean, gradient = self.mean(*examples)
         if not math.isfinite(mean) or not np.isfinite(gradient).all():
-            raise NotFiniteError(self.explain(floats, integers))
+            raise NotFiniteError(self.explain(*examples))
         return mean, gradient.astype(np.float64)
 
     # Their parts, for training: arrays in, views of memory out.
+
+    def mean(self, *examples: Any) -> tuple[float, np.ndarray]:
+        """The mean result with `weights` as they are, and its gradient (P,): a view, until the next call."""
+        floats, integers = self.arrange(*examples)
+        count = max(floats.shape[1], integers.shape[1])
+        results, gradient = self.backward(floats, integers, 1.0 / count)
+        return float(results.sum(dtype=np.float64)) / count, gradient  # in float64, whatever the program's type
 
     def arrange(self, *examples: Any) -> tuple[np.ndarray, np.ndarray]:
         """Floats (inputs, N) and integers (inputs, N) from one array per argument.
@@ -222,7 +226,7 @@ class Lanes:
         worth = self.lowered.registers * lanes // _WORTH_A_CHUNK
         return max(1, min(_MOST_CHUNKS, worth, -(-lanes // self.block)))
 
-    def _memory_for(self, threads: int, lanes: int) -> list[Memory]:
+    def _memory_for(self, threads: int, lanes: int) -> list[Buffers]:
         """Registers, gradients and scratch for each thread. Few lanes get narrow registers, close to each other."""
         width = lanes if lanes < PAD else -(-lanes // PAD) * PAD
         memory = self._memory.setdefault(width, [])
@@ -246,10 +250,10 @@ class Lanes:
                 bounds[data] = min(bounds[data], len(args))
         return bounds
 
-    def explain(self, floats: np.ndarray, integers: np.ndarray) -> str:
+    def explain(self, *examples: Any) -> str:
         """Say which instruction made a nan or an infinity of these examples, and in which line it stands."""
-        count = max(floats.shape[1], integers.shape[1])
-        each = [slice(example, example + 1) for example in range(count)]
+        floats, integers = self.arrange(*examples)
+        each = [slice(example, example + 1) for example in range(max(floats.shape[1], integers.shape[1]))]
         return explain(self.program, (self._single(floats[:, one], integers[:, one]) for one in each))
 
     def _single(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

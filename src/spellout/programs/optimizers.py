@@ -47,12 +47,13 @@ class SGD:
 
     def memory(self, like: np.ndarray) -> Memory:
         """The velocity, if there is momentum."""
-        real_type(like.dtype)
+        real_type(like.dtype)  # UsageError for any other, before a training begins
         return {"velocity": np.zeros_like(like)} if self.momentum else {}
 
     def move(self, weights: np.ndarray, gradient: np.ndarray, memory: Memory, step: int, lr: float) -> None:
         """Change the weights and the velocity in place."""
         _check_arrays(weights, gradient)
+        # Without momentum any array will do for the velocity: the kernel does not read it.
         _sgd(weights, gradient, memory.get("velocity", gradient), lr, self.momentum, self.weight_decay)
 
 
@@ -81,6 +82,7 @@ class Adam:
         """Change the weights and both means in place."""
         _check_arrays(weights, gradient)
         decay, shrink = (0.0, self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
+        # The papers count steps from 1.
         numbers = rules.adam_numbers(step + 1, lr, self.betas, self.eps, shrink)
         _adam(weights, gradient, memory["mean"], memory["square"], decay, *numbers)
 

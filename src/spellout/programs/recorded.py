@@ -71,7 +71,7 @@ class RecordedProgram(Program):
         try:
             lanes = self._idle.pop()  # atomic: two threads never get the same
         except IndexError:
-            lanes = Lanes(self)
+            lanes = Lanes(self)  # as many as threads were ever in here at once
         try:
             yield lanes
         finally:

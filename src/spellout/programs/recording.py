@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from numbers import Integral
 from pathlib import Path
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, NoReturn
 
 from ..autograd.conversion import is_array
@@ -42,7 +43,7 @@ def trace(
     parameters: Iterable[Value] | None = None,
     passes: Sequence[Pass] = PASSES,
 ) -> Program:
-    """Return what a function of one example does as plain data: what `record` makes callable."""
+    """Return what a function of one example does as plain data; `record` makes it callable."""
     recorder = _Recorder(None if parameters is None else distinct_leaves(parameters))
     arguments = [recorder.argument(argument) for argument in example]
     with heard_by(recorder):
@@ -73,7 +74,6 @@ class _Recorder:
         self.refused: RecordingError | None = None
         self.around = current_listener()  # the recording that this one is part of, if there is one
         self.expanding = False  # an operation of the user's
-        self.internal: dict[CodeType, bool] = {}
 
     # Before the recording: what the function is given.
 
@@ -217,12 +217,11 @@ class _Recorder:
     def _table(self, rows: Sequence[Any]) -> int | None:
         """The number of a table whose entries are all parameters; None if it is not one."""
         entries = [row if isinstance(row, Sequence) else [row] for row in rows]
-        for row in entries:
-            for value in row:
-                if not isinstance(value, Value) or value.parents or self.place(value) is None:
-                    return None
-                if self.instructions[self.places[value]].op != PARAMETER:
-                    return None
+        for value in [value for row in entries for value in row]:
+            if not isinstance(value, Value) or value.parents:
+                return None
+            if self.instructions[self.place(value)].op != PARAMETER:
+                return None
         self.rows.append(tuple([tuple([self.parameters[value] for value in row]) for row in entries]))
         return len(self.rows) - 1
 
@@ -230,11 +229,8 @@ class _Recorder:
         """The innermost line that is neither of the engine nor of Python's library: `file:number`."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            code = frame.f_code
-            if code not in self.internal:
-                self.internal[code] = _is_internal(code.co_filename)
-            if not self.internal[code]:
-                return f"{code.co_filename}:{frame.f_lineno}"
+            if not _is_internal(frame.f_code.co_filename):
+                return f"{frame.f_code.co_filename}:{frame.f_lineno}"
             frame = frame.f_back
         return ""
 
@@ -258,6 +254,7 @@ class _Recorder:
         return Program(instructions, outputs, shape, arguments, tuple(self.parameters), tuple(self.rows))
 
 
+@cache  # asked for every frame of every instruction
 def _is_internal(file: str) -> bool:
     pythons = file.startswith((_PYTHONS, "<frozen")) and "site-packages" not in file
     return pythons or file.startswith(_OURS)

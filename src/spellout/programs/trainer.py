@@ -26,7 +26,7 @@ class Trainer:
     Args:
         program: what to make small, on average over examples.
         optimizer: such as `AdamW(lr=1e-3)` of `spellout.programs.optimizers`.
-        dtype: float64, or float32 for half the memory and twice the lanes at once.
+        dtype: float64, or float32 for half the memory and twice as many examples at once.
         threads: at most so many; results do not depend on it.
         compiled: make machine code of the program, if it is small (`machine_code.obstacle`). That takes up to two
             seconds, and then steps a fifth to a half of the time: it pays after 10,000 to 40,000 of them. The
@@ -101,7 +101,7 @@ class Trainer:
         loss, gradient = self._gradient(*examples)
         # Before anything moves, so that the weights are still those that made it.
         if not (math.isfinite(loss) and all_finite(gradient)):
-            raise NotFiniteError(self._lanes.explain(*self._lanes.arrange(*examples)))
+            raise NotFiniteError(self._lanes.explain(*examples))
         lr = rate_of(self.optimizer.lr, self.steps)
         self.optimizer.move(self._lanes.weights, gradient, self.memory, self.steps, lr)
         self.steps += 1
@@ -117,10 +117,7 @@ class Trainer:
             if self._code.outside:
                 self._lanes.arrange(*examples)  # raises
             return total / self._code.lanes, gradient
-        floats, integers = self._lanes.arrange(*examples)
-        lanes = max(floats.shape[1], integers.shape[1])
-        results, gradient = self._lanes.backward(floats, integers, 1.0 / lanes)
-        return float(results.sum(dtype=np.float64)) / lanes, gradient  # in float64, whatever the program's type
+        return self._lanes.mean(*examples)
 
     def write_back(self) -> None:
         """Give the parameters' numbers to the Values they were recorded from."""

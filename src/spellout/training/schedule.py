@@ -46,6 +46,7 @@ def learning_rate(highest: float, warmup: float, decay: Decay, progress: float) 
     """
     if progress < warmup:
         return highest * progress / warmup
+    # The schedules count steps; here the one step is what is left of the budget after the warm-up.
     rest = (progress - warmup) / (1.0 - warmup)
     if decay == "none":
         return highest
