@@ -57,7 +57,7 @@ class GptConfig:
 
 
 class GptModel(ScalarLineModel):
-    """The network."""
+    """The network: embeddings, blocks of attention and a feed-forward network, and a last layer to logits."""
 
     Config = GptConfig
 
@@ -78,6 +78,7 @@ class GptModel(ScalarLineModel):
             for t, vector in enumerate(x):
                 hidden = [number.relu() for number in linear(w["up"], norm(vector))]  # (4 · C,)
                 x[t] = added(vector, linear(w["down"], hidden))
+        # Unlike GPT-2: no last normalisation, and the last layer is not the embedding.
         logits = [linear(weights["out"], vector) for vector in x]  # (T, V)
         return add_prior(logits, prior, weights.get("prior_scale"))
 
@@ -100,7 +101,7 @@ class GptModel(ScalarLineModel):
         for layer in range(config.layers):
             for name in ("mix", "down"):
                 weights[f"{layer}.{name}"] /= sqrt(2 * config.layers)
-        weights["out"][:] = 0.0
+        weights["out"][:] = 0.0  # the first loss is ln V, or that of the prior
         return weights | {"prior_scale": np.ones(())} if prior else weights
 
 
