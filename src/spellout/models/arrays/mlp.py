@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import UsageError
 from ..parameters import Shapes, Weights
+from ..ranges import Context, Embedding, Hidden, WeightDecay
 from .first_layer import first_layer
 
 MOST_MEMBERS = 256
@@ -26,17 +27,17 @@ MOST_MEMBERS = 256
 class MlpConfig:
     """The settings of an mlp."""
 
-    hidden: int = 128
+    hidden: Hidden = 128
     """Units of the hidden layer."""
-    context: int = 6
+    context: Context = 6
     """How many of the last tokens it sees."""
-    embedding: int = 24
+    embedding: Embedding = 24
     """Numbers of a token's vector."""
     batch: int = 1024
     """Positions a step learns from."""
     lr: float = 6e-3
     """The highest learning rate."""
-    weight_decay: float = 0.05
+    weight_decay: WeightDecay = 0.05
     """How much AdamW shrinks the weights."""
     members: int = 1
     """So many networks learn side by side and answer together: slower, better."""

@@ -18,6 +18,7 @@ import numpy as np
 from ...autograd.functions import pick
 from ...errors import UsageError
 from ..parameters import Shapes, Weights
+from ..ranges import WeightDecay
 from .network import Rows, ScalarLearner, ScalarWindowModel, Values, add_prior
 
 
@@ -29,7 +30,7 @@ class BigramConfig:
     """Positions a step learns from."""
     lr: float = 0.1
     """The highest learning rate."""
-    weight_decay: float = 0.0
+    weight_decay: WeightDecay = 0.0
     """How much AdamW shrinks the weights."""
 
     context = 1  # not a setting: a bigram is of one letter and the next

@@ -24,6 +24,7 @@ from ...errors import UsageError
 from ...nn.attention import attend
 from ...nn.normalization import rms_norm
 from ..parameters import Shapes, Weights
+from ..ranges import Block, Heads, Layers, WeightDecay, Width
 from .network import Rows, ScalarLearner, ScalarLineModel, Values, add_prior
 
 
@@ -31,19 +32,19 @@ from .network import Rows, ScalarLearner, ScalarLineModel, Values, add_prior
 class GptConfig:
     """The settings of a gpt."""
 
-    width: int = 16
+    width: Width = 16
     """Numbers that each position holds."""
-    heads: int = 4
+    heads: Heads = 4
     """Heads of attention; they share the width."""
-    layers: int = 1
+    layers: Layers = 1
     """Blocks of attention and feed-forward network."""
-    context: int = 16
+    context: Block = 16
     """How many of the last tokens it sees."""
     batch: int = 32
     """Lines a step learns from."""
     lr: float = 1e-2
     """The highest learning rate."""
-    weight_decay: float = 0.01
+    weight_decay: WeightDecay = 0.01
     """How much AdamW shrinks the weights."""
 
     former_names = MappingProxyType({"block": "context"})  # see `stored.name_of_today`
