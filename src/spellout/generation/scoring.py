@@ -150,29 +150,22 @@ def _without_unknown(
     streams: list[np.ndarray] = [np.zeros(1, np.int64)]
     unknown = {}
     for number, line in enumerate(lines):
+        try:
+            streams.append(vocabulary.encode([line])[1:])
+            continue
+        except DataError:
+            pass
         places, missing, known = [], [], 0
-        parts = [(line, _encoded(vocabulary, line))]
-        if parts[0][1] is None:
-            parts = [(piece, _encoded(vocabulary, piece)) for piece in vocabulary.pieces(line)]
-        for piece, tokens in parts:
-            if tokens is None:
+        for piece in vocabulary.pieces(line):
+            try:
+                streams.append(vocabulary.encode([piece])[1:-1])
+                known += len(streams[-1])
+            except DataError:
                 places.append(known)
                 missing.append(piece)
-            else:
-                streams.append(tokens)
-                known += len(tokens)
         streams.append(np.zeros(1, np.int64))
-        if missing:
-            unknown[number] = np.array(places), tuple(missing)
+        unknown[number] = np.array(places), tuple(missing)
     return np.concatenate(streams), unknown
-
-
-def _encoded(vocabulary: Vocabulary, text: str) -> np.ndarray | None:
-    """The tokens of a line or a piece of one, without boundaries; None if it holds something unknown."""
-    try:
-        return vocabulary.encode([text])[1:-1]
-    except DataError:
-        return None
 
 
 def batches(
