@@ -93,7 +93,6 @@ class ArrayLearner(ABC):
         random = np.random.Generator(np.random.Philox(seed))
         weights = network.start(config, vocabulary_size, random, prior is not None)
         self._parameters = Parameters(weights, self._shapes, config.weight_decay)
-        # Counts that include the token to be predicted would teach the network to trust what is memorised.
         self._left_out = LeaveOneOut(prior, stream) if prior else None
 
     @abstractmethod
