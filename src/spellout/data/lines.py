@@ -156,10 +156,8 @@ def first_lines(path: str | Path, encoding: str | None = None, most_bytes: int =
     """
     encoding = encoding or "utf-8"
     if str(path) == "-":
-        # in other encodings a line end cannot be told from the bytes alone
-        if encoding.lower() not in ("utf-8", "utf8", "ascii") or not isinstance(
-            sys.stdin.buffer, io.BufferedReader
-        ):
+        known = encoding.lower() in ("utf-8", "utf8", "ascii")  # in others, line ends are not to be told from bytes
+        if not known or not isinstance(sys.stdin.buffer, io.BufferedReader):
             return []
         here = sys.stdin.buffer.peek()
         file = io.BytesIO(here[: here.rfind(b"\n") + 1])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .lines import Lines
-from .vocabulary import code_points
+from .vocabulary import code_points, times_of_codes
 
 _LINES_AT_ONCE = 1 << 16
 
@@ -32,12 +32,7 @@ class Summary:
         """Summarise all lines, repeated ones as often as they stand in the file."""
         counts = lines.counts
         lengths = np.array([len(line) for line in lines.distinct])
-        times: np.ndarray = np.zeros(128)  # by the letters' codes
-        for codes, weights in _coded(lines):
-            here: np.ndarray = np.bincount(codes[1:], weights, minlength=len(times))
-            here[: len(times)] += times
-            times = here
-        times[ord("\n")] = 0
+        times = times_of_codes((codes[1:], weights) for codes, weights in _coded(lines))
         letters = {chr(code): int(times[code]) for code in np.flatnonzero(times)}
         return cls(
             lines=len(lines),

@@ -24,9 +24,7 @@ from .config import Unit, check_unit
 MOST_CHARACTERS = 2048
 UNKNOWN_WORD = "<unknown>"
 _LINES_AT_ONCE = 1 << 16
-_HALVES = (
-    "surrogatepass"  # what a command line holds of a byte that is not UTF-8 is a character, though never known
-)
+_HALVES = "surrogatepass"  # a byte of a command line that is not UTF-8 becomes a character, though never known
 
 
 class Vocabulary(Protocol):
@@ -71,6 +69,20 @@ def code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", _HALVES), np.uint32)
 
 
+def times_of_codes(parts: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> np.ndarray:
+    """How often each code stands in some parts, by code; each place counts as its weight, if there are weights.
+
+    Line ends, code 10, are not counted.
+    """
+    times: np.ndarray = np.zeros(128, np.int64)
+    for codes, weights in parts:
+        here: np.ndarray = np.bincount(codes, weights, minlength=len(times))
+        here[: len(times)] += times
+        times = here
+    times[10] = 0
+    return times
+
+
 def could_be_read(line: str) -> bool:
     """Whether reading a file could give this line: not blank, trimmed, one line, composed characters."""
     return bool(line) and line == line.strip() and unicodedata.is_normalized("NFC", line)
@@ -92,32 +104,22 @@ class Characters:
         self.dtype = smallest_dtype(self.size)
         highest = max(map(ord, ["\n", *self.characters]))
         self._token_of_code = np.full(max(highest + 2, 256), -1, np.int32)  # the last is nobody's
-        self._token_of_code[[ord(character) for character in ("\n", *self.characters)]] = np.arange(
-            1 + len(self.characters)
-        )
+        self._token_of_code[[10, *map(ord, self.characters)]] = np.arange(1 + len(self.characters))
         self._token_of_byte = np.full(256, -1, np.int32)
-        self._token_of_byte[[10, *self.bytes]] = [
-            0,
-            *range(1 + len(self.characters), 1 + len(self.characters) + len(self.bytes)),
-        ]
+        self._token_of_byte[[10, *self.bytes]] = [0, *range(1 + len(self.characters), self.size)]
         self._spelling = [b"\n", *(c.encode() for c in self.characters), *(bytes([b]) for b in self.bytes)]
 
     @classmethod
     def of(cls, lines: Iterable[str], most: int = MOST_CHARACTERS) -> Characters:
         """The characters of some lines, sorted; beyond `most` different ones, the rarest as bytes."""
-        counts = np.zeros(128, np.int64)  # by the characters' codes
-        for block in _in_blocks(list(lines)):
-            here = np.bincount(code_points(block), minlength=len(counts))
-            here[: len(counts)] += counts
-            counts = here
-        counts[ord("\n")] = 0
+        counts = times_of_codes((code_points(block), None) for block in _in_blocks(list(lines)))
         used = np.flatnonzero(counts)
         by_count = [chr(code) for code in used[np.argsort(-counts[used], kind="stable")]]
         rare = {byte for character in by_count[most:] for byte in character.encode()}
         return cls(sorted(by_count[:most]), sorted(rare))
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
-        """See `Vocabulary.encode`."""
+        """The stream `0 line 0 line 0`; `DataError` names a character that is not known."""
         parts = [np.zeros(1, self.dtype)]
         for number, block in enumerate(_in_blocks(lines)):
             tokens = self._encode_text(block)
@@ -127,7 +129,7 @@ class Characters:
         return np.concatenate(parts)
 
     def pieces(self, line: str) -> list[str]:
-        """See `Vocabulary.pieces`."""
+        """The line's characters."""
         return list(line)
 
     def _encode_text(self, text: str) -> np.ndarray | None:
@@ -163,7 +165,7 @@ class Characters:
         raise AssertionError("encode failed, but every character is known")
 
     def decode(self, tokens: np.ndarray) -> list[str | None]:
-        """See `Vocabulary.decode`; the stream may or may not start with a boundary."""
+        """The lines of a stream, which may or may not start with a boundary; None for what no file could give."""
         raw = b"".join(map(self._spelling.__getitem__, tokens.tolist()))
         raw = raw.removeprefix(b"\n").removesuffix(b"\n")
         return [_strict(line) for line in raw.split(b"\n")]
@@ -177,7 +179,7 @@ class Characters:
         return f"<0x{self.bytes[token - 1 - len(self.characters)]:02X}>"
 
     def to_json(self) -> dict[str, Any]:
-        """See `vocabulary_from_json`."""
+        """The unit, the characters and the bytes, in the order of their tokens."""
         return {"unit": self.unit, "characters": self.characters, "bytes": self.bytes}
 
 
@@ -206,7 +208,7 @@ class Words:
         return cls(words, unknown=len(words) < len(counts))
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
-        """See `Vocabulary.encode`; a new word is the unknown word, if there is one."""
+        """The stream `0 line 0 line 0`; a new word is the unknown word if there is one, else a `DataError`."""
         tokens = [0]
         default = 1 if self.unknown else None
         for number, line in enumerate(lines, 1):
@@ -224,11 +226,11 @@ class Words:
         return np.array(tokens, self.dtype)
 
     def pieces(self, line: str) -> list[str]:
-        """See `Vocabulary.pieces`."""
+        """The line's words."""
         return line.split()
 
     def decode(self, tokens: np.ndarray) -> list[str | None]:
-        """See `Vocabulary.decode`; words are joined by one space."""
+        """The lines of a stream, their words joined by one space; None for what no file could give."""
         lines: list[str | None] = []
         ends = np.flatnonzero(tokens == 0)
         for start, end in zip([0, *(ends[:-1] + 1)], ends, strict=True):
@@ -242,7 +244,7 @@ class Words:
         return self._symbols[token]
 
     def to_json(self) -> dict[str, Any]:
-        """See `vocabulary_from_json`."""
+        """The unit, the words in the order of their tokens, and whether there is an unknown word."""
         return {"unit": self.unit, "words": self.words, "unknown": self.unknown}
 
 

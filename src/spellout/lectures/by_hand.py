@@ -12,20 +12,23 @@ from torch.nn.functional import cross_entropy
 from ..models.inspection import SATURATED
 
 
+def forward(x: Tensor, w: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of windows x (N, C): what is read (N, C E), deviation (H,), normal and hidden (N, H), and logits (N, V)."""
+    read = w["table"][x].view(len(x), -1)
+    before = read @ w["w1"]  # (N, H)
+    deviation = (before.var(0) + 1e-5).sqrt()
+    normal = (before - before.mean(0)) / deviation
+    hidden = torch.tanh(w["gain"] * normal + w["bias"])
+    return read, deviation, normal, hidden, hidden @ w["w2"] + w["b2"]
+
+
 def gradients_by_hand(x: Tensor, y: Tensor, w: dict[str, Tensor]) -> dict[str, Tensor]:
     """Through cross-entropy, a linear layer, tanh, BatchNorm, a linear layer and the table of vectors.
 
     `x` (N, C) windows, `y` (N,) targets, `w` the table (V, E), w1 (C E, H), gain and bias (H,), w2 (H, V), b2 (V,).
     """
     number = len(x)
-    read = w["table"][x].view(number, -1)  # (N, C E)
-    before = read @ w["w1"]  # (N, H)
-    centred = before - before.mean(0)
-    deviation = (before.var(0) + 1e-5).sqrt()
-    normal = centred / deviation
-    hidden = torch.tanh(w["gain"] * normal + w["bias"])
-    logits = hidden @ w["w2"] + w["b2"]
-
+    read, deviation, normal, hidden, logits = forward(x, w)
     d_logits = logits.softmax(1)
     d_logits[torch.arange(number), y] -= 1.0
     d_logits /= number
@@ -47,12 +50,9 @@ def gradients_by_hand(x: Tensor, y: Tensor, w: dict[str, Tensor]) -> dict[str, T
 
 
 def gradients_by_autograd(x: Tensor, y: Tensor, w: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same by PyTorch."""
+    """The same gradients by PyTorch."""
     leaves = {name: tensor.clone().requires_grad_() for name, tensor in w.items()}
-    before = leaves["table"][x].view(len(x), -1) @ leaves["w1"]
-    normal = (before - before.mean(0)) / (before.var(0) + 1e-5).sqrt()
-    hidden = torch.tanh(leaves["gain"] * normal + leaves["bias"])
-    loss = cross_entropy(hidden @ leaves["w2"] + leaves["b2"], y)
+    loss = cross_entropy(forward(x, leaves)[-1], y)
     return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
 
 

@@ -33,6 +33,7 @@ class Reader(Protocol):
 class LanguageModel(Protocol):
     """The contract. `tests/models/test_contract.py` holds every model to it."""
 
+    # Plain attributes rather than properties: they never change.
     vocabulary_size: int
     context: int | None
     """How many last tokens can matter, the boundary included; None: the whole line."""

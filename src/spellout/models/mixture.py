@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from .contract import LanguageModel, Reader
-from .neural import log_softmax
+from .neural import log_softmax, picked
 
 _HALVINGS = 20
 
@@ -28,6 +28,7 @@ class Mixture:
         assert 0.0 <= weight <= 1.0
         self.members, self.weight = (first, second), weight
         self.vocabulary_size = first.vocabulary_size
+        # One member that sees the whole line is enough for the mixture to see it.
         reaches = [model.context for model in self.members if model.context is not None]
         self.context = max(reaches) if len(reaches) == len(self.members) else None
         self.parameters = first.parameters + second.parameters + 1
@@ -39,7 +40,7 @@ class Mixture:
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of each target after its tokens."""
-        return _picked(self.log_probabilities(tokens), targets)
+        return picked(self.log_probabilities(tokens), targets)
 
     def reader(self, lines: int) -> Reader:
         """A reader that reads with both members."""
@@ -60,7 +61,7 @@ class Mixture:
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """Not possible without the members' families."""
+        """Always raises ValueError: it would take the members' families to restore them."""
         raise ValueError("a mixture is not restored; restore its members")
 
 
@@ -106,19 +107,16 @@ def fitted_weight(
     if not places:
         return 0.5
     one, other, chosen = (np.concatenate(parts) for parts in zip(*places, strict=True))
+    # The slope of the loss by the weight is Σ p(w) · difference(w), less the difference of the token that came.
     difference = one - other
-    came = float(_picked(difference, chosen).sum())
+    came = float(picked(difference, chosen).sum())
     low, high = 0.0, 1.0
     if float((np.exp(other) * difference).sum()) >= came:  # even a trace of the first makes it worse
         return 0.0
     if float((np.exp(one) * difference).sum()) <= came:
         return 1.0
-    for _ in range(_HALVINGS):
+    for _ in range(_HALVINGS):  # the slope rises with the weight, as the loss is convex
         middle = (low + high) / 2
         expected = float((np.exp(mixed(one, other, middle)) * difference).sum())
         low, high = (middle, high) if expected < came else (low, middle)
     return (low + high) / 2
-
-
-def _picked(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    return np.take_along_axis(rows, targets[..., None].astype(np.int64), axis=-1)[..., 0]

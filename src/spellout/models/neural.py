@@ -72,11 +72,11 @@ class NeuralModel(ABC):
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of each target after its tokens."""
         scores = np.empty(targets.shape)
+        # A few lines at a time: all logits of many lines would not fit in memory.
         rows = max(1, _LOGITS_AT_ONCE // (tokens.shape[1] * self.vocabulary_size))
         for start in range(0, len(tokens), rows):
-            logs = self.log_probabilities(tokens[start : start + rows])
-            chosen = targets[start : start + rows, :, None].astype(np.int64)
-            scores[start : start + rows] = np.take_along_axis(logs, chosen, axis=-1)[..., 0]
+            piece = slice(start, start + rows)
+            scores[piece] = picked(self.log_probabilities(tokens[piece]), targets[piece])
         return scores
 
     def reader(self, lines: int) -> Reader:
@@ -84,7 +84,7 @@ class NeuralModel(ABC):
         return NeuralReader(self, lines)
 
     def settings(self) -> dict[str, Any]:
-        """See `contract.LanguageModel`."""
+        """The settings by name, and those of the prior: what `restore` needs beside the arrays."""
         return {
             "config": asdict(self.config),
             "vocabulary_size": self.vocabulary_size,
@@ -98,12 +98,12 @@ class NeuralModel(ABC):
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """See `contract.LanguageModel`."""
+        """The inverse of `settings` and `arrays`; ValueError or KeyError if they are not of such a network."""
         counts = {name.removeprefix("prior."): a for name, a in arrays.items() if name.startswith("prior.")}
         weights = {name: array for name, array in arrays.items() if not name.startswith("prior.")}
         prior = None if settings["prior"] is None else NgramModel.restore(settings["prior"], counts)
         config = stored_config(cls.Config, settings["config"])
-        check_sizes(config, weights)
+        check_sizes(config, weights)  # before a network of absurd sizes is built
         model = cls(config, int(settings["vocabulary_size"]), weights, prior)
         if prior is not None and prior.vocabulary_size != model.vocabulary_size:
             raise ValueError("the network and its n-gram differ in vocabulary")
@@ -126,7 +126,7 @@ class NeuralReader:
     def read(self, tokens: np.ndarray) -> np.ndarray:
         """Log-probabilities (B, V) of what follows."""
         self._tokens = np.column_stack([self._tokens, tokens])
-        if self._model.context is not None:
+        if self._model.context is not None:  # what no longer matters is forgotten
             self._tokens = self._tokens[:, -max(1, self._model.context) :]
         prior = None if self._prior is None else self._prior.read(tokens)
         return log_softmax(self._model.next_logits(self._tokens, prior))
@@ -139,7 +139,13 @@ class NeuralReader:
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in float64. Logits that are not finite give nan, which whoever asked must look for."""
+    """Log-probabilities (..., V) of logits, in float64; nan where these are not finite, for the caller to see."""
+    # The largest is subtracted first, so that no exponential overflows.
     with np.errstate(invalid="ignore"):
         shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
         return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def picked(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The number of each target in its row: (..., V) and (...,) to (...,)."""
+    return np.take_along_axis(rows, targets[..., None].astype(np.int64), axis=-1)[..., 0]

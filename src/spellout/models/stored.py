@@ -73,7 +73,7 @@ def check_sizes(config: Any, weights: Mapping[str, np.ndarray]) -> None:
     for field in fields(config):
         size = getattr(config, field.name)
         most = len(weights) if field.name in _DEPTHS else numbers
-        if type(size) is int and field.name != "batch" and size > most:
+        if type(size) is int and field.name != "batch" and size > most:  # a batch is no size of the network
             raise ValueError(f"{field.name}={size} needs more weights than there are")
     for name, array in weights.items():
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():

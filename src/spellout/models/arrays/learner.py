@@ -59,7 +59,7 @@ class MlpModel(WindowModel):
         layer = Activations("layer 1, tanh", before, network.hidden, network.d_hidden, True)
         return Inside([layer], {name: array for name, array in gradients.items() if array.ndim == 2})
 
-    @cached_property
+    @cached_property  # made when it is first run: a model in training is often only saved
     def _exact_members(self) -> list[_Member]:
         return [_Member(member_of(self.weights, member)) for member in range(self.config.members)]
 
@@ -73,13 +73,14 @@ class _Member:
             weights["hidden.weight"], weights["hidden.bias"], float(np.abs(embedding).max(initial=0.0))
         )
         self._embedding = self._first.whole(embedding)  # (V, E)
+        # What a token adds at a place of the window is the same every time, and looked up if there is room for it.
         numbers = len(embedding) * weights["hidden.weight"].size // embedding.shape[1]
         self._tables = self._first.tables(self._embedding) if numbers <= _LARGEST_TABLES else None  # (C, V, H)
         out, bias = weights["out.weight"], weights["out.bias"]
         if "prior.weight" in weights:  # how much the prior counts: one output more
             out = np.vstack([out, weights["prior.weight"]])
             bias = np.append(bias, weights["prior.bias"])
-        self._last = ExactLinear(out, bias, 1.0)
+        self._last = ExactLinear(out, bias, 1.0)  # tanh is at most 1
 
     def logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Windows (N, C) and the prior's rows (N, V) to logits (N, V)."""
@@ -111,7 +112,7 @@ class MlpLearner(ArrayLearner):
         super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
         self._gradient = np.zeros_like(self._parameters.array)
         self._members: list[MlpArrays] = []
-        self._made_for = 0  # so many windows
+        self._made_for = 0  # so many windows, as a batch may be of any size
         columns = context_columns(stream, config.context)
         self._windows = np.stack([column[:-1] for column in columns], axis=1)  # (examples, C), in few bytes
         self._targets = stream[1:]

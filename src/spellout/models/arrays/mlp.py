@@ -72,6 +72,7 @@ def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, 
     A prior counts once, whatever the hidden units say: the first loss is the prior's.
     """
     weights = {name: np.zeros(shape) for name, shape in shapes(config, vocabulary_size, prior).items()}
+    # Over the root of the number of inputs, a sum of them is as large as one; 5/3 makes up for what tanh takes.
     inputs = config.context * config.embedding
     for member in range(config.members):
         weights[f"{member}.embedding"] = random.standard_normal((vocabulary_size, config.embedding))
@@ -86,14 +87,14 @@ class MlpArrays:
     """One network on batches of N windows. What a step needs is allocated once, and overwritten by the next.
 
     Args:
-        weights: those of one member, by name, and
-        gradients: where their gradients are written, in the same shapes; all of one float type.
-        windows: N.
+        weights: the arrays of one member, by name.
+        gradients: arrays of the same names and shapes, in which `backward` writes; all are of one float type.
+        windows: N, how many windows a batch has.
 
     Attributes:
         before: what tanh was given, (N, H), after `loss`; `backward` puts its gradient there.
-        hidden: what tanh made, (N, H).
-        d_hidden: the gradient of the loss with respect to that, (N, H), after `backward`.
+        hidden: what tanh made of it, (N, H).
+        d_hidden: the gradient of the loss with respect to `hidden`, (N, H), after `backward`.
     """
 
     def __init__(self, weights: Weights, gradients: Weights, windows: int) -> None:
@@ -102,6 +103,7 @@ class MlpArrays:
         vocabulary, hidden = weights["out.weight"].shape
         outputs, real = vocabulary + ("prior.weight" in weights), weights["out.weight"].dtype
         self._columns = np.arange(windows)
+        # Logits have a window in each column, so that sums over the vocabulary add up whole rows.
         self.before, self.hidden, self.d_hidden = np.empty((3, windows, hidden), real)
         self._last, self._d_last = np.empty((2, outputs, hidden), real)
         self._outputs = np.empty((outputs, windows), real)
@@ -135,13 +137,14 @@ class MlpArrays:
     def backward(self) -> None:
         """The gradients of that loss."""
         d, hidden = self._gradients, self.hidden
+        # Gradients take the place of what they are gradients of, once that is no longer needed.
         d_outputs, d_logits, size = self._outputs, self._logits, len(self._logits)
         # softmax and cross-entropy together: the probabilities, less 1 for the right token, in a mean over N
         d_logits /= self._total
         d_logits[self._targets, self._columns] -= 1.0
         d_logits *= 1.0 / len(hidden)
         np.sum(d_logits, axis=1, out=d["out.bias"])
-        if len(d_outputs) > size:
+        if len(d_outputs) > size:  # logits = ... + scale · prior, so the scale has the sum of d_logits · prior
             np.multiply(d_logits, self._prior, out=self._added)
             np.sum(self._added, axis=0, out=d_outputs[size])
             np.sum(d_outputs[size], axis=0, out=d["prior.bias"])

@@ -19,7 +19,7 @@ from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
 from ..parameters import Parameters, Shapes, Weights, flatten
 
-_ROWS_AT_ONCE = 1 << 15
+_ROWS_AT_ONCE = 1 << 15  # windows whose logits are in memory together
 
 
 class ArrayModel(NeuralModel):
@@ -54,6 +54,7 @@ class WindowModel(ArrayModel):
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Look at the window of every position: (B, T), and (B, T, V) of the prior, to (B, T, V)."""
+        # A position is an example like any other: lines and positions become one axis, N = B · T.
         columns = context_columns(tokens, self.config.context)
         rows = None if prior is None else prior.reshape(-1, self.vocabulary_size)
         return self._in_pieces([column.ravel() for column in columns], rows).reshape(*tokens.shape, -1)
@@ -88,6 +89,7 @@ class ArrayLearner(ABC):
         self.examples, self.batch, self.lr = examples, min(config.batch, examples), config.lr
         self._network, self._config, self._vocabulary_size, self._prior = network, config, vocabulary_size, prior
         self._shapes = network.shapes(config, vocabulary_size, prior is not None)
+        # Philox gives the same numbers in every version of NumPy and on every machine.
         random = np.random.Generator(np.random.Philox(seed))
         weights = network.start(config, vocabulary_size, random, prior is not None)
         self._parameters = Parameters(weights, self._shapes, config.weight_decay)
@@ -103,6 +105,7 @@ class ArrayLearner(ABC):
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """Follow the gradient of some examples (N,); nan if it is not finite, and then nothing has moved."""
         loss, gradient = self.gradient(chosen)
+        # The loss is looked at before the weights move: a step from nan would spoil all of them.
         return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from .counts import context_columns, numbered_rows
 from .model import NgramModel
 
-_MOST_KEPT = 1 << 28
+_MOST_KEPT = 1 << 28  # numbers: one gibibyte of float32
 _FEW = 1 << 20
 """Of more positions, many are asked for before it pays to number all of them."""
 

@@ -70,7 +70,8 @@ def _tries(sample: Sample, config: NgramConfig) -> Iterator[Found]:
     from the last one's discounts."""
     if config.order:
         kept, held_out = sample.counts(config.order)
-        yield _judged(sample, build_levels(kept), held_out, config, None)
+        model, nats = fitted_model(build_levels(kept), held_out, config)
+        yield Found(config.order, model.discounts, nats, sample.whole)
         return
     levels: list[Level] = []
     start: Discounts | None = None
@@ -78,17 +79,19 @@ def _tries(sample: Sample, config: NgramConfig) -> Iterator[Found]:
         kept, held_out = sample.positions(order)
         levels = one_order_more(levels, kept)
         if order >= sample.lowest:
-            found = _judged(sample, levels, held_out, config, start)
-            start = found.discounts
-            yield found
+            model, nats = fitted_model(levels, held_out, config, start)
+            start = model.discounts
+            yield Found(order, start, nats, sample.whole)
 
 
-def _judged(
-    sample: Sample, levels: list[Level], held_out: Counts, config: NgramConfig, start: Discounts | None
-) -> Found:
+def fitted_model(
+    levels: list[Level], held_out: Counts, config: NgramConfig, start: Discounts | None = None
+) -> tuple[NgramModel, float]:
+    """The model of some counts, whose discounts are fitted to held-out n-grams if they are to be fitted, and the
+    nats per held-out token that it gives."""
     discounts = fit(levels, held_out, start) if config.smoothing == "fitted" else None
     model = NgramModel.of_levels(levels, config, discounts)
-    return Found(model.order, model.discounts, model.nats_per_token(held_out), sample.whole)
+    return model, model.nats_per_token(held_out)
 
 
 class Sample:

@@ -11,10 +11,10 @@ import numpy as np
 
 from ..contract import Callback
 from .counts import Counts
-from .discounts import Discounts, fit
+from .discounts import Discounts
 from .levels import build_levels
 from .model import NgramConfig, NgramModel
-from .search import hold_out, search, some_lines
+from .search import fitted_model, hold_out, search, some_lines
 
 ORDER_WITHOUT_HELD_OUT = 3
 """For lists of under five lines, of which none can be held out."""
@@ -65,10 +65,8 @@ def fit_counts(counter: NgramCounter, config: NgramConfig) -> tuple[Discounts | 
     kept, held_out = counter.parts()
     if held_out is None:
         return None, None
-    levels = build_levels(kept)
-    discounts = fit(levels, held_out) if config.smoothing == "fitted" else None
-    model = NgramModel.of_levels(levels, config, discounts)
-    return model.discounts, model.nats_per_token(held_out)
+    model, nats = fitted_model(build_levels(kept), held_out, config)
+    return model.discounts, nats
 
 
 def model_of_counts(counter: NgramCounter, config: NgramConfig, discounts: Discounts | None) -> NgramModel:

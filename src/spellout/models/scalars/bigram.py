@@ -33,7 +33,7 @@ class BigramConfig:
     weight_decay: WeightDecay = 0.0
     """How much AdamW shrinks the weights."""
 
-    context = 1
+    context = 1  # not a setting: a bigram is of one letter and the next
 
     def __post_init__(self) -> None:
         if self.batch < 1:
@@ -60,6 +60,7 @@ class BigramModel(ScalarWindowModel):
     @staticmethod
     def formula(config: BigramConfig, weights: Values, tokens: list[Any], prior: Rows | None) -> Rows:
         """Logits (1, V) of what follows one token."""
+        # A row stands for the product of the matrix and a one-hot vector, which would be V - 1 parts zeros.
         return add_prior([pick(weights["weight"], tokens[0])], prior, weights.get("prior_scale"))
 
 

@@ -47,7 +47,7 @@ class GptConfig:
     weight_decay: WeightDecay = 0.01
     """How much AdamW shrinks the weights."""
 
-    former_names = MappingProxyType({"block": "context"})
+    former_names = MappingProxyType({"block": "context"})  # see `stored.name_of_today`
 
     def __post_init__(self) -> None:
         for name in ("width", "heads", "layers", "context", "batch"):
@@ -58,27 +58,27 @@ class GptConfig:
 
 
 class GptModel(ScalarLineModel):
-    """The network."""
+    """The network: embeddings, blocks of attention and a feed-forward network, and a last layer to logits."""
 
     Config = GptConfig
 
     @staticmethod
     def formula(config: GptConfig, weights: Values, tokens: list[Any], prior: Rows | None) -> Rows:
         """Logits (T, V) for a line of T tokens, which starts with the boundary."""
-        x = [  # (T, C), what flows through the blocks; each adds to it
-            norm(added(pick(weights["token"], token), weights["place"][t])) for t, token in enumerate(tokens)
-        ]
+        # (T, C): embeddings of token and position, as attention by itself would see a set without an order.
+        x = [norm(added(pick(weights["token"], token), weights["place"][t])) for t, token in enumerate(tokens)]
         for layer in range(config.layers):
-            w = {name: weights[f"{layer}.{name}"] for name in (*_SQUARE, "up", "down")}
+            query, key, value, projection, up, down = [weights[f"{layer}.{name}"] for name in _BLOCK]
             inputs = [norm(vector) for vector in x]  # (T, C)
-            k, v = [[linear(w[name], vector) for vector in inputs] for name in ("key", "value")]  # (T, C) each
+            k, v = [[linear(weight, vector) for vector in inputs] for weight in (key, value)]  # (T, C) each
             for t, vector in enumerate(inputs):
-                q = linear(w["query"], vector)  # (C,)
+                q = linear(query, vector)  # (C,)
                 taken = attend(q, k[: t + 1], v[: t + 1], config.heads)  # (C,), from no later position
-                x[t] = added(x[t], linear(w["mix"], taken))
+                x[t] = added(x[t], linear(projection, taken))
             for t, vector in enumerate(x):
-                hidden = [number.relu() for number in linear(w["up"], norm(vector))]  # (4 · C,)
-                x[t] = added(vector, linear(w["down"], hidden))
+                hidden = [number.relu() for number in linear(up, norm(vector))]  # (4 · C,)
+                x[t] = added(vector, linear(down, hidden))
+        # Unlike GPT-2: no last normalisation, and the last layer is not the embedding.
         logits = [linear(weights["out"], vector) for vector in x]  # (T, V)
         return add_prior(logits, prior, weights.get("prior_scale"))
 
@@ -92,8 +92,8 @@ class GptModel(ScalarLineModel):
         C = config.width
         shapes: Shapes = {"token": (vocabulary_size, C), "place": (config.context, C)}
         for layer in range(config.layers):
-            shapes |= {f"{layer}.{name}": (C, C) for name in _SQUARE}
-            shapes |= {f"{layer}.up": (4 * C, C), f"{layer}.down": (C, 4 * C)}
+            sizes = [*[(C, C)] * 4, (4 * C, C), (C, 4 * C)]
+            shapes |= {f"{layer}.{name}": size for name, size in zip(_BLOCK, sizes, strict=True)}
         shapes["out"] = (vocabulary_size, C)
         return shapes | {"prior_scale": ()} if prior else shapes
 
@@ -105,13 +105,13 @@ class GptModel(ScalarLineModel):
         for layer in range(config.layers):
             for name in ("mix", "down"):
                 weights[f"{layer}.{name}"] /= sqrt(2 * config.layers)
-        weights["out"][:] = 0.0
+        weights["out"][:] = 0.0  # the first loss is ln V, or that of the prior
         return weights | {"prior_scale": np.ones(())} if prior else weights
 
 
 gpt_learner = partial(ScalarLearner, GptModel)
-_SQUARE = ("query", "key", "value", "mix")  # matrices (C, C) by the names they have on disk; mix is the projection
-_EPS = 1e-5
+_BLOCK = ("query", "key", "value", "mix", "up", "down")  # a block's matrices, by the names that runs know them by
+_EPS = 1e-5  # so that a vector of zeros is not divided by zero
 
 
 def norm(x: list[Value]) -> list[Value]:

@@ -34,7 +34,7 @@ Values = dict[str, Any]
 """Weights by name: nested lists of Values, as deep as the shapes are long."""
 Rows = list[list[Value]]
 """V numbers for each of T positions, such as logits."""
-_LINES_AT_ONCE = 1 << 12
+_LINES_AT_ONCE = 1 << 12  # lines whose logits are in memory together
 
 
 class ScalarModel(ArrayModel):
@@ -72,6 +72,7 @@ class ScalarModel(ArrayModel):
 
             learned = self.prior is not None
             lanes = Lanes(logits_program(type(self), self.config, self.vocabulary_size, learned, positions))
+            # Once for all: a model's weights do not change.
             lanes.weights[:] = flatten(self.weights, self.shapes(self.config, self.vocabulary_size, learned))
             self._lanes[positions] = lanes
         floats = np.zeros((0, 0)) if prior is None else prior.reshape(len(prior), -1).T.astype(float, copy=False)
@@ -108,6 +109,7 @@ class ScalarLineModel(ScalarModel):
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Read the first C tokens at once, and a window of them at each later one: (B, T) to (B, T, V)."""
+        # Beyond the first C, each position is the last of a window of its own, with embeddings of other positions.
         context = self.config.context
         begun = self._padded(tokens[:, :context], None if prior is None else prior[:, :context])
         later = [
@@ -160,6 +162,7 @@ class ScalarLearner(ArrayLearner):
     def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
         """The mean loss over all tokens of the examples, and the gradient, added up length by length."""
         lengths = self._lengths[chosen]
+        # The mean is over tokens, not over lines: a long line has as much more say as it has tokens.
         tokens, nats, total = int(lengths.sum()), 0.0, np.zeros_like(self._parameters.array)
         found = np.flatnonzero(np.bincount(lengths)).tolist()
         for length in found:
@@ -171,7 +174,7 @@ class ScalarLearner(ArrayLearner):
                 rows = self._left_out.at(places.ravel()).reshape(*places.shape, -1)  # (T, N, V)
                 floats = rows.transpose(0, 2, 1).reshape(-1, len(alike))  # (T · V, N)
             lanes = self._lanes_of(length)
-            lanes.weights[:] = self._parameters.array
+            lanes.weights[:] = self._parameters.array  # they moved since the last step
             results, gradient = lanes.backward(floats, integers, 1.0 / tokens)
             total += gradient
             nats += float(results.sum(dtype=np.float64))
@@ -195,7 +198,7 @@ def values_of(shapes: Shapes) -> tuple[Values, list[Value]]:
 
     def build(shape: tuple[int, ...]) -> Any:
         if not shape:
-            flat.append(Value(0.1))
+            flat.append(Value(0.1))  # any number will do: the program's parameters are set before it runs
             return flat[-1]
         return [build(shape[1:]) for _ in range(shape[0])]
 
@@ -245,10 +248,12 @@ def _formula(
     """The formula as a function of tokens and, with a prior, of its rows, to the logits of each member; an example
     of its arguments; and its weights in one list."""
     values, flat = values_of(network.shapes(config, vocabulary_size, prior))
+    # Only the mlp has members, and names its weights by them.
     members = [member_of(values, m) for m in range(config.members)] if hasattr(config, "members") else [values]
 
     def formula(tokens: list[Any], prior: Rows | None = None) -> list[Rows]:
         return [network.formula(config, weights, tokens, prior) for weights in members]
 
+    # What is recorded does not depend on the example's numbers, only on their shapes.
     example = [[0] * (positions - 1 + network.window(config))] + [[[0.0] * vocabulary_size] * positions] * prior
     return formula, example, flat
