@@ -12,13 +12,20 @@ from .arrays.mlp import MlpConfig
 from .family import Family, Specification, parse
 from .ngram.model import NgramConfig, NgramModel
 from .ngram.training import train_ngram
-from .pytorch.bow import BowConfig, BowModel
-from .pytorch.mlp_bn import MlpBnConfig, MlpBnModel
-from .pytorch.recurrent import GruModel, LstmModel, RecurrentConfig, RnnModel
-from .pytorch.transformer import TransformerConfig, TransformerModel
-from .pytorch.wavenet import WavenetConfig, WavenetModel
+from .pytorch.bow import BowModel
+from .pytorch.mlp_bn import MlpBnModel
+from .pytorch.model import TorchModel
+from .pytorch.recurrent import GruModel, LstmModel, RnnModel
+from .pytorch.transformer import TransformerModel
+from .pytorch.wavenet import WavenetModel
 from .scalars.bigram import BigramConfig, BigramModel, bigram_learner
 from .scalars.gpt import GptConfig, GptModel, gpt_learner
+
+
+def _in_pytorch(name: str, model: type[TorchModel], sentence: str, paper: str, dial: str = "hidden") -> Family:
+    """Make the row of a network in PyTorch, which brings its settings and its learner."""
+    return Family(name, sentence, paper, dial, model.Config, model, learner=model.learner, torch=True)
+
 
 MODELS = {
     family.name: family
@@ -61,75 +68,48 @@ MODELS = {
             learner=gpt_learner,
             compiled=True,
         ),
-        Family(
-            name="mlp-bn",
+        _in_pytorch(
+            "mlp-bn",
+            MlpBnModel,
             sentence="an mlp whose hidden layer is normalised over the batch",
             paper="Bengio et al. 2003; Ioffe & Szegedy 2015",
-            dial="hidden",
-            config=MlpBnConfig,
-            model=MlpBnModel,
-            learner=MlpBnModel.learner,
-            torch=True,
         ),
-        Family(
-            name="wavenet",
+        _in_pytorch(
+            "wavenet",
+            WavenetModel,
             sentence="fuses pairs of letters, then pairs of pairs, level by level",
             paper="van den Oord et al. 2016",
-            dial="hidden",
-            config=WavenetConfig,
-            model=WavenetModel,
-            learner=WavenetModel.learner,
-            torch=True,
         ),
-        Family(
-            name="rnn",
+        _in_pytorch(
+            "rnn",
+            RnnModel,
             sentence="reads a line from left to right into one memory",
             paper="Mikolov et al. 2010",
-            dial="hidden",
-            config=RecurrentConfig,
-            model=RnnModel,
-            learner=RnnModel.learner,
-            torch=True,
         ),
-        Family(
-            name="gru",
+        _in_pytorch(
+            "gru",
+            GruModel,
             sentence="reads a line from left to right; gates choose what of its memory is renewed",
             paper="Cho et al. 2014",
-            dial="hidden",
-            config=RecurrentConfig,
-            model=GruModel,
-            learner=GruModel.learner,
-            torch=True,
         ),
-        Family(
-            name="lstm",
+        _in_pytorch(
+            "lstm",
+            LstmModel,
             sentence="reads a line from left to right; gates protect a second memory",
             paper="Hochreiter & Schmidhuber 1997; Graves 2014",
-            dial="hidden",
-            config=RecurrentConfig,
-            model=LstmModel,
-            learner=LstmModel.learner,
-            torch=True,
         ),
-        Family(
-            name="bow",
+        _in_pytorch(
+            "bow",
+            BowModel,
             sentence="averages everything read so far, whatever the order",
             paper="Karpathy 2022, makemore",
-            dial="hidden",
-            config=BowConfig,
-            model=BowModel,
-            learner=BowModel.learner,
-            torch=True,
         ),
-        Family(
-            name="transformer",
+        _in_pytorch(
+            "transformer",
+            TransformerModel,
             sentence="lets every letter look back at all the others",
             paper="Vaswani et al. 2017; Radford et al. 2019, GPT-2",
             dial="width",
-            config=TransformerConfig,
-            model=TransformerModel,
-            learner=TransformerModel.learner,
-            torch=True,
         ),
     ]
 }

@@ -167,17 +167,12 @@ class Loop:
             return False
         if state.evaluated is None or self._spent():
             return True
-        if every := self._every:
-            return state.step % every == 0
-        return state.seconds - state.evaluated_at >= self._gap()
-
-    @property
-    def _every(self) -> int | None:
-        """Count the steps from one evaluation to the next; None where the clock decides."""
         steps, every = self._config.steps, self._config.evaluate_every
-        if every is None and steps is not None and not self.state.hurried:
+        if every is None and steps is not None and not state.hurried:
             every = max(1, steps // EVALUATIONS)
-        return every
+        if every is not None:
+            return state.step % every == 0
+        return state.seconds - state.evaluated_at >= self._gap()  # the clock decides
 
     def _gap(self) -> float:
         """Say how many seconds pass from one evaluation to the next."""

@@ -62,7 +62,9 @@ class Tuning:
         self._folder, self._prepared, self._training = folder, prepared, training
         self._space = Space.of(specification, training)
         self._study = _opened(folder)
-        self._agree({"specification": specification.text, "training": _said(training), "data": _data_of(prepared)})
+        lines = prepared.lines
+        data = {"name": Path(lines.name).name, "fingerprint": lines.fingerprint, **asdict(prepared.config)}
+        self._agree({"specification": specification.text, "training": _said(training), "data": data})
         # Trained once for all trials.
         self._prior = None
         if specification.prior is not None:
@@ -187,16 +189,12 @@ def _opened(folder: Path) -> optuna.Study:
                 )
         except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             if attempt == _ATTEMPTS - 1:
-                raise RunError(
-                    f"{folder / DATABASE} cannot be used ({_first_line(error)}); choose another -o"
-                ) from None
+                reason, *_ = str(error.__cause__ or error).split(
+                    "\n"
+                )  # without the statement and the link below it
+                raise RunError(f"{folder / DATABASE} cannot be used ({reason}); choose another -o") from None
             sleep(0.2 * (attempt + 1))  # another process is just making the tables
     raise AssertionError("the last attempt returns or raises")
-
-
-def _first_line(error: Exception) -> str:
-    """Take what a database says, without the statement and the link below it."""
-    return str(error.__cause__ or error).split("\n")[0]
 
 
 def _suggested(trial: optuna.Trial, name: str, where: Numbers | Choices) -> Any:
@@ -220,14 +218,6 @@ def _said(training: TrainingConfig) -> dict[str, Any]:
     plain = asdict(TrainingConfig())
     said = {name: value for name, value in asdict(training).items() if value != plain[name]}
     return {name: value for name, value in said.items() if name not in _OF_THE_MACHINE}
-
-
-def _data_of(prepared: Prepared) -> dict[str, Any]:
-    return {
-        "name": Path(prepared.lines.name).name,
-        "fingerprint": prepared.lines.fingerprint,
-        **asdict(prepared.config),
-    }
 
 
 @contextmanager
