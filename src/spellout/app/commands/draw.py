@@ -6,8 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ...files import told
-from ...training.runs.places import check_file
+from ...training.runs.places import check_file, writing
 from .. import terminal
 from ..options import Out
 
@@ -44,6 +43,6 @@ def draw(
         terminal.print_report(report(root))
         return
     picture = draw_graph(root).render(out.suffix.removeprefix("."))
-    with told(out, "written", remedy="choose another -o"):
+    with writing(out):
         out.write_text(picture, encoding="utf-8")
     terminal.note(f"wrote {out}")
