@@ -71,7 +71,7 @@ def begun(few, tmp_path_factory):
 @pytest.fixture
 def case(begun):
     """The case of a fresh network, without the attempt to learn a batch by heart."""
-    return lambda name: replace(case_of_run(begun(TINY[name])), overfit_seconds=0)
+    return lambda name: replace(case_of_run(begun(TINY[name]), MODELS), overfit_seconds=0)
 
 
 def found(case):
@@ -86,14 +86,14 @@ def test_every_network_of_the_table_is_a_patient():
 @pytest.mark.parametrize("steps", [0, 12])
 @pytest.mark.parametrize("specification", [*TINY.values(), *MORE, *(f"{one}+ngram:3" for one in TINY.values())])
 def test_the_networks_are_healthy(begun, specification, steps):
-    report = examine(case_of_run(begun(specification, steps)))
+    report = examine(case_of_run(begun(specification, steps), MODELS))
     assert not report.findings, str(report)
     assert not report.not_examined
 
 
 def test_the_case_reads_what_the_learner_reads(few, begun):
     for specification in ("gru:24+ngram:3", "wavenet:24:levels=2+ngram:3"):
-        case = case_of_run(begun(specification, 5))
+        case = case_of_run(begun(specification, 5), MODELS)
         learner, chosen = case.step.func.__self__, case.step.args[0]
         *inputs, targets = case.batch
         with torch.no_grad():
@@ -104,7 +104,7 @@ def test_the_case_reads_what_the_learner_reads(few, begun):
 
 
 def test_it_goes_on_where_the_training_is(begun):
-    trained, fresh = case_of_run(begun("bow:24", 5)), case_of_run(begun("bow:24"))
+    trained, fresh = case_of_run(begun("bow:24", 5), MODELS), case_of_run(begun("bow:24"), MODELS)
     assert all(optimizer.state for optimizer in trained.optimizer)
     assert not any(optimizer.state for optimizer in fresh.optimizer)
     assert trained.step.func.__self__.state()["steps"] == 5
@@ -134,8 +134,7 @@ def _dropped(case, monkeypatch):
 
 
 def _not_zeroed(case, monkeypatch):
-    for optimizer in case.optimizer:
-        optimizer.zero_grad = lambda: None
+    case.step.func.__self__._parameters = {}  # whose gradients a step begins without
     return case
 
 
@@ -191,6 +190,7 @@ def test_a_bias_before_batchnorm_is_named(case, name):
     layer = patient.model.network.get_submodule(".".join(LAYERS[name]))
     layer.bias = nn.Parameter(torch.zeros(layer.out_features))
     patient.optimizer[0].param_groups[0]["params"].append(layer.bias)
+    patient.step.func.__self__._parameters["bias"] = layer.bias
     assert found(patient) == {"bias-before-batchnorm"}
 
 
@@ -246,7 +246,7 @@ def test_units_that_are_saturated_and_logits_that_are_too_sure_are_named(case):
 
 
 def test_what_training_saturates_is_only_a_note(begun):
-    patient = replace(case_of_run(begun(TINY["bow"], 3)), overfit_seconds=0)
+    patient = replace(case_of_run(begun(TINY["bow"], 3), MODELS), overfit_seconds=0)
     with torch.no_grad():
         patient.model.network.hidden.weight.mul_(60)
     assert [(one.id, one.severity) for one in examine(patient).findings] == [("saturated-units", "note")]
@@ -280,7 +280,7 @@ def test_models_that_pytorch_does_not_train_are_refused(begun, few, tmp_path, sp
         save_run(train(few, specification).run, tmp_path / "run")
     folder = tmp_path / "run" if specification == "ngram:2" else begun(specification)
     with pytest.raises(ExaminationError, match=r"of the family \w+, which is not trained with PyTorch; .*mlp-bn, "):
-        case_of_run(folder)
+        case_of_run(folder, MODELS)
 
 
 def test_runs_without_lines_and_damaged_checkpoints_are_refused(begun):
@@ -288,8 +288,24 @@ def test_runs_without_lines_and_damaged_checkpoints_are_refused(begun):
     content = (folder / "last.safetensors").read_bytes()
     (folder / "last.safetensors").write_bytes(content[: len(content) // 2])
     with pytest.raises(RunError, match=r"last\.safetensors is damaged"):
-        case_of_run(folder)
+        case_of_run(folder, MODELS)
     (folder / "last.safetensors").unlink()
     (folder / "train.txt").unlink()
     with pytest.raises(ExaminationError, match="has no training lines"):
-        case_of_run(folder)
+        case_of_run(folder, MODELS)
+
+
+@pytest.mark.parametrize("name", ["gru", "mlp-bn"])
+def test_the_learner_of_the_case_steps_as_the_one_that_trained(begun, name):
+    """To the bit: its optimizers do what they do in training, and the network that the checks read is its own."""
+    folder = begun(f"{TINY[name]}+ngram:3" if name == "gru" else f"{TINY[name]}:optimizer=muon", 5)
+    case = case_of_run(folder, MODELS)
+    learner, (chosen, lr) = case.step.func.__self__, case.step.args
+    again = case_of_run(folder, MODELS).step.func.__self__
+    again.network = again.network.network
+    for optimizer in again._optimizers:
+        del optimizer.step  # back to its own
+    for _ in range(3):
+        assert learner.step(chosen, lr) == again.step(chosen, lr)
+    for one, other in zip(learner.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(one, other)

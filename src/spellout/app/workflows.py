@@ -375,9 +375,10 @@ def explain_check(name: str) -> str:
 def examine(target: str, ignore: list[str], json: bool) -> None:
     """Examine a program and print the report; an error in it is an error of the command."""
     from ..doctor.programs import examine_target
+    from ..models.table import MODELS
 
     with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
-        report = examine_target(target, ignore)
+        report = examine_target(target, ignore, MODELS)
     if json:
         terminal.print_json(report.to_json())
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,19 @@ from .language_models import case_of_run
 from .report import Report
 
 
-def examine_target(target: str, ignore: list[str]) -> Report:
-    """Examine `path/to/file.py:factory`, or a run folder."""
+def examine_target(target: str, ignore: list[str], models: Mapping[str, Any]) -> Report:
+    """Examine `path/to/file.py:factory`, or a run folder; `models` is the table of families."""
     path, _, factory = target.rpartition(":")
     if path.endswith(".py"):
         made = _call(Path(path), factory)
     elif target.endswith(".py"):
         raise UsageError(f"{target}: name the function that makes the case, as in {target}:case")
     else:
-        made = case_of_run(Path(target))
+        made = case_of_run(Path(target), models)
     try:
-        if isinstance(made, tuple):
-            return examine(*made, ignore=ignore)
-        return examine(made, ignore=ignore)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ValueError) and "there is no check" in str(error):
+        return examine(*(made if isinstance(made, tuple) else (made,)), ignore=ignore)
+    except ValueError as error:
+        if "there is no check" in str(error):
             raise UsageError(f"--ignore: {error}") from None
         raise
 

@@ -12,7 +12,6 @@ from ...report import Finding, Page
 TWINS = Page(
     id="symmetry-never-broken",
     number=19,
-    severity="error",
     title="units of a layer are identical and stay so",
     why="Units with the same weights in and out get the same gradients for ever; the layer is one unit wide.",
     evidence="All rows of a weight are equal, and so are all rows of its gradient.",
