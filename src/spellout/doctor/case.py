@@ -1,4 +1,4 @@
-"""What is examined, and one run of it: where the doctor calls the user's code, and what that may raise."""
+"""A case says what is examined, and a trial is one run of it: here the doctor calls the user's code."""
 
 from __future__ import annotations
 

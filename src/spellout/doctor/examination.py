@@ -1,4 +1,4 @@
-"""The examination: take the user's own steps, put the program through all checks, undo everything, and report."""
+"""An examination takes the user's own steps, puts the program through all checks, and undoes everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training run of this package as a case: its own learner on some of its lines, where the training is now.
+"""A training run of this package becomes a case: its own learner goes on, on some of its lines.
 
 The learner steps as it does in training, with its own batches, optimizers and what they remember. Only for the
 checks its network also reads lines by the side of each other: then samples and moments are axes that they can tell

@@ -1,4 +1,4 @@
-"""The program under examination, and the ways it can be run: each leaves everything as it was.
+"""A patient is the program under examination. It can be run in several ways, and each leaves everything as it was.
 
 The user's own model is run, never a copy: closures, hooks and tied weights stay what they are. Modes are set
 on the modules themselves, never with methods that the user may have overridden.
@@ -134,7 +134,7 @@ class Patient:
             return self.run(batch or self.batch, loss=loss, gradients=gradients)
 
     def run(self, batch: Batch, *, loss: bool = True, gradients: bool = False, taped: bool = True) -> Trial:
-        """As `trial`, inside something borrowed."""
+        """Do what `trial` does, inside something that is borrowed already."""
         trial = Trial(Tape(), batch)
         try:
             with trial.tape if taped else nullcontext():
@@ -166,7 +166,7 @@ class Patient:
         return one_number(loss)
 
     def perturb(self) -> None:
-        """Noise on every trained parameter: what is zero only by initialisation is so no longer."""
+        """Put noise on every trained parameter: what is zero only by initialisation is so no longer."""
         generator = torch.Generator().manual_seed(7)
         with torch.no_grad():
             for parameter in self.trained.values():
@@ -176,7 +176,7 @@ class Patient:
                     parameter.data = parameter.data + (0.05 + 0.3 * spread) * noise.to(parameter)
 
     def double(self) -> None:
-        """Every floating-point parameter and buffer in float64, for exact zeros."""
+        """Bring every floating-point parameter and buffer to float64, for exact zeros."""
         for _, module in self.modules():
             for name, buffer in module._buffers.items():
                 if buffer is not None and buffer.is_floating_point():

@@ -1,4 +1,4 @@
-"""What `spellout doctor TARGET` examines: a factory in a Python file, or a run folder.
+"""`spellout doctor TARGET` examines what a factory in a Python file makes, or a run folder.
 
 A factory is a function without arguments, named as in `train.py:healthy_case`. It returns a `Case`, a
 dictionary with a `Case`'s fields (`model`, `loss`, `batch`, `optimizer`, `step`, `evaluate`, …), or a tuple of

@@ -1,4 +1,4 @@
-"""What the user's own steps do, seen through hooks: forward passes, gradients that arrive, optimizer steps.
+"""A recording sees what the user's own steps do: forward passes, gradients that arrive, optimizer steps.
 
 Every parameter has an account: has a gradient arrived since the optimizer's last step, and does what lies in
 `.grad` hold something older than that step? The hooks change nothing and are removed at the end.

@@ -1,4 +1,4 @@
-"""A snapshot of everything a training step may touch, and its exact return.
+"""A snapshot keeps everything that a training step may touch, and puts it back exactly.
 
 What is kept: modules (modes, hooks, parameters, buffers, attributes), tensors (bits, storage, gradients, hooks),
 optimizers, schedulers, scalers, the variables that the given functions close over or name globally, random

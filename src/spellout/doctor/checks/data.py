@@ -1,4 +1,4 @@
-"""The batch itself: scale, labels, leaks, chance and overlap (families 23 and 24)."""
+"""These checks look at the batch itself: scale, labels, leaks, chance and overlap (families 23 and 24)."""
 
 from __future__ import annotations
 

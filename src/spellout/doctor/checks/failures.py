@@ -1,4 +1,4 @@
-"""A program that raises: mistakes that torch refuses to run, in the words of training (families 23 and 25)."""
+"""A program raises: mistakes that torch refuses to run are told in the words of training (families 23 and 25)."""
 
 from __future__ import annotations
 

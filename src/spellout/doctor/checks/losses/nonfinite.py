@@ -1,4 +1,4 @@
-"""Where the first NaN or infinity comes from, forward and backward (family 22)."""
+"""The first NaN or infinity is looked for, forward and backward (family 22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learn one batch by heart: what cannot do that cannot learn (family 1).
+"""The model must learn one batch by heart: what cannot do that cannot learn (family 1).
 
 A model that is wired correctly can memorise a few samples. Where it stops short, the value at which it stops often
 names the cause.

@@ -1,4 +1,4 @@
-"""Train mode and eval mode in the user's own step and evaluation (families 2 and 3)."""
+"""The user's own step and evaluation are watched for train mode and eval mode (families 2 and 3)."""
 
 from __future__ import annotations
 

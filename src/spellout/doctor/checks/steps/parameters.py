@@ -1,4 +1,4 @@
-"""Parameters and optimizers: which are stepped, which are reached by a gradient (family 21)."""
+"""Which parameters does an optimizer step on, and which does a gradient reach (family 21)?"""
 
 from __future__ import annotations
 

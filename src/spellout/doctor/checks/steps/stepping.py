@@ -1,4 +1,4 @@
-"""The user's step: stale gradients, and things done in the wrong order (families 5 and 6)."""
+"""The user's step is watched for stale gradients, and for things done in the wrong order (families 5 and 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activations where the loss does not want them, and softmax over the wrong axis (families 7 and 8)."""
+"""Activations stand where the loss does not want them, or softmax takes the wrong axis (families 7 and 8)."""
 
 from __future__ import annotations
 

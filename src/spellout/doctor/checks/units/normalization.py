@@ -1,4 +1,4 @@
-"""BatchNorm: the bias it cancels, and batches too small for it (families 17 and 25)."""
+"""BatchNorm cancels the bias before it, and needs batches that are large enough (families 17 and 25)."""
 
 from __future__ import annotations
 

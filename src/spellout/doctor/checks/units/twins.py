@@ -1,4 +1,4 @@
-"""Units that are twins: their weights and their gradients are equal to the last bit, and stay so (family 19)."""
+"""Units are twins if their weights and their gradients are equal to the last bit, and stay so (family 19)."""
 
 from __future__ import annotations
 

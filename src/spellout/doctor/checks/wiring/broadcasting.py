@@ -1,4 +1,4 @@
-"""The traps of broadcasting: (N, 1) against (N), a reduced axis that meets the wrong one (families 13 and 14)."""
+"""Broadcasting has traps: (N, 1) against (N), a reduced axis that meets the wrong one (families 13 and 14)."""
 
 from __future__ import annotations
 

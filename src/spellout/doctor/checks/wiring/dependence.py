@@ -1,4 +1,4 @@
-"""Which output depends on which input: on none, on other samples, on the future (families 9, 10 and 11).
+"""Which output depends on which input: on none, on other samples, on the future (families 9, 10 and 11)?
 
 Inputs are changed one sample (or one moment) at a time, in float64, and the outputs compared bit by bit: the whole
 matrix of dependences. Its shape names the bug, and the first call on the tape whose result shows it is the line.
