@@ -1,13 +1,15 @@
 """Programs at the edge of what can be examined: nothing is raised, nothing is made up."""
 
 import contextlib
+from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from spellout.doctor import examine
+from spellout.doctor import Page, examine, watch
+from spellout.doctor.checks import catalog
 from spellout.doctor.checks.wiring import dependence
 
 
@@ -187,3 +189,16 @@ def test_unusual_tensors_are_examined_too(name, again):
     report = examine(Sums(), lambda z, y: F.nll_loss(z, y.reshape(-1)), batch, held_out=batch if again else None)
     assert not report.errors, str(report)
     assert not [line for line in report.not_examined if "failed on this program" in line]
+
+
+def test_a_new_check_is_one_line_in_the_tuple(monkeypatch):
+    page = Page(id="out-of-luck", number=25, severity="note", title="no luck", why="", evidence="", cure="")
+    family = SimpleNamespace(__name__="luck", PAGES=(page,), check=lambda patient: [page.found("none was seen")])
+    monkeypatch.setattr(catalog, "CHECKS", (*catalog.CHECKS, (lambda patient: True, family)))
+    model, (x, y) = nn.Linear(4, 3), classes()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with watch(model, optimizer) as seen:
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    for report in (examine(model, F.cross_entropy, (x, y)), seen.report):
+        assert [finding.evidence for finding in report.findings] == ["none was seen"]
