@@ -1,11 +1,16 @@
 """Programs at the edge of what can be examined: nothing is raised, nothing is made up."""
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from spellout.doctor import examine
+from spellout.doctor import Page, examine, watch
+from spellout.doctor.checks import catalog
+from spellout.doctor.checks.wiring import dependence
 
 
 class Doubles(nn.Module):
@@ -113,3 +118,87 @@ def test_a_trained_model_is_healthy():
         F.cross_entropy(model(x), y).backward()
         optimizer.step()
     assert examine(model, F.cross_entropy, (x, y), optimizer=optimizer).healthy
+
+
+def test_a_bug_in_a_check_is_raised(monkeypatch):
+    def broken(patient):
+        yield from {}["a finding"]
+
+    monkeypatch.setattr(dependence, "check", broken)
+    with pytest.raises(KeyError, match="a finding"):
+        examine(nn.Linear(4, 3), F.cross_entropy, classes())
+
+
+class Broken(torch.utils.data.Dataset):
+    """Held-out data that cannot be read."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        raise RuntimeError("a file is gone")
+
+
+def test_what_the_users_code_raises_in_a_check_is_not_examined():
+    held_out = torch.utils.data.DataLoader(Broken())
+    report = examine(nn.Linear(4, 3), F.cross_entropy, classes(), held_out=held_out)
+    assert report.healthy
+    assert report.not_examined[0] == "data: it failed on this program (RuntimeError: a file is gone)"
+
+
+def test_what_the_users_forward_loss_and_step_raise_is_a_finding():
+    def refuse(*_):
+        raise ValueError("not today")
+
+    model, batch = nn.Linear(4, 3), classes()
+    for case in ({"loss": refuse}, {"loss": F.cross_entropy, "step": refuse}):
+        (finding,) = examine(model, batch=batch, **case).findings
+        assert (finding.id, finding.severity) == ("does-not-run", "error")
+        assert "ValueError" in finding.evidence
+        assert "not today" in finding.evidence
+
+
+class Sums(nn.Module):
+    """Of whatever it is given; with all arguments by name, and a call that fails and is caught."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, *given):
+        x = self.out(sum(one.real for one in given if one.numel()))
+        with contextlib.suppress(RuntimeError):
+            x.view(7, -1, 13)
+        return torch.log_softmax(input=torch.reshape(input=x, shape=(-1, 3)), dim=1)
+
+
+UNUSUAL = {
+    "a number among the inputs": lambda: (torch.tensor(2.0), *classes()),
+    "an empty tensor among the inputs": lambda: (*classes()[:1], torch.zeros(0), classes()[1]),
+    "complex numbers": lambda: (classes()[0].to(torch.complex64), classes()[1]),
+    "one sample without an axis": lambda: (torch.randn(4), torch.tensor(1)),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+@pytest.mark.parametrize("again", [False, True])
+def test_unusual_tensors_are_examined_too(name, again):
+    torch.manual_seed(0)
+    *inputs, target = UNUSUAL[name]()
+    batch = (*inputs, target)
+    report = examine(Sums(), lambda z, y: F.nll_loss(z, y.reshape(-1)), batch, held_out=batch if again else None)
+    assert not report.errors, str(report)
+    assert not [line for line in report.not_examined if "failed on this program" in line]
+
+
+def test_a_new_check_is_one_line_in_the_tuple(monkeypatch):
+    page = Page(id="out-of-luck", number=25, severity="note", title="no luck", why="", evidence="", cure="")
+    family = SimpleNamespace(__name__="luck", PAGES=(page,), check=lambda patient: [page.found("none was seen")])
+    monkeypatch.setattr(catalog, "CHECKS", (*catalog.CHECKS, (lambda patient: True, family)))
+    model, (x, y) = nn.Linear(4, 3), classes()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with watch(model, optimizer) as seen:
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    for report in (examine(model, F.cross_entropy, (x, y)), seen.report):
+        assert [finding.evidence for finding in report.findings] == ["none was seen"]

@@ -134,8 +134,7 @@ def _dropped(case, monkeypatch):
 
 
 def _not_zeroed(case, monkeypatch):
-    for optimizer in case.optimizer:
-        optimizer.zero_grad = lambda: None
+    case.step.func.__self__._parameters = {}  # whose gradients a step begins without
     return case
 
 
@@ -191,6 +190,7 @@ def test_a_bias_before_batchnorm_is_named(case, name):
     layer = patient.model.network.get_submodule(".".join(LAYERS[name]))
     layer.bias = nn.Parameter(torch.zeros(layer.out_features))
     patient.optimizer[0].param_groups[0]["params"].append(layer.bias)
+    patient.step.func.__self__._parameters["bias"] = layer.bias
     assert found(patient) == {"bias-before-batchnorm"}
 
 
@@ -296,3 +296,19 @@ def test_runs_without_lines_and_damaged_checkpoints_are_refused(begun):
     (folder / "train.txt").unlink()
     with pytest.raises(ExaminationError, match="has no training lines"):
         case_of_run(folder, MODELS)
+
+
+@pytest.mark.parametrize("name", ["gru", "mlp-bn"])
+def test_the_learner_of_the_case_steps_as_the_one_that_trained(begun, name):
+    """To the bit: its optimizers do what they do in training, and the network that the checks read is its own."""
+    folder = begun(f"{TINY[name]}+ngram:3" if name == "gru" else f"{TINY[name]}:optimizer=muon", 5)
+    case = case_of_run(folder, MODELS)
+    learner, (chosen, lr) = case.step.func.__self__, case.step.args
+    again = case_of_run(folder, MODELS).step.func.__self__
+    again.network = again.network.network
+    for optimizer in again._optimizers:
+        del optimizer.step  # back to its own
+    for _ in range(3):
+        assert learner.step(chosen, lr) == again.step(chosen, lr)
+    for one, other in zip(learner.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(one, other)

@@ -1,4 +1,4 @@
-"""Mend: a doctor for PyTorch training that names the mistake, the line and the cure. Needs the extra `[torch]`."""
+"""Mend: a doctor for PyTorch training names the mistake, the line and the cure. It needs the extra `[torch]`."""
 
 from ..errors import ExaminationError
 

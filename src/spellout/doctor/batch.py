@@ -1,4 +1,4 @@
-"""One batch: what the model is given, what the loss compares its output with, and batches like it of other sizes.
+"""A batch is what the model is given and what the loss compares its output with; it is also made in other sizes.
 
 A batch is `(x, y)`, `(x1, x2, ..., y)`, `((x1, x2), y)`, `({"name": x, ...}, y)`, a dictionary with a target
 among its keys, one tensor (no target), or a `DataLoader`, of which the first batch is taken.

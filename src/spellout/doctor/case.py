@@ -1,4 +1,4 @@
-"""What is examined, and one run of it: where the doctor calls the user's code, and what that may raise."""
+"""A case says what is examined, and a trial is one run of it: here the doctor calls the user's code."""
 
 from __future__ import annotations
 
@@ -42,6 +42,34 @@ class Case:
     """Which axis of the inputs counts the samples; None: 0, unless the shapes say otherwise."""
     overfit_seconds: float = 4.0
     """Budget of the attempt to learn one batch by heart."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The model, a compiled one as it was written. `ExaminationError` for what cannot be seen into."""
+        model = getattr(self.model, "_orig_mod", self.model)
+        refusal = None
+        if not isinstance(model, nn.Module):
+            refusal = f" is a {type(model).__name__}; the doctor examines torch.nn.Module objects"
+        elif isinstance(model, torch.jit.ScriptModule):
+            refusal = " is TorchScript, which cannot be seen into; give the module it was made from"
+        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            refusal = " is wrapped for several devices; give the module inside, `model.module`"
+        elif any(tensor.is_meta for _, tensor in walk.parameters(model)):
+            refusal = "'s parameters lie on the meta device and hold no numbers; build it on a CPU"
+        if refusal is not None:
+            raise ExaminationError(f"the model{refusal}")
+        return model
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """None, one, or several in a list or a dictionary. `ExaminationError` for anything else."""
+        given = list(self.optimizer.values()) if isinstance(self.optimizer, dict) else self.optimizer
+        several = list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
+        for one in several:
+            if not isinstance(one, Optimizer):
+                kind = type(one).__name__
+                raise ExaminationError(f"optimizer is a {kind}; give a torch.optim.Optimizer, or a list")
+        return several
 
 
 class UsersError(Exception):
@@ -163,35 +191,3 @@ def case_of(model: Any, **options: Any) -> Case:
         found = f"has no use for {unknown[0]!r}" if unknown else "has no 'model'"
         raise ExaminationError(f"the case {found}; its keys may be {allowed}")
     return Case(**model)
-
-
-def optimizers_in(given: Any) -> list[Optimizer]:
-    """None, one optimizer, or several in a list or a dictionary. `ExaminationError` for anything else."""
-    if given is None:
-        return []
-    several = list(given.values()) if isinstance(given, dict) else given
-    several = list(several) if isinstance(several, list | tuple) else [several]
-    for one in several:
-        if not isinstance(one, Optimizer):
-            raise ExaminationError(f"optimizer is a {type(one).__name__}; give a torch.optim.Optimizer, or a list")
-    return several
-
-
-def module_in(model: Any) -> nn.Module:
-    """A compiled model is examined as it was written. `ExaminationError` for what cannot be seen into."""
-    model = getattr(model, "_orig_mod", model)
-    if not isinstance(model, nn.Module):
-        raise ExaminationError(
-            f"the model is a {type(model).__name__}; the doctor examines torch.nn.Module objects"
-        )
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ExaminationError(
-            "the model is TorchScript, which cannot be seen into; give the module it was made from"
-        )
-    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        raise ExaminationError("the model is wrapped for several devices; give the module inside, `model.module`")
-    if any(tensor.is_meta for _, tensor in walk.parameters(model)):
-        raise ExaminationError(
-            "the model's parameters lie on the meta device and hold no numbers; build it on a CPU"
-        )
-    return model

@@ -1,4 +1,4 @@
-"""The examination: take the user's own steps, put the program through all checks, undo everything, and report."""
+"""An examination takes the user's own steps, puts the program through all checks, and undoes everything."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def assert_healthy(*arguments: Any, allow_warnings: bool = False, **options: Any
 
 def record(patient: Patient, step: Callable[[], Any]) -> Recording:
     """Call the user's step (and evaluation) until every optimizer has stepped three times."""
-    recording = Recording(patient.model, patient.optimizers, patient.schedulers)
-    recording.tape = Tape(limit=50_000)
+    tape = Tape(limit=50_000)
+    recording = Recording(patient.model, patient.optimizers, patient.schedulers, tape=tape)
     # Three steps of every optimizer show all orders; two, where a pass is dear, all but a closure's.
     needed = 2 if patient.case.batch is not None and patient.heavy else 3
     with borrowed(*patient.roots, patient.schedulers), recording:
         try:
-            with recording.tape:
+            with tape:
                 while recording.calls < _CALLS and not recording.shows(needed):
                     recording.phase = "step"
                     recording.calls += 1

@@ -1,9 +1,10 @@
-"""A training run of this package as a case: its learner on some of its lines, where the training is now.
+"""A training run of this package becomes a case: its own learner goes on, on some of its lines.
 
-The learner itself steps, with its own optimizers and what they remember; only what it reads is laid out anew, as
-lines or windows by the side of each other, so that samples and moments are axes that the checks can tell apart.
+The learner steps as it does in training, with its own batches, optimizers and what they remember. Only for the
+checks its network also reads lines by the side of each other: then samples and moments are axes that they can tell
+apart.
 
-    B lines or windows · T longest line · C context · V vocabulary
+    B lines or windows · T longest line · C context · V vocabulary · N places of all lines, step by step
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from torch import Tensor, nn
 
 from ..errors import ExaminationError, RunError
 from ..models.family import Family
-from ..models.pytorch.learner import CLIP, TorchLearner
+from ..models.pytorch.learner import TorchLearner
 from ..models.pytorch.model import LineModel, TorchModel
-from ..models.pytorch.optimizers import BETAS, MOMENTUM, Muon, TorchAdamW
+from ..models.pytorch.optimizers import Muon, TorchAdamW
 from ..training.runs.checkpoint import Checkpoint
 from ..training.runs.folder import LAST
 from ..training.runs.run import Run, read_run
@@ -35,26 +36,29 @@ _NOWHERE = -100
 
 
 class Laid(nn.Module):
-    """A network, what it reads, and what it starts from, with samples along the first axis."""
+    """A learner's network that also reads samples along the first axis."""
 
-    def __init__(self, network: nn.Module, lines: bool) -> None:
+    def __init__(self, network: Any, lines: bool) -> None:
         super().__init__()
-        self.network: Any = network
-        self.lines = lines
+        self.network, self.lines = network, lines
 
     def forward(self, tokens: Tensor, *more: Tensor) -> Tensor:
         """Windows (B, C) to logits (B, V), or lines (B, T) and their lengths (B,) to logits (B, T, V).
 
-        Last, and shaped as the logits, the n-gram's log-probabilities, if there is one.
+        Last, and shaped as the logits, the n-gram's log-probabilities, if there is one. The learner itself gives
+        lines as tokens (N,) and sizes, and gets logits (N, V).
         """
-        logits = self._read(tokens, more[0]) if self.lines else self.network(tokens)
+        if self.lines and tokens.ndim == 1:
+            return self.network(tokens, *more)
+        logits = self._side_by_side(tokens, more[0]) if self.lines else self.network(tokens)
         counted = more[1:] if self.lines else more
-        if not counted:
-            return logits
-        both: Tensor = self.network.blend(logits, counted[0])
-        return both
+        return self.blend(logits, *counted) if counted else logits
 
-    def _read(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+    def blend(self, logits: Tensor, counted: Tensor) -> Tensor:
+        """The logits weighed with what the n-gram says."""
+        return self.network.blend(logits, counted)
+
+    def _side_by_side(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """The lines as the learner gives them: the longest first, step by step. After its end a line repeats
         its last answer, which no target asks for."""
         lengths = lengths.clamp(1, tokens.shape[1])
@@ -67,63 +71,37 @@ class Laid(nn.Module):
         return logits[begun[torch.minimum(steps, lengths - 1)] + order.argsort()].transpose(0, 1)
 
 
-class LaidLearner(TorchLearner):
-    """A learner whose network reads what `Laid` reads."""
+class Shown(torch.optim.Optimizer):
+    """One of a learner's own optimizers, as torch's hooks and the checks know optimizers; it steps as it is."""
 
-    def lay(self, lines: bool) -> None:
-        """From now on. The optimizers become PyTorch's own, with the same groups and memory."""
-        self.lines = lines
-        self.optimizers = [_as_in_torch(optimizer, self._steps) for optimizer in self._optimizers]
-        self.network = Laid(self.network, lines)
+    def __init__(self, own: TorchAdamW | Muon, lr: float, taken: int) -> None:
+        self._part, self._taken, self._update = getattr(own, "part", 1.0), taken, own.step
+        super().__init__([{"params": [*own.parameters.values()], "lr": lr * self._part}], {})
+        if taken:
+            self.state.update({parameter: own.memory[name] for name, parameter in own.parameters.items()})
+        own.step = self._numbered  # type: ignore[method-assign]  # so that the steps of the learner are seen
 
-    def step(self, chosen: np.ndarray, lr: float) -> float:
-        """See `TorchLearner`."""
-        with self._random(self._steps + 1):
-            for optimizer in self.optimizers:
-                optimizer.zero_grad()
-            loss = self.loss(chosen)
-            torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
-        for optimizer in self.optimizers:
-            optimizer.step()
-        self._steps += 1
-        return float(loss.detach())
+    def _numbered(self, lr: float, number: int) -> None:
+        self.param_groups[0]["lr"], self._taken = lr * self._part, number - 1
+        self.step()
 
-    def read(self, chosen: np.ndarray) -> tuple[Tensor, ...]:
-        """What the network reads of some examples, and last the targets (B, T) or (B,)."""
-        inputs, targets, prior = self._read(chosen)
-        counted = [] if prior is None else [prior]
-        if not self.lines:
-            return (*inputs, *counted, targets)
-        tokens, sizes = inputs
-        left = torch.arange(int(sizes[0])) < sizes[:, None]  # (T, B)
-        tables = [_table(left, part) for part in (tokens, *counted)]
-        return tables[0], left.sum(0).to(self.device), *tables[1:], _table(left, targets, _NOWHERE)
-
-    def loss(self, chosen: np.ndarray) -> Tensor:
-        """See `TorchLearner`."""
-        if not isinstance(self.network, Laid):
-            return super().loss(chosen)
-        *inputs, targets = self.read(chosen)
-        return loss_of(self.network(*inputs), targets)
-
-    def evaluate(self, chosen: np.ndarray) -> float:
-        """Mean nats per token of some examples as a trained network reads them."""
-        self.network.eval()
-        with torch.no_grad():
-            value = float(self.loss(chosen))
-        self.network.train()
-        return value
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """The next step, at the group's learning rate."""
+        self._taken += 1
+        self._update(self.param_groups[0]["lr"] / self._part, self._taken)
 
 
 def case_of_run(folder: Path, models: Mapping[str, Family]) -> Case:
-    """The case of a training with PyTorch. `ExaminationError` for models that PyTorch does not train."""
+    """The case of a training with PyTorch; `models` is the table of families.
+
+    `ExaminationError` for models that PyTorch does not train.
+    """
     run = read_run(folder, models)
     if not isinstance(run.model, TorchModel):
         known = ", ".join(name for name, family in models.items() if issubclass(family.model, TorchModel))
         raise ExaminationError(
-            f"{folder} holds a model of the family {run.family}, which is not trained with PyTorch; the doctor "
-            f"examines runs of {known}, and your own programs: spellout doctor train.py:case"
+            f"{folder} holds a model of the family {run.family}, which is not trained with PyTorch; "
+            f"the doctor examines runs of {known}, and your own programs: spellout doctor train.py:case"
         )
     if not run.lines:
         raise ExaminationError(f"{folder} has no training lines to examine its model with; train without streaming")
@@ -131,22 +109,17 @@ def case_of_run(folder: Path, models: Mapping[str, Family]) -> Case:
     training = run.facts.get("training") or {}
     examples = Order(learner.examples, training.get("batch") or learner.batch, 0).at(0)
     chosen = np.unique(examples)  # few lines may come more than once
-    return case_of(learner, chosen, float(training.get("lr") or learner.lr))
-
-
-def case_of(learner: LaidLearner, chosen: np.ndarray, lr: float) -> Case:
-    """The case of a learner whose network is laid out, on some examples."""
-    for optimizer in learner.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = lr * group["part"]
+    lr = float(training.get("lr") or learner.lr)
+    lines = isinstance(run.model, LineModel)
+    learner.network = Laid(learner.network, lines)
     return Case(
         model=learner.network,
         loss=loss_of,
-        batch=learner.read(chosen),
-        optimizer=learner.optimizers,
+        batch=_laid(*learner._read(chosen), lines),
+        optimizer=[Shown(own, lr, learner._steps) for own in learner._optimizers],
         step=partial(learner.step, chosen, lr),
-        evaluate=partial(learner.evaluate, chosen),
-        causal=learner.lines,
+        evaluate=partial(_evaluate, learner, chosen),
+        causal=lines,
         batch_axis=0,
     )
 
@@ -156,16 +129,16 @@ def loss_of(logits: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=_NOWHERE)
 
 
-def _learner(folder: Path, run: Run, model: TorchModel) -> LaidLearner:
+def _learner(folder: Path, run: Run, model: TorchModel) -> TorchLearner:
     """The learner as the training left it, or, without a checkpoint, with the best weights."""
     assert run.lines is not None
     most = min(LINES, max(8, LOGITS // (model.vocabulary_size * (run.usual_length + 1))))
     lines = run.lines[:: max(1, len(run.lines) // most)][:most]
-    stream = run.vocabulary.encode(lines)
     if model.prior is not None:
         for array in model.prior.arrays().values():
             array.flags.writeable = False  # what cannot change need not be kept and put back
-    learner = LaidLearner(type(model), stream, model.vocabulary_size, model.config, model.prior, 0, "cpu")
+    stream = run.vocabulary.encode(lines)
+    learner = model.learner(stream, model.vocabulary_size, model.config, model.prior, 0, "cpu")
     try:
         if (folder / LAST).exists():
             learner.load_state(Checkpoint.read(folder / LAST).learner)
@@ -173,29 +146,30 @@ def _learner(folder: Path, run: Run, model: TorchModel) -> LaidLearner:
             learner.network.load_state_dict({name: torch.tensor(a) for name, a in model.weights.items()})
     except (RuntimeError, ValueError, KeyError, IndexError) as error:
         raise RunError(f"{folder} is damaged: its files do not fit together ({error}); train again") from None
-    learner.lay(isinstance(model, LineModel))
     return learner
 
 
-def _as_in_torch(own: TorchAdamW | Muon, steps: int) -> torch.optim.Optimizer:
-    """The optimizer of `torch.optim` that does the same, and remembers the same."""
-    group = {"params": list(own.parameters.values()), "weight_decay": own.decay, "part": getattr(own, "part", 1.0)}
-    optimizer: torch.optim.Optimizer
-    if isinstance(own, TorchAdamW):
-        optimizer, names = torch.optim.AdamW([group], betas=BETAS), {"mean": "exp_avg", "square": "exp_avg_sq"}
-    else:
-        optimizer, names = torch.optim.Muon([group], momentum=MOMENTUM), {"mean": "momentum_buffer"}
-    if steps:
-        for name, parameter in own.parameters.items():
-            kept: dict[str, Tensor] = {names[key]: array.clone() for key, array in own.memory[name].items()}
-            if isinstance(own, TorchAdamW):
-                kept["step"] = torch.tensor(float(steps))
-            optimizer.state[parameter] = kept
-    return optimizer
+def _evaluate(learner: TorchLearner, chosen: np.ndarray) -> float:
+    """Mean nats per token of some examples as a trained network reads them."""
+    learner.network.eval()
+    with torch.no_grad():
+        value = float(learner.loss(chosen))
+    learner.network.train()
+    return value
 
 
-def _table(left: Tensor, part: Tensor, empty: int = 0) -> Tensor:
-    """(N, ...) of the places that are left (T, B), step by step, to lines (B, T, ...)."""
-    table = part.new_full((*left.shape, *part.shape[1:]), empty)
-    table[left.to(part.device)] = part
-    return table.transpose(0, 1).contiguous()
+def _laid(inputs: tuple[Tensor, ...], targets: Tensor, counted: Tensor | None, lines: bool) -> tuple[Tensor, ...]:
+    """What the learner's network reads, what the n-gram says, and the targets (B, T) or (B,), for `Laid`."""
+    prior = () if counted is None else (counted,)
+    if not lines:
+        return *inputs, *prior, targets
+    tokens, sizes = inputs
+    left = torch.arange(int(sizes[0])) < sizes[:, None]  # (T, B)
+
+    def table(part: Tensor, empty: int = 0) -> Tensor:
+        """(N, ...) to (B, T, ...)"""
+        places = part.new_full((*left.shape, *part.shape[1:]), empty)
+        places[left] = part
+        return places.transpose(0, 1).contiguous()
+
+    return table(tokens), left.sum(0), *map(table, prior), table(targets, _NOWHERE)

@@ -1,4 +1,4 @@
-"""The program under examination, and the ways it can be run: each leaves everything as it was.
+"""A patient is the program under examination. It can be run in several ways, and each leaves everything as it was.
 
 The user's own model is run, never a copy: closures, hooks and tied weights stay what they are. Modes are set
 on the modules themselves, never with methods that the user may have overridden.
@@ -17,20 +17,9 @@ from torch.nn.parameter import UninitializedParameter
 
 from . import walk
 from .batch import Batch, Relabelled, relabellings
-from .case import (
-    Case,
-    Trial,
-    UsersError,
-    difference,
-    forward_pass,
-    loss_pass,
-    module_in,
-    one_number,
-    optimizers_in,
-    users_code,
-)
+from .case import Case, Trial, UsersError, difference, forward_pass, loss_pass, one_number, users_code
 from .recording import Recording
-from .report import Finding
+from .report import Facts, Finding
 from .snapshot import borrowed, companions
 from .tape import Tape, dense
 from .walk import MODE_SENSITIVE
@@ -44,8 +33,8 @@ class Patient:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.model = module_in(case.model)
-        self.optimizers = optimizers_in(case.optimizer)
+        self.model = case.module
+        self.optimizers = case.optimizers
         self.batch = Batch((), {}, None) if case.batch is None else Batch.of(case.batch, self.model)
         self.passing: list[Any] = [self.model, case.loss, self.batch.args, self.batch.kwargs, self.batch.target]
         """What a pass may change; the examination's own snapshot holds the rest."""
@@ -55,7 +44,7 @@ class Patient:
         self.findings: list[Finding] = []
         self.missing: list[str] = []
         """What could not be examined, and why."""
-        self.facts: dict[str, float | int | str] = {}
+        self.facts: Facts = {}
         self._perturbed: dict[int, torch.Tensor] = {}
 
     @property
@@ -103,14 +92,13 @@ class Patient:
         return walk.modules(self.model)
 
     @contextmanager
-    def borrowed(self, *, seed: int | None = 0, train: bool | None = None, steps: bool = False) -> Iterator[None]:
+    def borrowed(self, *, seed: int = 0, train: bool | None = None, steps: bool = False) -> Iterator[None]:
         """Everything done inside is undone; `train` sets the mode, `seed` the random generators.
 
         `steps` must be true where an optimizer steps.
         """
         with borrowed(*(self.roots if steps else self.passing)):
-            if seed is not None:
-                torch.manual_seed(seed)
+            torch.manual_seed(seed)
             if train is not None:
                 walk.set_mode(self.model, train)
             yield
@@ -146,7 +134,7 @@ class Patient:
             return self.run(batch or self.batch, loss=loss, gradients=gradients)
 
     def run(self, batch: Batch, *, loss: bool = True, gradients: bool = False, taped: bool = True) -> Trial:
-        """As `trial`, inside something borrowed."""
+        """Do what `trial` does, inside something that is borrowed already."""
         trial = Trial(Tape(), batch)
         try:
             with trial.tape if taped else nullcontext():
@@ -177,18 +165,18 @@ class Patient:
             loss = loss_pass(self.case.loss, output, target)
         return one_number(loss)
 
-    def perturb(self, scale: float = 0.05) -> None:
-        """Noise on every trained parameter: what is zero only by initialisation is so no longer."""
+    def perturb(self) -> None:
+        """Put noise on every trained parameter: what is zero only by initialisation is so no longer."""
         generator = torch.Generator().manual_seed(7)
         with torch.no_grad():
             for parameter in self.trained.values():
                 if parameter.is_floating_point():
-                    size = scale + 0.3 * float(parameter.detach().float().std()) if parameter.numel() > 1 else scale
+                    spread = float(parameter.detach().float().std()) if parameter.numel() > 1 else 0.0
                     noise = torch.randn(parameter.shape, generator=generator)
-                    parameter.data = parameter.data + size * noise.to(parameter)
+                    parameter.data = parameter.data + (0.05 + 0.3 * spread) * noise.to(parameter)
 
     def double(self) -> None:
-        """Every floating-point parameter and buffer in float64, for exact zeros."""
+        """Bring every floating-point parameter and buffer to float64, for exact zeros."""
         for _, module in self.modules():
             for name, buffer in module._buffers.items():
                 if buffer is not None and buffer.is_floating_point():

@@ -1,4 +1,4 @@
-"""What `spellout doctor TARGET` examines: a factory in a Python file, or a run folder.
+"""`spellout doctor TARGET` examines what a factory in a Python file makes, or a run folder.
 
 A factory is a function without arguments, named as in `train.py:healthy_case`. It returns a `Case`, a
 dictionary with a `Case`'s fields (`model`, `loss`, `batch`, `optimizer`, `step`, `evaluate`, …), or a tuple of
@@ -21,7 +21,7 @@ from .report import Report
 
 
 def examine_target(target: str, ignore: list[str], models: Mapping[str, Family]) -> Report:
-    """Examine `path/to/file.py:factory`, or a run folder."""
+    """Examine `path/to/file.py:factory`, or a run folder; `models` is the table of families."""
     path, _, factory = target.rpartition(":")
     if path.endswith(".py"):
         made = _call(Path(path), factory)
@@ -30,11 +30,9 @@ def examine_target(target: str, ignore: list[str], models: Mapping[str, Family])
     else:
         made = case_of_run(Path(target), models)
     try:
-        if isinstance(made, tuple):
-            return examine(*made, ignore=ignore)
-        return examine(made, ignore=ignore)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ValueError) and "there is no check" in str(error):
+        return examine(*(made if isinstance(made, tuple) else (made,)), ignore=ignore)
+    except ValueError as error:
+        if "there is no check" in str(error):
             raise UsageError(f"--ignore: {error}") from None
         raise
 

@@ -1,4 +1,4 @@
-"""What the user's own steps do, seen through hooks: forward passes, gradients that arrive, optimizer steps.
+"""A recording sees what the user's own steps do: forward passes, gradients that arrive, optimizer steps.
 
 Every parameter has an account: has a gradient arrived since the optimizer's last step, and does what lies in
 `.grad` hold something older than that step? The hooks change nothing and are removed at the end.
@@ -77,6 +77,8 @@ class Step:
     where: str | None
     tick: int
     closure: bool
+    schedulers: list[int]
+    """Steps of the optimizer's schedulers so far."""
     stale: list[Account] = field(default_factory=list)
     zeroed: list[Account] = field(default_factory=list)
     repeated: list[Account] = field(default_factory=list)
@@ -85,47 +87,41 @@ class Step:
     """The largest ratio of an old part to the whole gradient."""
     live: int = 0
     """How many parameters had a gradient."""
-    schedulers: list[int] = field(default_factory=list)
-    """Steps of the optimizer's schedulers so far."""
 
 
+@dataclass(eq=False)
 class Recording:
     """Watches a model and the optimizers while it is entered."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizers: Iterable[Optimizer],
-        schedulers: Iterable[LRScheduler] = (),
-        limit: int | None = None,
-    ) -> None:
-        self.model = model
-        self.optimizers = list(optimizers)
-        self.schedulers = list(schedulers)
-        self.counts = counts_of(self.schedulers)
-        """How often each scheduler had stepped before the recording."""
-        self.limit = limit
-        """After so many optimizer steps the hooks are removed."""
-        self.tape: Tape | None = None
-        self.phase = "step"
-        self.error: Exception | None = None
-        """What the user's step raised."""
-        self.forwards: list[Forward] = []
-        self.steps: list[Step] = []
-        self.arrivals: list[int] = []
-        """The ticks of gradients that arrived."""
-        self.lost: list[str] = []
-        """Parameters whose gradient was thrown away without a step."""
-        self.calls = 0
-        """How often the user's step was called."""
-        self.inputs: list[torch.Tensor] = []
-        """What the model was given in the first call of the step."""
-        self.after_first: dict[str, torch.Tensor] = {}
-        """The parameters after that call."""
-        self.accounts: dict[int, Account] = {}
-        self._handles: list[Any] = []
-        self._pending: Step | None = None
-        self._frozen: dict[int, torch.Tensor] = {}
+    model: nn.Module
+    optimizers: list[Optimizer]
+    schedulers: list[LRScheduler]
+    limit: int | None = None
+    """After so many optimizer steps the hooks are removed."""
+    tape: Tape | None = None
+    phase: str = "step"
+    error: Exception | None = None
+    """What the user's step raised."""
+    forwards: list[Forward] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    arrivals: list[int] = field(default_factory=list)
+    """The ticks of gradients that arrived."""
+    lost: list[str] = field(default_factory=list)
+    """Parameters whose gradient was thrown away without a step."""
+    calls: int = 0
+    """How often the user's step was called."""
+    inputs: list[torch.Tensor] = field(default_factory=list)
+    """What the model was given in the first call of the step."""
+    after_first: dict[str, torch.Tensor] = field(default_factory=dict)
+    """The parameters after that call."""
+    accounts: dict[int, Account] = field(default_factory=dict)
+    _handles: list[Any] = field(default_factory=list)
+    _pending: Step | None = None
+    _frozen: dict[int, torch.Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.optimizers = list(self.optimizers)  # the user's step may bring others
+        self.counts = counts_of(self.schedulers)  # before the first step
 
     @property
     def tick(self) -> int:
@@ -173,7 +169,8 @@ class Recording:
     def _before_arrival(self, account: Account) -> None:
         grad = account.grad
         account.held = grad is not None and bool(grad.any())
-        account.old = float(grad.norm()) if account.held and grad is not None and account.stepped else account.old
+        if grad is not None and account.held and account.stepped:
+            account.old = float(grad.norm())
 
     @torch.no_grad()
     def _after_arrival(self, account: Account) -> None:
@@ -187,10 +184,7 @@ class Recording:
             if account.waiting and not account.held and not changed:
                 self.lost.append(account.name)
             account.value = parameter.detach().clone()
-        if not account.held:
-            account.stale = False
-        elif account.stepped:
-            account.stale = True
+        account.stale = account.held and (account.stepped or account.stale)
         account.stepped = False
         grad = account.grad
         if grad is not None:
@@ -205,8 +199,8 @@ class Recording:
             self.optimizers.append(optimizer)
             self._open_foreign(optimizer)
         closure = len(args) > 1 or kwargs.get("closure") is not None
-        step = Step(optimizer, users_line(), self.tick, closure)
-        step.schedulers = counts_of([one for one in self.schedulers if one.optimizer is optimizer])
+        counts = counts_of(one for one in self.schedulers if one.optimizer is optimizer)
+        step = Step(optimizer, users_line(), self.tick, closure, counts)
         for account in self._accounts_of(optimizer):
             grad = account.grad
             if not account.parameter.requires_grad:

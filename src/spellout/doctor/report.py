@@ -1,4 +1,4 @@
-"""What the doctor says: pages (one per kind of mistake), findings (one per mistake) and the report that holds them.
+"""The doctor speaks in pages (one per kind of mistake) and findings (one per mistake), which a report holds.
 
 A page is what can be said about a mistake without seeing the program; a finding adds the numbers and the line. An
 *error* rests on exact evidence, a *warning* on a measured effect, a *note* is worth knowing.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
+Facts = dict[str, float | int | str]
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
 
@@ -25,7 +26,7 @@ class Page:
     """Stable words joined by hyphens; `--ignore` and `--explain` take it."""
     number: int
     """Which of the 25 families of checks it belongs to."""
-    severity: Severity
+    severity: Severity = "error"
     """How sure the evidence makes us, unless a finding says less."""
     title: str
     """The mistake in a few words."""
@@ -33,7 +34,7 @@ class Page:
     """What it does to the training."""
     evidence: str
     """What is measured."""
-    legitimate: str
+    legitimate: str = "Never."
     """When the same thing is meant."""
     cure: str
     """What to write instead."""
@@ -86,15 +87,8 @@ class Finding:
 
     def to_json(self) -> dict[str, str | None]:
         """All fields as JSON."""
-        return {
-            "id": self.id,
-            "severity": self.severity,
-            "title": self.title,
-            "evidence": self.evidence,
-            "where": self.where,
-            "cure": self.cure,
-            "when_legitimate": self.when_legitimate,
-        }
+        fields = ("id", "severity", "title", "evidence", "where", "cure", "when_legitimate")
+        return {name: getattr(self, name) for name in fields}
 
     def __str__(self) -> str:
         where = f"\n  where       {self.where}" if self.where else ""
@@ -114,16 +108,11 @@ class Report:
     """What an error among the findings may explain; examine again when it is mended."""
     not_examined: tuple[str, ...] = ()
     """What could not be judged, and what is missing for it."""
-    facts: dict[str, float | int | str] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     """Losses and counts measured on the way."""
 
     @classmethod
-    def of(
-        cls,
-        findings: Iterable[Finding],
-        not_examined: Iterable[str] = (),
-        facts: dict[str, float | int | str] | None = None,
-    ) -> Report:
+    def of(cls, findings: Iterable[Finding], missing: Iterable[str], facts: Facts) -> Report:
         """Sort findings, say each once, and put symptoms aside where an exact cause was found."""
         once: dict[object, Finding] = {}
         for finding in findings:
@@ -134,7 +123,7 @@ class Report:
         causes = any(finding.severity == "error" for finding in ordered)
         aside = tuple(finding for finding in ordered if causes and finding.page.symptom)
         shown = tuple(finding for finding in ordered if finding not in aside)
-        return cls(findings=shown, symptoms=aside, not_examined=tuple(not_examined), facts=facts or {})
+        return cls(findings=shown, symptoms=aside, not_examined=tuple(missing), facts=facts)
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""A snapshot of everything a training step may touch, and its exact return.
+"""A snapshot keeps everything that a training step may touch, and puts it back exactly.
 
 What is kept: modules (modes, hooks, parameters, buffers, attributes), tensors (bits, storage, gradients, hooks),
 optimizers, schedulers, scalers, the variables that the given functions close over or name globally, random
@@ -28,6 +28,7 @@ _BORROWED_ITERATORS = tuple(map(type, (iter([]), iter(()), iter(range(1)), iter(
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device, types.ModuleType, type)
 _LONG, _LARGE = 20_000, 2**26
 """A list this long holds data, not state; so does a tensor this large that needs no gradient."""
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 _OUR_OWN = ("torch.", "numpy.", "spellout.doctor")
 
 
@@ -91,13 +92,14 @@ class Snapshot:
     def _keep_container(self, value: Any) -> Iterator[Any]:
         content = copy.copy(value) if type(value) in (list, deque, set, bytearray) else list(value)
         if isinstance(value, dict):
-            pairs = list(value.items())
+            pairs, kind = list(value.items()), OrderedDict if isinstance(value, OrderedDict) else dict
+            ids = [id(item) for pair in pairs for item in pair]
 
             def undo() -> None:
-                if not _same_pairs(value, pairs):
-                    dict.clear(value) if not isinstance(value, OrderedDict) else OrderedDict.clear(value)
+                if [id(item) for pair in value.items() for item in pair] != ids:
+                    kind.clear(value)
                     for key, item in pairs:
-                        (OrderedDict if isinstance(value, OrderedDict) else dict).__setitem__(value, key, item)
+                        kind.__setitem__(value, key, item)
 
             content = [item for pair in pairs for item in pair if not isinstance(item, _PLAIN)]
         elif isinstance(value, list | bytearray):
@@ -116,15 +118,16 @@ class Snapshot:
             yield from content
 
     def _keep_tensor(self, value: torch.Tensor) -> Iterator[Any]:
-        if not _is_uninitialized(value) and value.numel() > _LARGE and not value.requires_grad:
+        lazy = isinstance(value, UninitializedTensorMixin)
+        if not lazy and value.numel() > _LARGE and not value.requires_grad:
             return
         with torch._C.DisableTorchFunctionSubclass():
             kind, leaf, needs = type(value), value.is_leaf, value.requires_grad
             alias = torch.Tensor.data.__get__(value)  # type: ignore[attr-defined]
-            bits = alias.clone() if not _is_uninitialized(value) else None
+            bits = None if lazy else alias.clone()
             grad = value.grad if leaf else None
-            hooks, after = value._backward_hooks, getattr(value, "_post_accumulate_grad_hooks", None)
-            kept, kept_after = _copied(hooks), _copied(after)
+            hooks = {name: getattr(value, name, None) for name in _HOOKS}
+            kept = {name: list(found.items()) for name, found in hooks.items() if found is not None}
 
         def undo() -> None:
             if type(value) is not kind:
@@ -132,19 +135,19 @@ class Snapshot:
             if bits is not None:
                 alias.copy_(bits)
             current = torch.Tensor.data.__get__(value)  # type: ignore[attr-defined]
-            if (
-                current.data_ptr() != alias.data_ptr()
-                or current.shape != alias.shape
-                or current.dtype != alias.dtype
-            ):
+            if (current.data_ptr(), current.shape, current.dtype) != (alias.data_ptr(), alias.shape, alias.dtype):
                 value.grad = None
                 value.data = alias
             if leaf and value.requires_grad != needs:
                 value.requires_grad_(needs)
             if leaf and value.grad is not grad:
                 value.grad = grad
-            _put_back(value, "_backward_hooks", hooks, kept)
-            _put_back(value, "_post_accumulate_grad_hooks", after, kept_after)
+            for name, found in hooks.items():  # the same dictionary with the same entries, or none
+                if found is not None:
+                    found.clear()
+                    found.update(kept[name])
+                elif getattr(value, name, None) is not None:
+                    setattr(value, name, None)
 
         self._undo.append(undo)
         if grad is not None:
@@ -245,27 +248,3 @@ def _is_state(value: object) -> bool:
 def _names(code: types.CodeType) -> set[str]:
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
     return set(code.co_names).union(*(_names(one) for one in inner))
-
-
-def _is_uninitialized(value: torch.Tensor) -> bool:
-    return isinstance(value, UninitializedTensorMixin)
-
-
-def _copied(hooks: Any) -> Any:
-    return None if hooks is None else list(hooks.items())
-
-
-def _put_back(value: torch.Tensor, name: str, hooks: Any, kept: Any) -> None:
-    """Hooks of a tensor: the same dictionary with the same entries, or none."""
-    if hooks is None:
-        if getattr(value, name, None) is not None:
-            setattr(value, name, None)
-        return
-    hooks.clear()
-    hooks.update(kept)
-
-
-def _same_pairs(value: dict[Any, Any], pairs: list[tuple[Any, Any]]) -> bool:
-    return len(value) == len(pairs) and all(
-        one is key and other is item for (one, other), (key, item) in zip(value.items(), pairs, strict=True)
-    )

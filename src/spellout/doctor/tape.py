@@ -1,4 +1,4 @@
-"""A tape of every torch function that is called: name, arguments, result, and the user's line.
+"""A tape keeps every torch function that is called: its name, arguments and result, and the user's line.
 
 It sees functional calls, methods and operators alike (`TorchFunctionMode`), and each call once: what torch calls
 inside itself is not on it. The tape keeps the tensors alive, so that an id names one tensor.

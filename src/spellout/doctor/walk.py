@@ -1,4 +1,4 @@
-"""Modules and parameters, read from their own dictionaries: no method that a user may override is called."""
+"""Modules and parameters are read from their own dictionaries: no method that a user may override is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watch a live loop: hooks only, nothing is run and nothing is undone.
+"""A live loop is watched through hooks only: nothing is run and nothing is undone.
 
 with watch(model, optimizer) as seen:
     train_for_a_while()

@@ -1,1 +1,1 @@
-"""The checks, one family a file, listed in one table."""
+"""Checks stand one family a file, and are listed in one tuple."""

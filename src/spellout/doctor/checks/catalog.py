@@ -1,4 +1,4 @@
-"""All checks: the one tuple of them, their pages by id, and how a patient goes through them.
+"""All checks stand in one tuple, which their pages are read from, and which every patient goes through.
 
 A new check is a file with its `PAGES` and `check`, and one line in the tuple. Exact checks come first: where one of
 them finds an error, the symptoms that it may cause are not measured at all.

@@ -1,4 +1,4 @@
-"""The batch itself: scale, labels, leaks, chance and overlap (families 23 and 24)."""
+"""These checks look at the batch itself: scale, labels, leaks, chance and overlap (families 23 and 24)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..batch import Batch
 from ..case import users_code
 from ..patient import Patient
 from ..report import Finding, Page
-from ..tape import AFFINE, MOVES, Tape, tensors_in
+from ..tape import AFFINE, MOVES, Tape
 from .failures import ONE_HOT, is_one_hot, probabilities
 
 UNSCALED = Page(
@@ -40,7 +40,6 @@ CONSTANT = Page(
 LEAK = Page(
     id="target-among-inputs",
     number=23,
-    severity="error",
     title="the target is one of the inputs",
     why="The model learns to copy it, and is useless where it is not given.",
     evidence="A feature equals the target in every sample of the batch.",
@@ -97,14 +96,12 @@ def check(patient: Patient) -> Iterator[Finding]:
 
 
 def _labels(patient: Patient) -> Iterator[Finding]:
-    given = {id(tensor) for tensor in tensors_in(patient.batch.target)}
     for call in patient.training.tape.calls:
         if call.name in ("binary_cross_entropy_with_logits", "binary_cross_entropy"):
             yield from probabilities(call.argument(1, "target"), call.where)
         if call.name == "cross_entropy":
             target = call.argument(1, "target")
-            soft = target.is_floating_point() and (id(target) in given or target.ndim > 1)
-            if soft and target.ndim > 1 and is_one_hot(target):
+            if target.is_floating_point() and target.ndim > 1 and is_one_hot(target):
                 yield ONE_HOT.found(f"targets of shape {tuple(target.shape)}, one 1 in every row", call.where)
 
 

@@ -1,4 +1,4 @@
-"""A program that raises: mistakes that torch refuses to run, in the words of training (families 23 and 25)."""
+"""A program raises: mistakes that torch refuses to run are told in the words of training (families 23 and 25)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from ..tape import Call, is_users, place
 DOES_NOT_RUN = Page(
     id="does-not-run",
     number=23,
-    severity="error",
     title="the program raises an exception",
     why="Nothing is trained.",
     evidence="The exception, at the user's line.",
-    legitimate="Never.",
     cure="Mend the line; the other checks need a program that runs.",
 )
 LABELS = Page(
     id="labels-out-of-range",
     number=23,
-    severity="error",
     title="labels lie outside the range that the loss allows",
     why="Class labels must be 0 … C−1 and probabilities 0 … 1; "
     "others raise, read foreign memory on a GPU, or reward the model without bound.",
@@ -36,11 +33,9 @@ LABELS = Page(
 TOKENS = Page(
     id="tokens-out-of-range",
     number=23,
-    severity="error",
     title="an index lies outside the embedding table",
     why="On a CPU it raises; on a GPU the process dies without a line.",
     evidence="The largest index and the rows of the table.",
-    legitimate="Never.",
     cure="Make `num_embeddings` the size of the vocabulary, special tokens included.",
 )
 ONE_HOT = Page(
@@ -57,7 +52,6 @@ ONE_HOT = Page(
 ONE_VALUE = Page(
     id="batchnorm-one-value",
     number=25,
-    severity="error",
     title="BatchNorm sees one value per channel",
     why="The mean of one value is that value: every output is the bias, whatever the input. torch refuses it.",
     evidence="The shape that reached BatchNorm in train mode.",

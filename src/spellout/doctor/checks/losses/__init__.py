@@ -1,1 +1,1 @@
-"""Checks of the loss and of how it falls."""
+"""Checks of the loss ask where it begins and how it falls."""

@@ -1,4 +1,4 @@
-"""The first loss against what the user's own loss says of no opinion at all (families 15 and 16)."""
+"""The first loss is compared with what the user's own loss says of no opinion at all (families 15 and 16)."""
 
 from __future__ import annotations
 

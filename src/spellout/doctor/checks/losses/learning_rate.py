@@ -1,4 +1,4 @@
-"""The learning rate, judged by what the user's optimizer does to the loss of one batch (family 20)."""
+"""The learning rate is judged by what the user's optimizer does to the loss of one batch (family 20)."""
 
 from __future__ import annotations
 

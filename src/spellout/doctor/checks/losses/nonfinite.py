@@ -1,4 +1,4 @@
-"""Where the first NaN or infinity comes from, forward and backward (family 22)."""
+"""The first NaN or infinity is looked for, forward and backward (family 22)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from ...tape import Call, span, tensors_in, words
 FORWARD = Page(
     id="nan-in-forward",
     number=22,
-    severity="error",
     title="the loss is not a finite number",
     why="Every parameter becomes NaN with the first step, and stays so.",
     evidence="The first call on the tape that made NaN or infinity out of finite numbers, up to the loss.",
@@ -25,18 +24,15 @@ FORWARD = Page(
 BACKWARD = Page(
     id="nan-in-backward",
     number=22,
-    severity="error",
     title="the loss is finite but its gradient is not",
     why="One step makes every reached parameter NaN.",
     evidence="The last call whose incoming gradient is finite and whose outgoing gradient is not.",
-    legitimate="Never.",
     cure="sqrt and norm have no derivative at 0 (add eps inside), "
     "and `where` does not stop NaN on the branch not taken (choose a safe argument before the function).",
 )
 INPUT = Page(
     id="nan-in-data",
     number=22,
-    severity="error",
     title="the data hold NaN or infinity",
     why="What is computed from them is NaN.",
     evidence="How many numbers of the batch are not finite.",

@@ -1,4 +1,4 @@
-"""Learn one batch by heart: what cannot do that cannot learn (family 1).
+"""The model must learn one batch by heart: what cannot do that cannot learn (family 1).
 
 A model that is wired correctly can memorise a few samples. Where it stops short, the value at which it stops often
 names the cause.
@@ -74,7 +74,7 @@ def _small(patient: Patient) -> Batch:
 
 def _repeats(batch: Batch) -> bool:
     """The same input twice in the batch: no model can tell them apart."""
-    rows = next((x.detach().reshape(len(x), -1) for x in batch.inputs if x.ndim), None)
+    rows = next((x.detach().reshape(len(x), -1) for x in batch.inputs if x.ndim and not x.is_complex()), None)
     return rows is not None and len(torch.unique(rows, dim=0)) < 0.9 * len(rows)
 
 

@@ -1,1 +1,1 @@
-"""Checks of what a training step does and leaves."""
+"""Checks of the training step ask what it does and what it leaves."""

@@ -1,4 +1,4 @@
-"""Train mode and eval mode in the user's own step and evaluation (families 2 and 3)."""
+"""The user's own step and evaluation are watched for train mode and eval mode (families 2 and 3)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ...report import Finding, Page
 TRAIN_IN_EVAL = Page(
     id="training-in-eval-mode",
     number=2,
-    severity="error",
     title="the model is trained in eval mode",
     why="Dropout is off and BatchNorm neither uses nor updates the statistics of the batch.",
     evidence="In the user's step a forward pass with gradients ran while every module was in eval mode, "
@@ -23,7 +22,6 @@ TRAIN_IN_EVAL = Page(
 EVAL_IN_TRAIN = Page(
     id="evaluating-in-train-mode",
     number=3,
-    severity="error",
     title="the model is evaluated in train mode",
     why="Dropout makes the result noisy and worse; "
     "BatchNorm uses the statistics of the batch and learns from test data.",
@@ -35,7 +33,6 @@ EVAL_IN_TRAIN = Page(
 UNGRADED = Page(
     id="no-grad-forward-in-train-mode",
     number=3,
-    severity="error",
     title="a measurement inside the step runs in train mode",
     why="It updates BatchNorm's running statistics (with data that may not be training data) "
     "and drops units at random.",

@@ -1,4 +1,4 @@
-"""Parameters and optimizers: which are stepped, which are reached by a gradient (family 21)."""
+"""Which parameters does an optimizer step on, and which does a gradient reach (family 21)?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from ...report import Finding, Page
 MISSING = Page(
     id="parameter-not-in-optimizer",
     number=21,
-    severity="error",
     title="parameters get gradients but no optimizer has them",
     why="They keep their first values for ever.",
     evidence="The parameter has requires_grad and received a gradient; no optimizer lists it.",
@@ -28,7 +27,6 @@ MISSING = Page(
 FOREIGN = Page(
     id="foreign-parameters",
     number=21,
-    severity="error",
     title="the optimizer holds parameters that are not the model's",
     why="It steps on tensors that nothing computes with; the model that is trained is not the one that moves.",
     evidence="Tensors in the optimizer that the model does not have and that received no gradient.",
@@ -39,7 +37,6 @@ FOREIGN = Page(
 TWICE = Page(
     id="parameter-twice",
     number=21,
-    severity="error",
     title="a parameter is stepped twice",
     why="Its learning rate is in effect doubled, and its momentum counted twice.",
     evidence="The parameter is listed twice, or two optimizers step on it after the same gradient.",
@@ -49,7 +46,6 @@ TWICE = Page(
 UNREACHED = Page(
     id="parameter-without-gradient",
     number=21,
-    severity="error",
     title="parameters are never reached by a gradient",
     why="They are not part of what computes the loss: unused, detached, or made anew from numbers.",
     evidence="The gradient was None in forward and backward passes with three seeds, and in the user's own steps.",
@@ -60,7 +56,6 @@ UNREACHED = Page(
 FROZEN = Page(
     id="frozen-but-moved",
     number=21,
-    severity="error",
     title="frozen parameters are moved by the optimizer",
     why="Weight decay and momentum move a parameter that has an old gradient, even if it needs none now.",
     evidence="requires_grad is False, and the value changed during `optimizer.step()`.",

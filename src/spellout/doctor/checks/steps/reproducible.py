@@ -18,7 +18,6 @@ from ...tape import RANDOM, Call, Tape
 RANDOM_IN_EVAL = Page(
     id="random-in-eval-mode",
     number=4,
-    severity="error",
     title="the output is random in eval mode",
     why="The same input gives another answer every time; evaluation measures noise.",
     evidence="Two forward passes in eval mode with different random seeds differ; "

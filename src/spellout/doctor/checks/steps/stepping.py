@@ -1,4 +1,4 @@
-"""The user's step: stale gradients, and things done in the wrong order (families 5 and 6)."""
+"""The user's step is watched for stale gradients, and for things done in the wrong order (families 5 and 6)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ...report import Finding, Page
 STALE = Page(
     id="stale-gradients",
     number=5,
-    severity="error",
     title="gradients are not zeroed: the optimizer uses old ones again",
     why="`.backward()` adds to `.grad`. Without `zero_grad` every step follows the sum of all gradients so far, "
     "which acts like a growing learning rate with endless momentum.",
@@ -24,7 +23,6 @@ STALE = Page(
 REPEATED = Page(
     id="step-without-backward",
     number=5,
-    severity="error",
     title="the optimizer steps again on gradients that it has already used",
     why="The second step follows the same gradient from a place where it no longer holds.",
     evidence="No gradient arrived between two steps of one optimizer, and `.grad` was not zero.",
@@ -34,7 +32,6 @@ REPEATED = Page(
 ZEROED = Page(
     id="zeroed-before-step",
     number=6,
-    severity="error",
     title="gradients are zeroed between backward and step",
     why="The optimizer sees no gradient, so nothing is learned.",
     evidence="Gradients that were not zero arrived, and all were zero or None when the optimizer stepped.",
@@ -44,7 +41,6 @@ ZEROED = Page(
 NEVER = Page(
     id="optimizer-never-steps",
     number=6,
-    severity="error",
     title="the optimizer never steps",
     why="Gradients are computed and thrown away; the parameters stay what they are.",
     evidence="Gradients arrived and were zeroed again, and no optimizer stepped and no parameter moved.",
@@ -54,7 +50,6 @@ NEVER = Page(
 CLIP = Page(
     id="clip-after-step",
     number=6,
-    severity="error",
     title="gradients are clipped where it has no effect",
     why="Clipping must happen after backward and before the step; elsewhere it changes gradients nobody uses.",
     evidence="Every optimizer step came with no clipping since the last gradient had arrived, "
@@ -65,7 +60,6 @@ CLIP = Page(
 SCHEDULER = Page(
     id="scheduler-before-optimizer",
     number=6,
-    severity="error",
     title="the learning-rate scheduler steps before the optimizer",
     why="The first value of the schedule is never used, and every later one comes a step early.",
     evidence="The scheduler's count went up inside the step before the optimizer's did.",

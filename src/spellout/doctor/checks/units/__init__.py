@@ -1,1 +1,1 @@
-"""Checks of the numbers inside a network."""
+"""Checks of the units look at the numbers inside a network."""

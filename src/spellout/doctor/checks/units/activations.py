@@ -1,4 +1,4 @@
-"""Activations where the loss does not want them, and softmax over the wrong axis (families 7 and 8)."""
+"""Activations stand where the loss does not want them, or softmax takes the wrong axis (families 7 and 8)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ...tape import MOVES, Call, Tape, span
 SOFTMAX = Page(
     id="softmax-before-cross-entropy",
     number=7,
-    severity="error",
     title="softmaxed outputs go into a loss that expects logits",
     why="Cross entropy applies softmax itself. Of numbers between 0 and 1 it can make at most e/(e+C−1): "
     "the loss cannot fall below ln(1+(C−1)/e) and the gradients are small.",
@@ -24,12 +23,10 @@ SOFTMAX = Page(
 SIGMOID = Page(
     id="sigmoid-before-bce-with-logits",
     number=7,
-    severity="error",
     title="probabilities go into binary_cross_entropy_with_logits",
     why="The loss applies the sigmoid itself. Of numbers between 0 and 1 it makes 0.5 … 0.73, "
     "so the loss cannot fall below p·ln(1+1/e)+(1−p)·ln 2.",
     evidence="The tensor that the loss received came from a sigmoid or softmax, or lies between 0 and 1.",
-    legitimate="Never.",
     cure="Return logits, or use `F.binary_cross_entropy` on the probabilities (less stable).",
 )
 BOUNDED = Page(
@@ -45,7 +42,6 @@ BOUNDED = Page(
 NLL = Page(
     id="nll-without-log-softmax",
     number=7,
-    severity="error",
     title="nll_loss received something else than log-probabilities",
     why="nll_loss only picks −input[target]. "
     "Of logits it falls without bound; of probabilities it is never positive.",
@@ -66,7 +62,6 @@ RANGE = Page(
 SIZE_ONE = Page(
     id="softmax-over-one",
     number=8,
-    severity="error",
     title="softmax over an axis of size one",
     why="One number divided by itself: the result is 1 whatever the input, and the gradient is zero.",
     evidence="The shape and the axis.",
@@ -76,7 +71,6 @@ SIZE_ONE = Page(
 BATCH_AXIS = Page(
     id="softmax-over-batch",
     number=8,
-    severity="error",
     title="softmax over the axis of the batch",
     why="The samples of a batch compete with each other; each gets another answer in other company.",
     evidence="The batch was given a size that nothing else has, and the softmax's axis had that size.",
@@ -86,7 +80,6 @@ BATCH_AXIS = Page(
 IMPLICIT = Page(
     id="softmax-implicit-axis",
     number=8,
-    severity="error",
     title="softmax without dim",
     why="torch then takes axis 0 for one and three axes, otherwise axis 1: the batch, for a tensor (B, T, C).",
     evidence="`dim` is None; the axis that torch chose.",
@@ -212,7 +205,7 @@ def _over_batch(call: Call, samples: int) -> Iterator[Finding]:
 
 
 def _are_probabilities(logits: torch.Tensor) -> bool:
-    if logits.ndim < 2 or logits.shape[1] < 2:
+    if logits.ndim < 2 or logits.shape[1] < 2 or not logits.numel():
         return False
     values = logits.detach().double()
     return bool((values >= 0).all()) and bool(((values.sum(1) - 1).abs() < 1e-4).all())

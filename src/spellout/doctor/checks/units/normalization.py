@@ -1,4 +1,4 @@
-"""BatchNorm: the bias it cancels, and batches too small for it (families 17 and 25)."""
+"""BatchNorm cancels the bias before it, and needs batches that are large enough (families 17 and 25)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from ...tape import MOVES, Call, Tape, words
 CANCELLED = Page(
     id="bias-before-batchnorm",
     number=17,
-    severity="error",
     title="a bias is cancelled by the normalisation after it",
     why="BatchNorm subtracts the mean over the batch, and with it any constant: "
     "the bias does nothing and learns nothing.",
@@ -30,7 +29,6 @@ LAST_ONE = Page(
     title="the last batch holds one sample, and the model has BatchNorm",
     why="One value per channel has no spread: torch raises, or the sample's output is a constant.",
     evidence="The length of the data set and the batch size.",
-    legitimate="Never.",
     cure="`DataLoader(…, drop_last=True)`.",
 )
 PAGES = (CANCELLED, LAST_ONE)

@@ -1,4 +1,4 @@
-"""Units that are twins: their weights and their gradients are equal to the last bit, and stay so (family 19)."""
+"""Units are twins if their weights and their gradients are equal to the last bit, and stay so (family 19)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ...report import Finding, Page
 TWINS = Page(
     id="symmetry-never-broken",
     number=19,
-    severity="error",
     title="units of a layer are identical and stay so",
     why="Units with the same weights in and out get the same gradients for ever; the layer is one unit wide.",
     evidence="All rows of a weight are equal, and so are all rows of its gradient.",

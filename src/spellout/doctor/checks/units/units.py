@@ -1,4 +1,4 @@
-"""Units that are dead or saturated, and signals that fade or explode (families 18 and 19).
+"""Units can be dead or saturated, and signals can fade or explode (families 18 and 19).
 
 What the user's initialisation does is compared with the same model initialised afresh as torch does it, three
 times, on the same batch: a ReLU that is dead for a small batch by chance is dead there as often.

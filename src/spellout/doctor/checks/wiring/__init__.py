@@ -1,1 +1,1 @@
-"""Checks of what depends on what."""
+"""Checks of the wiring ask what depends on what."""

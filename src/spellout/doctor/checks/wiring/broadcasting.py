@@ -1,4 +1,4 @@
-"""The traps of broadcasting: (N, 1) against (N), a reduced axis that meets the wrong one (families 13 and 14)."""
+"""Broadcasting has traps: (N, 1) against (N), a reduced axis that meets the wrong one (families 13 and 14)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ...tape import Call, Tape, words
 PAIRS = Page(
     id="broadcast-output-target",
     number=13,
-    severity="error",
     title="output (N, 1) and target (N) broadcast to (N, N)",
     why="Every output is compared with every target; "
     "the best answer is then the mean of all targets, and the loss stops at their variance.",
@@ -25,7 +24,6 @@ PAIRS = Page(
 WRONG_AXIS = Page(
     id="reduced-axis-broadcast",
     number=14,
-    severity="error",
     title="a reduced tensor meets the wrong axis",
     why="`P / P.sum(1)` divides the columns by the sums of the rows: "
     "shapes fit only because the matrix is square, and no row adds up to 1.",

@@ -1,4 +1,4 @@
-"""Which output depends on which input: on none, on other samples, on the future (families 9, 10 and 11).
+"""Which output depends on which input: on none, on other samples, on the future (families 9, 10 and 11)?
 
 Inputs are changed one sample (or one moment) at a time, in float64, and the outputs compared bit by bit: the whole
 matrix of dependences. Its shape names the bug, and the first call on the tape whose result shows it is the line.
@@ -20,7 +20,6 @@ from ...tape import Call
 IGNORES = Page(
     id="output-ignores-input",
     number=9,
-    severity="error",
     title="the output does not depend on the input",
     why="The model can learn one answer for everything: the loss stops at that of the best constant.",
     evidence="Every input was replaced and every output stayed the same to the last bit, "
@@ -32,7 +31,6 @@ IGNORES = Page(
 MIXES = Page(
     id="samples-mix",
     number=10,
-    severity="error",
     title="samples of a batch influence each other",
     why="The answer for one sample depends on what else is in the batch; at inference, alone, it gets another one.",
     evidence="In eval mode one sample was changed and the output for another one moved.",
@@ -43,7 +41,6 @@ MIXES = Page(
 AHEAD = Page(
     id="looks-ahead",
     number=11,
-    severity="error",
     title="the model sees the future",
     why="What it must predict is among its inputs: the training loss goes to zero and sampling gives nonsense.",
     evidence="Inputs from one moment on were changed, and outputs before it moved.",
@@ -85,7 +82,7 @@ def check(patient: Patient) -> Iterator[Finding]:
 def changed(x: torch.Tensor, where: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     """Other values at the selected places: noise of the same scale, or the next value that occurs."""
     other = x.clone()
-    if x.is_floating_point():
+    if x.is_floating_point() or x.is_complex():
         generator = torch.Generator().manual_seed(3)
         noise = torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
         where(other).copy_(where(x + noise * (x.std() + 0.1)))

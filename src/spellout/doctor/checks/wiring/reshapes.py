@@ -1,4 +1,4 @@
-"""A reshape that scrambles axes: view where permute was meant (family 12).
+"""A reshape scrambles axes: view stands where permute was meant (family 12).
 
 A healthy reshape merges neighbouring axes or splits one. With axes of prime length, a reshape that does neither
 tears rows apart: one of its borders falls inside an axis that it cannot divide.
