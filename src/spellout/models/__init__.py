@@ -1,1 +1,1 @@
-"""The language models, one file per family, one visible table, one contract."""
+"""Language models under one contract, listed in one table: counted, in scalars, in NumPy, and in PyTorch."""
