@@ -143,15 +143,10 @@ class Patient:
                 trial.tape.phase = "loss"
                 if loss:
                     trial.loss = self.loss(trial.output, batch.target)
-            trained = self.trained if gradients and trial.learns else {}
-            if trained:
+            trained, end = self.trained, trial.loss if trial.learns else None
+            if gradients and trained and end is not None:
                 with users_code():
-                    found = torch.autograd.grad(
-                        trial.loss,  # type: ignore[arg-type]
-                        [*trained.values()],
-                        allow_unused=True,
-                        retain_graph=True,
-                    )
+                    found = torch.autograd.grad(end, [*trained.values()], allow_unused=True, retain_graph=True)
                 kept = (None if grad is None else dense(grad) for grad in found)
                 trial.gradients = dict(zip(trained, kept, strict=True))
         except UsersError as raised:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache, cached_property
 from types import CodeType, FrameType
 from typing import Any
@@ -194,11 +195,10 @@ def users_line() -> str | None:
 def place(code: CodeType, line: int) -> str:
     """`file:line`, short where the file lies under the current folder."""
     name = code.co_filename
-    try:
+    with suppress(ValueError):  # another drive
         short = os.path.relpath(name)
-    except ValueError:  # another drive
-        short = name
-    return f"{name if short.startswith('..') or name.startswith('<') else short}:{line}"
+        name = name if short.startswith("..") or name.startswith("<") else short
+    return f"{name}:{line}"
 
 
 @cache
