@@ -281,8 +281,8 @@ erf = _primitive("erf", 1, math.erf, lambda out, x: (2.0 / math.sqrt(math.pi) * 
 
 
 def _gelu_partials(_: Any, x: Any) -> tuple[Any]:
-    density = exp(-0.5 * (x * x)) / math.sqrt(2.0 * math.pi)
-    return (0.5 * (1.0 + erf(x / math.sqrt(2.0))) + x * density,)
+    density = exp(-0.5 * (x * x)) * (1.0 / math.sqrt(2.0 * math.pi))
+    return (0.5 * (1.0 + erf(x * math.sqrt(0.5))) + x * density,)
 
 
 def _silu_partials(_: Any, x: Any) -> tuple[Any]:
@@ -312,7 +312,7 @@ elu = _made(
     (1.0,),
 )
 silu = _made("silu", 1, lambda x: x / (1.0 + exp(-x)), _silu_partials, "SiLU")
-gelu = _made("gelu", 1, lambda x: 0.5 * x * (1.0 + erf(x / math.sqrt(2.0))), _gelu_partials, "GELU")
+gelu = _made("gelu", 1, lambda x: 0.5 * x * (1.0 + erf(x * math.sqrt(0.5))), _gelu_partials, "GELU")
 # log(1 + e**x), where e**x would overflow or be lost next to 1
 softplus = _made("softplus", 1, lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))), lambda out, x: (sigmoid(x),))
 

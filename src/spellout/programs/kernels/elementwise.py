@@ -1,9 +1,9 @@
-"""Operations of a fixed number of arguments, over a block of lanes: the rows of `autograd/ops.py` once more.
+"""Operations of a fixed number of arguments, over a block of lanes: made from the rows of `autograd/ops.py`.
 
-The table's rows are Python functions of one number; these are for the compiler: no branches between lanes (`select`
-instead of `if`), so that it runs many lanes at once, and float32 stays float32. Where a row's partial is None, the
-gradient that arrives is masked. `tests/programs/test_kernels.py` compares every line with its row, at the edges
-too.
+Each row is asked with letters, and its formulas are written into two functions that Numba compiles, with one loop
+over lanes for each formula: `for l in range(lanes): R[y, l] = exp(R[a, l])`. There are no branches between lanes
+(`select` instead of `if`), so that the compiler runs many lanes at once, and float32 stays float32.
+`tests/programs/test_kernels.py` compares every loop with its row, at the edges too.
 
 A tape's instruction does the same operation for `count` registers; `pool[at:]` holds the registers of the results,
 then those of the first arguments, and so on.
@@ -14,282 +14,82 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .arithmetic import HALF, ONE, ZERO, exp, expm1, select, sigmoid, softplus, tanh
+import numpy as np
+
+from ...autograd.formulas import GRADIENT, LETTERS, OUT, PYTHON, passed_on, write
+from ...autograd.ops import ELEMENTWISE as ROWS
+from .arithmetic import exp, expm1, select, tanh
 from .compiling import part
 
-ELEMENTWISE = (
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "neg",
-    "pow",
-    "maximum",
-    "minimum",
-    "abs",
-    "exp",
-    "expm1",
-    "log",
-    "log1p",
-    "sqrt",
-    "sin",
-    "cos",
-    "tan",
-    "erf",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "silu",
-    "gelu",
-    "softplus",
-    "where",
-)
-(
-    ADD,
-    SUB,
-    MUL,
-    DIV,
-    NEG,
-    POW,
-    MAXIMUM,
-    MINIMUM,
-    ABS,
-    EXP,
-    EXPM1,
-    LOG,
-    LOG1P,
-    SQRT,
-    SIN,
-    COS,
-    TAN,
-    ERF,
-    SIGMOID,
-    TANH,
-    RELU,
-    LEAKY_RELU,
-    ELU,
-    SILU,
-    GELU,
-    SOFTPLUS,
-    WHERE,
-) = range(len(ELEMENTWISE))
-_ROOT_HALF = math.sqrt(0.5)
-_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
-_ERF_SLOPE = 2.0 / math.sqrt(math.pi)
+ELEMENTWISE = tuple([op.name for op in ROWS])
+"""Their places are their codes on a tape."""
 
 
-@part
-def elementwise_forward(op: int, R: Any, pool: Any, at: int, count: int, arity: int, lanes: int) -> None:
-    """Results from arguments."""
+def _number(number: float) -> str:
+    """A constant. As a float32 it widens neither type; what float32 cannot hold exactly is worth the wider type."""
+    return f"np.float32({number!r})" if float(np.float32(number)) == number else repr(number)
+
+
+_OURS: dict[str, Any] = {"exp": exp, "expm1": expm1, "tanh": tanh, "select": select}
+_LANGUAGE: dict[str, Any] = {
+    **{op.name: f"math.{op.name}({{}})".format for op in ROWS if not op.meaning},
+    **PYTHON,
+    **{name: f"{name}({{}})".format for name in _OURS},
+    "div": PYTHON["/"],  # infinities instead of errors: see `compiling.py`
+    "pow": "math.pow({}, {})".format,
+    "choose": "select({}, {}, {})".format,
+    "&": "({} & {})".format,
+    "|": "({} | {})".format,
+    "number": _number,
+}
+_LETTERS = {OUT.name: "R[y, l]", GRADIENT.name: "G[y, l]"} | {a.name: f"R[{a.name}, l]" for a in LETTERS}
+
+_FORWARD = """
+def elementwise_forward(op, R, pool, at, count, arity, lanes):
     for r in range(count):
         y, a = pool[at + r], pool[at + count + r]
         b = pool[at + min(2, arity) * count + r]
         c = pool[at + min(3, arity) * count + r]
-        if op == ADD:
-            for l in range(lanes):
-                R[y, l] = R[a, l] + R[b, l]
-        elif op == SUB:
-            for l in range(lanes):
-                R[y, l] = R[a, l] - R[b, l]
-        elif op == MUL:
-            for l in range(lanes):
-                R[y, l] = R[a, l] * R[b, l]
-        elif op == DIV:
-            for l in range(lanes):
-                R[y, l] = R[a, l] / R[b, l]
-        elif op == NEG:
-            for l in range(lanes):
-                R[y, l] = -R[a, l]
-        elif op == POW:
-            for l in range(lanes):
-                R[y, l] = math.pow(R[a, l], R[b, l])
-        elif op == MAXIMUM:
-            for l in range(lanes):
-                R[y, l] = select((R[a, l] >= R[b, l]) | (R[a, l] != R[a, l]), R[a, l], R[b, l])
-        elif op == MINIMUM:
-            for l in range(lanes):
-                R[y, l] = select((R[a, l] <= R[b, l]) | (R[a, l] != R[a, l]), R[a, l], R[b, l])
-        elif op == ABS:
-            for l in range(lanes):
-                R[y, l] = abs(R[a, l])
-        elif op == EXP:
-            for l in range(lanes):
-                R[y, l] = exp(R[a, l])
-        elif op == EXPM1:
-            for l in range(lanes):
-                R[y, l] = expm1(R[a, l])
-        elif op == LOG:
-            for l in range(lanes):
-                R[y, l] = math.log(R[a, l])
-        elif op == LOG1P:
-            for l in range(lanes):
-                R[y, l] = math.log1p(R[a, l])
-        elif op == SQRT:
-            for l in range(lanes):
-                R[y, l] = math.sqrt(R[a, l])
-        elif op == SIN:
-            for l in range(lanes):
-                R[y, l] = math.sin(R[a, l])
-        elif op == COS:
-            for l in range(lanes):
-                R[y, l] = math.cos(R[a, l])
-        elif op == TAN:
-            for l in range(lanes):
-                R[y, l] = math.tan(R[a, l])
-        elif op == ERF:
-            for l in range(lanes):
-                R[y, l] = math.erf(R[a, l])
-        elif op == SIGMOID:
-            for l in range(lanes):
-                R[y, l] = sigmoid(R[a, l])
-        elif op == TANH:
-            for l in range(lanes):
-                R[y, l] = tanh(R[a, l])
-        elif op == RELU:
-            for l in range(lanes):
-                R[y, l] = select(R[a, l] <= ZERO, ZERO, R[a, l])
-        elif op == LEAKY_RELU:
-            for l in range(lanes):
-                R[y, l] = select(R[a, l] > ZERO, R[a, l], R[b, l] * R[a, l])
-        elif op == ELU:
-            for l in range(lanes):
-                R[y, l] = select(R[a, l] <= ZERO, R[b, l] * expm1(R[a, l]), R[a, l])
-        elif op == SILU:
-            for l in range(lanes):
-                R[y, l] = R[a, l] / (ONE + exp(-R[a, l]))
-        elif op == GELU:
-            for l in range(lanes):
-                R[y, l] = HALF * R[a, l] * (ONE + math.erf(R[a, l] * _ROOT_HALF))
-        elif op == SOFTPLUS:
-            for l in range(lanes):
-                R[y, l] = softplus(R[a, l])
-        elif op == WHERE:
-            for l in range(lanes):
-                R[y, l] = select(R[a, l] > ZERO, R[b, l], R[c, l])
-
-
-@part
-def elementwise_backward(
-    op: int, which: int, R: Any, G: Any, pool: Any, at: int, count: int, arity: int, lanes: int
-) -> None:
-    """Add to the gradient of argument `which` (0, 1, 2) what the results' gradients give."""
+"""
+_BACKWARD = """
+def elementwise_backward(op, which, R, G, pool, at, count, arity, lanes):
+    code = op + which * {operations}
     for r in range(count):
         y, a = pool[at + r], pool[at + count + r]
         b = pool[at + min(2, arity) * count + r]
+        c = pool[at + min(3, arity) * count + r]
         d = pool[at + (1 + which) * count + r]
-        code = op + which * len(ELEMENTWISE)
-        if code in (ADD, SUB):
-            for l in range(lanes):
-                G[d, l] += G[y, l]
-        elif code == MUL:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * R[b, l]
-        elif code == DIV:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (ONE / R[b, l])
-        elif code == NEG:
-            for l in range(lanes):
-                G[d, l] += -G[y, l]
-        elif code == POW:
-            for l in range(lanes):
-                G[d, l] += select(R[b, l] == ZERO, ZERO, G[y, l] * (R[b, l] * math.pow(R[a, l], R[b, l] - ONE)))
-        elif code == MAXIMUM:
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] == R[b, l], HALF * G[y, l], select(R[a, l] < R[b, l], ZERO, G[y, l]))
-        elif code == MINIMUM:
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] == R[b, l], HALF * G[y, l], select(R[a, l] > R[b, l], ZERO, G[y, l]))
-        elif code == ABS:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * select(R[a, l] > ZERO, ONE, select(R[a, l] < ZERO, -ONE, ZERO))
-        elif code == EXP:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * R[y, l]
-        elif code == EXPM1:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (R[y, l] + ONE)
-        elif code == LOG:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (ONE / R[a, l])
-        elif code == LOG1P:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (ONE / (ONE + R[a, l]))
-        elif code == SQRT:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (HALF / R[y, l])
-        elif code == SIN:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * math.cos(R[a, l])
-        elif code == COS:
-            for l in range(lanes):
-                G[d, l] += -(G[y, l] * math.sin(R[a, l]))
-        elif code == TAN:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (ONE + R[y, l] * R[y, l])
-        elif code == ERF:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (_ERF_SLOPE * exp(-(R[a, l] * R[a, l])))
-        elif code == SIGMOID:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (R[y, l] * (ONE - R[y, l]))
-        elif code == TANH:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (ONE - R[y, l] * R[y, l])
-        elif code == RELU:
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] <= ZERO, ZERO, G[y, l])
-        elif code == LEAKY_RELU:
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] > ZERO, G[y, l], G[y, l] * R[b, l])
-        elif code == ELU:
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] <= ZERO, G[y, l] * (R[b, l] * exp(R[a, l])), G[y, l])
-        elif code == SILU:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (sigmoid(R[a, l]) * (ONE + R[a, l] * (ONE - sigmoid(R[a, l]))))
-        elif code == GELU:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * (
-                    HALF * (ONE + math.erf(R[a, l] * _ROOT_HALF))
-                    + R[a, l] * (_DENSITY * exp(-HALF * (R[a, l] * R[a, l])))
-                )
-        elif code == SOFTPLUS:
-            for l in range(lanes):
-                G[d, l] += G[y, l] * sigmoid(R[a, l])
-        elif code == ADD + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += G[y, l]
-        elif code == SUB + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += -G[y, l]
-        elif code == MUL + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += G[y, l] * R[a, l]
-        elif code == DIV + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += -(G[y, l] * (R[y, l] / R[b, l]))
-        elif code == POW + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += select(
-                    (R[a, l] == ZERO) & (R[b, l] >= ZERO), ZERO, G[y, l] * (R[y, l] * math.log(R[a, l]))
-                )
-        elif code == MAXIMUM + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] == R[b, l], HALF * G[y, l], select(R[b, l] < R[a, l], ZERO, G[y, l]))
-        elif code == MINIMUM + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] == R[b, l], HALF * G[y, l], select(R[b, l] > R[a, l], ZERO, G[y, l]))
-        elif code == LEAKY_RELU + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] > ZERO, ZERO, G[y, l] * R[a, l])
-        elif code == ELU + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] <= ZERO, G[y, l] * expm1(R[a, l]), ZERO)
-        elif code == WHERE + len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] > ZERO, G[y, l], ZERO)
-        elif code == WHERE + 2 * len(ELEMENTWISE):
-            for l in range(lanes):
-                G[d, l] += select(R[a, l] > ZERO, ZERO, G[y, l])
+"""
+
+
+def _cases(name: str, loops: dict[str, list[int]]) -> str:
+    """One after the other, so that only one is run: which loop belongs to which codes."""
+    cases = []
+    for body, codes in loops.items():
+        condition = " or ".join([f"{name} == {code}" for code in codes])
+        cases.append(f"if {condition}:\n            for l in range(lanes):\n                {body}\n")
+    return " " * 8 + "        el".join(cases)
+
+
+def _source() -> str:
+    forward: dict[str, list[int]] = {}
+    backward: dict[str, list[int]] = {}
+    for code, op in enumerate(ROWS):
+        letters = LETTERS[: op.arity]
+        forward[f"R[y, l] = {write(op(*letters), _LETTERS, _LANGUAGE)}"] = [code]
+        for which, partial in enumerate(op.partials(OUT, *letters)):
+            if partial is not None:
+                body = f"G[d, l] += {write(passed_on(partial), _LETTERS, _LANGUAGE)}"
+                backward.setdefault(body, []).append(code + which * len(ROWS))
+    head = _BACKWARD.format(operations=len(ROWS))
+    return _FORWARD + _cases("op", forward) + head + _cases("code", backward)
+
+
+SOURCE = _source()
+"""What is compiled, in Python."""
+_functions: dict[str, Any] = {"math": math, "np": np, "__name__": __name__, **_OURS}
+exec(SOURCE, _functions)
+elementwise_forward = part(_functions["elementwise_forward"])
+"""Results from arguments."""
+elementwise_backward = part(_functions["elementwise_backward"])
+"""Add to the gradient of argument `which` (0, 1, 2) what the results' gradients give."""

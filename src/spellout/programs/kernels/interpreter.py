@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from .compiling import entry, part, pasted, sources_of
-from .elementwise import ELEMENTWISE, elementwise_backward, elementwise_forward
+from .elementwise import ELEMENTWISE, SOURCE, elementwise_backward, elementwise_forward
 from .layers import layer_backward, layer_forward, total
 from .reductions import (
     dots_backward,
@@ -278,4 +278,6 @@ def _entry_of(sources: str) -> Any:
     return execute
 
 
-execute = _entry_of(sources_of("arithmetic", "compiling", "elementwise", "interpreter", "layers", "reductions"))
+execute = _entry_of(
+    sources_of("arithmetic", "compiling", "interpreter", "layers", "reductions", "../machine/vector_math") + SOURCE
+)

@@ -18,19 +18,10 @@ from typing import Any
 
 from llvmlite import ir
 
+from ...autograd.ops import TABLE
 from ..program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Program
 from .code_writer import LONG, Writer, long
-from .vector_math import (
-    FORWARD,
-    PARTIALS,
-    Number,
-    exp,
-    lane_of,
-    select,
-    shuffle,
-    splat,
-    vector_of,
-)
+from .vector_math import Condition, Number, backward, exp, forward, lane_of, shuffle, splat, vector_of
 from .vector_sums import FORWARD_OF_MANY, log_total, shares_of_largest, total
 
 POINTERS = ("weights", "shared", "sums", "by_lane", "floats", "integers", "results")
@@ -214,7 +205,8 @@ class _Generator(Writer):
         if op in ("logsumexp", "log_softmax"):
             top, rest = self.parts[place] = log_total([self._number(arg) for arg in args[op == "log_softmax" :]])
             return top + rest if op == "logsumexp" else self._number(args[0]) - top - rest + (top - top)
-        return (FORWARD_OF_MANY.get(op) or FORWARD[op])(*[self._number(arg) for arg in args])
+        numbers = [self._number(arg) for arg in args]
+        return FORWARD_OF_MANY[op](*numbers) if op in FORWARD_OF_MANY else forward(TABLE[op], numbers)
 
     def _dot(self, args: tuple[int, ...]) -> Number:
         """Products, each added to those before; many products in several such chains."""
@@ -288,12 +280,12 @@ class _Generator(Writer):
             self._pick(table, column, number, g)
         elif op == SELECT:
             for row, arg in enumerate(args):
-                self._add(arg, select(self._is(data, row), g, 0.0))
-        elif op in PARTIALS:
-            numbers = [self._number(arg) for arg in (place, *args)]
-            for arg, partial in zip(args, PARTIALS[op], strict=True):
-                if partial is not None and self.learns[arg]:
-                    self._add(arg, partial(g, *numbers))
+                self._add(arg, self._is(data, row, g).choose(g, 0.0))
+        elif args:
+            numbers = [self._number(arg) for arg in args]
+            for arg, share_of in zip(args, backward(TABLE[op], g, self._number(place), numbers), strict=True):
+                if share_of is not None and self.learns[arg]:
+                    self._add(arg, share_of())
 
     def _propagate_dot(self, args: tuple[int, ...], g: Number) -> None:
         half, runs = len(args) // 2, [] if self.inside else self._runs(args)
@@ -338,14 +330,15 @@ class _Generator(Writer):
             self.chosen[number] = builder.select(wrong, ir.Constant(kind, None), given)
         return self.chosen[number]
 
-    def _is(self, number: int, row: int) -> Any:
+    def _is(self, number: int, row: int, about: Number) -> Condition:
         chosen = self._integer(number)
-        return self.builder.icmp_signed("==", chosen, splat(self.builder, long(row), chosen.type))
+        equal = self.builder.icmp_signed("==", chosen, splat(self.builder, long(row), chosen.type))
+        return Condition(about, equal)
 
     def _select(self, number: int, args: tuple[int, ...]) -> Number:
         result = self._number(args[0])
         for row, arg in enumerate(args[1:], 1):
-            result = select(self._is(number, row), self._number(arg), result)
+            result = self._is(number, row, result).choose(self._number(arg), result)
         return result
 
     def _pick(self, table: int, column: int, number: int, gradient: Number | None = None) -> Number:

@@ -1,73 +1,117 @@
 """Arithmetic for generated code: numbers that write LLVM instructions when Python computes with them.
 
 A `Number` stands for one number, or for one number in each lane of a vector; `a * b + c` on them becomes machine
-code that does it for all lanes. The operations' rows and their partial derivatives (`autograd/ops.py`) are
-written here once more, for the reasons that `elementwise.py` gives, and exp by the algorithm of `arithmetic.py`.
-Products and sums may become one instruction (`contract`); nothing is assumed about nan and infinities.
+code that does it for all lanes. The rows of `autograd/ops.py` are written with them, from their formulas, and so
+are exp and its relatives, without branches, so that many lanes run at once (SIMD).
+
+exp(x) = 2**k · (1 + p) with k = round(x / ln 2), r = x - k · ln 2 and p = r + r²/2! + ... , the series of exp(r) -
+1 on |r| <= 0.35. Keeping p apart from 1 makes expm1, and tanh made of it, exact near 0. Adding a large constant
+rounds, and leaves k in the low bits of the sum, from where it is shifted into the exponent (an old trick; see
+Schraudolph 1999, "A Fast, Compact Approximation of the Exponential Function"). float64 and float32 have their own
+constants.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
+import operator
 import sys
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from typing import Any
 
 from llvmlite import ir
 
-_FLAGS = ("contract",)
+from ...autograd.formulas import GRADIENT, LETTERS, OUT, choose, passed_on, write
+from ...autograd.ops import ELEMENTWISE, Op
 
 
-def _operator(name: str, swapped: bool = False) -> Callable[[Number, Any], Number]:
+def _operator(name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:
     def write(self: Number, other: Any) -> Number:
         a, b = self.value, self.like(other).value
         if swapped:
             a, b = b, a
-        return Number(self.builder, getattr(self.builder, name)(a, b, flags=_FLAGS))
+        return type(self)(self.builder, getattr(self.builder, name)(a, b, flags=self.flags))
+
+    return write
+
+
+def _comparison(how: str) -> Callable[[Any, Any], Any]:
+    def write(self: Number, other: Any) -> Condition:
+        compare = self.builder.fcmp_unordered if how == "!=" else self.builder.fcmp_ordered
+        return Condition(self, compare(how, self.value, self.like(other).value))
 
     return write
 
 
 class Number:
-    """A value of the code that is being generated, a float or a vector of floats."""
+    """A value of the code that is being generated, a float or a vector of floats.
+
+    Products and sums may become one instruction (`flags`); nothing is assumed about nan and infinities.
+    """
 
     __slots__ = ("builder", "value")
+    flags: tuple[str, ...] = ("contract",)
 
     def __init__(self, builder: Any, value: Any) -> None:
         self.builder = builder
         self.value = value
 
-    def like(self, other: Any) -> Number:
+    def like(self, other: Any) -> Any:
         """A Python number as a constant of the same type; a Number as it is."""
         if isinstance(other, Number):
             return other
         kind = self.value.type
         vector = isinstance(kind, ir.VectorType)
-        return Number(self.builder, ir.Constant(kind, [float(other)] * kind.count if vector else float(other)))
+        constant = ir.Constant(kind, [float(other)] * kind.count if vector else float(other))
+        return type(self)(self.builder, constant)
 
     @property
     def bits(self) -> int:
         """64 or 32."""
         return 64 if element(self.value.type) == ir.DoubleType() else 32
 
-    __add__ = _operator("fadd")
-    __sub__ = _operator("fsub")
-    __mul__ = _operator("fmul")
-    __truediv__ = _operator("fdiv")
-    __radd__ = _operator("fadd", swapped=True)
-    __rsub__ = _operator("fsub", swapped=True)
-    __rmul__ = _operator("fmul", swapped=True)
-    __rtruediv__ = _operator("fdiv", swapped=True)
+    __add__, __radd__ = _operator("fadd"), _operator("fadd", swapped=True)
+    __sub__, __rsub__ = _operator("fsub"), _operator("fsub", swapped=True)
+    __mul__, __rmul__ = _operator("fmul"), _operator("fmul", swapped=True)
+    __truediv__, __rtruediv__ = _operator("fdiv"), _operator("fdiv", swapped=True)
+    __lt__, __le__, __gt__, __ge__ = _comparison("<"), _comparison("<="), _comparison(">"), _comparison(">=")
+    __eq__, __ne__ = _comparison("=="), _comparison("!=")
+    __hash__ = object.__hash__
 
     def __neg__(self) -> Number:
-        return Number(self.builder, self.builder.fneg(self.value))
+        return type(self)(self.builder, self.builder.fneg(self.value))
 
-    def compare(self, how: str, other: Any) -> Any:
-        """A bit for each lane; false where a nan is compared, except by `!=`."""
-        compare = self.builder.fcmp_unordered if how == "!=" else self.builder.fcmp_ordered
-        return compare(how, self.value, self.like(other).value)
+    def polynomial(self, coefficients: Sequence[float]) -> Any:
+        """c0 + c1 x + c2 x² + ..., in pairs, pairs of pairs, so that little waits for each other (Estrin 1960)."""
+        terms, x = list[Any](coefficients), self
+        while len(terms) > 1:
+            odd = [terms[-1]] if len(terms) % 2 else []
+            terms = [b * x + a for a, b in zip(terms[::2], terms[1::2], strict=False)] + odd
+            x = x * x
+        return terms[0]
+
+
+class Condition:
+    """A bit for each lane, about numbers such as `about`. Compared with a nan it is false, except by `!=`."""
+
+    __slots__ = ("about", "bits")
+
+    def __init__(self, about: Number, bits: Any) -> None:
+        self.about = about
+        self.bits = bits
+
+    def __and__(self, other: Condition) -> Condition:
+        return Condition(self.about, self.about.builder.and_(self.bits, other.bits))
+
+    def __or__(self, other: Condition) -> Condition:
+        return Condition(self.about, self.about.builder.or_(self.bits, other.bits))
+
+    def choose(self, a: Any, b: Any) -> Any:
+        """In each lane a if the bit is set, else b. Both are computed: a jump would be one for all lanes."""
+        a, b = self.about.like(a), self.about.like(b)
+        return type(a)(a.builder, a.builder.select(self.bits, a.value, b.value))
 
 
 def vector_of(lane: Any, width: int) -> Any:
@@ -103,12 +147,6 @@ def lane_of(builder: Any, vector: Any, lane: int, value: Any = None) -> Any:
 def element(kind: Any) -> Any:
     """The type of one lane."""
     return kind.element if isinstance(kind, ir.VectorType) else kind
-
-
-def select(condition: Any, a: Any, b: Any) -> Number:
-    """In each lane a if the bit is set, else b; at least one of them is a Number."""
-    like = a if isinstance(a, Number) else b
-    return Number(like.builder, like.builder.select(condition, like.like(a).value, like.like(b).value))
 
 
 # Functions, generated once for each type of argument and called ----------------------------------------------
@@ -172,25 +210,6 @@ def _lanewise(name: str) -> _Called:
     return _Called(body, name)
 
 
-_FROM_C = ("log", "log1p", "sin", "cos", "tan", "erf", "pow")
-log, log1p, sin, cos, tan, erf, power = [_lanewise(name) for name in _FROM_C]
-
-
-def available() -> bool:
-    """Whether all functions of the C library were found."""
-    return all(_address(name, bits) for name in _FROM_C for bits in (64, 32))
-
-
-def sqrt(x: Number) -> Number:
-    """The square root."""
-    return _intrinsic("llvm.sqrt", x)
-
-
-def absolute(x: Number) -> Number:
-    """The absolute value."""
-    return _intrinsic("llvm.fabs", x)
-
-
 def _power_of_two(shifted: Number) -> Number:
     """2**k, where `shifted` is k + 1.5 · 2**52 (or 2**23)."""
     builder, kind, bits = shifted.builder, shifted.value.type, shifted.bits
@@ -201,30 +220,20 @@ def _power_of_two(shifted: Number) -> Number:
         return ir.Constant(integer, [number] * kind.count if isinstance(kind, ir.VectorType) else number)
 
     exponent = builder.shl(builder.bitcast(shifted.value, integer), constant(mantissa))
-    return Number(builder, builder.bitcast(builder.add(exponent, constant(bias << mantissa)), kind))
-
-
-def _polynomial(x: Number, coefficients: Sequence[float]) -> Number:
-    """c0 + c1 x + c2 x² + ..., in pairs, pairs of pairs, ... so that little waits for each other (Estrin 1960)."""
-    terms: list[Any] = list(coefficients)
-    while len(terms) > 1:
-        odd = [terms[-1]] if len(terms) % 2 else []
-        terms = [b * x + a for a, b in zip(terms[::2], terms[1::2], strict=False)] + odd
-        x = x * x
-    return terms[0]
+    return type(shifted)(builder, builder.bitcast(builder.add(exponent, constant(bias << mantissa)), kind))
 
 
 def _exp_parts(x: Number) -> tuple[Number, Number, Number, Number]:
-    """(p, 2**i, 2**j, i + j) with exp(x) = (1 + p) · 2**i · 2**j; see `arithmetic.py`."""
+    """(p, 2**i, 2**j, i + j) with exp(x) = (1 + p) · 2**i · 2**j; two powers, as one could not be tiny enough."""
     long = x.bits == 64
     limit, shift = (1400.0, 1.5 * 2.0**52) if long else (170.0, 1.5 * 2.0**23)
-    high = 6.93147180369123816490e-01 if long else 0.693359375
+    high = 6.93147180369123816490e-01 if long else 0.693359375  # few bits, so that k · high is exact
     low = 1.90821492927058770002e-10 if long else math.log(2.0) - 0.693359375
-    x = select(x.compare(">", limit), limit, x)
-    x = select(x.compare("<", -limit), -limit, x)
+    x = choose(x > limit, limit, x)
+    x = choose(x < -limit, -limit, x)
     k = (x * (1.0 / math.log(2.0)) + shift) - shift
     r = (x - k * high) - k * low
-    p = _polynomial(r, [1.0 / math.factorial(n) for n in range(2, 14 if long else 8)])
+    p = r.polynomial([1.0 / math.factorial(n) for n in range(2, 14 if long else 8)])
     i = k * 0.5 + shift
     j = (k - (i - shift)) + shift
     return r + r * r * p, _power_of_two(i), _power_of_two(j), k
@@ -241,125 +250,59 @@ def exp(x: Number) -> Number:
 def expm1(x: Number) -> Number:
     """e**x - 1, exact near 0 too."""
     p, a, b, k = _exp_parts(x)
-    return select(k.compare(">", 50.0), (a + a * p) * b, (a * p) * b + (a * b - 1.0))
+    return choose(k > 50.0, (a + a * p) * b, (a * p) * b + (a * b - 1.0))
 
 
 @_Called
 def tanh(x: Number) -> Number:
     """The hyperbolic tangent, exact near 0 too."""
     doubled = x + x
-    t = expm1.body(select(doubled.compare(">", 44.0), 44.0, doubled))
+    t = expm1.body(choose(doubled > 44.0, 44.0, doubled))  # beyond that it is 1 to the last bit
     return t / (t + 2.0)
 
 
 @_Called
 def sigmoid(x: Number) -> Number:
-    """1 / (1 + e**-x)."""
+    """1 / (1 + e**-x): its row, with exp inside, so that a product of exp and this sum become one instruction."""
     return 1.0 / (1.0 + exp.body(-x))
-
-
-@_Called
-def softplus(x: Number) -> Number:
-    """log(1 + e**x)."""
-    return select(x.compare(">", 0.0), x, 0.0) + log1p(exp(-absolute(x)))
 
 
 # The table's rows ------------------------------------------------------------------------------------------------
 
-
-def _extreme(how: str) -> Callable[..., Number]:
-    def extreme(a: Number, b: Number) -> Number:
-        return select(a.builder.or_(a.compare(how, b), a.compare("!=", a)), a, b)
-
-    return extreme
-
-
-def _extreme_partial(loses: str, mine: int) -> Callable[..., Number]:
-    """Half at a tie, nothing for the one that loses."""
-
-    def partial(g: Number, y: Number, *both: Number) -> Number:
-        me, other = both[mine], both[1 - mine]
-        return select(me.compare("==", other), 0.5 * g, select(me.compare(loses, other), 0.0, g))
-
-    return partial
-
-
-def _gelu_partial(g: Number, y: Number, x: Number) -> Number:
-    density = exp(-0.5 * (x * x)) * (1.0 / math.sqrt(2.0 * math.pi))
-    return g * (0.5 * (1.0 + erf(x * math.sqrt(0.5))) + x * density)
-
-
-def _silu_partial(g: Number, y: Number, x: Number) -> Number:
-    gate = sigmoid(x)
-    return g * (gate * (1.0 + x * (1.0 - gate)))
-
-
-FORWARD: dict[str, Callable[..., Number]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
-    "neg": lambda x: -x,
-    "pow": power,
+_LANGUAGE: dict[str, Callable[..., Any]] = {
+    **{name: getattr(operator, name) for name in ("add", "sub", "mul", "neg")},
+    **dict.fromkeys(("/", "div"), operator.truediv),
     **{
-        function.name: function
-        for function in (exp, expm1, log, log1p, sin, cos, tan, erf, sigmoid, tanh, softplus)
+        "<": operator.lt,
+        "<=": operator.le,
+        ">": operator.gt,
+        ">=": operator.ge,
+        "==": operator.eq,
+        "!=": operator.ne,
     },
-    "maximum": _extreme(">="),
-    "minimum": _extreme("<="),
-    "abs": absolute,
-    "sqrt": sqrt,
-    "relu": lambda x: select(x.compare("<=", 0.0), 0.0, x),
-    "leaky_relu": lambda x, slope: select(x.compare(">", 0.0), x, slope * x),
-    "elu": lambda x, alpha: select(x.compare("<=", 0.0), alpha * expm1(x), x),
-    "silu": lambda x: x / (1.0 + exp(-x)),
-    "gelu": lambda x: 0.5 * x * (1.0 + erf(x * math.sqrt(0.5))),
-    "where": lambda x, a, b: select(x.compare(">", 0.0), a, b),
+    **{"&": operator.and_, "|": operator.or_, "choose": choose, "number": float},
+    **{"abs": partial(_intrinsic, "llvm.fabs"), "sqrt": partial(_intrinsic, "llvm.sqrt")},
+    **{function.name: function for function in (exp, expm1, tanh, sigmoid)},
 }
-"""Arguments to the result."""
+_FROM_C = tuple([op.name for op in ELEMENTWISE if not op.meaning and op.name not in _LANGUAGE])
+_LANGUAGE |= {name: _lanewise(name) for name in _FROM_C}
+log: _Called = _LANGUAGE["log"]  # type: ignore[assignment]
 
-PARTIALS: dict[str, tuple[Callable[..., Number] | None, ...]] = {
-    "add": (lambda g, y, a, b: g, lambda g, y, a, b: g),
-    "sub": (lambda g, y, a, b: g, lambda g, y, a, b: -g),
-    "mul": (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
-    "div": (lambda g, y, a, b: g * (1.0 / b), lambda g, y, a, b: -(g * (y / b))),
-    "neg": (lambda g, y, x: -g,),
-    "pow": (
-        lambda g, y, x, n: select(n.compare("==", 0.0), 0.0, g * (n * power(x, n - 1.0))),
-        lambda g, y, x, n: select(
-            x.builder.and_(x.compare("==", 0.0), n.compare(">=", 0.0)), 0.0, g * (y * log(x))
-        ),
-    ),
-    "maximum": (_extreme_partial("<", 0), _extreme_partial("<", 1)),
-    "minimum": (_extreme_partial(">", 0), _extreme_partial(">", 1)),
-    "abs": (lambda g, y, x: g * select(x.compare(">", 0.0), 1.0, select(x.compare("<", 0.0), x.like(-1.0), 0.0)),),
-    "exp": (lambda g, y, x: g * y,),
-    "expm1": (lambda g, y, x: g * (y + 1.0),),
-    "log": (lambda g, y, x: g * (1.0 / x),),
-    "log1p": (lambda g, y, x: g * (1.0 / (1.0 + x)),),
-    "sqrt": (lambda g, y, x: g * (0.5 / y),),
-    "sin": (lambda g, y, x: g * cos(x),),
-    "cos": (lambda g, y, x: -(g * sin(x)),),
-    "tan": (lambda g, y, x: g * (1.0 + y * y),),
-    "erf": (lambda g, y, x: g * (2.0 / math.sqrt(math.pi) * exp(-(x * x))),),
-    "sigmoid": (lambda g, y, x: g * (y * (1.0 - y)),),
-    "tanh": (lambda g, y, x: g * (1.0 - y * y),),
-    "relu": (lambda g, y, x: select(x.compare("<=", 0.0), 0.0, g),),
-    "leaky_relu": (
-        lambda g, y, x, slope: select(x.compare(">", 0.0), g, g * slope),
-        lambda g, y, x, slope: select(x.compare(">", 0.0), 0.0, g * x),
-    ),
-    "elu": (
-        lambda g, y, x, alpha: select(x.compare("<=", 0.0), g * (alpha * exp(x)), g),
-        lambda g, y, x, alpha: select(x.compare("<=", 0.0), g * expm1(x), 0.0),
-    ),
-    "silu": (_silu_partial,),
-    "gelu": (_gelu_partial,),
-    "softplus": (lambda g, y, x: g * sigmoid(x),),
-    "where": (
-        None,
-        lambda g, y, x, a, b: select(x.compare(">", 0.0), g, 0.0),
-        lambda g, y, x, a, b: select(x.compare(">", 0.0), 0.0, g),
-    ),
-}
-"""What each argument's gradient gets from the result's gradient g, the result y and the arguments, if anything."""
+
+def available() -> bool:
+    """Whether all functions of the C library were found."""
+    return all(_address(name, bits) for name in _FROM_C for bits in (64, 32))
+
+
+def forward(op: Op, arguments: Sequence[Number]) -> Any:
+    """Write an operation of the table."""
+    letters = LETTERS[: op.arity]
+    return write(op(*letters), dict(zip([a.name for a in letters], arguments, strict=True)), _LANGUAGE)
+
+
+def backward(op: Op, g: Number, y: Number, arguments: Sequence[Number]) -> Iterator[Callable[[], Number] | None]:
+    """What each argument's gradient gets from the result's gradient g, if anything: functions that write it."""
+    letters = LETTERS[: op.arity]
+    written = {a.name: number for a, number in zip((OUT, GRADIENT, *letters), (y, g, *arguments), strict=True)}
+    for share in op.partials(OUT, *letters):
+        yield partial(write, passed_on(share), written, _LANGUAGE) if share is not None else None

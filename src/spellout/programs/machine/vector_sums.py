@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .vector_math import Number, exp, log, select
+from ...autograd.formulas import choose
+from .vector_math import Number, exp, log
 
 
 def largest(numbers: Sequence[Number]) -> Number:
     """The maximum; nan if any of them is nan."""
     top = numbers[0]
     for x in numbers[1:]:
-        builder = x.builder
-        top = select(builder.or_(x.compare(">", top), x.compare("!=", x)), x, top)
+        top = choose((x > top) | (x != x), x, top)
     return top
 
 
@@ -29,14 +29,14 @@ def total(numbers: Sequence[Number]) -> Number:
 def log_total(numbers: Sequence[Number]) -> tuple[Number, Number]:
     """log(Σ exp x) in two parts, the largest and the rest: 0 where the largest is the answer, being not finite."""
     top = largest(numbers)
-    return top, select((top - top).compare("==", 0.0), log(total([exp(x - top) for x in numbers])), 0.0)
+    return top, choose(top - top == 0.0, log(total([exp(x - top) for x in numbers])), 0.0)
 
 
 def shares_of_largest(g: Number, top: Number, numbers: Sequence[Number]) -> list[Number]:
     """What each number gets of the gradient of the largest: those that tie share it; nan passes nan."""
-    hits = [x.compare("==", top) for x in numbers]
-    share = select(top.compare("==", top), g / total([select(hit, top.like(1.0), 0.0) for hit in hits]), top)
-    return [select(g.builder.or_(hit, top.compare("!=", top)), share, 0.0) for hit in hits]
+    hits = [x == top for x in numbers]
+    share = choose(top == top, g / total([choose(hit, 1.0, 0.0) for hit in hits]), top)
+    return [choose(hit | (top != top), share, 0.0) for hit in hits]
 
 
 FORWARD_OF_MANY: dict[str, Callable[..., Number]] = {
