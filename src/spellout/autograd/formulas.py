@@ -8,6 +8,7 @@ the loops that Numba compiles, and as LLVM's instructions. A rule is written onc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 Language = Mapping[str, Callable[..., Any]]
@@ -67,14 +68,21 @@ def choose(condition: Any, a: Any, b: Any) -> Any:
     return b if condition is False else condition.choose(a, b)
 
 
-def passed_on(partial: Any) -> Any:
+def _passed_on(partial: Any) -> Any:
     """Return what an argument's gradient gets. The choice is made last: None masks even an infinite gradient."""
     if not isinstance(partial, Formula):
         return {None: 0.0, 1.0: GRADIENT, -1.0: -GRADIENT}.get(partial, GRADIENT * (partial or 0.0))
     if partial.name != "choose":
         return GRADIENT * partial
     condition, yes, no = partial.arguments
-    return Formula("choose", (condition, passed_on(yes), passed_on(no)))
+    return Formula("choose", (condition, _passed_on(yes), _passed_on(no)))
+
+
+@cache
+def gradients_of(op: Any) -> list[Any]:
+    """Return what the gradient of each argument of an operation gets: a formula, or None for nothing."""
+    partials = op.partials(OUT, *LETTERS[: op.arity])
+    return [None if partial is None else _passed_on(partial) for partial in partials]
 
 
 def write(formula: Any, letters: Mapping[str, Any], language: Language) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ...autograd.formulas import GRADIENT, LETTERS, OUT, PYTHON, passed_on, write
+from ...autograd.formulas import GRADIENT, LETTERS, OUT, PYTHON, gradients_of, write
 from ...autograd.ops import ELEMENTWISE as ROWS
 from .arithmetic import exp, expm1, select, tanh
 from .compiling import part
@@ -75,11 +75,10 @@ def _source() -> str:
     forward: dict[str, list[int]] = {}
     backward: dict[str, list[int]] = {}
     for code, op in enumerate(ROWS):
-        letters = LETTERS[: op.arity]
-        forward[f"R[y, l] = {write(op(*letters), _LETTERS, _LANGUAGE)}"] = [code]
-        for which, partial in enumerate(op.partials(OUT, *letters)):
-            if partial is not None:
-                body = f"G[d, l] += {write(passed_on(partial), _LETTERS, _LANGUAGE)}"
+        forward[f"R[y, l] = {write(op(*LETTERS[: op.arity]), _LETTERS, _LANGUAGE)}"] = [code]
+        for which, gradient in enumerate(gradients_of(op)):
+            if gradient is not None:
+                body = f"G[d, l] += {write(gradient, _LETTERS, _LANGUAGE)}"
                 backward.setdefault(body, []).append(code + which * len(ROWS))
     head = _BACKWARD.format(operations=len(ROWS))
     return _FORWARD + _cases("op", forward) + head + _cases("code", backward)

@@ -12,6 +12,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from .codes import (
+    COUNT,
+    DOT,
+    LARGEST,
+    LAYER,
+    LOG_SOFTMAX,
+    LOGSUMEXP,
+    MEAN,
+    OP,
+    OWN,
+    PICK,
+    POOL,
+    SELECT,
+    SUM,
+    A,
+    B,
+    C,
+)
 from .compiling import entry, part, pasted, sources_of
 from .elementwise import ELEMENTWISE, SOURCE, elementwise_backward, elementwise_forward
 from .layers import layer_backward, layer_forward, total
@@ -27,12 +45,6 @@ from .reductions import (
     sums_backward,
     sums_forward,
 )
-
-DOT, SUM, MEAN, LARGEST, LOGSUMEXP, LOG_SOFTMAX, SELECT, PICK, OWN, LAYER = range(
-    len(ELEMENTWISE), len(ELEMENTWISE) + 10
-)
-OP, COUNT, POOL, A, B, C = range(6)
-
 
 # What integer inputs choose, and operations of the user's --------------------------------------------------------
 
@@ -279,5 +291,6 @@ def _entry_of(sources: str) -> Any:
 
 
 execute = _entry_of(
-    sources_of("arithmetic", "compiling", "interpreter", "layers", "reductions", "../machine/vector_math") + SOURCE
+    sources_of("arithmetic", "codes", "compiling", "interpreter", "layers", "reductions", "../machine/vector_math")
+    + SOURCE
 )

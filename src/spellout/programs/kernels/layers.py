@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .codes import COUNT, POOL, A, B, C
 from .compiling import part, pasted, summing
 
-COUNT, POOL, A, B, C = 1, 2, 3, 4, 5
-"""Columns of a tape's code (see `lowering.py`): outputs m, place in the pool, weights, inputs n, groups."""
 INPUTS_LEARN, IN_PLACE = 1, 2
 """Bits of the second entry in the pool. In place: the results' registers follow each other, and so are a matrix."""
 PAD = 16

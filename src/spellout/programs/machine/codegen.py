@@ -21,8 +21,8 @@ from llvmlite import ir
 from ...autograd.ops import TABLE
 from ..program import CONSTANT, INPUT, OWN, PARAMETER, PICK, SELECT, Program
 from .code_writer import LONG, Writer, long
-from .vector_math import Condition, Number, backward, exp, forward, lane_of, shuffle, splat, vector_of
-from .vector_sums import FORWARD_OF_MANY, log_total, shares_of_largest, total
+from .rows import OF_MANY, gradient_of, log_total, result_of, shares_of_largest, total
+from .vector_math import Condition, Number, exp, lane_of, shuffle, splat, vector_of
 
 POINTERS = ("weights", "shared", "sums", "by_lane", "floats", "integers", "results")
 
@@ -206,7 +206,7 @@ class _Generator(Writer):
             top, rest = self.parts[place] = log_total([self._number(arg) for arg in args[op == "log_softmax" :]])
             return top + rest if op == "logsumexp" else self._number(args[0]) - top - rest + (top - top)
         numbers = [self._number(arg) for arg in args]
-        return FORWARD_OF_MANY[op](*numbers) if op in FORWARD_OF_MANY else forward(TABLE[op], numbers)
+        return OF_MANY[op](*numbers) if op in OF_MANY else result_of(TABLE[op], numbers)
 
     def _dot(self, args: tuple[int, ...]) -> Number:
         """Products, each added to those before; many products in several such chains."""
@@ -217,7 +217,7 @@ class _Generator(Writer):
             self._cut()
             runs.append(self._parameters(a) * self._parameters(b))
         if runs:
-            run = total(runs)
+            run = total(*runs)
             chains += [Number(run.builder, lane_of(run.builder, run.value, lane)) for lane in range(self.width)]
         for i in range(len(slots) * self.width, half):
             self._cut()
@@ -226,7 +226,7 @@ class _Generator(Writer):
                 chains.append(product)
             else:
                 chains[i % len(chains)] += product
-        return total(chains)
+        return total(*chains)
 
     def _runs(self, args: tuple[int, ...]) -> list[tuple[int, int]]:
         """Where vectors of parameters start whose products a dot sums, if it begins with such.
@@ -283,9 +283,10 @@ class _Generator(Writer):
                 self._add(arg, self._is(data, row, g).choose(g, 0.0))
         elif args:
             numbers = [self._number(arg) for arg in args]
-            for arg, share_of in zip(args, backward(TABLE[op], g, self._number(place), numbers), strict=True):
-                if share_of is not None and self.learns[arg]:
-                    self._add(arg, share_of())
+            for which, arg in enumerate(args):
+                share = gradient_of(TABLE[op], which, g, self._number(place), numbers) if self.learns[arg] else None
+                if share is not None:
+                    self._add(arg, share)
 
     def _propagate_dot(self, args: tuple[int, ...], g: Number) -> None:
         half, runs = len(args) // 2, [] if self.inside else self._runs(args)

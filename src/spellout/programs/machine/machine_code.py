@@ -16,7 +16,7 @@ from llvmlite import binding
 
 from ..program import PARAMETER, PICK, Program
 from .codegen import POINTERS, gradient_code
-from .vector_math import available
+from .rows import available
 
 MOST_WORK = 12_000
 """The most of `work_of` that is compiled: one to two seconds. Larger programs gain little: their code and gradients

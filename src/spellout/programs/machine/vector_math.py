@@ -15,16 +15,14 @@ from __future__ import annotations
 
 import ctypes
 import math
-import operator
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
 
-from ...autograd.formulas import GRADIENT, LETTERS, OUT, choose, passed_on, write
-from ...autograd.ops import ELEMENTWISE, Op
+from ...autograd.formulas import choose
 
 
 def _operator(name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:
@@ -62,10 +60,7 @@ class Number:
         """A Python number as a constant of the same type; a Number as it is."""
         if isinstance(other, Number):
             return other
-        kind = self.value.type
-        vector = isinstance(kind, ir.VectorType)
-        constant = ir.Constant(kind, [float(other)] * kind.count if vector else float(other))
-        return type(self)(self.builder, constant)
+        return type(self)(self.builder, constant(self.value.type, float(other)))
 
     @property
     def bits(self) -> int:
@@ -112,6 +107,11 @@ class Condition:
         """In each lane a if the bit is set, else b. Both are computed: a jump would be one for all lanes."""
         a, b = self.about.like(a), self.about.like(b)
         return type(a)(a.builder, a.builder.select(self.bits, a.value, b.value))
+
+
+def constant(kind: Any, number: float) -> Any:
+    """Return a number, the same in every lane of a `kind`."""
+    return ir.Constant(kind, [number] * kind.count if isinstance(kind, ir.VectorType) else number)
 
 
 def vector_of(lane: Any, width: int) -> Any:
@@ -177,29 +177,29 @@ class _Called:
         return Number(builder, builder.call(function, [argument.value for argument in arguments]))
 
 
-def _intrinsic(name: str, x: Number) -> Number:
-    """One of LLVM's own functions, such as `llvm.sqrt`."""
+def from_llvm(name: str, x: Number) -> Number:
+    """Call one of LLVM's own functions, such as `sqrt`."""
     kind, module = x.value.type, x.builder.module
-    label = _label(name, kind)
+    label = _label(f"llvm.{name}", kind)
     function = module.globals.get(label) or ir.Function(module, ir.FunctionType(kind, [kind]), label)
     return Number(x.builder, x.builder.call(function, [x.value]))
 
 
 @cache
-def _address(name: str, bits: int) -> int:
-    """Where a function of the C library is in this process; 0 if it is not there."""
+def address_of(name: str, bits: int) -> int:
+    """Return where a function of the C library is in this process; 0 if it is not there."""
     library = ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
     function = getattr(library, name if bits == 64 else f"{name}f", None)
     return ctypes.cast(function, ctypes.c_void_p).value or 0 if function else 0
 
 
-def _lanewise(name: str) -> _Called:
-    """A function of the C library, lane by lane; its address is the one in this process."""
+def from_c(name: str) -> _Called:
+    """Return a function of the C library, lane by lane; its address is the one in this process."""
 
     def body(*arguments: Number) -> Number:
         builder, kind, bits = arguments[0].builder, arguments[0].value.type, arguments[0].bits
         lane = element(kind)
-        address = ir.Constant(ir.IntType(64), _address(name, bits))
+        address = ir.Constant(ir.IntType(64), address_of(name, bits))
         function = builder.inttoptr(address, ir.FunctionType(lane, [lane] * len(arguments)).as_pointer())
         result = ir.Constant(kind, ir.Undefined)
         for place in range(kind.count if isinstance(kind, ir.VectorType) else 1):
@@ -215,12 +215,8 @@ def _power_of_two(shifted: Number) -> Number:
     builder, kind, bits = shifted.builder, shifted.value.type, shifted.bits
     mantissa, bias = (52, 1023) if bits == 64 else (23, 127)
     integer = vector_of(ir.IntType(bits), kind.count if isinstance(kind, ir.VectorType) else 1)
-
-    def constant(number: int) -> Any:
-        return ir.Constant(integer, [number] * kind.count if isinstance(kind, ir.VectorType) else number)
-
-    exponent = builder.shl(builder.bitcast(shifted.value, integer), constant(mantissa))
-    return type(shifted)(builder, builder.bitcast(builder.add(exponent, constant(bias << mantissa)), kind))
+    exponent = builder.shl(builder.bitcast(shifted.value, integer), constant(integer, mantissa))
+    return type(shifted)(builder, builder.bitcast(builder.add(exponent, constant(integer, bias << mantissa)), kind))
 
 
 def _exp_parts(x: Number) -> tuple[Number, Number, Number, Number]:
@@ -265,44 +261,3 @@ def tanh(x: Number) -> Number:
 def sigmoid(x: Number) -> Number:
     """1 / (1 + e**-x): its row, with exp inside, so that a product of exp and this sum become one instruction."""
     return 1.0 / (1.0 + exp.body(-x))
-
-
-# The table's rows ------------------------------------------------------------------------------------------------
-
-_LANGUAGE: dict[str, Callable[..., Any]] = {
-    **{name: getattr(operator, name) for name in ("add", "sub", "mul", "neg")},
-    **dict.fromkeys(("/", "div"), operator.truediv),
-    **{
-        "<": operator.lt,
-        "<=": operator.le,
-        ">": operator.gt,
-        ">=": operator.ge,
-        "==": operator.eq,
-        "!=": operator.ne,
-    },
-    **{"&": operator.and_, "|": operator.or_, "choose": choose, "number": float},
-    **{"abs": partial(_intrinsic, "llvm.fabs"), "sqrt": partial(_intrinsic, "llvm.sqrt")},
-    **{function.name: function for function in (exp, expm1, tanh, sigmoid)},
-}
-_FROM_C = tuple([op.name for op in ELEMENTWISE if not op.meaning and op.name not in _LANGUAGE])
-_LANGUAGE |= {name: _lanewise(name) for name in _FROM_C}
-log: _Called = _LANGUAGE["log"]  # type: ignore[assignment]
-
-
-def available() -> bool:
-    """Whether all functions of the C library were found."""
-    return all(_address(name, bits) for name in _FROM_C for bits in (64, 32))
-
-
-def forward(op: Op, arguments: Sequence[Number]) -> Any:
-    """Write an operation of the table."""
-    letters = LETTERS[: op.arity]
-    return write(op(*letters), dict(zip([a.name for a in letters], arguments, strict=True)), _LANGUAGE)
-
-
-def backward(op: Op, g: Number, y: Number, arguments: Sequence[Number]) -> Iterator[Callable[[], Number] | None]:
-    """What each argument's gradient gets from the result's gradient g, if anything: functions that write it."""
-    letters = LETTERS[: op.arity]
-    written = {a.name: number for a, number in zip((OUT, GRADIENT, *letters), (y, g, *arguments), strict=True)}
-    for share in op.partials(OUT, *letters):
-        yield partial(write, passed_on(share), written, _LANGUAGE) if share is not None else None
