@@ -1,7 +1,7 @@
 """One operation is one row: what is added to the table exists everywhere at once.
 
-A copy of the package gets two rows more, one made of other operations and one that every language has a word for. It
-runs in a process of its own, as compiled code has the rows that the table had when it was imported.
+A copy of the package gets two rows more, one made of other operations and one that every language has a word for.
+It runs in a process of its own, as compiled code has the rows that the table had when it was imported.
 """
 
 import os
@@ -57,7 +57,7 @@ for name, (first, second) in DERIVATIVES.items():
         assert gradcheck(row, point)
     assert name in dir(Value)
     assert name in getattr(Value, name).__doc__
-    assert f"{name}(a)" in str(record(lambda a: row(a), 0.5)).replace(" ", "") or name in str(record(row, 0.5))
+    assert name in str(record(lambda x: row(x), 0.5))
 
     # recorded, by the kernels and as machine code: values and the gradient of their mean
     w = Value(0.7)
@@ -76,7 +76,7 @@ for name, (first, second) in DERIVATIVES.items():
     inside = record(lambda x: grad(row(x), x, create_graph=True), 0.5)
     assert close(inside(x), [first(p) for p in POINTS])
     assert MLP(1, [2, 1], activation=name)([0.5]).data
-    assert close(evaluate(f"{name}(a)", {"a": 0.5})[0].data, of_numbers(0.5))
+    assert close(evaluate(f"{name}(a)", {"a": 0.5}).data, of_numbers(0.5))
 assert cosh(1000.0) == math.inf
 """
 

@@ -6,6 +6,5 @@ Operations of a fixed number of arguments have their places among the rows (`ele
 from __future__ import annotations
 
 OP, COUNT, POOL, A, B, C = range(6)
-DOT, SUM, MEAN, LARGEST, LOGSUMEXP, LOG_SOFTMAX, SELECT, PICK, OWN, LAYER = range(
-    1000, 1010
-)  # above any row's code
+# far above the rows' codes, so that the table may grow
+DOT, SUM, MEAN, LARGEST, LOGSUMEXP, LOG_SOFTMAX, SELECT, PICK, OWN, LAYER = range(1000, 1010)

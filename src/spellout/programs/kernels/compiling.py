@@ -27,6 +27,6 @@ summing: Any = njit(fastmath={"reassoc", "contract", "nsz"}, **_INSIDE)
 
 
 def sources_of(*names: str) -> str:
-    """A fingerprint of some files of this room."""
+    """Return a fingerprint of some files, named from this room."""
     content = [(Path(__file__).parent / f"{name}.py").read_bytes() for name in names]
     return sha256(b"".join(content)).hexdigest()

@@ -290,7 +290,5 @@ def _entry_of(sources: str) -> Any:
     return execute
 
 
-execute = _entry_of(
-    sources_of("arithmetic", "codes", "compiling", "interpreter", "layers", "reductions", "../machine/vector_math")
-    + SOURCE
-)
+_FILES = ("arithmetic", "codes", "compiling", "interpreter", "layers", "reductions", "../machine/vector_math")
+execute = _entry_of(sources_of(*_FILES) + SOURCE)
