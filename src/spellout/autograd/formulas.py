@@ -8,7 +8,7 @@ the loops that Numba compiles, and as LLVM's instructions. A rule is written onc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 Language = Mapping[str, Callable[..., Any]]
@@ -82,7 +82,7 @@ def _passed_on(partial: Any) -> Any:
 def gradients_of(op: Any) -> list[Any]:
     """Return what the gradient of each argument of an operation gets: a formula, or None for nothing."""
     partials = op.partials(OUT, *LETTERS[: op.arity])
-    return [None if partial is None else _passed_on(partial) for partial in partials]
+    return [None if by_argument is None else _passed_on(by_argument) for by_argument in partials]
 
 
 def write(formula: Any, letters: Mapping[str, Any], language: Language) -> Any:
@@ -104,6 +104,11 @@ def write(formula: Any, letters: Mapping[str, Any], language: Language) -> Any:
     return written(formula)
 
 
+def call(function: str, *arguments: str) -> str:
+    """Write a call in Python."""
+    return f"{function}({', '.join(arguments)})"
+
+
 def _infix(symbol: str) -> Callable[..., str]:
     return f"({{}} {symbol} {{}})".format
 
@@ -112,7 +117,34 @@ PYTHON: Language = {
     **{name: _infix(symbol) for name, symbol in (("add", "+"), ("sub", "-"), ("mul", "*"))},
     **{symbol: _infix(symbol) for symbol in ("/", "<", "<=", ">", ">=", "==", "!=")},
     "neg": "(-{})".format,
-    "abs": "abs({})".format,
+    "abs": partial(call, "abs"),
     "number": repr,
 }
 """What is the same for floats and for Numba."""
+_FLOATS: Language = {
+    **PYTHON,
+    "choose": "({1} if {0} else {2})".format,  # Python's own branch, the fastest
+    "&": "({} and {})".format,
+    "|": "({} or {})".format,
+}
+
+
+def forward_on_floats(op: Any, functions: Mapping[str, Callable[..., float]]) -> Callable[..., float]:
+    """Compile what an operation means, where functions of floats stand for the operations that it is made of."""
+    names, as_they_are, language = _for_floats(op, functions)
+    return eval(f"lambda {names}: {write(op.meaning(*LETTERS[: op.arity]), as_they_are, language)}", {**functions})
+
+
+def partials_on_floats(op: Any, functions: Mapping[str, Callable[..., float]]) -> Callable[..., Any]:
+    """Compile the partial derivatives likewise: `backward` asks for them. All but floats get them as written."""
+    names, as_they_are, language = _for_floats(op, functions)
+    partials = [write(by, as_they_are, language) for by in op.partials(OUT, *LETTERS[: op.arity])]
+    on_floats = f"({', '.join(partials)},) if type(out) is float"
+    as_written = f"as_written(out, {names})"
+    return eval(f"lambda out, {names}: {on_floats} else {as_written}", {**functions, "as_written": op.partials})
+
+
+def _for_floats(op: Any, functions: Mapping[str, Any]) -> tuple[str, dict[str, str], Language]:
+    names = [letter.name for letter in LETTERS[: op.arity]]
+    language: Language = {**{name: partial(call, name) for name in functions}, **_FLOATS}
+    return ", ".join(names), {name: name for name in (OUT.name, *names)}, language

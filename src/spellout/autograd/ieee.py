@@ -82,16 +82,6 @@ def tan(x: float) -> float:
     return nan if x in (inf, -inf) else math.tan(x)
 
 
-def maximum(a: float, b: float) -> float:
-    """Return the larger one; unlike Python's `max`, nan wins from either side."""
-    return a if a >= b or a != a else b
-
-
-def minimum(a: float, b: float) -> float:
-    """Return the smaller one; unlike Python's `min`, nan wins from either side."""
-    return a if a <= b or a != a else b
-
-
 def logsumexp(xs: Sequence[float]) -> float:
     """Return log(sum(exp(x))), shifted by the maximum so that 1000 does not overflow."""
     shift, rest = log_total(xs)

@@ -25,7 +25,7 @@ from typing import Any
 from ..errors import OperationError
 from . import ieee
 from .cut import INSTEAD, unwarned
-from .formulas import LETTERS, OUT, PYTHON, choose, write
+from .formulas import choose, forward_on_floats, partials_on_floats
 from .real import as_float
 
 
@@ -224,45 +224,37 @@ def _made(
     return op
 
 
-# Arithmetic. `div(a, b)` may divide by zero; `a / b` is for a b that is never zero, as Python would raise ---------
+# Arithmetic -----------------------------------------------------------------------------------------------
+# `div(a, b)` is for a b that may be zero; `a / b`, which Python refuses then, for one that never is.
+
+
+def _pow_partials(out: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    by_base = choose(y == 0.0, None, y * pow(x, y - 1.0))
+    # 0**y is 0 for every y above 0, and 1 for 0: there is no slope at 0, and PyTorch says that y has no influence
+    return by_base, choose((x == 0.0) & (y >= 0.0), None, out * log(x))
+
+
+def _max_partials(_: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    return _share(a == b, a < b), _share(a == b, b < a)
+
+
+def _min_partials(_: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    return _share(a == b, a > b), _share(a == b, b > a)
+
+
+def _share(tie: Any, lost: Any) -> Any:
+    return choose(tie, 0.5, choose(lost, None, 1.0))  # with a nan it is neither, and nan must go through
+
 
 add = _primitive("add", 2, operator.add, lambda out, a, b: (1.0, 1.0), "+")
 sub = _primitive("sub", 2, operator.sub, lambda out, a, b: (1.0, -1.0), "-")
 mul = _primitive("mul", 2, operator.mul, lambda out, a, b: (b, a), "*")
 div: Op = _primitive("div", 2, ieee.divide, lambda out, a, b: (div(1.0, b), -div(out, b)), "/")
 neg = _primitive("neg", 1, operator.neg, lambda out, x: (-1.0,))
-pow: Op = _primitive(
-    "pow",
-    2,
-    ieee.power,
-    lambda out, x, y: (
-        choose(y == 0.0, None, y * pow(x, y - 1.0)),
-        # 0**y is 0 for every y above 0, and 0**0 is 1: PyTorch says that y has no influence there
-        choose((x == 0.0) & (y >= 0.0), None, out * log(x)),
-    ),
-    "**",
-)
-# `x != x` is true of nan only, which wins from either side; those that tie share the gradient
-maximum = _made(
-    "maximum",
-    2,
-    lambda a, b: choose((a >= b) | (a != a), a, b),
-    lambda out, a, b: (
-        choose(a == b, 0.5, choose(a < b, None, 1.0)),
-        choose(a == b, 0.5, choose(b < a, None, 1.0)),
-    ),
-    "max",
-)
-minimum = _made(
-    "minimum",
-    2,
-    lambda a, b: choose((a <= b) | (a != a), a, b),
-    lambda out, a, b: (
-        choose(a == b, 0.5, choose(a > b, None, 1.0)),
-        choose(a == b, 0.5, choose(b > a, None, 1.0)),
-    ),
-    "min",
-)
+pow = _primitive("pow", 2, ieee.power, _pow_partials, "**")
+# `a != a` is true of nan only, which wins from either side
+maximum = _made("maximum", 2, lambda a, b: choose((a >= b) | (a != a), a, b), _max_partials, "max")
+minimum = _made("minimum", 2, lambda a, b: choose((a <= b) | (a != a), a, b), _min_partials, "min")
 abs = _primitive("abs", 1, operator.abs, lambda out, x: (choose(x > 0.0, 1.0, choose(x < 0.0, -1.0, 0.0)),))
 
 # Elementary functions -------------------------------------------------------------------------------------
@@ -290,39 +282,34 @@ def _silu_partials(_: Any, x: Any) -> tuple[Any]:
     return (gate * (1.0 + x * (1.0 - gate)),)
 
 
+def _leaky_partials(_: Any, x: Any, slope: Any) -> tuple[Any, Any]:
+    return choose(x > 0.0, 1.0, slope), choose(x > 0.0, None, x)
+
+
+def _elu_partials(_: Any, x: Any, alpha: Any) -> tuple[Any, Any]:
+    return choose(x <= 0.0, alpha * exp(x), 1.0), choose(x <= 0.0, expm1(x), None)
+
+
+def _where_partials(_: Any, x: Any, a: Any, b: Any) -> tuple[None, Any, Any]:
+    return None, choose(x > 0.0, 1.0, None), choose(x > 0.0, None, 1.0)
+
+
 sigmoid = _made("sigmoid", 1, lambda x: 1.0 / (1.0 + exp(-x)), lambda out, x: (out * (1.0 - out),))
 tanh = _primitive("tanh", 1, math.tanh, lambda out, x: (1.0 - out * out,))
 # `x <= 0` and not `x > 0`: nan must go through, in the value and in the gradient
 relu = _made("relu", 1, lambda x: choose(x <= 0.0, 0.0, x), lambda out, x: (choose(x <= 0.0, None, 1.0),), "ReLU")
-# with a Value as the slope this is PReLU
+# with a Value as the slope this is PReLU (He et al. 2015)
 leaky_relu = _made(
-    "leaky_relu",
-    2,
-    lambda x, slope: choose(x > 0.0, x, slope * x),
-    lambda out, x, slope: (choose(x > 0.0, 1.0, slope), choose(x > 0.0, None, x)),
-    "leaky",
-    (0.01,),
+    "leaky_relu", 2, lambda x, slope: choose(x > 0.0, x, slope * x), _leaky_partials, "leaky", (0.01,)
 )
-elu = _made(
-    "elu",
-    2,
-    lambda x, alpha: choose(x <= 0.0, alpha * expm1(x), x),
-    lambda out, x, alpha: (choose(x <= 0.0, alpha * exp(x), 1.0), choose(x <= 0.0, expm1(x), None)),
-    "ELU",
-    (1.0,),
-)
+elu = _made("elu", 2, lambda x, alpha: choose(x <= 0.0, alpha * expm1(x), x), _elu_partials, "ELU", (1.0,))
 silu = _made("silu", 1, lambda x: x / (1.0 + exp(-x)), _silu_partials, "SiLU")
 gelu = _made("gelu", 1, lambda x: 0.5 * x * (1.0 + erf(x * math.sqrt(0.5))), _gelu_partials, "GELU")
-# log(1 + e**x), where e**x would overflow or be lost next to 1
+# log(1 + e**x), where e**x could overflow, or be lost next to 1
 softplus = _made("softplus", 1, lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))), lambda out, x: (sigmoid(x),))
 
 # a choice that a recorded program makes for every example anew, unlike Python's `if`
-where = _made(
-    "where",
-    3,
-    lambda x, a, b: choose(x > 0.0, a, b),
-    lambda out, x, a, b: (None, choose(x > 0.0, 1.0, None), choose(x > 0.0, None, 1.0)),
-)
+where = _made("where", 3, lambda x, a, b: choose(x > 0.0, a, b), _where_partials)
 
 # Any number of arguments ----------------------------------------------------------------------------------
 
@@ -384,39 +371,11 @@ BUILT_IN = frozenset(TABLE)
 ELEMENTWISE = tuple([op for op in TABLE.values() if op.arity])
 """Those of a fixed number of arguments: what compiled code does lane by lane."""
 
-# What `backward` asks for most: the rows on floats, compiled from their formulas ----------------------------
-
 _FUNCTIONS = {op.name: op.forward for op in TABLE.values() if not op.meaning}
-_FLOATS: dict[str, Any] = {
-    **{name: f"{name}({', '.join(['{}'] * (TABLE[name].arity or 0))})".format for name in _FUNCTIONS},
-    **PYTHON,
-    "choose": "({1} if {0} else {2})".format,
-    "&": "({} and {})".format,
-    "|": "({} or {})".format,
-}
-
-
-def _compile_for_floats(op: Op) -> None:
-    """Put Python's own branches where the row has `choose`, and functions of floats where it has operations.
-
-    Both are several times as fast. Asked with anything but floats, the row answers as it is written.
-    """
-    letters = LETTERS[: op.arity]
-    names = ", ".join([letter.name for letter in letters])
-    as_they_are = {letter.name: letter.name for letter in (OUT, *letters)}
-    if op.meaning:
-        op.forward = eval(f"lambda {names}: {write(op.meaning(*letters), as_they_are, _FLOATS)}", _FUNCTIONS)
-    as_written = op.partials
-    if as_written.__code__.co_names:  # else it uses operators only, which are the same for all
-        partials = [write(partial, as_they_are, _FLOATS) for partial in as_written(OUT, *letters)]
-        on_floats = f"({', '.join(partials)},) if type(out) is float"
-        op.partials = eval(
-            f"lambda out, {names}: {on_floats} else as_written(out, {names})",
-            {**_FUNCTIONS, "as_written": as_written},
-        )
-
-
 for _op in ELEMENTWISE:
-    _compile_for_floats(_op)
+    if _op.meaning:
+        _op.forward = forward_on_floats(_op, _FUNCTIONS)
+    if _op.partials.__code__.co_names:  # else it uses operators only, and nothing is faster than they are
+        _op.partials = partials_on_floats(_op, _FUNCTIONS)
     if hasattr(math, _op.name):
         INSTEAD.setdefault(_op.name, f"spellout.{_op.name}")

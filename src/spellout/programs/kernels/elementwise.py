@@ -12,11 +12,12 @@ then those of the first arguments, and so on.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ...autograd.formulas import GRADIENT, LETTERS, OUT, PYTHON, gradients_of, write
+from ...autograd.formulas import GRADIENT, LETTERS, OUT, PYTHON, call, gradients_of, write
 from ...autograd.ops import ELEMENTWISE as ROWS
 from .arithmetic import exp, expm1, select, tanh
 from .compiling import part
@@ -30,14 +31,13 @@ def _number(number: float) -> str:
     return f"np.float32({number!r})" if float(np.float32(number)) == number else repr(number)
 
 
-_OURS: dict[str, Any] = {"exp": exp, "expm1": expm1, "tanh": tanh, "select": select}
+_OURS: dict[str, Any] = {"exp": exp, "expm1": expm1, "tanh": tanh}  # with SIMD, which those of `math` have not
 _LANGUAGE: dict[str, Any] = {
-    **{op.name: f"math.{op.name}({{}})".format for op in ROWS if not op.meaning},
+    **{op.name: partial(call, f"math.{op.name}") for op in ROWS if not op.meaning},
     **PYTHON,
-    **{name: f"{name}({{}})".format for name in _OURS},
+    **{name: partial(call, name) for name in _OURS},
     "div": PYTHON["/"],  # infinities instead of errors: see `compiling.py`
-    "pow": "math.pow({}, {})".format,
-    "choose": "select({}, {}, {})".format,
+    "choose": partial(call, "select"),
     "&": "({} & {})".format,
     "|": "({} | {})".format,
     "number": _number,
@@ -86,7 +86,7 @@ def _source() -> str:
 
 SOURCE = _source()
 """What is compiled, in Python."""
-_functions: dict[str, Any] = {"math": math, "np": np, "__name__": __name__, **_OURS}
+_functions: dict[str, Any] = {"math": math, "np": np, "__name__": __name__, "select": select, **_OURS}
 exec(SOURCE, _functions)
 elementwise_forward = part(_functions["elementwise_forward"])
 """Results from arguments."""

@@ -38,10 +38,8 @@ from .reductions import (
     dots_forward,
     largest_backward,
     largest_forward,
-    log_softmaxes_backward,
-    log_softmaxes_forward,
-    logsumexps_backward,
-    logsumexps_forward,
+    log_totals_backward,
+    log_totals_forward,
     sums_backward,
     sums_forward,
 )
@@ -115,10 +113,8 @@ def forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, integers: Any, scr
             dots_forward(R, pool, at, count, lanes)
         elif op in (SUM, MEAN):
             sums_forward(R, pool, at, count, lanes, op == MEAN)
-        elif op == LOGSUMEXP:
-            logsumexps_forward(R, pool, at, count, lanes)
-        elif op == LOG_SOFTMAX:
-            log_softmaxes_forward(R, pool, at, count, lanes)
+        elif op in (LOGSUMEXP, LOG_SOFTMAX):
+            log_totals_forward(R, pool, at, count, lanes, op == LOG_SOFTMAX)
         elif op == LARGEST:
             largest_forward(R, pool, at, count, lanes)
         elif op == SELECT:
@@ -147,10 +143,8 @@ def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, i
             dots_backward(R, G, pool, at, count, lanes)
         elif op in (SUM, MEAN):
             sums_backward(G, pool, at, count, lanes, op == MEAN)
-        elif op == LOGSUMEXP:
-            logsumexps_backward(R, G, pool, at, count, lanes)
-        elif op == LOG_SOFTMAX:
-            log_softmaxes_backward(R, G, pool, at, count, lanes)
+        elif op in (LOGSUMEXP, LOG_SOFTMAX):
+            log_totals_backward(R, G, pool, at, count, lanes, op == LOG_SOFTMAX)
         elif op == LARGEST:
             largest_backward(R, G, pool, at, count, lanes, scratch[0])
         elif op == SELECT:
@@ -191,23 +185,9 @@ def finish(code: Any, pool: Any, pack: Any, S: Any, Ds: Any, slots: int, integer
 
 
 @pasted
-def run_blocks(
-    code: Any,
-    pool: Any,
-    maps: Any,
-    S: Any,
-    D: Any,
-    R: Any,
-    G: Any,
-    floats: Any,
-    integers: Any,
-    results: Any,
-    first: int,
-    last: int,
-    scratch: Any,
-    seed: float,
-) -> None:
+def run_blocks(tape: Any, S: Any, D: Any, memory: Any, examples: Any, first: int, last: int, seed: float) -> None:
     """Run a range of lanes, block by block; with a seed (not 0) also backwards, adding to D."""
+    (code, pool, maps), (R, G, scratch), (floats, integers, results) = tape, memory, examples
     block = R.shape[1]
     copied = 0
     while maps[1, copied] >= 0:
@@ -283,7 +263,8 @@ def _entry_of(sources: str) -> Any:
         if phases & 1:
             prepare(shared_code, shared_pool, pack, S, slots, none, scratch)
         if phases & 2:
-            run_blocks(code, pool, maps, S, Ds[chunk], R, G, floats, integers, results, first, last, scratch, seed)
+            tape, memory, examples = (code, pool, maps), (R, G, scratch), (floats, integers, results)
+            run_blocks(tape, S, Ds[chunk], memory, examples, first, last, seed)
         if phases & 4:
             finish(shared_code, shared_pool, pack, S, Ds, slots, none, scratch)
 

@@ -118,14 +118,20 @@ def largest_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int,
 
 
 @pasted
-def logsumexps_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
-    """log(Σ exp x): for each its result, n, and n arguments. The registers after the result are its two parts."""
+def log_totals_forward(R: Any, pool: Any, at: int, count: int, lanes: int, softmax: bool) -> None:
+    """log(Σ exp x), or x - log(Σ exp x): for each its result, n, for a softmax the chosen x, and n arguments.
+
+    The two registers after the result hold the logarithm in parts, which the gradient needs.
+    """
     for _ in range(count):
-        y, n = pool[at], pool[at + 1]
-        log_total(R, pool, at + 2, n, lanes, y + 1)
+        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
+        first = at + 3 if softmax else at + 2
+        log_total(R, pool, first, n, lanes, y + 1)
         for l in range(lanes):
-            R[y, l] = R[y + 1, l] + R[y + 2, l]
-        at += 2 + n
+            top, rest = R[y + 1, l], R[y + 2, l]
+            # nan among infinite ones, as its row says
+            R[y, l] = R[chosen, l] - top - rest + (top - top) if softmax else top + rest
+        at = first + n
 
 
 @contracting
@@ -143,6 +149,19 @@ def log_total(R: Any, pool: Any, at: int, n: int, lanes: int, top: int) -> None:
         R[rest, l] = math.log(R[rest, l]) if R[top, l] - R[top, l] == 0 else R.dtype.type(0)
 
 
+@pasted
+def log_totals_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, softmax: bool) -> None:
+    """Gradients of `log_totals_forward`: the softmax of the arguments, for a softmax taken off the chosen one's."""
+    for _ in range(count):
+        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
+        first = at + 3 if softmax else at + 2
+        if softmax:
+            for l in range(lanes):
+                G[chosen, l] += G[y, l]
+        add_softmax(R, G, pool, first, n, lanes, y, -1.0 if softmax else 1.0)
+        at = first + n
+
+
 @contracting
 def add_softmax(R: Any, G: Any, pool: Any, at: int, n: int, lanes: int, y: int, sign: float) -> None:
     """Add the softmax of n arguments, times the gradient of y, to theirs."""
@@ -150,35 +169,3 @@ def add_softmax(R: Any, G: Any, pool: Any, at: int, n: int, lanes: int, y: int, 
         x = pool[at + i]
         for l in range(lanes):
             G[x, l] += G.dtype.type(sign) * G[y, l] * exp(R[x, l] - R[y + 1, l] - R[y + 2, l])
-
-
-@pasted
-def logsumexps_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
-    """Gradients of `logsumexps_forward`."""
-    for _ in range(count):
-        y, n = pool[at], pool[at + 1]
-        add_softmax(R, G, pool, at + 2, n, lanes, y, 1.0)
-        at += 2 + n
-
-
-@pasted
-def log_softmaxes_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
-    """x - log(Σ exp x): for each its result, n, the chosen x, and n arguments. Registers as for `logsumexps`."""
-    for _ in range(count):
-        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
-        log_total(R, pool, at + 3, n, lanes, y + 1)
-        for l in range(lanes):
-            top = R[y + 1, l]
-            R[y, l] = R[chosen, l] - top - R[y + 2, l] + (top - top)  # nan among infinite ones, as its row says
-        at += 3 + n
-
-
-@pasted
-def log_softmaxes_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) -> None:
-    """Gradients of `log_softmaxes_forward`."""
-    for _ in range(count):
-        y, n, chosen = pool[at], pool[at + 1], pool[at + 2]
-        for l in range(lanes):
-            G[chosen, l] += G[y, l]
-        add_softmax(R, G, pool, at + 3, n, lanes, y, -1.0)
-        at += 3 + n

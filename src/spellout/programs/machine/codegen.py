@@ -47,7 +47,7 @@ class _Generator(Writer):
         self.width = width
         self.real: Any = ir.DoubleType() if bits == 64 else ir.FloatType()
         self.vector: Any = vector_of(self.real, width)
-        self.varies: list[bool] = []
+        self.varies = program.varies
         self.learns: list[bool] = []
         self.slot_of: dict[int, int] = {}
         self.bounds: dict[int, int] = {}  # of integers
@@ -63,7 +63,6 @@ class _Generator(Writer):
     def _look(self) -> None:
         slots = self.parameters = len(self.program.parameters)
         for place, (op, args, data, _) in enumerate(self.program.instructions):
-            self.varies.append(op in (INPUT, PICK, SELECT) or any(self.varies[arg] for arg in args))
             self.learns.append(op in (PARAMETER, PICK) or any(self.learns[arg] for arg in args))
             if op == PARAMETER:
                 self.slot_of[place] = data
