@@ -19,8 +19,8 @@ from typing import Any
 from ..errors import GraphCutWarning
 
 _HARMLESS = {"ceil", "floor", "isclose", "isfinite", "isinf", "isnan", "trunc"}  # nobody wants their gradient
-INSTEAD = {"pow": "**", "fabs": "abs", "fsum": "sum"}
-"""What to write instead of a function of `math`. The table of operations adds what it has too."""
+_SAME = ("cos", "erf", "exp", "expm1", "log", "log1p", "sin", "sqrt", "tan", "tanh")
+_INSTEAD = {name: f"spellout.{name}" for name in _SAME} | {"pow": "**", "fabs": "abs", "fsum": "sum"}
 _looked_at: dict[tuple[int, int], CodeType] = {}  # the value keeps the code alive, whose id is in the key
 _MOST_PLACES = 10_000
 
@@ -60,7 +60,7 @@ def warn_of_math(caller: FrameType | None) -> None:
     _looked_at[place] = caller.f_code
     function = _function_of_math(caller)
     if function is not None:
-        instead = INSTEAD.get(function.__name__, "an operation declared with spellout.operation")
+        instead = _INSTEAD.get(function.__name__, "an operation declared with spellout.operation")
         warnings.warn(
             f"{function.__module__}.{function.__name__} takes the plain number out of a Value, so no gradient goes "
             f"through it; use {instead} instead, or give it the value's .data if no gradient is meant to",

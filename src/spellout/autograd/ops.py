@@ -24,7 +24,7 @@ from typing import Any
 
 from ..errors import OperationError
 from . import ieee
-from .cut import INSTEAD, unwarned
+from .cut import unwarned
 from .formulas import choose, forward_on_floats, partials_on_floats
 from .real import as_float
 
@@ -377,5 +377,3 @@ for _op in ELEMENTWISE:
         _op.forward = forward_on_floats(_op, _FUNCTIONS)
     if _op.partials.__code__.co_names:  # else it uses operators only, and nothing is faster than they are
         _op.partials = partials_on_floats(_op, _FUNCTIONS)
-    if hasattr(math, _op.name):
-        INSTEAD.setdefault(_op.name, f"spellout.{_op.name}")

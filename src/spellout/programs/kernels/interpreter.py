@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .codes import (
+from .compiling import entry, part, pasted, sources_of
+from .elementwise import ELEMENTWISE, SOURCE, elementwise_backward, elementwise_forward
+from .instructions import (
     COUNT,
     DOT,
     LARGEST,
@@ -30,8 +32,6 @@ from .codes import (
     B,
     C,
 )
-from .compiling import entry, part, pasted, sources_of
-from .elementwise import ELEMENTWISE, SOURCE, elementwise_backward, elementwise_forward
 from .layers import layer_backward, layer_forward, total
 from .reductions import (
     dots_backward,
@@ -271,5 +271,8 @@ def _entry_of(sources: str) -> Any:
     return execute
 
 
-_FILES = ("arithmetic", "codes", "compiling", "interpreter", "layers", "reductions", "../machine/vector_math")
-execute = _entry_of(sources_of(*_FILES) + SOURCE)
+execute = _entry_of(
+    sources_of("arithmetic", "compiling", "instructions", "interpreter", "layers", "reductions")
+    + sources_of("../machine/vector_math")
+    + SOURCE
+)

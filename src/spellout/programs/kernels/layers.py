@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .codes import COUNT, POOL, A, B, C
 from .compiling import part, pasted, summing
+from .instructions import COUNT, POOL, A, B, C
 
 INPUTS_LEARN, IN_PLACE = 1, 2
 """Bits of the second entry in the pool. In place: the results' registers follow each other, and so are a matrix."""

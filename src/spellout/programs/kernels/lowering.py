@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..program import CONSTANT, INPUT, PARAMETER, Instruction, Program
-from .codes import DOT, LARGEST, LAYER, LOG_SOFTMAX, LOGSUMEXP, MEAN, OWN, PICK, SELECT, SUM
 from .elementwise import ELEMENTWISE
+from .instructions import DOT, LARGEST, LAYER, LOG_SOFTMAX, LOGSUMEXP, MEAN, OWN, PICK, SELECT, SUM
 from .layers import IN_PLACE, INPUTS_LEARN
 
 _CODES = {name: code for code, name in enumerate(ELEMENTWISE)} | {
