@@ -33,6 +33,7 @@ class Formula:
         self.meaning = meaning
         """The same made of simpler operations, for a language that has no word for this one."""
 
+    # `/` apart from the operation div: on floats it may not divide by zero, and is faster
     __add__, __radd__ = _operator("add"), _operator("add", swapped=True)
     __sub__, __rsub__ = _operator("sub"), _operator("sub", swapped=True)
     __mul__, __rmul__ = _operator("mul"), _operator("mul", swapped=True)
@@ -63,14 +64,14 @@ def choose(condition: Any, a: Any, b: Any) -> Any:
 
     As a partial derivative, either may be None.
     """
-    if condition is True:
+    if condition is True:  # of floats, and of Values outside a recording
         return a
     return b if condition is False else condition.choose(a, b)
 
 
 def _passed_on(partial: Any) -> Any:
     """Return what an argument's gradient gets. The choice is made last: None masks even an infinite gradient."""
-    if not isinstance(partial, Formula):
+    if not isinstance(partial, Formula):  # a constant: no multiplication by 1
         return {None: 0.0, 1.0: GRADIENT, -1.0: -GRADIENT}.get(partial, GRADIENT * (partial or 0.0))
     if partial.name != "choose":
         return GRADIENT * partial
@@ -92,7 +93,7 @@ def write(formula: Any, letters: Mapping[str, Any], language: Language) -> Any:
     def written(part: Any) -> Any:
         if not isinstance(part, Formula):
             return language["number"](part)
-        if part.name in letters:
+        if part.name in letters:  # before the language: no operation has the name of a letter
             return letters[part.name]
         if id(part) not in known:
             if part.name in language:

@@ -42,6 +42,7 @@ class _Lane(Number):
 
 
 def _compiled(function: Callable[[Any], Number]) -> Any:
+    # an intrinsic is written into the loop that uses it, where a call would keep the compiler from SIMD
     @intrinsic
     def lanewise(typing_context: Any, x: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

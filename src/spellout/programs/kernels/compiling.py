@@ -14,16 +14,16 @@ from numba import njit
 _IEEE: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _INSIDE: dict[str, Any] = _IEEE | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
+# called from Python
 entry: Any = njit(cache=True, **_IEEE)
-"""Called from Python."""
+# called from several compiled functions
 part: Any = njit(**_INSIDE)
-"""Called from several compiled functions."""
+# called from one compiled function
 pasted: Any = njit(inline="always", **_INSIDE)
-"""Called from one compiled function."""
+# a part in which a product and a sum may become one instruction, rounded once: exp then takes half the time
 contracting: Any = njit(fastmath={"contract"}, **_INSIDE)
-"""A part in which a product and a sum may become one instruction, rounded once: exp then takes half the time."""
+# a part that may add in another order, to use SIMD; the same order on every run
 summing: Any = njit(fastmath={"reassoc", "contract", "nsz"}, **_INSIDE)
-"""A part that may add in another order, to use SIMD; the same order on every run."""
 
 
 def sources_of(*names: str) -> str:

@@ -5,7 +5,7 @@ over lanes for each formula: `for l in range(lanes): R[y, l] = exp(R[a, l])`. Th
 (`select` instead of `if`), so that the compiler runs many lanes at once, and float32 stays float32.
 `tests/programs/test_kernels.py` compares every loop with its row, at the edges too.
 
-A tape's instruction does the same operation for `count` registers; `pool[at:]` holds the registers of the results,
+An instruction does the same operation for `count` registers; `pool[at:]` holds the registers of the results,
 then those of the first arguments, and so on.
 """
 
@@ -23,7 +23,7 @@ from .arithmetic import exp, expm1, select, tanh
 from .compiling import part
 
 ELEMENTWISE = tuple([op.name for op in ROWS])
-"""Their places are their codes on a tape."""
+"""Their places are their codes in bytecode."""
 
 
 def _number(number: float) -> str:
@@ -31,13 +31,15 @@ def _number(number: float) -> str:
     return f"np.float32({number!r})" if float(np.float32(number)) == number else repr(number)
 
 
-_OURS: dict[str, Any] = {"exp": exp, "expm1": expm1, "tanh": tanh}  # with SIMD, which those of `math` have not
+# with SIMD, which those of `math` have not
+_OURS: dict[str, Any] = {"exp": exp, "expm1": expm1, "tanh": tanh}
 _LANGUAGE: dict[str, Any] = {
     **{op.name: partial(call, f"math.{op.name}") for op in ROWS if not op.meaning},
     **PYTHON,
     **{name: partial(call, name) for name in _OURS},
     "div": PYTHON["/"],  # infinities instead of errors: see `compiling.py`
     "choose": partial(call, "select"),
+    # bits, not Python's `and`, which would be a jump
     "&": "({} & {})".format,
     "|": "({} | {})".format,
     "number": _number,
@@ -76,9 +78,11 @@ def _source() -> str:
     backward: dict[str, list[int]] = {}
     for code, op in enumerate(ROWS):
         forward[f"R[y, l] = {write(op(*LETTERS[: op.arity]), _LETTERS, _LANGUAGE)}"] = [code]
+        # a loop for each argument: those that do not learn cost nothing
         for which, gradient in enumerate(gradients_of(op)):
             if gradient is not None:
                 body = f"G[d, l] += {write(gradient, _LETTERS, _LANGUAGE)}"
+                # operations that pass on the same, such as add and sub, share a loop: less to compile
                 backward.setdefault(body, []).append(code + which * len(ROWS))
     head = _BACKWARD.format(operations=len(ROWS))
     return _FORWARD + _cases("op", forward) + head + _cases("code", backward)

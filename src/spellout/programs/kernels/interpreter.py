@@ -1,11 +1,11 @@
-"""The compiled interpreter: runs a tape over blocks of lanes, forwards and backwards.
+"""The compiled interpreter: runs bytecode over blocks of lanes, forwards and backwards.
 
 A register is a row of lanes, one lane an example; every instruction is a loop over lanes, which the compiler turns
 into SIMD. It is compiled by Numba at first use and kept on disk; nothing here knows a particular program.
 
 Letters: R registers, G their gradients, both (registers, lanes); S what all lanes share (parameters, constants,
 what depends only on them, and copies of weights packed as matrices); D its gradient. `code` and `pool` are the
-tape, as `lowering.py` describes it.
+bytecode, as `lowering.py` describes it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def selects(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int, integers
     for _ in range(count):
         result, chosen, n = pool[at], integers[pool[at + 1]], pool[at + 2]
         for l in range(lanes):
-            candidate = pool[at + 3 + chosen[l]]
+            candidate = pool[at + 3 + chosen[l]]  # another for each lane: no SIMD here
             if backward:
                 G[candidate, l] += G[result, l]
             else:
@@ -66,6 +66,7 @@ def picks(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, inte
     """Columns of one row of a table: for each its result and the column."""
     count, at, offset, width, chosen = code[COUNT], code[POOL], code[A], code[B], integers[code[C]]
     for r in range(count):
+        # a table is stored row by row, after the slots
         result, column = pool[at + 2 * r], offset + pool[at + 2 * r + 1]
         for l in range(lanes):
             if backward:
@@ -96,7 +97,7 @@ def owns_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) ->
         at += 3 + 2 * n
 
 
-# The tape ------------------------------------------------------------------------------------------------------
+# The bytecode --------------------------------------------------------------------------------------------------
 
 
 @part
@@ -133,7 +134,7 @@ def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, i
         op, count, at = line[OP], line[COUNT], line[POOL]
         if op < len(ELEMENTWISE):
             for which in range(line[A]):
-                if line[B] >> which & 1:
+                if line[B] >> which & 1:  # this argument learns
                     elementwise_backward(op, which, R, G, pool, at, count, line[A], lanes)
         elif op == LAYER:
             layer_backward(line, pool, S, D, R, G, lanes, scratch)
@@ -146,7 +147,7 @@ def backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: int, i
         elif op in (LOGSUMEXP, LOG_SOFTMAX):
             log_totals_backward(R, G, pool, at, count, lanes, op == LOG_SOFTMAX)
         elif op == LARGEST:
-            largest_backward(R, G, pool, at, count, lanes, scratch[0])
+            largest_backward(R, G, pool, at, count, lanes, scratch[0])  # which is free between layers
         elif op == SELECT:
             selects(R, G, pool, at, count, lanes, integers, True)
         elif op == PICK:
@@ -175,6 +176,7 @@ def prepare(code: Any, pool: Any, pack: Any, S: Any, slots: int, integers: Any, 
 def finish(code: Any, pool: Any, pack: Any, S: Any, Ds: Any, slots: int, integers: Any, scratch: Any) -> None:
     """Add up the gradients of all chunks in their order, into the first, and go back to the parameters."""
     D = Ds[0]
+    # in this order for any number of threads, so that the sums are the same to the last bit
     for chunk in range(1, Ds.shape[0]):
         for i in range(D.shape[0]):
             D[i] += Ds[chunk, i]
@@ -190,7 +192,7 @@ def run_blocks(tape: Any, S: Any, D: Any, memory: Any, examples: Any, first: int
     (code, pool, maps), (R, G, scratch), (floats, integers, results) = tape, memory, examples
     block = R.shape[1]
     copied = 0
-    while maps[1, copied] >= 0:
+    while maps[1, copied] >= 0:  # what all lanes share is read as if each had its own, and copied once
         fill(R, maps[1, copied], S[maps[2, copied]], block)
         copied += 1
     for start in range(first, last, block):
@@ -206,14 +208,14 @@ def run_blocks(tape: Any, S: Any, D: Any, memory: Any, examples: Any, first: int
             for l in range(lanes):
                 results[i, start + l] = R[y, l]
         if seed != 0:
-            for r in range(G.shape[0]):
+            for r in range(G.shape[0]):  # gradients of a block only: they stay in the cache
                 fill(G, r, 0, lanes)
             for i in range(results.shape[0]):
                 y = maps[3, i]
                 for l in range(lanes):
                     G[y, l] += R.dtype.type(seed)
             backward(code, pool, S, D, R, G, lanes, chosen, scratch)
-            for i in range(copied):
+            for i in range(copied):  # and what all lanes share gets the sum over lanes
                 D[maps[2, i]] += total(G, maps[1, i], lanes)
 
 

@@ -2,7 +2,7 @@
 
 Most of a network's work is here. Four rows of results times four of inputs stay in SIMD registers while the lanes
 go by, so that a tile makes sixteen products of every eight numbers it reads. Weights come packed, as matrices
-padded with zeros to multiples of four. Letters as in `kernels.py`.
+padded with zeros to multiples of four. Letters as in `interpreter.py`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 from .compiling import part, pasted, summing
 from .instructions import COUNT, POOL, A, B, C
 
+# bits of the second entry in the pool; in place: the results' registers follow each other, and so are a matrix
 INPUTS_LEARN, IN_PLACE = 1, 2
-"""Bits of the second entry in the pool. In place: the results' registers follow each other, and so are a matrix."""
+# columns of the matrices come in multiples of the widest SIMD register of float32
 PAD = 16
-"""Columns of the matrices come in multiples of this, the widest SIMD register of float32."""
 
 
 @summing
@@ -24,6 +24,7 @@ def add_product(Y: Any, W: Any, X: Any) -> None:
     m, n = W.shape
     for j in range(0, m, 4):
         for i in range(0, n, 4):
+            # as names and not as an array, so that they stay in SIMD registers
             a0, a1, a2, a3 = W[j, i], W[j, i + 1], W[j, i + 2], W[j, i + 3]
             b0, b1, b2, b3 = W[j + 1, i], W[j + 1, i + 1], W[j + 1, i + 2], W[j + 1, i + 3]
             c0, c1, c2, c3 = W[j + 2, i], W[j + 2, i + 1], W[j + 2, i + 2], W[j + 2, i + 3]
@@ -51,6 +52,7 @@ def add_outer(W: Any, Y: Any, X: Any) -> None:
                 b0, b1, b2, b3 = b0 + v1 * u0, b1 + v1 * u1, b2 + v1 * u2, b3 + v1 * u3
                 c0, c1, c2, c3 = c0 + v2 * u0, c1 + v2 * u1, c2 + v2 * u2, c3 + v2 * u3
                 d0, d1, d2, d3 = d0 + v3 * u0, d1 + v3 * u1, d2 + v3 * u2, d3 + v3 * u3
+            # to memory once for each tile, not once for each lane
             for k, s0, s1, s2, s3 in (
                 (j, a0, a1, a2, a3),
                 (j + 1, b0, b1, b2, b3),
@@ -100,9 +102,10 @@ def layer_forward(code: Any, pool: Any, S: Any, R: Any, lanes: int, scratch: Any
     X = scratch[0, : n4 * width].reshape(n4, width)
     gather(X, n, columns, R, pool, at + 2, lanes)
     bias, results = pool[at], at + 2 + groups * n
+    # without the padding that a narrow block has, the registers are the matrix, and nothing is copied
     in_place = pool[at + 1] & IN_PLACE != 0 and columns == width == R.shape[1]
     Y = R[pool[results] : pool[results] + m4] if in_place else scratch[1, : m4 * width].reshape(m4, width)
-    for j in range(m4):
+    for j in range(m4):  # the bias is where the sum begins
         for l in range(width):
             Y[j, l] = S[bias + j]
     add_product(Y, S[offset : offset + m4 * n4].reshape(m4, n4), X)
@@ -135,7 +138,7 @@ def layer_backward(code: Any, pool: Any, S: Any, D: Any, R: Any, G: Any, lanes: 
     for j in range(m):
         D[bias + j] += total(Y, j, columns)
     if inputs_learn:
-        for i in range(n4):
+        for i in range(n4):  # the inputs are not needed any more, and their place takes their gradients
             for l in range(width):
                 X[i, l] = 0
         add_product(X, S[offset : offset + m4 * n4].reshape(m4, n4).T, Y)

@@ -1,7 +1,7 @@
 """Operations of any number of arguments, over a block of lanes: dot, sum, mean, largest and the softmax family.
 
-Letters as in `kernels.py`: R registers, G their gradients. `pool[at:]` holds, for each of `count` operations, what
-the docstring lists.
+Letters as in `interpreter.py`: R registers, G their gradients. `pool[at:]` holds, for each of `count` operations,
+what the docstring lists.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def dots_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
     for _ in range(count):
         y, n, biased = pool[at], pool[at + 1], pool[at + 2]
         at += 3
-        bias = pool[at + 2 * n] if biased else y
+        bias = pool[at + 2 * n] if biased else y  # a register that exists, as it is read in any case
         for l in range(lanes):
             R[y, l] = R[bias, l] if biased else 0
-        for i in range(n):
+        for i in range(n):  # lanes inside: neighbours in memory, and as many sums as a SIMD register holds
             a, b = pool[at + i], pool[at + n + i]
             for l in range(lanes):
                 R[y, l] += R[a, l] * R[b, l]
@@ -37,6 +37,7 @@ def dots_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int) ->
         at += 3
         for i in range(n):
             a, b = pool[at + i], pool[at + n + i]
+            # two loops: a and b may be the same register, and then one loop could not use SIMD
             for l in range(lanes):
                 G[a, l] += G[y, l] * R[b, l]
             for l in range(lanes):
@@ -60,7 +61,7 @@ def sums_forward(R: Any, pool: Any, at: int, count: int, lanes: int, mean: bool)
             for l in range(lanes):
                 R[y, l] += R[x, l]
         if mean:
-            for l in range(lanes):
+            for l in range(lanes):  # divided, as in its row: times 1 / n would be rounded twice
                 R[y, l] = R[y, l] / R.dtype.type(n)
         at += 2 + n
 
@@ -88,13 +89,14 @@ def largest_forward(R: Any, pool: Any, at: int, count: int, lanes: int) -> None:
 
 @part
 def largest(R: Any, pool: Any, at: int, n: int, lanes: int, y: int) -> None:
-    """One of them, into register y; nan if one is nan."""
+    """Put the largest into register y; nan if one is nan."""
     first = pool[at]
     for l in range(lanes):
         R[y, l] = R[first, l]
     for i in range(1, n):
         x = pool[at + i]
         for l in range(lanes):
+            # a nan stays: nothing is above it, and only another nan takes its place
             R[y, l] = select((R[x, l] > R[y, l]) | (R[x, l] != R[x, l]), R[x, l], R[y, l])
 
 
@@ -113,7 +115,7 @@ def largest_backward(R: Any, G: Any, pool: Any, at: int, count: int, lanes: int,
             x = pool[at + 2 + i]
             for l in range(lanes):
                 share = select(R[x, l] == R[y, l], G[y, l] / ties[l], ZERO)
-                G[x, l] += select(R[y, l] == R[y, l], share, R[y, l])
+                G[x, l] += select(R[y, l] == R[y, l], share, R[y, l])  # all get nan if the largest is nan
         at += 2 + n
 
 
@@ -144,7 +146,7 @@ def log_total(R: Any, pool: Any, at: int, n: int, lanes: int, top: int) -> None:
     for i in range(n):
         x = pool[at + i]
         for l in range(lanes):
-            R[rest, l] += exp(R[x, l] - R[top, l])
+            R[rest, l] += exp(R[x, l] - R[top, l])  # at most 1, so it cannot overflow
     for l in range(lanes):
         R[rest, l] = math.log(R[rest, l]) if R[top, l] - R[top, l] == 0 else R.dtype.type(0)
 
@@ -168,4 +170,5 @@ def add_softmax(R: Any, G: Any, pool: Any, at: int, n: int, lanes: int, y: int, 
     for i in range(n):
         x = pool[at + i]
         for l in range(lanes):
+            # the largest first: next to it the rest could be rounded away
             G[x, l] += G.dtype.type(sign) * G[y, l] * exp(R[x, l] - R[y + 1, l] - R[y + 2, l])

@@ -22,6 +22,7 @@ _LANGUAGE: dict[str, Callable[..., Any]] = {
     **{"choose": choose, "number": float, "abs": partial(from_llvm, "fabs"), "sqrt": partial(from_llvm, "sqrt")},
     **{"exp": exp, "expm1": expm1, "tanh": tanh, "sigmoid": sigmoid},
 }
+# the rest by C's functions, lane by lane: a row that is new needs nothing here
 _FROM_C = tuple([op.name for op in ELEMENTWISE if not op.meaning and op.name not in _LANGUAGE])
 _LANGUAGE |= {name: from_c(name) for name in _FROM_C}
 
@@ -57,7 +58,7 @@ def largest(*numbers: Number) -> Number:
 
 def total(*numbers: Number) -> Any:
     """Return the sum, in four parts so that additions need not wait for each other."""
-    parts = list(numbers[:4])
+    parts = list(numbers[:4])  # an addition takes about four cycles, and one may begin in each
     for i, x in enumerate(numbers[4:]):
         parts[i % 4] += x
     while len(parts) > 1:
@@ -68,6 +69,7 @@ def total(*numbers: Number) -> Any:
 def log_total(numbers: Sequence[Number]) -> tuple[Number, Number]:
     """Return log(Σ exp x) in two parts: the largest, and the rest, which is 0 where the largest is not finite."""
     top = largest(*numbers)
+    # shifted by the largest, so that exp cannot overflow
     rest = _LANGUAGE["log"](total(*[exp(x - top) for x in numbers]))
     return top, choose(top - top == 0.0, rest, 0.0)
 

@@ -37,6 +37,7 @@ def _operator(name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:
 
 def _comparison(how: str) -> Callable[[Any, Any], Any]:
     def write(self: Number, other: Any) -> Condition:
+        # only `!=` is true of nan, as in Python
         compare = self.builder.fcmp_unordered if how == "!=" else self.builder.fcmp_ordered
         return Condition(self, compare(how, self.value, self.like(other).value))
 
@@ -50,14 +51,14 @@ class Number:
     """
 
     __slots__ = ("builder", "value")
-    flags: tuple[str, ...] = ("contract",)
+    flags: tuple[str, ...] = ("contract",)  # rounded once instead of twice, and twice as fast
 
     def __init__(self, builder: Any, value: Any) -> None:
         self.builder = builder
         self.value = value
 
     def like(self, other: Any) -> Any:
-        """A Python number as a constant of the same type; a Number as it is."""
+        """Return a Python number as a constant of the same type; a Number as it is."""
         if isinstance(other, Number):
             return other
         return type(self)(self.builder, constant(self.value.type, float(other)))
@@ -115,12 +116,12 @@ def constant(kind: Any, number: float) -> Any:
 
 
 def vector_of(lane: Any, width: int) -> Any:
-    """The type of `width` lanes, each a `lane`; of one, it is no vector."""
+    """Return the type of `width` lanes, each a `lane`; of one, it is no vector."""
     return ir.VectorType(lane, width) if width > 1 else lane
 
 
 def splat(builder: Any, value: Any, kind: Any) -> Any:
-    """The same value in every lane of a `kind`."""
+    """Return the same value in every lane of a `kind`."""
     if not isinstance(kind, ir.VectorType):
         return value
     none = ir.Constant(kind, ir.Undefined)
@@ -129,13 +130,13 @@ def splat(builder: Any, value: Any, kind: Any) -> Any:
 
 
 def shuffle(a: Number, b: Number, lanes: list[int]) -> Number:
-    """A vector of lanes of two: numbers from 0 are those of a, and those of b follow."""
+    """Return a vector of lanes of two: numbers from 0 are those of a, and those of b follow."""
     mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
     return Number(a.builder, a.builder.shuffle_vector(a.value, b.value, mask))
 
 
 def lane_of(builder: Any, vector: Any, lane: int, value: Any = None) -> Any:
-    """One lane of a vector; with a value, the vector that has it there."""
+    """Return one lane of a vector; with a value, the vector that has it there."""
     if not isinstance(vector.type, ir.VectorType):
         return vector if value is None else value
     place = ir.Constant(ir.IntType(32), lane)
@@ -145,7 +146,7 @@ def lane_of(builder: Any, vector: Any, lane: int, value: Any = None) -> Any:
 
 
 def element(kind: Any) -> Any:
-    """The type of one lane."""
+    """Return the type of one lane."""
     return kind.element if isinstance(kind, ir.VectorType) else kind
 
 
@@ -171,7 +172,7 @@ class _Called:
         if function is None:
             function = ir.Function(builder.module, ir.FunctionType(kind, [kind] * len(arguments)), label)
             function.linkage = "internal"
-            function.attributes.add("noinline")
+            function.attributes.add("noinline")  # or LLVM would copy it again
             inside = ir.IRBuilder(function.append_basic_block())
             inside.ret(self.body(*[Number(inside, arg) for arg in function.args]).value)
         return Number(builder, builder.call(function, [argument.value for argument in arguments]))
@@ -202,6 +203,7 @@ def from_c(name: str) -> _Called:
         address = ir.Constant(ir.IntType(64), address_of(name, bits))
         function = builder.inttoptr(address, ir.FunctionType(lane, [lane] * len(arguments)).as_pointer())
         result = ir.Constant(kind, ir.Undefined)
+        # no branch and no SIMD: the C library computes one number at a time
         for place in range(kind.count if isinstance(kind, ir.VectorType) else 1):
             numbers = [lane_of(builder, argument.value, place) for argument in arguments]
             result = lane_of(builder, result, place, builder.call(function, numbers))
@@ -211,7 +213,7 @@ def from_c(name: str) -> _Called:
 
 
 def _power_of_two(shifted: Number) -> Number:
-    """2**k, where `shifted` is k + 1.5 · 2**52 (or 2**23)."""
+    """Return 2**k, where `shifted` is k + 1.5 · 2**52 (or 2**23)."""
     builder, kind, bits = shifted.builder, shifted.value.type, shifted.bits
     mantissa, bias = (52, 1023) if bits == 64 else (23, 127)
     integer = vector_of(ir.IntType(bits), kind.count if isinstance(kind, ir.VectorType) else 1)
@@ -220,16 +222,18 @@ def _power_of_two(shifted: Number) -> Number:
 
 
 def _exp_parts(x: Number) -> tuple[Number, Number, Number, Number]:
-    """(p, 2**i, 2**j, i + j) with exp(x) = (1 + p) · 2**i · 2**j; two powers, as one could not be tiny enough."""
+    """Return (p, 2**i, 2**j, i + j) with exp(x) = (1 + p) · 2**i · 2**j."""
     long = x.bits == 64
     limit, shift = (1400.0, 1.5 * 2.0**52) if long else (170.0, 1.5 * 2.0**23)
     high = 6.93147180369123816490e-01 if long else 0.693359375  # few bits, so that k · high is exact
     low = 1.90821492927058770002e-10 if long else math.log(2.0) - 0.693359375
+    # beyond the limit the result is inf or 0 in any case, and k would not fit into an exponent
     x = choose(x > limit, limit, x)
     x = choose(x < -limit, -limit, x)
     k = (x * (1.0 / math.log(2.0)) + shift) - shift
     r = (x - k * high) - k * low
     p = r.polynomial([1.0 / math.factorial(n) for n in range(2, 14 if long else 8)])
+    # 2**k as a product of two: next to overflow and underflow one float could not hold it
     i = k * 0.5 + shift
     j = (k - (i - shift)) + shift
     return r + r * r * p, _power_of_two(i), _power_of_two(j), k
@@ -237,21 +241,22 @@ def _exp_parts(x: Number) -> tuple[Number, Number, Number, Number]:
 
 @_Called
 def exp(x: Number) -> Number:
-    """e**x."""
+    """Return e**x, to the last bit or two."""
     p, a, b, _ = _exp_parts(x)
     return (a + a * p) * b
 
 
 @_Called
 def expm1(x: Number) -> Number:
-    """e**x - 1, exact near 0 too."""
+    """Return e**x - 1, exact near 0 too."""
     p, a, b, k = _exp_parts(x)
+    # 1 counts for nothing in a large result, and where that is inf, a * b - 1 would be inf - inf
     return choose(k > 50.0, (a + a * p) * b, (a * p) * b + (a * b - 1.0))
 
 
 @_Called
 def tanh(x: Number) -> Number:
-    """The hyperbolic tangent, exact near 0 too."""
+    """Return the hyperbolic tangent, exact near 0 too."""
     doubled = x + x
     t = expm1.body(choose(doubled > 44.0, 44.0, doubled))  # beyond that it is 1 to the last bit
     return t / (t + 2.0)
@@ -259,5 +264,6 @@ def tanh(x: Number) -> Number:
 
 @_Called
 def sigmoid(x: Number) -> Number:
-    """1 / (1 + e**-x): its row, with exp inside, so that a product of exp and this sum become one instruction."""
+    """Return 1 / (1 + e**-x)."""
+    # its row would do, but with exp inside, exp's last product and this sum are one instruction
     return 1.0 / (1.0 + exp.body(-x))
