@@ -8,8 +8,8 @@ from typing import Any
 from llvmlite import ir
 
 LONG = ir.IntType(64)
+# instructions of a basic block: the time LLVM takes for one grows with its square
 _BLOCK = 400
-"""Instructions of a basic block: the time LLVM takes for one grows with its square."""
 
 
 class Writer:
@@ -30,6 +30,7 @@ class Writer:
     def _load(self, array: Any, index: Any, kind: Any = None) -> Any:
         """A vector, wherever it starts."""
         address = self.builder.bitcast(self._at(array, index), (kind or self.vector).as_pointer())
+        # aligned as a number, not as a vector: it may start anywhere
         return self.builder.load(address, align=4 if self.real == ir.FloatType() else 8)
 
     def _store(self, value: Any, array: Any, index: Any) -> None:

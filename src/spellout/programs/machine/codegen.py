@@ -98,7 +98,7 @@ class _Generator(Writer):
         self._loop(self.slots * self.width, self.width, lambda i: self._store(zeros, self.by_lane, i))
         self._write_lanes()
         self._loop(self.slots, self.width, self._write_sum)
-        for place in reversed(shared):
+        for place in reversed(shared):  # after the sum over lanes, so that it is done once
             if self.learns[place]:
                 gradient = builder.load(self._at(self.sums, self.slot_of[place]))
                 self._propagate(place, Number(builder, gradient))
@@ -202,6 +202,7 @@ class _Generator(Writer):
         if op == SELECT:
             return self._select(data, args)
         if op in ("logsumexp", "log_softmax"):
+            # in two parts for the gradient, too: next to a large maximum the rest would be rounded away
             top, rest = self.parts[place] = log_total([self._number(arg) for arg in args[op == "log_softmax" :]])
             return top + rest if op == "logsumexp" else self._number(args[0]) - top - rest + (top - top)
         numbers = [self._number(arg) for arg in args]
@@ -221,6 +222,7 @@ class _Generator(Writer):
         for i in range(len(slots) * self.width, half):
             self._cut()
             product = self._number(args[i]) * self._number(args[half + i])
+            # a chain of additions waits four cycles for each; more chains would need more registers
             if len(chains) <= half // 32:
                 chains.append(product)
             else:
@@ -282,6 +284,7 @@ class _Generator(Writer):
                 self._add(arg, self._is(data, row, g).choose(g, 0.0))
         elif args:
             numbers = [self._number(arg) for arg in args]
+            # what does not learn is not asked for
             for which, arg in enumerate(args):
                 share = gradient_of(TABLE[op], which, g, self._number(place), numbers) if self.learns[arg] else None
                 if share is not None:
@@ -315,6 +318,7 @@ class _Generator(Writer):
 
     def _add_shared(self, slot: int, contribution: Number) -> None:
         builder = self.builder
+        # inside the loop each lane adds to a sum of its own: sums over lanes would wait for each other
         array, offset = (self.by_lane, slot * self.width) if self.inside else (self.sums, slot)
         known = Number(builder, self._load(array, offset, contribution.value.type))
         self._store((known + contribution).value, array, offset)

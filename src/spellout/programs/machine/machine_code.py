@@ -1,8 +1,8 @@
 """Machine code: a small program compiled as a whole, and the memory that it works in.
 
-The interpreter (`kernels.py`) runs any program at once. Compiling one (`codegen.py`) takes about 0.1 ms for each of
-its instructions (`work_of`), a quarter of a second for micrograd's demo, whose steps then take less than a third of
-the time: it pays for small programs that run very often (`python bench/codegen.py`). It runs on one thread.
+The interpreter (`kernels/interpreter.py`) runs any program at once. Compiling one (`codegen.py`) takes about 0.1 ms
+for each of its instructions (`work_of`), a quarter of a second for micrograd's demo, whose steps then take less than
+a third of the time: it pays for small programs that run very often (`python bench/codegen.py`), on one thread.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ..program import PARAMETER, PICK, Program
 from .codegen import POINTERS, gradient_code
 from .rows import available
 
+# the most of `work_of` that is compiled, in one to two seconds; larger programs gain little, as their code and
+# gradients leave the first-level caches, which the interpreter uses better
 MOST_WORK = 12_000
-"""The most of `work_of` that is compiled: one to two seconds. Larger programs gain little: their code and gradients
-leave the first-level caches, which the interpreter uses better."""
+# each takes 64 bytes of first-level or second-level cache
 MOST_PARAMETERS = 4096
-"""Each takes 64 bytes of first-level or second-level cache."""
 
 
 def work_of(program: Program) -> int:
@@ -81,6 +81,7 @@ class MachineCode:
         self._shared = np.zeros(rows, self.dtype)
         self._sums = np.zeros(rows, self.dtype)
         self._by_lane = _aligned(rows * self.width, self.dtype)
+        # made once: a view costs as much as a small program takes to run
         self._gradient = self._sums[: len(program.parameters)]
         self._pointers = np.zeros(len(POINTERS), np.uintp)
         self._context = self._pointers.ctypes.data
@@ -126,7 +127,7 @@ class MachineCode:
         return self._results[:, : self.lanes]
 
     def _allocate(self, lanes: int) -> None:
-        columns = max(lanes, self.width)
+        columns = max(lanes, self.width)  # the code runs whole vectors only
         arguments = self.program.arguments
         sizes = [sum([a.size for a in arguments if a.kind == kind]) for kind in ("float", "integer")]
         self._floats = np.zeros((sizes[0], columns), self.dtype)
