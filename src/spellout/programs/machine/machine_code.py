@@ -1,8 +1,8 @@
 """Machine code: a small program compiled as a whole, and the memory that it works in.
 
 The interpreter (`kernels/interpreter.py`) runs any program at once. Compiling one (`codegen.py`) takes about 0.1 ms
-for each of its instructions (`work_of`), a quarter of a second for micrograd's demo, whose steps then take less than
-a third of the time: it pays for small programs that run very often (`python bench/codegen.py`), on one thread.
+for each of its instructions (`work_of`), a quarter of a second for micrograd's demo, whose steps then take less
+than a third of the time: it pays for small programs that run very often (`python bench/codegen.py`), on one thread.
 """
 
 from __future__ import annotations
