@@ -15,7 +15,6 @@ import numpy as np
 
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
-from ..models.ngram.counts import Counts
 from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
 from .sampling import sample
@@ -66,8 +65,8 @@ class Evaluation:
 def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Evaluation:
     """The loss of a model on lines. `DataError` if they hold something that is not in the vocabulary."""
     stream = vocabulary.encode(lines)
-    if isinstance(model, NgramModel):  # n-grams that stand many times are looked up once, sorted as the model is
-        nats = model.nats_per_token(Counts.of(stream, model.order, vocabulary.size)) * (len(stream) - 1)
+    if isinstance(model, NgramModel):  # many times as fast as a row for every position
+        nats = model.nats_of_stream(stream)
     else:
         nats = 0.0
         for _, tokens, targets, lengths in batches(stream):

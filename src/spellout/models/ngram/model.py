@@ -112,6 +112,10 @@ class NgramModel:
             nats -= float((counts.counts[piece] * np.log(chances)).sum())
         return nats / float(counts.counts.sum())
 
+    def nats_of_stream(self, stream: np.ndarray) -> float:
+        """Minus the log-probability of a stream `0 line 0 line 0`. An n-gram that stands there often is looked up once."""
+        return self.nats_per_token(Counts.of(stream, self.order, self.vocabulary_size)) * (len(stream) - 1)
+
     def reader(self, lines: int) -> NgramReader:
         """A reader that remembers the last `context` tokens of every line."""
         return NgramReader(self, lines)
