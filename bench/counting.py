@@ -20,9 +20,9 @@ from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
+from spellout.data.prepared import Prepared
 from spellout.generation.evaluation import evaluate
 from spellout.lectures.counted import counted_in_python
-from spellout.training.prepared import Prepared
 
 MODELS = (
     "ngram:2:smoothing=add-k",

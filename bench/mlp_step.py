@@ -27,6 +27,7 @@ import numpy as np
 from machine import machine
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
@@ -38,7 +39,6 @@ from spellout.models.ngram.model import NgramConfig, NgramModel
 from spellout.models.ngram.training import train_ngram
 from spellout.models.scalars.mlp import MlpProgram
 from spellout.models.scalars.network import ScalarLearner
-from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 
 LR = 6e-3

@@ -25,6 +25,7 @@ from machine import machine
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
@@ -35,7 +36,6 @@ from spellout.models.ngram.levels import build_levels
 from spellout.models.ngram.model import NgramConfig, NgramModel
 from spellout.models.ngram.search import HIGHEST_ORDER_TRIED, WORSE_IN_A_ROW, hold_out
 from spellout.models.ngram.training import train_ngram
-from spellout.training.prepared import Prepared
 
 
 def lists(count: int) -> dict[str, list[str]]:

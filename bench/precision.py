@@ -24,12 +24,12 @@ from machine import machine
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.models.pytorch import layers
 from spellout.models.pytorch import learner as torch_learner
 from spellout.models.pytorch.device import reproducible
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 from spellout.training.train import learner_of
 

@@ -23,6 +23,7 @@ from machine import machine
 from spellout import MLP, Trainer, Value, record
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
 from spellout.models.ngram.model import NgramConfig
@@ -30,7 +31,6 @@ from spellout.models.ngram.training import train_ngram
 from spellout.models.table import MODELS, parse_specification
 from spellout.programs.optimizers import AdamW
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 from spellout.training.train import learner_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

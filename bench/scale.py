@@ -23,9 +23,9 @@ from machine import machine, timed
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
-from spellout.training.prepared import Prepared
 
 
 def make_file(path: Path, lines: int) -> float:

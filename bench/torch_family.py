@@ -32,6 +32,7 @@ from machine import machine
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
@@ -42,7 +43,6 @@ from spellout.models.pytorch.transformer import causal_self_attention
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.experiments.comparison import mix
-from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 from spellout.training.train import learner_of
 

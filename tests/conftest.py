@@ -11,7 +11,7 @@ from spellout.app.cli import run_command
 from spellout.autograd import ops
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
-from spellout.training.prepared import Prepared
+from spellout.data.prepared import Prepared
 
 # Before PyTorch is imported: no test depends on the number of cores, nor waits for the work of others on them.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -9,9 +9,9 @@ import numpy as np
 
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 from spellout.training.train import learner_of
 
 PATH = Path(__file__).with_suffix(".txt")

@@ -20,6 +20,7 @@ _NAMES = {  # module -> the public names that it defines
     "data.config": "DataConfig",
     "data.lines": "Lines",
     "data.markov": "MarkovSource",
+    "data.prepared": "Prepared",
     "doctor.examination": "assert_healthy examine",
     "doctor.watching": "watch",
     "errors": "SpelloutError",
@@ -37,7 +38,6 @@ _NAMES = {  # module -> the public names that it defines
     "programs.recorded": "Recorded record",
     "programs.trainer": "Trainer",
     "training.config": "TrainingConfig",
-    "training.prepared": "Prepared",
     "training.runs.run": "Run save_run",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from .data.prepared import Prepared
 from .errors import UsageError
 from .models.contract import Callback
 from .models.family import Specification
@@ -13,7 +14,6 @@ from .models.table import MODELS, parse_specification
 from .training.config import TrainingConfig
 from .training.experiments import comparison
 from .training.experiments.results import ModelResult
-from .training.prepared import Prepared
 from .training.runs.run import Run, Trained, read_run
 from .training.train import Job
 from .training.train import train as train_job

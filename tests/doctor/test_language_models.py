@@ -13,6 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.doctor import examine
 from spellout.doctor.language_models import case_of_run
 from spellout.errors import ExaminationError, RunError
@@ -22,9 +23,8 @@ from spellout.models.pytorch.layers import Table, embed
 from spellout.models.pytorch.model import TorchModel
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared, facts_of
 from spellout.training.runs.run import Run, save_run
-from spellout.training.train import learner_of
+from spellout.training.train import facts_of, learner_of
 
 TINY = {
     "mlp-bn": "mlp-bn:24:context=3",

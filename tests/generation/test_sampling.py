@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import DataError, UsageError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.novelty import nearest, only
 from spellout.generation.sampling import _choose, sample
-from spellout.training.prepared import Prepared
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import NotFiniteError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate, unique_and_novel
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import batches, explain_line, score_lines
-from spellout.training.prepared import Prepared
 
 
 @pytest.fixture(scope="module")

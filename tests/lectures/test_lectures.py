@@ -10,6 +10,7 @@ import torch
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.lectures import by_hand, loops
@@ -19,7 +20,6 @@ from spellout.lectures.results import RESULTS
 from spellout.lectures.smoothing import chances_of_network, compare_smoothing
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 
 
 @pytest.fixture(scope="module")

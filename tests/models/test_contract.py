@@ -10,13 +10,13 @@ import pytest
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
 from spellout.models.contract import LanguageModel
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 from spellout.training.runs.run import Trained
 
 SPECIFICATIONS = {

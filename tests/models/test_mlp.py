@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from left_out import leave_one_out
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.generation.evaluation import evaluate
 from spellout.models.arrays import first_layer
 from spellout.models.arrays.blas import _functions, one_thread
@@ -24,7 +25,6 @@ from spellout.models.ngram.training import train_ngram
 from spellout.models.parameters import flatten, views
 from spellout.models.scalars.mlp import MlpProgram
 from spellout.models.scalars.network import ScalarLearner
-from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 
 LAYERS = [first_layer.TableLayer, first_layer.VectorLayer]

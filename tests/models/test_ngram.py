@@ -12,6 +12,7 @@ from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
+from spellout.data.prepared import Prepared
 from spellout.data.vocabulary import build_vocabulary
 from spellout.generation.evaluation import evaluate
 from spellout.generation.scoring import score_lines
@@ -20,7 +21,6 @@ from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.discounts import Discounts
 from spellout.models.ngram.model import NgramConfig, NgramModel
 from spellout.models.ngram.training import train_ngram
-from spellout.training.prepared import Prepared
 from strategies import letter_lines
 
 orders = st.integers(1, 5)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from spellout.data.config import DataConfig
 from spellout.data.markov import MarkovSource
+from spellout.data.prepared import Prepared
 from spellout.data.vocabulary import build_vocabulary
 from spellout.models.ngram import search as ngram_search
 from spellout.models.ngram.counts import Counts
@@ -18,7 +19,6 @@ from spellout.models.ngram.levels import build_levels, one_order_more
 from spellout.models.ngram.model import NgramConfig, NgramModel
 from spellout.models.ngram.search import Sample, hold_out, search, some_lines
 from spellout.models.ngram.training import quick_ngram, train_ngram
-from spellout.training.prepared import Prepared
 from strategies import letter_lines
 
 FEW, SOME = 20_000, 640_000

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from left_out import leave_one_out, leave_one_out_score
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.generation.evaluation import evaluate
 from spellout.models.arrays.learner import MlpLearner, MlpModel
 from spellout.models.arrays.mlp import MlpConfig
@@ -22,7 +23,6 @@ from spellout.models.scalars.mlp import MlpProgram
 from spellout.models.scalars.network import ScalarLearner
 from spellout.models.table import parse_specification
 from spellout.programs.kernels.interpreter import execute
-from spellout.training.prepared import Prepared
 from spellout.training.schedule import Order
 
 V = 7

@@ -13,6 +13,7 @@ from torch import nn
 from left_out import leave_one_out_score
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import UsageError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
@@ -25,7 +26,6 @@ from spellout.models.pytorch.learner import ALONE
 from spellout.models.pytorch.optimizers import BETAS, Muon, TorchAdamW, optimizers_of
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 from spellout.training.train import learner_of
 
 TINY = {

@@ -8,12 +8,12 @@ import pytest
 from spellout.api import load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import UsageError
 from spellout.models.table import MODELS
 from spellout.plots.kinds import KINDS
 from spellout.plots.pictures import PICTURES, picture
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 from spellout.training.runs.log import read_log
 from spellout.training.runs.run import save_run
 

@@ -5,8 +5,8 @@ import pytest
 from neural_bigram import NEURAL
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.models.table import MODELS
-from spellout.training.prepared import Prepared
 
 
 @pytest.fixture(scope="session")

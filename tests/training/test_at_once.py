@@ -12,11 +12,11 @@ import pytest
 
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import TrainingError
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.experiments.comparison import train_each
-from spellout.training.prepared import Prepared
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 
 from spellout.api import train
 from spellout.data.config import DataConfig
+from spellout.data.prepared import Prepared
 from spellout.models.table import parse_specification
 from spellout.training.best import EPOCHS, FEWEST_STEPS, SMALL_LR, best_training, improve, is_time
-from spellout.training.prepared import Prepared
 from spellout.training.train import Job
 from spellout.training.train import train as train_job
 

@@ -15,9 +15,9 @@ from spellout.api import load_run, train
 from spellout.app.cli import run_command
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import RunError
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 from spellout.training.runs.run import save_run
 
 MUTATIONS = 6

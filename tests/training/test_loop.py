@@ -239,7 +239,7 @@ def test_the_log_keeps_few_steps_and_everything_else():
 
 def test_the_neural_bigram_becomes_the_counted_one(names, neural):
     from spellout.data.config import DataConfig
-    from spellout.training.prepared import Prepared
+    from spellout.data.prepared import Prepared
 
     everything = Prepared.of(names, DataConfig(split="none"))
     run = train(everything, "neural", training=TrainingConfig(steps=1500, batch=2048, warmup=0.0)).run

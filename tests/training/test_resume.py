@@ -13,11 +13,11 @@ from neural_bigram import NEURAL
 from spellout.api import load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import RunError, UsageError
 from spellout.models.table import MODELS
 from spellout.training import loop as loop_module
 from spellout.training.config import TrainingConfig
-from spellout.training.prepared import Prepared
 from spellout.training.runs import run as run_module
 from spellout.training.runs.checkpoint import Checkpoint
 from spellout.training.runs.run import Keeper

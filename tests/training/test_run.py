@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from spellout.api import compare, load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import DataError, RunError, UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.table import parse_specification
 from spellout.training.experiments.comparison import floor
-from spellout.training.prepared import Prepared
 from spellout.training.runs.run import save_run
 from spellout.training.streaming import check_streaming, train_streaming
 

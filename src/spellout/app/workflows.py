@@ -19,8 +19,8 @@ from .progress import progress_bar, training_progress
 
 if TYPE_CHECKING:
     from ..data.lines import Lines
+    from ..data.prepared import Prepared
     from ..models.family import Specification
-    from ..training.prepared import Prepared
     from ..training.runs.run import Run, Trained
     from ..training.train import Job
 
@@ -44,8 +44,8 @@ def size(file: str) -> int | None:
 
 def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepared:
     """Read lines, split and encode them, and warn if there are few."""
+    from ..data.prepared import Prepared
     from ..data.splits import FEW_LINES
-    from ..training.prepared import Prepared
 
     lines = read(file, encoding)
     with progress_bar(None, "splitting and encoding"):

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice, takewhile
+from typing import Literal
 
 import numpy as np
 
+from ..data.prepared import Prepared
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.ngram.model import NgramModel
@@ -22,6 +24,8 @@ from .scoring import NATS_PER_BIT, batches
 
 LONGEST_MADE = 10_000
 """Longer lines are made only when they are asked for: a model that ends none would take very long."""
+JUDGING = 1 << 29
+"""The work of judging a result (see `enough`): for three million characters, or fifty thousand words."""
 FEWEST = 2000
 """Fewer tokens than that tell too little of a loss."""
 HIDDEN = 128
@@ -60,6 +64,17 @@ class Evaluation:
     def perplexity(self) -> float:
         """exp(nats per token): among how many equally likely tokens the model hesitates."""
         return float(np.exp(self.nats / self.tokens))
+
+    def to_json(self) -> dict[str, float]:
+        """Give the losses, and on how many lines, as JSON holds them."""
+        names = ("nats_per_char", "bits_per_char", "perplexity", "lines")
+        return {name: getattr(self, name) for name in names}
+
+
+def judging(prepared: Prepared, part: Literal["dev", "test"] = "dev", work: int = JUDGING) -> Sequence[str]:
+    """Choose the lines of a part that judge: the first ones, as many as so much work allows, or all."""
+    lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
+    return enough(lines, prepared.vocabulary, work)
 
 
 def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Evaluation:

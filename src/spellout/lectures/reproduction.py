@@ -16,13 +16,13 @@ import torch
 
 from ..data.config import DataConfig
 from ..data.lines import Lines
+from ..data.prepared import Prepared
 from ..errors import UsageError
 from ..generation.evaluation import evaluate
 from ..models.contract import Callback, Event
 from ..models.family import Specification
 from ..models.table import parse_specification
 from ..training.config import TrainingConfig
-from ..training.prepared import Prepared
 from ..training.train import Job, train
 from . import by_hand, loops
 from .counted import counted_in_python

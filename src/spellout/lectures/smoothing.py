@@ -12,7 +12,7 @@ import torch
 
 from ..data.config import DataConfig
 from ..data.lines import Lines
-from ..training.prepared import Prepared
+from ..data.prepared import Prepared
 
 LAMBDA = 0.01
 """The lecture's weight of the mean square."""

@@ -6,13 +6,13 @@ command makes the same lines (see `plan`).
 
 from __future__ import annotations
 
+from ..data.prepared import Prepared
 from ..errors import TrainingError
 from ..generation.evaluation import evaluate
 from ..models.arrays.first_layer import FEW_TOKENS
 from ..models.arrays.mlp import MlpConfig
 from .config import TrainingConfig
 from .plan import Plan
-from .prepared import Prepared
 from .runs.run import Trained
 from .train import Job, train
 

@@ -11,11 +11,11 @@ from typing import Any
 from ..data.alphabet import GrowingAlphabet
 from ..data.config import DataConfig
 from ..data.lines import read_blocks, source_name
+from ..data.prepared import longest, usual_length
 from ..errors import DataError, UsageError
 from ..models.family import Specification
 from ..models.ngram.model import NgramConfig
 from ..models.ngram.training import NgramCounter, fit_counts, model_of_counts
-from .prepared import longest, usual_length
 from .runs.run import Run, Trained
 
 ORDER_OF_STREAMS = 6

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from ..data.prepared import Prepared, longest, usual_length
 from ..errors import TrainingError
-from ..generation.evaluation import Evaluation, evaluate
+from ..generation.evaluation import Evaluation, evaluate, judging
 from ..models.contract import Callback, LanguageModel
 from ..models.family import Specification
 from ..models.learner import Learner
@@ -20,7 +22,6 @@ from ..optional import require
 from .config import TrainingConfig
 from .loop import Loop
 from .plan import Plan
-from .prepared import Prepared, facts_of, losses
 from .runs.checkpoint import Checkpoint
 from .runs.folder import fitting
 from .runs.log import Log
@@ -67,8 +68,8 @@ def train(job: Job) -> Trained:
     start = perf_counter()
     model, held_out = family.count(prepared.stream, prepared.vocabulary.size, job.specification.config, log)
     seconds = perf_counter() - start
-    dev = evaluate(model, prepared.vocabulary, prepared.judging()) if prepared.split.dev else None
-    results = {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": losses(dev)}
+    dev = evaluate(model, prepared.vocabulary, judging(prepared)) if prepared.split.dev else None
+    results = {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": dev and dev.to_json()}
     log({"event": "trained", "model": family.name, **model.settings(), **results})
     run = _run(job, model, results, log)
     job.keep(run)
@@ -83,6 +84,32 @@ def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> R
     return Run(specification.family.name, model, prepared.vocabulary, lines, facts, list(log.events))
 
 
+def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) -> dict[str, Any]:
+    """Write the part of `config.json` that people read, and `--resume` to prepare the lines again."""
+    lines, split, config = prepared.lines, prepared.split, prepared.config
+    return {
+        "specification": specification,
+        "data": {
+            "name": Path(lines.name).name,
+            "lines": len(lines),
+            "distinct": len(lines.distinct),
+            "fingerprint": lines.fingerprint,
+            "unit": config.unit,
+            "min_count": config.min_count,
+        },
+        "split": {
+            "name": split.name,
+            "seed": config.split_seed,
+            "train": len(split.train),
+            "dev": len(split.dev),
+            "test": len(split.test),
+        },
+        "usual_length": usual_length(prepared.stream),
+        "longest": longest(prepared.stream),
+        "results": results,
+    }
+
+
 def _learn(job: Job, log: Log) -> Trained:
     """Train in steps, from the learner and what it starts from to the run."""
     prepared, going_on = job.prepared, job.going_on
@@ -93,11 +120,11 @@ def _learn(job: Job, log: Log) -> Trained:
     learner = learner_of(job.specification, prepared.stream, size, job.training, callback, job.prior)
     training = job.training if job.plan is None else job.plan.planned(learner, job.training)
     best = _restored(going_on, learner) if going_on else None
-    judging = prepared.judging(work=MEANWHILE)
+    meanwhile = judging(prepared, work=MEANWHILE)
     judged: dict[float, Evaluation] = {}
 
     def judge(model: LanguageModel) -> float:
-        result = evaluate(model, prepared.vocabulary, judging)
+        result = evaluate(model, prepared.vocabulary, meanwhile)
         judged[result.nats_per_char] = result
         return result.nats_per_char
 
@@ -121,11 +148,11 @@ def _learn(job: Job, log: Log) -> Trained:
     )
     stopped = loop.run()
     state, model, dev = loop.state, loop.best, None
-    if lines := prepared.judging() if job.plan is None else judging:  # with a plan there is no time for more lines
-        known = judged.get(state.best_loss or 0.0) if len(lines) == len(judging) else None
+    if lines := judging(prepared) if job.plan is None else meanwhile:  # with a plan there is no time for more lines
+        known = judged.get(state.best_loss or 0.0) if len(lines) == len(meanwhile) else None
         dev = known or evaluate(model, prepared.vocabulary, lines)
     seconds = perf_counter() - start
-    results: dict[str, Any] = {"seconds": seconds, "held_out_nats_per_token": None, "dev": losses(dev)}
+    results: dict[str, Any] = {"seconds": seconds, "held_out_nats_per_token": None, "dev": dev and dev.to_json()}
     results |= {"steps": state.step, "best_step": state.best_step, "stopped": stopped}
     if stopped != "interrupted":
         log({"event": "trained", "model": job.specification.family.name, **model.settings(), **results})

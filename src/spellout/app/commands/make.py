@@ -26,11 +26,11 @@ from ..progress import track, training_progress
 from ..workflows import asked, compile_for, interruptible, load_run, prepare, print_result, train
 
 if TYPE_CHECKING:
+    from ...data.prepared import Prepared
     from ...data.vocabulary import Vocabulary
     from ...generation.sampling import Sample
     from ...models.contract import LanguageModel
     from ...models.family import Specification
-    from ...training.prepared import Prepared
     from ...training.runs.run import Run, Trained
 
 LARGE = 1 << 20

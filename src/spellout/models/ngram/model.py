@@ -113,7 +113,7 @@ class NgramModel:
         return nats / float(counts.counts.sum())
 
     def nats_of_stream(self, stream: np.ndarray) -> float:
-        """Minus the log-probability of a stream `0 line 0 line 0`. An n-gram that stands there often is looked up once."""
+        """Minus the log-probability of a stream `0 line 0 line 0`; what stands there often is looked up once."""
         return self.nats_per_token(Counts.of(stream, self.order, self.vocabulary_size)) * (len(stream) - 1)
 
     def reader(self, lines: int) -> NgramReader:

@@ -24,7 +24,7 @@ from ...errors import UsageError
 from ...nn.attention import attend
 from ...nn.normalization import rms_norm
 from ..parameters import Shapes, Weights
-from ..ranges import Block, Heads, Layers, WeightDecay, Width
+from ..ranges import Heads, Layers, LongContext, WeightDecay, Width
 from .network import Rows, ScalarLearner, ScalarLineModel, Values, add_prior
 
 
@@ -38,7 +38,7 @@ class GptConfig:
     """Heads of attention; they share the width."""
     layers: Layers = 1
     """Blocks of attention and feed-forward network."""
-    context: Block = 16
+    context: LongContext = 16
     """How many of the last tokens it sees."""
     batch: int = 32
     """Lines a step learns from."""

@@ -22,15 +22,15 @@ import numpy as np
 
 from ...data.config import DataConfig
 from ...data.lines import Lines
+from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
 from ...errors import SpelloutError, TrainingError, UsageError
-from ...generation.evaluation import Evaluation, evaluate, first_of, unique_and_novel
+from ...generation.evaluation import Evaluation, evaluate, first_of, judging, unique_and_novel
 from ...generation.scoring import batches
 from ...models.contract import Callback, LanguageModel
 from ...models.family import Specification
 from ...models.mixture import Mixture, fitted_weight
 from ..config import TrainingConfig
-from ..prepared import Prepared
 from ..runs.run import Trained, read_run, save_run
 from ..train import Job, train
 from .results import ModelResult
@@ -60,7 +60,7 @@ def compare(
     last row, if it is better than both on the lines that judge, or if `mixture` asks for it. Its seconds are those
     of both, or of the longer one if all trained at once.
     """
-    if not prepared.judging(part):
+    if not judging(prepared, part):
         raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
     done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
@@ -94,10 +94,10 @@ def mix(
     Statistical Predictions"). Training lines held back for the fit would cost both models some, and a part of dev
     that only fits would make the losses of a table incomparable with those of other commands.
     """
-    dev = prepared.judging("dev")
+    dev = judging(prepared, "dev")
     mixture = Mixture(first, second, _weight(prepared, first, second, dev))
     if part == "test":
-        return mixture, evaluate(mixture, prepared.vocabulary, prepared.judging("test"))
+        return mixture, evaluate(mixture, prepared.vocabulary, judging(prepared, "test"))
     halves = [dev[::2], dev[1::2]]
     results = [
         evaluate(Mixture(first, second, _weight(prepared, first, second, other)), prepared.vocabulary, half)
@@ -127,7 +127,7 @@ def _row(
     known: Evaluation | None = None,
 ) -> ModelResult:
     """Judge one model, unless it is known how good it is."""
-    result = known or evaluate(model, prepared.vocabulary, prepared.judging(part))
+    result = known or evaluate(model, prepared.vocabulary, judging(prepared, part))
     unique, novel = unique_and_novel(model, prepared.vocabulary, prepared.split.train, SAMPLES, seed)
     return ModelResult(
         name,

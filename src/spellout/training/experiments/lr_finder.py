@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ...data.prepared import Prepared
 from ...errors import UsageError
 from ...models.family import Specification
 from ...models.learner import Learner
 from ..config import TrainingConfig
-from ..prepared import Prepared
 from ..schedule import Order
 from ..train import check_trainable, learner_of
 

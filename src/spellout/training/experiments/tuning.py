@@ -22,14 +22,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from ...data.prepared import Prepared
 from ...errors import RunError, TrainingError, UsageError
-from ...generation.evaluation import evaluate
+from ...generation.evaluation import evaluate, judging
 from ...models.contract import Callback, Event
 from ...models.family import Specification
 from ...models.ngram.training import train_ngram
 from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig
-from ..prepared import Prepared, losses
 from ..runs.places import check_file, check_folder, holds, writing
 from ..runs.run import read_run, save_run
 from ..train import Job, train
@@ -113,7 +113,7 @@ class Tuning:
                 raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
             family = self._space.specification.family
             run = read_run(self.run_folder(trial), {family.name: family})
-            seen = seen | {number: losses(evaluate(run.model, run.vocabulary, self._prepared.judging("test")))}
+            seen = seen | {number: evaluate(run.model, run.vocabulary, judging(self._prepared, "test")).to_json()}
             self._study.set_user_attr("test", seen)
         found: dict[str, float] = seen[number]
         return found
