@@ -254,7 +254,7 @@ def test_what_is_left_out_is_worked_out_when_asked_for(few, counted, monkeypatch
 
 
 def test_a_gpt_from_when_its_context_was_called_a_block_is_understood():
-    config = parse_specification("gpt:4:heads=1:block=4")[1]
+    config = parse_specification("gpt:4:heads=1:block=4").config
     assert config == GptConfig(width=4, heads=1, context=4)
     model = GptModel(config, V, random_weights(GptModel.shapes(config, V, False)))
     settings = model.settings()
