@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .boxes import Box
-from .naming import number
+from .naming import Box, number
 
 
 def render(boxes: Sequence[Box], summary: str) -> str:
