@@ -185,12 +185,8 @@ def _blocks(
         decoded = _decode(decoder, raw, name, encoding, line_number, rest)
         if at_start and decoded:
             decoded, at_start = decoded.removeprefix("\ufeff"), False
-        if not raw:
-            if clean := _clean(rest):
-                yield clean
-            return
         text = rest + decoded
-        cut = text.rfind("\n") + 1
+        cut = text.rfind("\n") + 1 if raw else len(text)  # the last line of a file may lack its end
         text, rest = text[:cut], text[cut:]
         line_number += text.count("\n")
         if len(rest) > LONGEST_LINE:
@@ -200,6 +196,8 @@ def _blocks(
             )
         if clean := _clean(text):
             yield clean
+        if not raw:
+            return
 
 
 def _decode(
@@ -241,18 +239,13 @@ def _likely_encoding(raw: bytes) -> str | None:
     head = raw[:4096]
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if len(head) >= 4 and head[1::2].count(0) > 0.4 * len(head):
-        return "utf-16-le"
-    if len(head) >= 4 and head[0::2].count(0) > 0.4 * len(head):
-        return "utf-16-be"
+    for encoding, high_bytes in ("utf-16-le", head[1::2]), ("utf-16-be", head[0::2]):
+        if len(head) >= 4 and high_bytes.count(0) > 0.4 * len(head):  # most letters are below U+0100
+            return encoding
     control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
     if control > 0.02 * len(head):
         return None
-    try:
-        head.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
+    return "latin-1" if set(head) & set(b"\x81\x8d\x8f\x90\x9d") else "cp1252"  # which leaves these five out
 
 
 def _clean(text: str) -> str:

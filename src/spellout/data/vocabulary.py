@@ -5,8 +5,9 @@ Token 0 is the boundary: it starts and ends every line. Lines are encoded into o
 
 `Characters` has one token a character. A file may hold 10,000 different characters; beyond `MOST_CHARACTERS` the
 rarest are spelled in UTF-8 bytes (byte fallback, Kudo & Richardson 2018, "SentencePiece"), so that the vocabulary
-stays small and encoding still loses nothing. Bytes are the same with no characters at all. `Words` has one token
-for each word, and one for all words rarer than `min_count`, which is never sampled.
+stays small and encoding still loses nothing. Bytes are the same with no characters at all. `GrowingAlphabet` makes
+them of a text that is read once. `Words` has one token for each word, and one for all words rarer than `min_count`,
+which is never sampled.
 """
 
 from __future__ import annotations
@@ -183,6 +184,48 @@ class Characters:
         return {"unit": self.unit, "characters": self.characters, "bytes": self.bytes}
 
 
+class GrowingAlphabet:
+    """Encodes clean text that is read once: its alphabet is not known beforehand and grows as characters are met.
+
+    Ids are given in order of appearance, so tokens of earlier blocks stay valid; at the end `vocabulary` gives the
+    ordinary vocabulary and the new id of every old one. Every character gets a token: a stream cannot know yet
+    which ones are rare.
+    """
+
+    def __init__(self) -> None:
+        self._characters = ["\n"]
+        self._token_of_code = np.full(128, -1, np.int32)
+        self._token_of_code[10] = 0
+
+    @property
+    def size(self) -> int:
+        """Number of tokens so far, the boundary included."""
+        return len(self._characters)
+
+    def encode(self, block: str) -> np.ndarray:
+        """The stream `0 line 0 line 0` of a block of whole lines, in the smallest type for the ids so far."""
+        codes = code_points("\n" + block)
+        used = np.flatnonzero(np.bincount(codes))
+        beyond = int(used[-1]) + 1 - len(self._token_of_code)
+        if beyond > 0:
+            self._token_of_code = np.pad(self._token_of_code, (0, beyond), constant_values=-1)
+        for code in used[self._token_of_code[used] < 0]:
+            self._token_of_code[code] = len(self._characters)
+            self._characters.append(chr(code))
+        table = self._token_of_code[: int(used[-1]) + 1].astype(smallest_dtype(self.size))
+        if codes.itemsize == table.itemsize == 1:  # the fastest of all lookups
+            padded = table.tobytes().ljust(256, b"\0")
+            return np.frombuffer(codes.tobytes().translate(padded), np.uint8)
+        return table[codes]
+
+    def vocabulary(self) -> tuple[Characters, np.ndarray]:
+        """The vocabulary with its characters sorted, and the new id of every id given so far."""
+        letters = sorted(self._characters[1:])
+        place = {character: i for i, character in enumerate(["\n", *letters])}
+        new_ids = np.array([place[character] for character in self._characters])
+        return Characters(letters), new_ids.astype(smallest_dtype(self.size))
+
+
 class Words:
     """White-space separated words. Ids: 0 the boundary, 1 the unknown word if there is one, then the words."""
 
@@ -195,8 +238,7 @@ class Words:
         self._symbols = ["¶", *([UNKNOWN_WORD] if unknown else []), *self.words]
         self.size = len(self._symbols)
         self.dtype = smallest_dtype(self.size)
-        first = 2 if unknown else 1
-        self._token_of_word = {word: first + i for i, word in enumerate(self.words)}
+        self._token_of_word = dict(zip(self.words, range(1 + unknown, self.size), strict=True))
 
     @classmethod
     def of(cls, lines: Iterable[str], min_count: int = 1) -> Words:

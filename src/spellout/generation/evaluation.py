@@ -8,7 +8,7 @@ for characters, per word for words, the end of the line included).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import accumulate, islice, takewhile
 
 import numpy as np
@@ -40,12 +40,7 @@ class Evaluation:
 
     def __add__(self, other: Evaluation) -> Evaluation:
         """The losses on both, if no line is in both."""
-        return Evaluation(
-            self.nats + other.nats,
-            self.characters + other.characters,
-            self.tokens + other.tokens,
-            self.lines + other.lines,
-        )
+        return Evaluation(*[mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)])
 
     @property
     def nats_per_char(self) -> float:

@@ -11,6 +11,7 @@ A candidate that reading a file could not give back (blank, or broken bytes) is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -88,12 +89,7 @@ def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
 
 
 def _candidates(
-    model: LanguageModel,
-    vocabulary: Vocabulary,
-    config: SamplingConfig,
-    prefix: np.ndarray,
-    first: int,
-    count: int,
+    model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
 ) -> list[Sample | None]:
     """Candidates first .. first + count - 1, None for those that are not lines."""
     count = 1 if config.greedy else count
@@ -105,11 +101,11 @@ def _candidates(
         columns.append(np.full(count, token, np.int64))
         log_rows = reader.read(columns[-1])
     rows = np.arange(count)  # the candidates still running
-    uniforms = _Uniforms(config.seed, first, count)
+    uniforms = itertools.islice(_uniforms(config.seed, first, count), len(columns), None)
     forbidden = list(vocabulary.never_sampled)
     while len(rows):
         banned = forbidden if columns else [0, *forbidden]  # no blank lines
-        chosen = _choose(log_rows, banned, config, uniforms.at(len(columns), rows))
+        chosen = _choose(log_rows, banned, config, next(uniforms)[rows])
         if len(columns) >= longest:  # there is room for an end only
             rows = rows[chosen != 0]
             break
@@ -134,24 +130,13 @@ def _texts(vocabulary: Vocabulary, tokens: np.ndarray, cut: set[int], first: int
     return [None if text is None else Sample(text, row not in cut, first + row) for row, text in enumerate(texts)]
 
 
-class _Uniforms:
-    """The random numbers of candidates first .. first + count - 1, made a page at a time for all of them."""
-
-    def __init__(self, seed: int, first: int, count: int) -> None:
-        self._seed, self._first, self._count = seed, first, count
-        self._number = -1
-        self._page: np.ndarray = np.zeros((0, 0))
-
-    def at(self, step: int, rows: np.ndarray) -> np.ndarray:
-        """Uniform numbers in [0, 1) for the given rows at one step of their lines."""
-        number, column = divmod(step, _PAGE)
-        if number != self._number:
-            start = self._first * (_PAGE // _BLOCK)
-            source = np.random.Philox(key=self._seed, counter=[start, number, 0, 0])
-            raw = source.random_raw(self._count * _PAGE).reshape(self._count, _PAGE)
-            self._number = number
-            self._page = (raw >> np.uint64(11)) * 2.0**-53
-        return self._page[rows, column]
+def _uniforms(seed: int, first: int, count: int) -> Iterator[np.ndarray]:
+    """Uniform numbers (count,) in [0, 1) of candidates first .. first + count - 1, for each step of their lines."""
+    for page in itertools.count():
+        # Both parts of the counter are needed: who the candidate is, and how far its line has come.
+        source = np.random.Philox(key=seed, counter=[first * (_PAGE // _BLOCK), page, 0, 0])
+        raw = source.random_raw(count * _PAGE).reshape(count, _PAGE)
+        yield from ((raw >> np.uint64(11)) * 2.0**-53).T  # the 53 bits that a float64 holds
 
 
 def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, uniform: np.ndarray) -> np.ndarray:

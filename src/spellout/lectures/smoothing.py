@@ -50,14 +50,9 @@ def compare_smoothing(lines: Lines, penalty: float = LAMBDA) -> Smoothing:
     share = counts.sum(1, keepdims=True) / counts.sum()
     counted = _add(counts, 0.0)
     free = chances_of_network(counts, 0.0)
-    return Smoothing(
-        penalty,
-        high,
-        nats,
-        _nats(counts, counted),
-        float(np.abs(share * (network - _add(counts, high))).max()),
-        float(np.abs(share * (free - counted)).max()),
-    )
+    difference = float(np.abs(share * (network - _add(counts, high))).max())
+    unsmoothed = float(np.abs(share * (free - counted)).max())
+    return Smoothing(penalty, high, nats, _nats(counts, counted), difference, unsmoothed)
 
 
 def chances_of_network(counts: np.ndarray, penalty: float) -> np.ndarray:

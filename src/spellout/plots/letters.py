@@ -30,17 +30,17 @@ def bigram_map(
     maps = 1 if chances is None else 2
     figure, axes = new_figure(maps * side, side + 0.4, 1, maps)
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    _draw_map(axes[0], list(symbols), shares, [[_short(count) for count in row] for row in counts.tolist()])
     some = f" ({len(symbols)} most frequent of {of:,} symbols)" if of and of > len(symbols) else ""
-    axes[0].set_title(f"how often the column follows the row{some}", fontsize=11)
+    texts = [[_short(count) for count in row] for row in counts.tolist()]
+    _draw_map(axes[0], f"how often the column follows the row{some}", list(symbols), shares, texts)
     if chances is not None:
         percent = [[f"{100 * chance:.0f}" if chance >= 0.005 else "" for chance in row] for row in chances.tolist()]
-        _draw_map(axes[1], list(symbols), chances, percent)
-        axes[1].set_title("what the model expects, in percent", fontsize=11)
+        _draw_map(axes[1], "what the model expects, in percent", list(symbols), chances, percent)
     return figure
 
 
-def _draw_map(axes: Axes, symbols: list[str], shares: np.ndarray, texts: list[list[str]]) -> None:
+def _draw_map(axes: Axes, title: str, symbols: list[str], shares: np.ndarray, texts: list[list[str]]) -> None:
+    axes.set_title(title, fontsize=11)
     shades = np.sqrt(shares)  # the eye sees small shares too
     axes.imshow(shades, cmap="Blues", vmin=0.0, vmax=max(float(shades.max()), 1e-9))
     name_positions(axes, symbols, up=True)
