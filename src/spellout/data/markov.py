@@ -33,6 +33,7 @@ class MarkovSource:
         self.transitions = random.dirichlet(np.full(size + 1, concentration), len(self.contexts))
         """(contexts, 1 + size) probabilities; column 0 is the end of the line."""
         self.transitions[0, 0] = 0.0  # no blank lines
+        # a line ends at each letter with a chance of about 2 % or more: none goes on without end
         self.transitions[:, 0] = np.maximum(self.transitions[:, 0], 0.02 * (np.arange(len(place)) > 0))
         self.transitions /= self.transitions.sum(axis=1, keepdims=True)
         self.successors = np.array(
@@ -63,6 +64,7 @@ class MarkovSource:
         lines: list[str] = []
         made = 0
         while made < characters:
+            # many lines side by side, so that a step of all of them is a few calls of NumPy
             state = np.zeros(4096, np.intp)
             columns = []
             running = np.ones(len(state), bool)

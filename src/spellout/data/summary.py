@@ -40,6 +40,7 @@ class Summary:
             repeated=lines.repeated(),
             characters=int(lengths @ counts),
             shortest=lines.distinct[int(lengths.argmin())],
+            # the upper median: a length that a line really has
             median_length=int(np.sort(np.repeat(lengths, counts))[len(lines) // 2]),
             longest=lines.distinct[int(lengths.argmax())],
             letters=sorted(letters.items(), key=lambda item: (-item[1], item[0])),

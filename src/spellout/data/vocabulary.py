@@ -39,23 +39,18 @@ class Vocabulary(Protocol):
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
         """The stream `0 line 0 line 0`, shape (1 + tokens + lines,). `DataError` names what is not known."""
-        ...
 
     def pieces(self, line: str) -> list[str]:
         """The characters or words of a line: each is known or not, whatever stands beside it."""
-        ...
 
     def decode(self, tokens: np.ndarray) -> list[str | None]:
         """The lines of a stream; None for one that reading a file could never give."""
-        ...
 
     def symbol(self, token: int) -> str:
         """How a token is shown to people."""
-        ...
 
     def to_json(self) -> dict[str, Any]:
         """Everything needed to build the vocabulary again, by `vocabulary_from_json`."""
-        ...
 
 
 def smallest_dtype(size: int) -> np.dtype[Any]:
@@ -66,6 +61,7 @@ def smallest_dtype(size: int) -> np.dtype[Any]:
 def code_points(text: str) -> np.ndarray:
     """The code of every character, uint8 for ASCII text, else uint32."""
     if text.isascii():
+        # a byte a character is a quarter of the memory, and the faster lookup
         return np.frombuffer(text.encode("ascii"), np.uint8)
     return np.frombuffer(text.encode("utf-32-le", _HALVES), np.uint32)
 
@@ -78,6 +74,7 @@ def times_of_codes(parts: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> np.
     times: np.ndarray = np.zeros(128, np.int64)
     for codes, weights in parts:
         here: np.ndarray = np.bincount(codes, weights, minlength=len(times))
+        # bincount gives at least as many as asked for, and more where a higher code stands
         here[: len(times)] += times
         times = here
     times[10] = 0
@@ -101,7 +98,8 @@ class Characters:
         self.characters = list(characters)
         self.bytes = list(fallback_bytes)
         self.unit: Unit = "char" if self.characters else "byte"
-        self.size = 1 + len(self.characters) + len(self.bytes)
+        self._symbols = ["¶", *self.characters, *(f"<0x{byte:02X}>" for byte in self.bytes)]
+        self.size = len(self._symbols)
         self.dtype = smallest_dtype(self.size)
         highest = max(map(ord, ["\n", *self.characters]))
         self._token_of_code = np.full(max(highest + 2, 256), -1, np.int32)  # the last is nobody's
@@ -115,6 +113,7 @@ class Characters:
         """The characters of some lines, sorted; beyond `most` different ones, the rarest as bytes."""
         counts = times_of_codes((code_points(block), None) for block in _in_blocks(list(lines)))
         used = np.flatnonzero(counts)
+        # stable: of equally frequent characters those with the lower code come first, whatever the NumPy
         by_count = [chr(code) for code in used[np.argsort(-counts[used], kind="stable")]]
         rare = {byte for character in by_count[most:] for byte in character.encode()}
         return cls(sorted(by_count[:most]), sorted(rare))
@@ -173,11 +172,7 @@ class Characters:
 
     def symbol(self, token: int) -> str:
         """The character, `¶` for the boundary, `<0xE9>` for a byte."""
-        if token == 0:
-            return "¶"
-        if token <= len(self.characters):
-            return self.characters[token - 1]
-        return f"<0x{self.bytes[token - 1 - len(self.characters)]:02X}>"
+        return self._symbols[token]
 
     def to_json(self) -> dict[str, Any]:
         """The unit, the characters and the bytes, in the order of their tokens."""
@@ -276,6 +271,7 @@ class Words:
         lines: list[str | None] = []
         ends = np.flatnonzero(tokens == 0)
         for start, end in zip([0, *(ends[:-1] + 1)], ends, strict=True):
+            # nothing before the first boundary is the start of the stream, and no blank line
             if end > start or start > 0:
                 text = " ".join(self._symbols[token] for token in tokens[start:end])
                 lines.append(text if could_be_read(text) else None)
@@ -319,6 +315,7 @@ def _all_different(tokens: Any, sound: Callable[[Any], bool]) -> list[Any]:
 
 def _in_blocks(lines: Sequence[str]) -> Iterator[str]:
     for start in range(0, len(lines), _LINES_AT_ONCE):
+        # many lines in one text: a call of NumPy for each line would take longer than the work
         some = lines[start : start + _LINES_AT_ONCE]
         block = "\n".join(some) + "\n"
         if block.count("\n") != len(some):

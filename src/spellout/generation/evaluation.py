@@ -98,6 +98,7 @@ def unique_and_novel(
     model that ends none, both are 0.
     """
     known = set(training)
+    # bytes are the upper bound for characters, too
     tokens = (len(line.split() if vocabulary.unit == "word" else line.encode()) for line in known)
     longest = min(2 * max(tokens, default=0) + 10, LONGEST_MADE)
     made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)

@@ -116,6 +116,7 @@ def _candidates(
         rows = rows[running]
         if len(rows):
             if not running.all():
+                # lines that have ended are not read on: their rows leave the state
                 reader.keep(running)
             log_rows = reader.read(chosen[running])
     return _texts(vocabulary, np.stack(columns, axis=1), set(rows.tolist()), first)
@@ -149,6 +150,7 @@ def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, uni
     weights = _weights(checked(log_rows), config)
     cumulative = np.cumsum(weights, axis=1)
     wanted = uniform * cumulative[:, -1]
+    # <= and not <: a token without any weight is not chosen even where the number drawn is 0
     chosen = (cumulative <= wanted[:, None]).sum(axis=1)
     # Rounding can put `wanted` on the total itself: then the last token with any weight is meant.
     last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
@@ -159,6 +161,7 @@ def _weights(log_rows: np.ndarray, config: SamplingConfig) -> np.ndarray:
     """(B, V) unnormalised probabilities after temperature, top-k and top-p. Ties go to the lower id."""
     if config.temperature != 1.0:
         log_rows = log_rows / config.temperature
+    # less the largest, which becomes 1: at a low temperature all would round to 0 otherwise
     weights = np.exp(log_rows - log_rows.max(axis=1, keepdims=True))
     if config.top_k is None and config.top_p is None:
         return weights
@@ -168,6 +171,7 @@ def _weights(log_rows: np.ndarray, config: SamplingConfig) -> np.ndarray:
         ranked[:, config.top_k :] = 0.0
     if config.top_p is not None:
         before = np.cumsum(ranked, axis=1) - ranked
+        # what comes before a token decides, so the likeliest one always stays
         ranked[before >= config.top_p * ranked.sum(axis=1, keepdims=True)] = 0.0
     kept = np.zeros_like(weights)
     np.put_along_axis(kept, order, ranked, axis=1)

@@ -176,6 +176,7 @@ def batches(
     """
     ends = np.flatnonzero(stream == 0)
     lengths = np.diff(ends)
+    # lines of like length in one batch need little padding
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
@@ -184,6 +185,7 @@ def batches(
         numbers = order[start:stop]
         width = int(lengths[numbers[-1]])
         positions = ends[numbers][:, None] + np.arange(width + 1)
+        # the padding of the last line would lie beyond the stream
         rows = stream[np.minimum(positions, len(stream) - 1)]
         rows[np.arange(width + 1) > lengths[numbers][:, None]] = 0
         yield numbers, rows[:, :-1], rows[:, 1:], lengths[numbers]

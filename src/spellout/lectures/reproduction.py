@@ -130,6 +130,7 @@ def _network(
     random = torch.Generator().manual_seed(_SEED)
     step = network.loop(prepared.stream, prepared.vocabulary.size, random)
     timed = max(1, min(timed, network.loop_steps // 10))
+    # the first one is no measure: PyTorch sets itself up in it
     step(0)
     start = perf_counter()
     for number in range(timed):

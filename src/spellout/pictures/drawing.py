@@ -69,9 +69,8 @@ def draw(root: Value, limit: int = 1000) -> Drawing:
     order = nodes(root)
     summary = _summarise(order)
     if len(order) > limit:
-        return Drawing(
-            [], f"{summary} That is too many to draw (the limit is {limit:,}); draw a part of it.", False
-        )
+        summary += f" That is too many to draw (the limit is {limit:,}); draw a part of it."
+        return Drawing([], summary, stale=False)
     stale = any(True for _ in overwritten([node for node in reversed(order) if node.parents]))
     return Drawing(_boxes(order), summary, stale)
 

@@ -68,7 +68,7 @@ def _shorten(items: list[str], limit: int) -> list[str]:
     if len(items) <= limit:
         return items
     half = limit // 2
-    return [*items[:half], f"  ... {len(items) - 2 * half:,} more ...".strip(), *items[-half:]]
+    return [*items[:half], f"... {len(items) - 2 * half:,} more ...", *items[-half:]]
 
 
 def _count_paths(order: list[Value], leaf: Value) -> dict[Value, int]:

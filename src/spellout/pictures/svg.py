@@ -32,7 +32,9 @@ STYLE = """
 def render(boxes: Sequence[Box], summary: str) -> str:
     """Return a complete SVG document; of a graph that is too large, its summary."""
     if not boxes:
-        return _sentence(summary)
+        lines = wrap(summary, 79, break_long_words=False, break_on_hyphens=False)
+        texts = [f'<text x="{_PAD}" y="{20 + _LINE * i}">{escape(line)}</text>' for i, line in enumerate(lines)]
+        return _document((80 * _CHAR, _LINE * len(lines) + 16), summary, texts)
     sizes = [_size(box) for box in boxes]
     layout = arrange([box.parents for box in boxes], sizes)
     parts = []
@@ -54,12 +56,6 @@ def _document(size: Point, title: str, parts: list[str]) -> str:
         f'viewBox="0 0 {width} {height}" role="img">'
     )
     return "\n".join([head, f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", *parts, "</svg>\n"])
-
-
-def _sentence(text: str) -> str:
-    lines = wrap(text, 79, break_long_words=False, break_on_hyphens=False)
-    parts = [f'<text x="{_PAD}" y="{20 + _LINE * i}">{escape(line)}</text>' for i, line in enumerate(lines)]
-    return _document((80 * _CHAR, _LINE * len(lines) + 16), text, parts)
 
 
 def show(x: float) -> str:

@@ -29,6 +29,7 @@ def bigram_map(
     side = max(4.0, _CELL * len(symbols)) + 1.0
     maps = 1 if chances is None else 2
     figure, axes = new_figure(maps * side, side + 0.4, 1, maps)
+    # a symbol that nothing follows has a row of zeros
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     some = f" ({len(symbols)} most frequent of {of:,} symbols)" if of and of > len(symbols) else ""
     texts = [[_short(count) for count in row] for row in counts.tolist()]
@@ -70,10 +71,8 @@ def embedding_scatter(symbols: Sequence[str], vectors: np.ndarray) -> Figure:
         _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
         shares = sizes**2 / max(float((sizes**2).sum()), 1e-30)
         points = centred @ directions[:2].T  # (S, 2)
-        names = [
-            f"{number} component, {share:.0%} of the variance"
-            for number, share in zip(["first", "second"], shares.tolist(), strict=False)
-        ]
+        first, second = shares[:2].tolist()
+        names = [f"first component, {first:.0%} of the variance", f"second component, {second:.0%} of the variance"]
     else:
         points = np.pad(vectors, ((0, 0), (0, 2 - vectors.shape[1])))
     figure, (axes,) = new_figure(8, 8)
@@ -99,9 +98,11 @@ def _apart(points: np.ndarray) -> np.ndarray:
         gaps = moved[:, None] - moved  # (S, S, 2)
         lengths = np.hypot(gaps[..., 0], gaps[..., 1])
         push = np.clip(_APART - lengths, 0.0, None) / np.maximum(lengths, 1e-12)
+        # nothing pushes itself
         np.fill_diagonal(push, 0.0)
         if not push.any():
             break
+        # each of two goes half of the way
         moved = moved + 0.5 * (push[..., None] * gaps).sum(axis=1)
     return moved * scale
 
