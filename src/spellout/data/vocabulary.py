@@ -24,7 +24,7 @@ from .config import Unit, check_unit
 
 MOST_CHARACTERS = 2048
 UNKNOWN_WORD = "<unknown>"
-_LINES_AT_ONCE = 1 << 16
+LINES_AT_ONCE = 1 << 16
 _HALVES = "surrogatepass"  # a byte of a command line that is not UTF-8 becomes a character, though never known
 
 
@@ -124,7 +124,7 @@ class Characters:
         for number, block in enumerate(_in_blocks(lines)):
             tokens = self._encode_text(block)
             if tokens is None:
-                raise self._unknown(lines, number * _LINES_AT_ONCE)
+                raise self._unknown(lines, number * LINES_AT_ONCE)
             parts.append(tokens)
         return np.concatenate(parts)
 
@@ -314,9 +314,9 @@ def _all_different(tokens: Any, sound: Callable[[Any], bool]) -> list[Any]:
 
 
 def _in_blocks(lines: Sequence[str]) -> Iterator[str]:
-    for start in range(0, len(lines), _LINES_AT_ONCE):
+    for start in range(0, len(lines), LINES_AT_ONCE):
         # many lines in one text: a call of NumPy for each line would take longer than the work
-        some = lines[start : start + _LINES_AT_ONCE]
+        some = lines[start : start + LINES_AT_ONCE]
         block = "\n".join(some) + "\n"
         if block.count("\n") != len(some):
             raise _not_one_line(some)

@@ -95,11 +95,9 @@ def _candidates(
     count = 1 if config.greedy else count
     longest = config.max_length or 1 << 30
     reader = model.reader(count)
-    log_rows = reader.read(np.zeros(count, np.int64))
-    columns = []
-    for token in prefix[:longest]:
-        columns.append(np.full(count, token, np.int64))
-        log_rows = reader.read(columns[-1])
+    columns = [np.full(count, token, np.int64) for token in prefix[:longest]]
+    for column in [np.zeros(count, np.int64), *columns]:  # a line begins after a boundary
+        log_rows = reader.read(column)
     rows = np.arange(count)  # the candidates still running
     uniforms = itertools.islice(_uniforms(config.seed, first, count), len(columns), None)
     forbidden = list(vocabulary.never_sampled)
