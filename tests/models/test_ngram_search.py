@@ -17,7 +17,7 @@ from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.discounts import fit
 from spellout.models.ngram.levels import build_levels, one_order_more
 from spellout.models.ngram.model import NgramConfig, NgramModel
-from spellout.models.ngram.search import Sample, hold_out, search, some_lines
+from spellout.models.ngram.search import Excerpt, hold_out, search, some_lines
 from spellout.models.ngram.training import quick_ngram, train_ngram
 from strategies import letter_lines
 
@@ -112,13 +112,13 @@ def test_work_does_not_grow_with_the_text(little, monkeypatch):
 def test_below_the_contexts_looked_at_counts_are_those_of_the_whole_text(little, letters, more):
     vocabulary = build_vocabulary([letters])
     stream = vocabulary.encode(MarkovSource(order=2, letters=letters, seed=1).sample(150_000, seed=2))
-    sample = Sample(stream, vocabulary.size, 12)
-    assert sample.lowest > 1
-    cut, length = hold_out(stream), sample.lowest - 1
-    parts = sample.counts(sample.lowest + more)
+    excerpt = Excerpt(stream, vocabulary.size, 12)
+    assert excerpt.lowest > 1
+    cut, length = hold_out(stream), excerpt.lowest - 1
+    parts = excerpt.counts(excerpt.lowest + more)
     assert sum(int(part.counts.sum()) for part in parts) <= FEW
     for part, text in zip(parts, (stream[: cut + 1], stream[cut:]), strict=True):
-        whole, found = table_of(Counts.of(text, sample.lowest + more, vocabulary.size)), table_of(part)
+        whole, found = table_of(Counts.of(text, excerpt.lowest + more, vocabulary.size)), table_of(part)
         contexts = {row[:length] for row in found}
         assert found == {row: count for row, count in whole.items() if row[:length] in contexts}
 
@@ -153,10 +153,10 @@ def test_continuations_count_different_predecessors(lines, order, size):
 def test_lines_nearly_all_alike_are_sampled_by_line(little):
     lines = ["hello world"] * 30_000 + ["abc"]
     vocabulary = build_vocabulary(lines)
-    sample = Sample(vocabulary.encode(lines), vocabulary.size, 12)
-    assert sample.lowest == 1
-    assert not sample.whole
-    assert FEW // 2 < sum(int(part.counts.sum()) for part in sample.counts(12)) <= FEW + 1_000
+    excerpt = Excerpt(vocabulary.encode(lines), vocabulary.size, 12)
+    assert excerpt.lowest == 1
+    assert not excerpt.whole
+    assert FEW // 2 < sum(int(part.counts.sum()) for part in excerpt.counts(12)) <= FEW + 1_000
 
 
 @pytest.mark.parametrize("text", [["ab" * 50_000] * 20, ["ab" * 100_000], ["abc"] * 40_000])

@@ -19,6 +19,7 @@ import sys
 import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -50,10 +51,7 @@ class Lines:
 
     @classmethod
     def read(
-        cls,
-        path: str | Path,
-        encoding: str | None = None,
-        advance: Callable[[int], None] = lambda read: None,
+        cls, path: str | Path, encoding: str | None = None, advance: Callable[[int], None] = lambda read: None
     ) -> Lines:
         """Read a text file with one thing per line; `-` is standard input. `DataError` if it holds none.
 
@@ -78,7 +76,9 @@ class Lines:
         order = array("i")
         digest = hashlib.sha256()
         for block in blocks:
+            # of the clean text: the same lines in another encoding are the same data
             digest.update(block.encode())
+            # a dictionary keeps the order in which its keys came, so the number of a line is its place in it
             order.extend(known.setdefault(line, len(known)) for line in block[:-1].split("\n"))
         if not known:
             raise DataError(f"{name} holds no lines; give a text file with one thing per line")
@@ -125,11 +125,9 @@ def read_blocks(
     check_encoding(encoding)
     name = source_name(path)
     with told(name, "read", DataError):
-        if str(path) == "-":
-            yield from _blocks(sys.stdin.buffer, name, encoding, block_bytes, advance)
-            return
         try:
-            with open(path, "rb") as file:
+            # standard input is not ours to close
+            with nullcontext(sys.stdin.buffer) if str(path) == "-" else open(path, "rb") as file:
                 yield from _blocks(file, name, encoding, block_bytes, advance)
         except FileNotFoundError:
             raise DataError(f"{shown(path)}: no such file{_nearest_name(Path(path))}") from None
@@ -183,14 +181,11 @@ def _blocks(
         raw = file.read(block_bytes)
         advance(len(raw))
         decoded = _decode(decoder, raw, name, encoding, line_number, rest)
+        # the byte order mark, which the codec of UTF-8 leaves in the text
         if at_start and decoded:
             decoded, at_start = decoded.removeprefix("\ufeff"), False
-        if not raw:
-            if clean := _clean(rest):
-                yield clean
-            return
         text = rest + decoded
-        cut = text.rfind("\n") + 1
+        cut = text.rfind("\n") + 1 if raw else len(text)  # the last line of a file may lack its end
         text, rest = text[:cut], text[cut:]
         line_number += text.count("\n")
         if len(rest) > LONGEST_LINE:
@@ -200,6 +195,8 @@ def _blocks(
             )
         if clean := _clean(text):
             yield clean
+        if not raw:
+            return
 
 
 def _decode(
@@ -220,6 +217,7 @@ def _decode(
         raise DataError(f"{name} is not {label}: line {line}, byte {byte} is 0x{value:02X}; {hint}") from None
     except UnicodeError as error:  # such as a UTF-16 stream without its mark
         raise DataError(f"{name} is not {encoding}: {error}") from None
+    # UTF-8 refuses them by itself; UTF-7 lets them through, and nothing could write them again
     if encoding != "utf-8" and any("\ud800" <= character <= "\udfff" for character in set(text)):
         raise DataError(f"{name} is not {encoding}: it holds halves of characters; is it another encoding?")
     if "\0" in text:
@@ -241,18 +239,14 @@ def _likely_encoding(raw: bytes) -> str | None:
     head = raw[:4096]
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if len(head) >= 4 and head[1::2].count(0) > 0.4 * len(head):
-        return "utf-16-le"
-    if len(head) >= 4 and head[0::2].count(0) > 0.4 * len(head):
-        return "utf-16-be"
+    for encoding, high_bytes in ("utf-16-le", head[1::2]), ("utf-16-be", head[0::2]):
+        if len(head) >= 4 and high_bytes.count(0) > 0.4 * len(head):  # most letters are below U+0100
+            return encoding
+    # text has line ends and tabs, but hardly any other control character
     control = sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
     if control > 0.02 * len(head):
         return None
-    try:
-        head.decode("cp1252")
-    except UnicodeDecodeError:
-        return "latin-1"
-    return "cp1252"
+    return "latin-1" if set(head) & set(b"\x81\x8d\x8f\x90\x9d") else "cp1252"  # which leaves these five out
 
 
 def _clean(text: str) -> str:

@@ -24,23 +24,19 @@ class MarkovSource:
             raise ValueError("a Markov source needs an order of at least 1 and at least one letter")
         self.order, self.letters = order, letters
         size = len(letters)
-        self.contexts = [
-            context for length in range(order + 1) for context in product(range(1, size + 1), repeat=length)
-        ]
+        ids = range(1, size + 1)
+        self.contexts = [context for length in range(order + 1) for context in product(ids, repeat=length)]
         """Every context as a tuple of letter ids, 1 to size; shorter than `order` only at the start of a line."""
         place = {context: i for i, context in enumerate(self.contexts)}
         random = np.random.default_rng(seed)
         self.transitions = random.dirichlet(np.full(size + 1, concentration), len(self.contexts))
         """(contexts, 1 + size) probabilities; column 0 is the end of the line."""
         self.transitions[0, 0] = 0.0  # no blank lines
+        # a line ends at each letter with a chance of about 2 % or more: none goes on without end
         self.transitions[:, 0] = np.maximum(self.transitions[:, 0], 0.02 * (np.arange(len(place)) > 0))
         self.transitions /= self.transitions.sum(axis=1, keepdims=True)
-        self.successors = np.array(
-            [
-                [0, *(place[(*context, letter)[-order:]] for letter in range(1, size + 1))]
-                for context in self.contexts
-            ]
-        )
+        after = [[place[(*context, letter)[-order:]] for letter in ids] for context in self.contexts]
+        self.successors = np.pad(after, ((0, 0), (1, 0)))  # a column of zeros for the end of the line
         """(contexts, 1 + size): the context after each outcome; the end of a line leads to the empty context."""
 
     @cached_property
@@ -63,6 +59,7 @@ class MarkovSource:
         lines: list[str] = []
         made = 0
         while made < characters:
+            # many lines side by side, so that a step of all of them is a few calls of NumPy
             state = np.zeros(4096, np.intp)
             columns = []
             running = np.ones(len(state), bool)

@@ -41,9 +41,10 @@ def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Sp
     """
     check_split(how, seed)
     if len(lines.distinct) == 1:
+        line = lines.distinct[0]
+        short = line if len(line) <= 40 else line[:39] + "…"
         raise DataError(
-            f"{lines.name} holds only one line ({_short(lines.distinct[0])}); "
-            "give at least two different ones, one thing per line"
+            f"{lines.name} holds only one line ({short!r}); give at least two different ones, one thing per line"
         )
     texts = list(lines.distinct) if how == "distinct" else lines.in_file_order()
     if how == "none":
@@ -53,7 +54,3 @@ def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Sp
     random.Random(seed).shuffle(texts)
     first, second = int(0.8 * len(texts)), int(0.9 * len(texts))
     return Split(texts[:first], texts[first:second], texts[second:], how)
-
-
-def _short(text: str, width: int = 40) -> str:
-    return repr(text if len(text) <= width else text[: width - 1] + "…")

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from .lines import Lines
-from .vocabulary import code_points, times_of_codes
-
-_LINES_AT_ONCE = 1 << 16
+from .vocabulary import LINES_AT_ONCE, code_points, times_of_codes
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Summary:
             repeated=lines.repeated(),
             characters=int(lengths @ counts),
             shortest=lines.distinct[int(lengths.argmin())],
+            # the upper median: a length that a line really has
             median_length=int(np.sort(np.repeat(lengths, counts))[len(lines) // 2]),
             longest=lines.distinct[int(lengths.argmax())],
             letters=sorted(letters.items(), key=lambda item: (-item[1], item[0])),
@@ -71,7 +70,7 @@ def _coded(lines: Lines) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks of the distinct lines: the codes of `\\n line \\n line \\n`, and for each code but the first how often
     its line stands in the file."""
     counts = lines.counts
-    for start in range(0, len(counts), _LINES_AT_ONCE):
-        some = lines.distinct[start : start + _LINES_AT_ONCE]
+    for start in range(0, len(counts), LINES_AT_ONCE):
+        some = lines.distinct[start : start + LINES_AT_ONCE]
         lengths = [len(line) + 1 for line in some]
         yield code_points("\n" + "\n".join(some) + "\n"), np.repeat(counts[start : start + len(some)], lengths)

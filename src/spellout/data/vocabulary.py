@@ -5,8 +5,9 @@ Token 0 is the boundary: it starts and ends every line. Lines are encoded into o
 
 `Characters` has one token a character. A file may hold 10,000 different characters; beyond `MOST_CHARACTERS` the
 rarest are spelled in UTF-8 bytes (byte fallback, Kudo & Richardson 2018, "SentencePiece"), so that the vocabulary
-stays small and encoding still loses nothing. Bytes are the same with no characters at all. `Words` has one token
-for each word, and one for all words rarer than `min_count`, which is never sampled.
+stays small and encoding still loses nothing. Bytes are the same with no characters at all. `GrowingAlphabet` makes
+them of a text that is read once. `Words` has one token for each word, and one for all words rarer than `min_count`,
+which is never sampled.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .config import Unit, check_unit
 
 MOST_CHARACTERS = 2048
 UNKNOWN_WORD = "<unknown>"
-_LINES_AT_ONCE = 1 << 16
+LINES_AT_ONCE = 1 << 16
 _HALVES = "surrogatepass"  # a byte of a command line that is not UTF-8 becomes a character, though never known
 
 
@@ -38,23 +39,18 @@ class Vocabulary(Protocol):
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
         """The stream `0 line 0 line 0`, shape (1 + tokens + lines,). `DataError` names what is not known."""
-        ...
 
     def pieces(self, line: str) -> list[str]:
         """The characters or words of a line: each is known or not, whatever stands beside it."""
-        ...
 
     def decode(self, tokens: np.ndarray) -> list[str | None]:
         """The lines of a stream; None for one that reading a file could never give."""
-        ...
 
     def symbol(self, token: int) -> str:
         """How a token is shown to people."""
-        ...
 
     def to_json(self) -> dict[str, Any]:
         """Everything needed to build the vocabulary again, by `vocabulary_from_json`."""
-        ...
 
 
 def smallest_dtype(size: int) -> np.dtype[Any]:
@@ -65,6 +61,7 @@ def smallest_dtype(size: int) -> np.dtype[Any]:
 def code_points(text: str) -> np.ndarray:
     """The code of every character, uint8 for ASCII text, else uint32."""
     if text.isascii():
+        # a byte a character is a quarter of the memory, and the faster lookup
         return np.frombuffer(text.encode("ascii"), np.uint8)
     return np.frombuffer(text.encode("utf-32-le", _HALVES), np.uint32)
 
@@ -77,6 +74,7 @@ def times_of_codes(parts: Iterable[tuple[np.ndarray, np.ndarray | None]]) -> np.
     times: np.ndarray = np.zeros(128, np.int64)
     for codes, weights in parts:
         here: np.ndarray = np.bincount(codes, weights, minlength=len(times))
+        # bincount gives at least as many as asked for, and more where a higher code stands
         here[: len(times)] += times
         times = here
     times[10] = 0
@@ -100,7 +98,8 @@ class Characters:
         self.characters = list(characters)
         self.bytes = list(fallback_bytes)
         self.unit: Unit = "char" if self.characters else "byte"
-        self.size = 1 + len(self.characters) + len(self.bytes)
+        self._symbols = ["¶", *self.characters, *(f"<0x{byte:02X}>" for byte in self.bytes)]
+        self.size = len(self._symbols)
         self.dtype = smallest_dtype(self.size)
         highest = max(map(ord, ["\n", *self.characters]))
         self._token_of_code = np.full(max(highest + 2, 256), -1, np.int32)  # the last is nobody's
@@ -114,6 +113,7 @@ class Characters:
         """The characters of some lines, sorted; beyond `most` different ones, the rarest as bytes."""
         counts = times_of_codes((code_points(block), None) for block in _in_blocks(list(lines)))
         used = np.flatnonzero(counts)
+        # stable: of equally frequent characters those with the lower code come first, whatever the NumPy
         by_count = [chr(code) for code in used[np.argsort(-counts[used], kind="stable")]]
         rare = {byte for character in by_count[most:] for byte in character.encode()}
         return cls(sorted(by_count[:most]), sorted(rare))
@@ -124,7 +124,7 @@ class Characters:
         for number, block in enumerate(_in_blocks(lines)):
             tokens = self._encode_text(block)
             if tokens is None:
-                raise self._unknown(lines, number * _LINES_AT_ONCE)
+                raise self._unknown(lines, number * LINES_AT_ONCE)
             parts.append(tokens)
         return np.concatenate(parts)
 
@@ -172,15 +172,53 @@ class Characters:
 
     def symbol(self, token: int) -> str:
         """The character, `¶` for the boundary, `<0xE9>` for a byte."""
-        if token == 0:
-            return "¶"
-        if token <= len(self.characters):
-            return self.characters[token - 1]
-        return f"<0x{self.bytes[token - 1 - len(self.characters)]:02X}>"
+        return self._symbols[token]
 
     def to_json(self) -> dict[str, Any]:
         """The unit, the characters and the bytes, in the order of their tokens."""
         return {"unit": self.unit, "characters": self.characters, "bytes": self.bytes}
+
+
+class GrowingAlphabet:
+    """Encodes clean text that is read once: its alphabet is not known beforehand and grows as characters are met.
+
+    Ids are given in order of appearance, so tokens of earlier blocks stay valid; at the end `vocabulary` gives the
+    ordinary vocabulary and the new id of every old one. Every character gets a token: a stream cannot know yet
+    which ones are rare.
+    """
+
+    def __init__(self) -> None:
+        self._characters = ["\n"]
+        self._token_of_code = np.full(128, -1, np.int32)
+        self._token_of_code[10] = 0
+
+    @property
+    def size(self) -> int:
+        """Number of tokens so far, the boundary included."""
+        return len(self._characters)
+
+    def encode(self, block: str) -> np.ndarray:
+        """The stream `0 line 0 line 0` of a block of whole lines, in the smallest type for the ids so far."""
+        codes = code_points("\n" + block)
+        used = np.flatnonzero(np.bincount(codes))
+        beyond = int(used[-1]) + 1 - len(self._token_of_code)
+        if beyond > 0:
+            self._token_of_code = np.pad(self._token_of_code, (0, beyond), constant_values=-1)
+        for code in used[self._token_of_code[used] < 0]:
+            self._token_of_code[code] = len(self._characters)
+            self._characters.append(chr(code))
+        table = self._token_of_code[: int(used[-1]) + 1].astype(smallest_dtype(self.size))
+        if codes.itemsize == table.itemsize == 1:  # the fastest of all lookups
+            padded = table.tobytes().ljust(256, b"\0")
+            return np.frombuffer(codes.tobytes().translate(padded), np.uint8)
+        return table[codes]
+
+    def vocabulary(self) -> tuple[Characters, np.ndarray]:
+        """The vocabulary with its characters sorted, and the new id of every id given so far."""
+        letters = sorted(self._characters[1:])
+        place = {character: i for i, character in enumerate(["\n", *letters])}
+        new_ids = np.array([place[character] for character in self._characters])
+        return Characters(letters), new_ids.astype(smallest_dtype(self.size))
 
 
 class Words:
@@ -195,8 +233,7 @@ class Words:
         self._symbols = ["¶", *([UNKNOWN_WORD] if unknown else []), *self.words]
         self.size = len(self._symbols)
         self.dtype = smallest_dtype(self.size)
-        first = 2 if unknown else 1
-        self._token_of_word = {word: first + i for i, word in enumerate(self.words)}
+        self._token_of_word = dict(zip(self.words, range(1 + unknown, self.size), strict=True))
 
     @classmethod
     def of(cls, lines: Iterable[str], min_count: int = 1) -> Words:
@@ -234,6 +271,7 @@ class Words:
         lines: list[str | None] = []
         ends = np.flatnonzero(tokens == 0)
         for start, end in zip([0, *(ends[:-1] + 1)], ends, strict=True):
+            # nothing before the first boundary is the start of the stream, and no blank line
             if end > start or start > 0:
                 text = " ".join(self._symbols[token] for token in tokens[start:end])
                 lines.append(text if could_be_read(text) else None)
@@ -276,8 +314,9 @@ def _all_different(tokens: Any, sound: Callable[[Any], bool]) -> list[Any]:
 
 
 def _in_blocks(lines: Sequence[str]) -> Iterator[str]:
-    for start in range(0, len(lines), _LINES_AT_ONCE):
-        some = lines[start : start + _LINES_AT_ONCE]
+    for start in range(0, len(lines), LINES_AT_ONCE):
+        # many lines in one text: a call of NumPy for each line would take longer than the work
+        some = lines[start : start + LINES_AT_ONCE]
         block = "\n".join(some) + "\n"
         if block.count("\n") != len(some):
             raise _not_one_line(some)

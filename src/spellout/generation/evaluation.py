@@ -8,7 +8,7 @@ for characters, per word for words, the end of the line included).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import accumulate, islice, takewhile
 from typing import Literal
 
@@ -43,12 +43,7 @@ class Evaluation:
 
     def __add__(self, other: Evaluation) -> Evaluation:
         """The losses on both, if no line is in both."""
-        return Evaluation(
-            self.nats + other.nats,
-            self.characters + other.characters,
-            self.tokens + other.tokens,
-            self.lines + other.lines,
-        )
+        return Evaluation(*[mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)])
 
     @property
     def nats_per_char(self) -> float:
@@ -117,6 +112,7 @@ def unique_and_novel(
     model that ends none, both are 0.
     """
     known = set(training)
+    # bytes are the upper bound for characters, too
     tokens = (len(line.split() if vocabulary.unit == "word" else line.encode()) for line in known)
     longest = min(2 * max(tokens, default=0) + 10, LONGEST_MADE)
     made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)

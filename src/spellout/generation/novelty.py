@@ -19,13 +19,12 @@ def nearest(line: str, training: Sequence[str]) -> tuple[str, int]:
 
 def only(*, unlike: Iterable[str] | None = None, unique: bool = False) -> Callable[[str], bool]:
     """A test for `sample`: True for lines that are not among `unlike` and, if `unique`, were not seen before."""
-    known = set(unlike or ())
-    seen: set[str] = set()
+    refused = set(unlike or ())
 
     def accept(line: str) -> bool:
-        if line in known or (unique and line in seen):
-            return False
-        seen.add(line)
-        return True
+        new = line not in refused
+        if unique:  # the next time it is no longer new
+            refused.add(line)
+        return new
 
     return accept

@@ -11,6 +11,7 @@ A candidate that reading a file could not give back (blank, or broken bytes) is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -88,28 +89,21 @@ def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
 
 
 def _candidates(
-    model: LanguageModel,
-    vocabulary: Vocabulary,
-    config: SamplingConfig,
-    prefix: np.ndarray,
-    first: int,
-    count: int,
+    model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
 ) -> list[Sample | None]:
     """Candidates first .. first + count - 1, None for those that are not lines."""
     count = 1 if config.greedy else count
     longest = config.max_length or 1 << 30
     reader = model.reader(count)
-    log_rows = reader.read(np.zeros(count, np.int64))
-    columns = []
-    for token in prefix[:longest]:
-        columns.append(np.full(count, token, np.int64))
-        log_rows = reader.read(columns[-1])
+    columns = [np.full(count, token, np.int64) for token in prefix[:longest]]
+    for column in [np.zeros(count, np.int64), *columns]:  # a line begins after a boundary
+        log_rows = reader.read(column)
     rows = np.arange(count)  # the candidates still running
-    uniforms = _Uniforms(config.seed, first, count)
+    uniforms = itertools.islice(_uniforms(config.seed, first, count), len(columns), None)
     forbidden = list(vocabulary.never_sampled)
     while len(rows):
         banned = forbidden if columns else [0, *forbidden]  # no blank lines
-        chosen = _choose(log_rows, banned, config, uniforms.at(len(columns), rows))
+        chosen = _choose(log_rows, banned, config, next(uniforms)[rows])
         if len(columns) >= longest:  # there is room for an end only
             rows = rows[chosen != 0]
             break
@@ -120,6 +114,7 @@ def _candidates(
         rows = rows[running]
         if len(rows):
             if not running.all():
+                # lines that have ended are not read on: their rows leave the state
                 reader.keep(running)
             log_rows = reader.read(chosen[running])
     return _texts(vocabulary, np.stack(columns, axis=1), set(rows.tolist()), first)
@@ -134,24 +129,13 @@ def _texts(vocabulary: Vocabulary, tokens: np.ndarray, cut: set[int], first: int
     return [None if text is None else Sample(text, row not in cut, first + row) for row, text in enumerate(texts)]
 
 
-class _Uniforms:
-    """The random numbers of candidates first .. first + count - 1, made a page at a time for all of them."""
-
-    def __init__(self, seed: int, first: int, count: int) -> None:
-        self._seed, self._first, self._count = seed, first, count
-        self._number = -1
-        self._page: np.ndarray = np.zeros((0, 0))
-
-    def at(self, step: int, rows: np.ndarray) -> np.ndarray:
-        """Uniform numbers in [0, 1) for the given rows at one step of their lines."""
-        number, column = divmod(step, _PAGE)
-        if number != self._number:
-            start = self._first * (_PAGE // _BLOCK)
-            source = np.random.Philox(key=self._seed, counter=[start, number, 0, 0])
-            raw = source.random_raw(self._count * _PAGE).reshape(self._count, _PAGE)
-            self._number = number
-            self._page = (raw >> np.uint64(11)) * 2.0**-53
-        return self._page[rows, column]
+def _uniforms(seed: int, first: int, count: int) -> Iterator[np.ndarray]:
+    """Uniform numbers (count,) in [0, 1) of candidates first .. first + count - 1, for each step of their lines."""
+    for page in itertools.count():
+        # Both parts of the counter are needed: who the candidate is, and how far its line has come.
+        source = np.random.Philox(key=seed, counter=[first * (_PAGE // _BLOCK), page, 0, 0])
+        raw = source.random_raw(count * _PAGE).reshape(count, _PAGE)
+        yield from ((raw >> np.uint64(11)) * 2.0**-53).T  # the 53 bits that a float64 holds
 
 
 def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, uniform: np.ndarray) -> np.ndarray:
@@ -164,6 +148,7 @@ def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, uni
     weights = _weights(checked(log_rows), config)
     cumulative = np.cumsum(weights, axis=1)
     wanted = uniform * cumulative[:, -1]
+    # <= and not <: a token without any weight is not chosen even where the number drawn is 0
     chosen = (cumulative <= wanted[:, None]).sum(axis=1)
     # Rounding can put `wanted` on the total itself: then the last token with any weight is meant.
     last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
@@ -174,6 +159,7 @@ def _weights(log_rows: np.ndarray, config: SamplingConfig) -> np.ndarray:
     """(B, V) unnormalised probabilities after temperature, top-k and top-p. Ties go to the lower id."""
     if config.temperature != 1.0:
         log_rows = log_rows / config.temperature
+    # less the largest, which becomes 1: at a low temperature all would round to 0 otherwise
     weights = np.exp(log_rows - log_rows.max(axis=1, keepdims=True))
     if config.top_k is None and config.top_p is None:
         return weights
@@ -183,6 +169,7 @@ def _weights(log_rows: np.ndarray, config: SamplingConfig) -> np.ndarray:
         ranked[:, config.top_k :] = 0.0
     if config.top_p is not None:
         before = np.cumsum(ranked, axis=1) - ranked
+        # what comes before a token decides, so the likeliest one always stays
         ranked[before >= config.top_p * ranked.sum(axis=1, keepdims=True)] = 0.0
     kept = np.zeros_like(weights)
     np.put_along_axis(kept, order, ranked, axis=1)

@@ -126,9 +126,9 @@ def score_lines(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[st
     for numbers, tokens, targets, lengths in batches(stream):
         nats = -model.score(tokens, targets)
         for number, row, target, length in zip(numbers.tolist(), nats, targets, lengths, strict=True):
-            places, pieces = unknown.get(number, ((), ()))
-            read = np.insert(target[: length - 1].astype(np.int64), places, -1)
-            surprises = np.insert(checked(row[:length]), places, np.inf)
+            positions, pieces = unknown.get(number, ((), ()))
+            read = np.insert(target[: length - 1].astype(np.int64), positions, -1)
+            surprises = np.insert(checked(row[:length]), positions, np.inf)
             scores[number] = Score(lines[number], read, surprises, pieces)
     return (score for score in scores if score is not None)
 
@@ -152,19 +152,17 @@ def _without_unknown(
     for number, line in enumerate(lines):
         try:
             streams.append(vocabulary.encode([line])[1:])
-            continue
-        except DataError:
-            pass
-        places, missing, known = [], [], 0
-        for piece in vocabulary.pieces(line):
-            try:
-                streams.append(vocabulary.encode([piece])[1:-1])
-                known += len(streams[-1])
-            except DataError:
-                places.append(known)
-                missing.append(piece)
-        streams.append(np.zeros(1, np.int64))
-        unknown[number] = np.array(places), tuple(missing)
+        except DataError:  # seldom, so only such a line is taken to pieces
+            positions, missing, known = [], [], 0
+            for piece in vocabulary.pieces(line):
+                try:
+                    streams.append(vocabulary.encode([piece])[1:-1])
+                    known += len(streams[-1])
+                except DataError:
+                    positions.append(known)
+                    missing.append(piece)
+            streams.append(np.zeros(1, np.int64))
+            unknown[number] = np.array(positions), tuple(missing)
     return np.concatenate(streams), unknown
 
 
@@ -178,6 +176,7 @@ def batches(
     """
     ends = np.flatnonzero(stream == 0)
     lengths = np.diff(ends)
+    # lines of like length in one batch need little padding
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
@@ -185,8 +184,9 @@ def batches(
         stop = start + max(1, int(np.searchsorted(cells, tokens_at_once, side="right")))
         numbers = order[start:stop]
         width = int(lengths[numbers[-1]])
-        places = ends[numbers][:, None] + np.arange(width + 1)
-        rows = stream[np.minimum(places, len(stream) - 1)]
+        positions = ends[numbers][:, None] + np.arange(width + 1)
+        # the padding of the last line would lie beyond the stream
+        rows = stream[np.minimum(positions, len(stream) - 1)]
         rows[np.arange(width + 1) > lengths[numbers][:, None]] = 0
         yield numbers, rows[:, :-1], rows[:, 1:], lengths[numbers]
         start = stop

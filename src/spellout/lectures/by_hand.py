@@ -29,6 +29,7 @@ def gradients_by_hand(x: Tensor, y: Tensor, w: dict[str, Tensor]) -> dict[str, T
     """
     number = len(x)
     read, deviation, normal, hidden, logits = forward(x, w)
+    # cross-entropy and softmax in one formula: what is predicted less what came, by the mean
     d_logits = logits.softmax(1)
     d_logits[torch.arange(number), y] -= 1.0
     d_logits /= number
@@ -38,6 +39,7 @@ def gradients_by_hand(x: Tensor, y: Tensor, w: dict[str, Tensor]) -> dict[str, T
     spread = normal * (d_normal * normal).sum(0) * number / (number - 1)
     d_before = (number * d_normal - d_normal.sum(0) - spread) / (number * deviation)
     d_table = torch.zeros_like(w["table"])
+    # a letter that stands in several places gets the sum of their gradients
     d_table.index_put_((x,), (d_before @ w["w1"].T).view(*x.shape, -1), accumulate=True)
     return {
         "table": d_table,

@@ -38,6 +38,7 @@ def bigram_network(stream: np.ndarray, vocabulary_size: int, random: torch.Gener
         weights.grad = None
         torch.autograd.backward(loss + 0.01 * (weights**2).mean())
         assert weights.grad is not None
+        # the lecture's rate: a gradient of all the data has no noise, and such long steps do no harm
         weights.data += -50 * weights.grad
         return float(loss.detach())
 
@@ -51,6 +52,7 @@ def _descend(
         parameter.requires_grad = True
 
     def step(number: int) -> float:
+        # with replacement, as in the lectures: no epochs
         chosen = torch.randint(0, len(x), (BATCH,), generator=random)
         loss = cross_entropy(logits_of(x[chosen]), y[chosen])
         for parameter in parameters:

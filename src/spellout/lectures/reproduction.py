@@ -20,7 +20,6 @@ from ..data.prepared import Prepared
 from ..errors import UsageError
 from ..generation.evaluation import evaluate
 from ..models.contract import Callback, Event
-from ..models.family import Specification
 from ..models.table import parse_specification
 from ..training.config import TrainingConfig
 from ..training.train import Job, train
@@ -93,16 +92,10 @@ def reproduce(
     check_results(only)
     prepared = Prepared.of(lines, DataConfig(split="lecture"))
     for name in only:
-        if name == "counts":
-            yield from _counts(lines)
-        elif name == "smoothing":
-            yield _smoothing(lines)
-        elif name == "initialisation":
-            yield from _initialisation(prepared)
-        elif name == "by-hand":
-            yield _by_hand(prepared)
-        else:
+        if name in NETWORKS:
             yield from _network(prepared, NETWORKS[name], timed, training, callback)
+        else:
+            yield from _OTHERS[name](prepared)
 
 
 def check_results(only: Sequence[str]) -> None:
@@ -112,23 +105,21 @@ def check_results(only: Sequence[str]) -> None:
             raise UsageError(f"--only {name}: no such result; results: {', '.join(RESULTS)}")
 
 
-def _counts(lines: Lines) -> Iterator[LectureResult]:
-    everything = Prepared.of(lines, DataConfig(split="none"))
+def _counts(prepared: Prepared) -> Iterator[LectureResult]:
+    everything = Prepared.of(prepared.lines, DataConfig(split="none"))
     start = perf_counter()
     theirs = counted_in_python(everything.split.train, everything.split.train)
-    lecture_seconds = perf_counter() - start
-    start = perf_counter()
+    middle = perf_counter()
     run = train(Job(everything, parse_specification("ngram:2:smoothing=add-k"))).run
     ours = evaluate(run.model, run.vocabulary, everything.split.train).nats_per_char
-    seconds = perf_counter() - start
     yield LectureResult(
         lecture=1,
         result="bigram counts, add one",
         recorded=2.4544,
-        lecture_seconds=lecture_seconds,
+        lecture_seconds=middle - start,
         model="ngram:2:smoothing=add-k",
         loss=ours,
-        seconds=seconds,
+        seconds=perf_counter() - middle,
         remark=f"all lines; the lecture's loop gives {theirs:.4f}",
     )
 
@@ -139,6 +130,7 @@ def _network(
     random = torch.Generator().manual_seed(_SEED)
     step = network.loop(prepared.stream, prepared.vocabulary.size, random)
     timed = max(1, min(timed, network.loop_steps // 10))
+    # the first one is no measure: PyTorch sets itself up in it
     step(0)
     start = perf_counter()
     for number in range(timed):
@@ -148,7 +140,7 @@ def _network(
         steps=training.steps or network.steps, patience=0, device=training.device, threads=training.threads
     )
     for model in (network.model, FLOOR):
-        loss, seconds = reach(prepared, parse_specification(model), network.recorded, settings, callback)
+        loss, seconds = reach(prepared, model, network.recorded, settings, callback)
         missed = "" if loss <= network.recorded else "not reached; more --steps may"
         remark = missed or (f"{timed} of its {network.loop_steps:,} steps timed" if model != FLOOR else "any kind")
         yield LectureResult(
@@ -164,7 +156,7 @@ def _network(
 
 
 def reach(
-    prepared: Prepared, specification: Specification, target: float, training: TrainingConfig, callback: Callback
+    prepared: Prepared, model: str, target: float, training: TrainingConfig, callback: Callback
 ) -> tuple[float, float]:
     """Train until the dev loss is at most the target, or the budget is spent: the best loss and the seconds."""
     start = perf_counter()
@@ -175,7 +167,7 @@ def reach(
         if event["event"] == "evaluation" and event["nats_per_char"] <= target and not reached:
             reached.append((event["nats_per_char"], perf_counter() - start))
 
-    trained = train(Job(prepared, specification, training, listen, interrupted=lambda: bool(reached)))
+    trained = train(Job(prepared, parse_specification(model), training, listen, interrupted=lambda: bool(reached)))
     assert trained.dev is not None
     return reached[0] if reached else (trained.dev.nats_per_char, perf_counter() - start)
 
@@ -194,9 +186,9 @@ def _initialisation(prepared: Prepared) -> Iterator[LectureResult]:
         )
 
 
-def _smoothing(lines: Lines) -> LectureResult:
-    found = compare_smoothing(lines)
-    return LectureResult(
+def _smoothing(prepared: Prepared) -> Iterator[LectureResult]:
+    found = compare_smoothing(prepared.lines)
+    yield LectureResult(
         lecture=1,
         result="bigram network, its limit",
         recorded=2.454,
@@ -206,12 +198,12 @@ def _smoothing(lines: Lines) -> LectureResult:
     )
 
 
-def _by_hand(prepared: Prepared) -> LectureResult:
+def _by_hand(prepared: Prepared) -> Iterator[LectureResult]:
     x, y = loops.examples_of(prepared.stream, 3)
     random = torch.Generator().manual_seed(_SEED)
     difference = by_hand.largest_difference(x[:320], y[:320], prepared.vocabulary.size, random)
-    return LectureResult(
-        lecture=4,
-        result="backward pass by hand",
-        remark=f"differs from autograd by at most {difference:.1e}, in float64",
-    )
+    remark = f"differs from autograd by at most {difference:.1e}, in float64"
+    yield LectureResult(lecture=4, result="backward pass by hand", remark=remark)
+
+
+_OTHERS = {"counts": _counts, "smoothing": _smoothing, "initialisation": _initialisation, "by-hand": _by_hand}

@@ -45,25 +45,22 @@ def compare_smoothing(lines: Lines, penalty: float = LAMBDA) -> Smoothing:
     nats = _nats(counts, network)
     low, high = 0.0, 1e6
     for _ in range(_HALVINGS):
+        # k may have any size: halve its logarithm first, then k itself
         middle = (low + high) / 2 if high < 1 else (low + 1e-9) ** 0.5 * high**0.5
         low, high = (middle, high) if _nats(counts, _add(counts, middle)) < nats else (low, middle)
     share = counts.sum(1, keepdims=True) / counts.sum()
     counted = _add(counts, 0.0)
     free = chances_of_network(counts, 0.0)
-    return Smoothing(
-        penalty,
-        high,
-        nats,
-        _nats(counts, counted),
-        float(np.abs(share * (network - _add(counts, high))).max()),
-        float(np.abs(share * (free - counted)).max()),
-    )
+    difference = float(np.abs(share * (network - _add(counts, high))).max())
+    unsmoothed = float(np.abs(share * (free - counted)).max())
+    return Smoothing(penalty, high, nats, _nats(counts, counted), difference, unsmoothed)
 
 
 def chances_of_network(counts: np.ndarray, penalty: float) -> np.ndarray:
     """The softmax (V, V) of the weights that minimise nats + penalty · mean square."""
     target = torch.tensor(counts)
     weights = torch.zeros_like(target, requires_grad=True)
+    # the penalty moves digits that the usual tolerances would never reach
     optimizer = torch.optim.LBFGS(
         [weights], max_iter=_ROUNDS, tolerance_grad=1e-12, tolerance_change=1e-15, line_search_fn="strong_wolfe"
     )
@@ -81,6 +78,7 @@ def chances_of_network(counts: np.ndarray, penalty: float) -> np.ndarray:
 def _add(counts: np.ndarray, k: float) -> np.ndarray:
     raised = counts + k
     total = raised.sum(1, keepdims=True)
+    # without smoothing a letter that nothing follows has no shares: all are equally likely then
     return np.divide(raised, total, out=np.full_like(raised, 1 / len(raised)), where=total > 0)
 
 

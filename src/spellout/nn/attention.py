@@ -73,9 +73,8 @@ class Attention(Module):
         ]
         result = []
         for t, query in enumerate(queries):
-            seen = (
-                t + 1 if self.causal else len(keys)
-            )  # a shorter list instead of a mask: nothing is computed in vain
+            # a shorter list instead of a mask: nothing is computed in vain
+            seen = t + 1 if self.causal else len(keys)
             result.append(self.out.outputs(attend(query, keys[:seen], values[:seen], self.heads)))
         return result
 

@@ -53,8 +53,7 @@ def negative_log_likelihood(log_probabilities: Sequence[Any], target: int | Inde
 
 def cross_entropy(logits: Sequence[Any], target: int | Index) -> Value:
     """Return -log softmax(logits)[target] for one example, in two nodes whatever the number of classes."""
-    result: Value = -lift(ops.log_softmax(pick(logits, target, "class"), *logits))
-    return result
+    return -lift(ops.log_softmax(pick(logits, target, "class"), *logits))
 
 
 def l2_penalty(parameters: Iterable[Value], strength: float = 1e-4) -> Value:

@@ -20,26 +20,6 @@ def rms_norm(x: Sequence[Value], eps: float = float_info.epsilon) -> list[Value]
     return [value / size for value in x]
 
 
-class LayerNorm(Module):
-    """Computes (x - mean) / sqrt(variance + eps) · weight + bias, over one vector of `dim` numbers."""
-
-    def __init__(self, dim: int, eps: float = 1e-5) -> None:
-        self.weight = [Value(1.0) for _ in range(dim)]
-        self.bias = [Value(0.0) for _ in range(dim)]
-        self.eps = eps
-
-    def __call__(self, x: Sequence[Value]) -> list[Value]:
-        """Return `dim` Values."""
-        _check(x, self.weight, self)
-        center = mean(x)
-        # the root mean square of what is centred is the standard deviation
-        standard = rms_norm([value - center for value in x], self.eps)
-        return [value * w + b for value, w, b in zip(standard, self.weight, self.bias, strict=True)]
-
-    def __repr__(self) -> str:
-        return f"LayerNorm({len(self.weight)})"
-
-
 class RMSNorm(Module):
     """Computes x / sqrt(mean(x²) + eps) · weight, over one vector of `dim` numbers."""
 
@@ -49,13 +29,28 @@ class RMSNorm(Module):
 
     def __call__(self, x: Sequence[Value]) -> list[Value]:
         """Return `dim` Values."""
-        _check(x, self.weight, self)
+        self._check(x)
         return [value * w for value, w in zip(rms_norm(x, self.eps), self.weight, strict=True)]
 
+    def _check(self, x: Sequence[Value]) -> None:
+        if len(x) != len(self.weight):
+            raise ShapeError(f"{self!r} takes {len(self.weight)} numbers, got {len(x)}")
+
     def __repr__(self) -> str:
-        return f"RMSNorm({len(self.weight)})"
+        return f"{type(self).__name__}({len(self.weight)})"
 
 
-def _check(x: Sequence[Value], weight: list[Value], module: Module) -> None:
-    if len(x) != len(weight):
-        raise ShapeError(f"{module!r} takes {len(weight)} numbers, got {len(x)}")
+class LayerNorm(RMSNorm):
+    """Computes (x - mean) / sqrt(variance + eps) · weight + bias, over one vector of `dim` numbers."""
+
+    def __init__(self, dim: int, eps: float = 1e-5) -> None:
+        super().__init__(dim, eps)
+        self.bias = [Value(0.0) for _ in range(dim)]
+
+    def __call__(self, x: Sequence[Value]) -> list[Value]:
+        """Return `dim` Values."""
+        self._check(x)
+        center = mean(x)
+        # the root mean square of what is centred is the standard deviation
+        scaled = super().__call__([value - center for value in x])
+        return [value + b for value, b in zip(scaled, self.bias, strict=True)]

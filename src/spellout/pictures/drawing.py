@@ -9,8 +9,7 @@ from ..autograd.graph import nodes, overwritten
 from ..autograd.value import CONSTANT, Value
 from ..errors import UsageError, ValueTypeError
 from . import dot, player, svg
-from .boxes import Box
-from .naming import formula, name_all
+from .naming import Box, formula, name_all
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,9 +69,8 @@ def draw(root: Value, limit: int = 1000) -> Drawing:
     order = nodes(root)
     summary = _summarise(order)
     if len(order) > limit:
-        return Drawing(
-            [], f"{summary} That is too many to draw (the limit is {limit:,}); draw a part of it.", False
-        )
+        summary += f" That is too many to draw (the limit is {limit:,}); draw a part of it."
+        return Drawing([], summary, stale=False)
     stale = any(True for _ in overwritten([node for node in reversed(order) if node.parents]))
     return Drawing(_boxes(order), summary, stale)
 
@@ -82,19 +80,12 @@ def _boxes(order: list[Value]) -> list[Box]:
     position = {node: index for index, node in enumerate(order)}
     boxes = []
     for node in order:
-        kind = "constant" if node.op is CONSTANT else "result" if node.parents else "leaf"
-        boxes.append(
-            Box(
-                names[node],
-                formula(node, names),
-                node.label,
-                "root" if node is order[-1] and node.parents else kind,
-                node.op,
-                node.data,
-                node.grad,
-                tuple([position[parent] for parent in node.parents]),
-            )
-        )
+        # a root that was not computed from anything is drawn as the leaf that it is
+        made = "root" if node is order[-1] else "result"
+        kind = made if node.parents else "constant" if node.op is CONSTANT else "leaf"
+        parents = tuple([position[parent] for parent in node.parents])
+        text = formula(node, names)
+        boxes.append(Box(names[node], text, node.label, kind, node.op, node.data, node.grad, parents))
     return boxes
 
 

@@ -42,15 +42,14 @@ def explain(root: Value, leaf: Value, paths: int = 8) -> str:
     lines = [f"How {moves}: {ways[root]:,} {plural}"]
     shown = []
     for i, path in enumerate(islice(_walk(root, leaf, ways), paths)):
-        factors = [_partial(node, argument) for node, argument in path]
+        factors = [float(local_derivatives(node)[argument] or 0.0) for node, argument in path]
         shown.append(prod(factors))
         lines += [f"path {i + 1}", *_steps(path, factors, names)]
         lines.append(f"  {' · '.join(_shorten([_signed(factor) for factor in factors], 12))} = {number(shown[-1])}")
+    terms = [_signed(term) for term in shown]
     if ways[root] > len(shown):
         lines.append(f"{ways[root] - len(shown):,} more paths: {number(total - sum(shown))}")
-        terms = [*map(_signed, shown), _signed(total - sum(shown))]
-    else:
-        terms = [_signed(term) for term in shown]
+        terms.append(_signed(total - sum(shown)))  # the others as one term, so that the sum still comes out
     spelled = f"{' + '.join(terms)} = " if len(terms) > 1 else ""
     return "\n".join([*lines, f"d {names[root]} / d {names[leaf]} = {spelled}{number(total)}"])
 
@@ -69,11 +68,7 @@ def _shorten(items: list[str], limit: int) -> list[str]:
     if len(items) <= limit:
         return items
     half = limit // 2
-    return [*items[:half], f"  ... {len(items) - 2 * half:,} more ...".strip(), *items[-half:]]
-
-
-def _partial(node: Value, argument: int) -> float:
-    return float(local_derivatives(node)[argument] or 0.0)
+    return [*items[:half], f"... {len(items) - 2 * half:,} more ...", *items[-half:]]
 
 
 def _count_paths(order: list[Value], leaf: Value) -> dict[Value, int]:

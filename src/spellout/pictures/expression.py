@@ -74,10 +74,9 @@ def report(root: Value) -> str:
     """Return every value and gradient as a table, then the chain rule for every named leaf."""
     order = nodes(root)
     names = name_all(order)
-    rows = [("value", "formula", "data", "gradient")]
-    for node in order:
-        if node.op is not CONSTANT:
-            rows.append((names[node], formula(node, names), number(node.data), number(node.grad)))
+    shown = [node for node in order if node.op is not CONSTANT]
+    rows = [(names[node], formula(node, names), number(node.data), number(node.grad)) for node in shown]
+    rows.insert(0, ("value", "formula", "data", "gradient"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     table = [
         f"{name:<{widths[0]}}  {text:<{widths[1]}}  {data:>{widths[2]}}  {grad:>{widths[3]}}"

@@ -7,6 +7,7 @@ height of its neighbours, then move everything as close to its neighbours as the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 Point = tuple[float, float]
@@ -23,7 +24,7 @@ class _Item:
 
     layer: int
     height: float
-    box: int = -1
+    width: float = 0.0
     y: float = 0.0
     left: list[_Item] = field(default_factory=list)
     right: list[_Item] = field(default_factory=list)
@@ -47,20 +48,20 @@ class Layout:
 def arrange(parents: list[tuple[int, ...]], sizes: list[Point]) -> Layout:
     """Place boxes; box i was made from `parents[i]`, all of them before it, and the last box is the root."""
     layers_of = _layers(parents)
-    items = [_Item(layer, height, i) for i, (layer, (_, height)) in enumerate(zip(layers_of, sizes, strict=True))]
+    items = [_Item(layer, height, width) for layer, (width, height) in zip(layers_of, sizes, strict=True)]
     bends = sum([max(0, layers_of[i] - layers_of[p] - 1) for i, ps in enumerate(parents) for p in ps])
-    chains = {}
-    everything = list(items)
-    for i, arguments in enumerate(parents):
-        for argument, parent in enumerate(arguments):
-            chain = _connect(items[parent], items[i], bends <= _MOST_BENDS)
-            chains[i, argument] = chain
-            everything += chain
-    layers = _order(everything, items[-1], 1 + max(layers_of))
-    for sweep in range(_SWEEPS):
-        _sort_by_neighbours(layers, from_left=sweep % 2 == 1)
-    _straighten(layers)
-    return _measure(items, chains, layers, sizes)
+    chains = {
+        (i, argument): _connect(items[parent], items[i], bends <= _MOST_BENDS)
+        for i, arguments in enumerate(parents)
+        for argument, parent in enumerate(arguments)
+    }
+    layers = _order(items[-1], 1 + max(layers_of))
+    for layer, wishes in _sweeps(layers, _SWEEPS):
+        layer[:] = [layer[i] for i in sorted(range(len(layer)), key=wishes.__getitem__)]
+        _stack(layer)
+    for layer, wishes in _sweeps(layers, 2 * _SWEEPS):
+        _spread(layer, wishes)
+    return _measure(items, chains, layers)
 
 
 def _layers(parents: list[tuple[int, ...]]) -> list[int]:
@@ -86,18 +87,17 @@ def _connect(parent: _Item, child: _Item, with_bends: bool) -> list[_Item]:
     return chain
 
 
-def _order(everything: list[_Item], root: _Item, count: int) -> list[list[_Item]]:
+def _order(root: _Item, count: int) -> list[list[_Item]]:
     """Put items into layers in the order of a walk from the root: a tree then has no crossings at all."""
     layers: list[list[_Item]] = [[] for _ in range(count)]
     seen: set[_Item] = set()
-    for start in [root, *everything]:
-        stack = [start]
-        while stack:
-            item = stack.pop()
-            if item not in seen:
-                seen.add(item)
-                layers[item.layer].append(item)
-                stack += reversed(item.left)
+    stack = [root]  # everything was made for the root, so that the walk comes to all
+    while stack:
+        item = stack.pop()
+        if item not in seen:
+            seen.add(item)
+            layers[item.layer].append(item)
+            stack += reversed(item.left)
     for layer in layers:
         _stack(layer)
     return layers
@@ -114,16 +114,12 @@ def _wish(item: _Item, neighbours: list[_Item]) -> float:
     return sum([other.y for other in neighbours]) / len(neighbours) if neighbours else item.y
 
 
-def _sort_by_neighbours(layers: list[list[_Item]], from_left: bool) -> None:
-    for layer in layers if from_left else reversed(layers):
-        layer.sort(key=lambda item: _wish(item, item.left if from_left else item.right))
-        _stack(layer)
-
-
-def _straighten(layers: list[list[_Item]]) -> None:
-    for sweep in range(2 * _SWEEPS):
-        for layer in reversed(layers) if sweep % 2 == 0 else layers:
-            _spread(layer, [_wish(item, item.right if sweep % 2 == 0 else item.left) for item in layer])
+def _sweeps(layers: list[list[_Item]], count: int) -> Iterator[tuple[list[_Item], list[float]]]:
+    """Yield layer after layer with the neighbours' mean heights, from the right and from the left in turn."""
+    # from the root first: its one place is certain, the order of the leaves is not
+    for sweep in range(count):
+        for layer in layers if sweep % 2 else reversed(layers):
+            yield layer, [_wish(item, item.left if sweep % 2 else item.right) for item in layer]
 
 
 def _spread(layer: list[_Item], wishes: list[float]) -> None:
@@ -144,14 +140,9 @@ def _spread(layer: list[_Item], wishes: list[float]) -> None:
         item.y = start + shift
 
 
-def _measure(
-    items: list[_Item],
-    chains: dict[tuple[int, int], list[_Item]],
-    layers: list[list[_Item]],
-    sizes: list[Point],
-) -> Layout:
+def _measure(items: list[_Item], chains: dict[tuple[int, int], list[_Item]], layers: list[list[_Item]]) -> Layout:
     """Turn layers and heights into corners and the points of every edge."""
-    widths = [max([sizes[item.box][0] for item in layer if item.box >= 0], default=0.0) for layer in layers]
+    widths = [max([item.width for item in layer], default=0.0) for layer in layers]  # a bend has none
     starts = [_GAP_Y]
     for width in widths:
         starts.append(starts[-1] + width + _GAP_X)
@@ -160,8 +151,7 @@ def _measure(
 
     # every box ends where its layer ends, so that no edge has to pass behind a wider neighbour
     corners = [
-        (starts[item.layer] + widths[item.layer] - sizes[item.box][0], item.y - item.height / 2 - top)
-        for item in items
+        (starts[item.layer] + widths[item.layer] - item.width, item.y - item.height / 2 - top) for item in items
     ]
     edges = {
         argument: [

@@ -15,8 +15,7 @@ from ..autograd.by_hand import refuse_by_hand
 from ..autograd.graph import pull_back
 from ..errors import GraphError
 from . import svg
-from .boxes import Box
-from .naming import number
+from .naming import Box, number
 
 
 def render(boxes: Sequence[Box], summary: str, stale: bool) -> str:
@@ -36,12 +35,14 @@ def _steps(boxes: Sequence[Box]) -> list[dict[str, Any]]:
         return []
     root = len(boxes) - 1
     order = [i for i in range(root, -1, -1) if boxes[i].parents]
-    partials = {i: _partials(boxes, i) for i in order}
+    for i in order:
+        refuse_by_hand(boxes[i], "played")
+    # how each box moves with its arguments, at the numbers that were drawn
+    partials = {i: boxes[i].op.partials(boxes[i].data, *[boxes[p].data for p in boxes[i].parents]) for i in order}
     changes: dict[int, list[tuple[int, float, float]]] = {i: [] for i in order}  # (parent, before, after)
 
     def passed_on(i: int, gradient: float) -> list[tuple[int, float | None]]:
-        scaled = [None if partial is None else gradient * partial for partial in partials[i]]
-        return list(zip(boxes[i].parents, scaled, strict=True))
+        return [(p, d if d is None else gradient * d) for p, d in zip(boxes[i].parents, partials[i], strict=True)]
 
     gradients = {**dict.fromkeys(range(root), 0.0), root: 1.0}
     pull_back(order, gradients, passed_on, lambda i, *change: changes[i].append(change))
@@ -60,10 +61,3 @@ def _steps(boxes: Sequence[Box]) -> list[dict[str, Any]]:
         edges = [f"e{i}-{argument}" for argument in range(len(boxes[i].parents))]
         steps.append({"node": f"n{i}", "say": "\n".join(lines), "set": shown, "edges": edges})
     return steps
-
-
-def _partials(boxes: Sequence[Box], i: int) -> list[float | None]:
-    """Return how box `i` moves with each of its arguments, at the numbers that were drawn."""
-    refuse_by_hand(boxes[i], "played")
-    partials = boxes[i].op.partials(boxes[i].data, *[boxes[p].data for p in boxes[i].parents])
-    return [None if partial is None else float(partial) for partial in partials]

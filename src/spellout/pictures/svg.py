@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from textwrap import wrap
 
-from .boxes import Box
 from .layout import Point, arrange
+from .naming import Box
 
 _CHAR = 7.3  # width of one character of the 12 px monospace font
 _LINE = 16.0
@@ -32,7 +32,9 @@ STYLE = """
 def render(boxes: Sequence[Box], summary: str) -> str:
     """Return a complete SVG document; of a graph that is too large, its summary."""
     if not boxes:
-        return _sentence(summary)
+        lines = wrap(summary, 79, break_long_words=False, break_on_hyphens=False)
+        texts = [f'<text x="{_PAD}" y="{20 + _LINE * i}">{escape(line)}</text>' for i, line in enumerate(lines)]
+        return _document((80 * _CHAR, _LINE * len(lines) + 16), summary, texts)
     sizes = [_size(box) for box in boxes]
     layout = arrange([box.parents for box in boxes], sizes)
     parts = []
@@ -44,27 +46,16 @@ def render(boxes: Sequence[Box], summary: str) -> str:
         end = _beside(layout.corners[i], sizes[i], 0.0, port * 0.8 * _OP_HEIGHT)
         parts.append(f'<path class="edge" id="e{i}-{argument}" d="{_curve([start, *points, end])}"/>')
     parts += [_box(i, box, layout.corners[i], sizes[i]) for i, box in enumerate(boxes)]
-    return _document(layout.size, escape(summary), parts)
+    return _document(layout.size, summary, parts)
 
 
 def _document(size: Point, title: str, parts: list[str]) -> str:
     width, height = [round(length, 1) for length in size]
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="spellout" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}" role="img">',
-            f"<title>{title}</title>",
-            f"<style>{STYLE}</style>",
-            *parts,
-            "</svg>\n",
-        ]
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="spellout" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img">'
     )
-
-
-def _sentence(text: str) -> str:
-    lines = wrap(text, 79, break_long_words=False, break_on_hyphens=False)
-    parts = [f'<text x="{_PAD}" y="{20 + _LINE * i}">{escape(line)}</text>' for i, line in enumerate(lines)]
-    return _document((80 * _CHAR, _LINE * len(lines) + 16), escape(text), parts)
+    return "\n".join([head, f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", *parts, "</svg>\n"])
 
 
 def show(x: float) -> str:
@@ -81,11 +72,7 @@ def _lines(box: Box) -> list[tuple[str, str]]:
 
 
 def _op_width(box: Box) -> float:
-    return max(_OP_HEIGHT, _CHAR * len(_symbol(box)) + 2 * _PAD) if box.parents else 0.0
-
-
-def _symbol(box: Box) -> str:
-    return _cut(box.op.symbol)
+    return max(_OP_HEIGHT, _CHAR * len(_cut(box.op.symbol)) + 2 * _PAD) if box.parents else 0.0
 
 
 def _size(box: Box) -> Point:
@@ -106,7 +93,7 @@ def _box(i: int, box: Box, corner: Point, size: Point) -> str:
         top, center = middle - _OP_HEIGHT / 2, x + op / 2
         parts.append(
             f'<rect class="op" x="{x:.1f}" y="{top:.1f}" width="{op:.1f}" height="{_OP_HEIGHT}" rx="12"/>'
-            f'<text x="{center:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{_safe(_symbol(box))}</text>'
+            f'<text x="{center:.1f}" y="{middle + 4:.1f}" text-anchor="middle">{_safe(_cut(box.op.symbol))}</text>'
             f'<path class="edge" d="M{x + op:.1f} {middle:.1f}h{_PAD}"/>'
         )
         x, width = x + op + _PAD, width - op - _PAD

@@ -75,6 +75,7 @@ def _histograms(
     together = np.concatenate([values.ravel() for values in arrays.values()])
     low, high = np.quantile(together, [0.005, 0.995]).tolist()
     for name, values in arrays.items():
+        # where all numbers are alike the range would have no width
         density, edges = np.histogram(values, _BINS, (low, high if high > low else low + 1e-12), density=True)
         if log:
             density[density == 0] = np.nan  # a gap, and not a fall without end

@@ -29,18 +29,19 @@ def bigram_map(
     side = max(4.0, _CELL * len(symbols)) + 1.0
     maps = 1 if chances is None else 2
     figure, axes = new_figure(maps * side, side + 0.4, 1, maps)
+    # a symbol that nothing follows has a row of zeros
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
-    _draw_map(axes[0], list(symbols), shares, [[_short(count) for count in row] for row in counts.tolist()])
     some = f" ({len(symbols)} most frequent of {of:,} symbols)" if of and of > len(symbols) else ""
-    axes[0].set_title(f"how often the column follows the row{some}", fontsize=11)
+    texts = [[_short(count) for count in row] for row in counts.tolist()]
+    _draw_map(axes[0], f"how often the column follows the row{some}", list(symbols), shares, texts)
     if chances is not None:
         percent = [[f"{100 * chance:.0f}" if chance >= 0.005 else "" for chance in row] for row in chances.tolist()]
-        _draw_map(axes[1], list(symbols), chances, percent)
-        axes[1].set_title("what the model expects, in percent", fontsize=11)
+        _draw_map(axes[1], "what the model expects, in percent", list(symbols), chances, percent)
     return figure
 
 
-def _draw_map(axes: Axes, symbols: list[str], shares: np.ndarray, texts: list[list[str]]) -> None:
+def _draw_map(axes: Axes, title: str, symbols: list[str], shares: np.ndarray, texts: list[list[str]]) -> None:
+    axes.set_title(title, fontsize=11)
     shades = np.sqrt(shares)  # the eye sees small shares too
     axes.imshow(shades, cmap="Blues", vmin=0.0, vmax=max(float(shades.max()), 1e-9))
     name_positions(axes, symbols, up=True)
@@ -70,10 +71,8 @@ def embedding_scatter(symbols: Sequence[str], vectors: np.ndarray) -> Figure:
         _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
         shares = sizes**2 / max(float((sizes**2).sum()), 1e-30)
         points = centred @ directions[:2].T  # (S, 2)
-        names = [
-            f"{number} component, {share:.0%} of the variance"
-            for number, share in zip(["first", "second"], shares.tolist(), strict=False)
-        ]
+        first, second = shares[:2].tolist()
+        names = [f"first component, {first:.0%} of the variance", f"second component, {second:.0%} of the variance"]
     else:
         points = np.pad(vectors, ((0, 0), (0, 2 - vectors.shape[1])))
     figure, (axes,) = new_figure(8, 8)
@@ -99,9 +98,11 @@ def _apart(points: np.ndarray) -> np.ndarray:
         gaps = moved[:, None] - moved  # (S, S, 2)
         lengths = np.hypot(gaps[..., 0], gaps[..., 1])
         push = np.clip(_APART - lengths, 0.0, None) / np.maximum(lengths, 1e-12)
+        # nothing pushes itself
         np.fill_diagonal(push, 0.0)
         if not push.any():
             break
+        # each of two goes half of the way
         moved = moved + 0.5 * (push[..., None] * gaps).sum(axis=1)
     return moved * scale
 

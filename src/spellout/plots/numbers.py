@@ -6,8 +6,7 @@ S symbols, the most frequent ones · E numbers that stand for each · T symbols 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +24,7 @@ MOST_SYMBOLS = 40
 """Of a larger vocabulary, the most frequent ones are shown."""
 
 
-@dataclass(frozen=True)
-class Pairs:
+class Pairs(NamedTuple):
     """How often each of S symbols follows each: `counts` (S, S) of what follows in the row of what stands before.
 
     `chances` (S, S) are the model's own, if it looks at the last symbol only. Symbol 0 is the boundary.
@@ -69,10 +67,12 @@ def pairs(run: Run) -> Pairs:
     """What follows what in the training lines, and in the model if it looks at the last symbol only."""
     stream = run.vocabulary.encode(_lines(run)).astype(np.int64)
     size = run.vocabulary.size
+    # a pair as one number: one call counts them all
     counts = np.bincount(stream[:-1] * size + stream[1:], minlength=size * size).reshape(size, size)
     kept = _frequent(run)
     chances = None
     if run.model.context == 1:
+        # (S, 2): each token after a boundary, which such a model has forgotten by then
         rows = np.column_stack([np.zeros(size, np.int64), np.arange(size)])
         chances = np.exp(run.model.log_probabilities(rows)[:, 1])[np.ix_(kept, kept)]
     return Pairs(_symbols(run, kept), counts[np.ix_(kept, kept)], chances)

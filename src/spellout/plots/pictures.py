@@ -39,11 +39,6 @@ def _loss(run: Run, line: str | None) -> Figure:
     )
 
 
-def _bigrams(run: Run, line: str | None) -> Figure:
-    found = pairs(run)
-    return bigram_map(found.symbols, found.counts, found.chances, run.vocabulary.size)
-
-
 def _activations(run: Run, line: str | None) -> Figure:
     layers = inside(run).layers
     return activation_histograms(
@@ -64,7 +59,7 @@ def _saturation(run: Run, line: str | None) -> Figure:
 
 PICTURES: dict[Kind, tuple[str, Callable[[Run, str | None], Figure]]] = {
     "loss": ("in_steps", _loss),
-    "bigrams": ("log_probabilities", _bigrams),
+    "bigrams": ("log_probabilities", lambda run, line: bigram_map(*pairs(run), run.vocabulary.size)),
     "embedding": ("token_vectors", lambda run, line: embedding_scatter(*embedding(run))),
     "activations": ("inspect", _activations),
     "gradients": ("inspect", _gradients),

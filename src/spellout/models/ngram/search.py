@@ -50,13 +50,13 @@ class Found:
 
 def search(stream: np.ndarray, vocabulary_size: int, config: NgramConfig, callback: Callback) -> Found | None:
     """The best order for a stream, unless `config` sets one, and its discounts. None if no line can be held out."""
-    sample = Sample(stream, vocabulary_size, config.order or HIGHEST_ORDER_TRIED)
-    if not sample.held_out_tokens:
+    excerpt = Excerpt(stream, vocabulary_size, config.order or HIGHEST_ORDER_TRIED)
+    if not excerpt.held_out_tokens:
         return None
     # What is no accident: one nat in all, and at least 0.0001 a token.
-    gain = max(1e-4, 1.0 / sample.held_out_tokens)
+    gain = max(1e-4, 1.0 / excerpt.held_out_tokens)
     best: Found | None = None
-    for one in _tries(sample, config):
+    for one in _tries(excerpt, config):
         callback({"event": "order", "order": one.order, "held_out_nats_per_token": one.nats})
         if best is None or one.nats < best.nats - gain:
             best = one
@@ -65,23 +65,23 @@ def search(stream: np.ndarray, vocabulary_size: int, config: NgramConfig, callba
     return best
 
 
-def _tries(sample: Sample, config: NgramConfig) -> Iterator[Found]:
+def _tries(excerpt: Excerpt, config: NgramConfig) -> Iterator[Found]:
     """The model of the order that is set, or models of rising order: their lower levels are shared, and each starts
     from the last one's discounts."""
     if config.order:
-        kept, held_out = sample.counts(config.order)
+        kept, held_out = excerpt.counts(config.order)
         model, nats = fitted_model(build_levels(kept), held_out, config)
-        yield Found(config.order, model.discounts, nats, sample.whole)
+        yield Found(config.order, model.discounts, nats, excerpt.whole)
         return
     levels: list[Level] = []
     start: Discounts | None = None
     for order in range(1, HIGHEST_ORDER_TRIED + 1):
-        kept, held_out = sample.positions(order)
+        kept, held_out = excerpt.positions(order)
         levels = one_order_more(levels, kept)
-        if order >= sample.lowest:
+        if order >= excerpt.lowest:
             model, nats = fitted_model(levels, held_out, config, start)
             start = model.discounts
-            yield Found(order, start, nats, sample.whole)
+            yield Found(order, start, nats, excerpt.whole)
 
 
 def fitted_model(
@@ -94,7 +94,7 @@ def fitted_model(
     return model, model.nats_per_token(held_out)
 
 
-class Sample:
+class Excerpt:
     """Lines and positions of a stream to try models on, for orders up to `highest`.
 
     `whole` says whether these are all; `lowest` is the lowest order that can be compared with others on them.
