@@ -18,7 +18,6 @@ from spellout.lectures.counted import counted_in_python
 from spellout.lectures.reproduction import NETWORKS, reach, reproduce
 from spellout.lectures.results import RESULTS
 from spellout.lectures.smoothing import chances_of_network, compare_smoothing
-from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 
 
@@ -82,11 +81,10 @@ def test_the_careful_initialisation_starts_at_ln_v_with_few_saturated_units(prep
 
 
 def test_reaching_ends_the_training(prepared):
-    asked = parse_specification("gru:8")
-    loss, seconds = reach(prepared, asked, 3.5, TrainingConfig(steps=200, evaluate_every=5), lambda event: None)
+    loss, seconds = reach(prepared, "gru:8", 3.5, TrainingConfig(steps=200, evaluate_every=5), lambda event: None)
     assert 3.0 < loss <= 3.5
     assert seconds > 0
-    missed, _ = reach(prepared, asked, 0.5, TrainingConfig(steps=10, evaluate_every=5), lambda event: None)
+    missed, _ = reach(prepared, "gru:8", 0.5, TrainingConfig(steps=10, evaluate_every=5), lambda event: None)
     assert missed > 0.5
 
 
