@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from . import walk
-from .tape import Tape, dense, users_line
+from .tape import Call, Tape, dense, users_line
 from .walk import MODE_SENSITIVE
 
 
@@ -80,8 +80,10 @@ class Step:
     schedulers: list[int]
     """Steps of the optimizer's schedulers so far."""
     stale: list[Account] = field(default_factory=list)
-    zeroed: list[Account] = field(default_factory=list)
-    repeated: list[Account] = field(default_factory=list)
+    zeroed: bool = False
+    """A gradient that had arrived was gone."""
+    repeated: int = 0
+    """How many gradients had been used already."""
     moved_frozen: list[str] = field(default_factory=list)
     stale_share: float = 0.0
     """The largest ratio of an old part to the whole gradient."""
@@ -211,10 +213,9 @@ class Recording:
                 continue
             if live and account.stale:
                 self._note_stale(step, account)
-            if live and not account.waiting and account.stepped and account.stepper is optimizer:
-                step.repeated.append(account)
-            if not live and account.waiting:
-                step.zeroed.append(account)
+            used = account.stepped and account.stepper is optimizer
+            step.repeated += live and used and not account.waiting
+            step.zeroed |= account.waiting and not live
         self.steps.append(step)
         self._pending = step
 
@@ -250,10 +251,9 @@ class Recording:
         return seen and self.calls >= needed + (self.phase == "evaluate")
 
     @property
-    def clips(self) -> list[tuple[int, str | None]]:
-        """Where gradients were clipped: place on the tape, user's line."""
-        calls = self.tape.calls if self.tape is not None else []
-        return [(call.index, call.where) for call in calls if call.entry == "clip"]
+    def clips(self) -> list[Call]:
+        """The calls that clipped gradients."""
+        return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
 
 
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:

@@ -8,7 +8,6 @@ from statistics import median
 
 import torch
 
-from ...case import users_code
 from ...patient import Patient
 from ...report import Finding, Page
 
@@ -54,7 +53,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     patient.facts["update:data ratio"] = ratio
     start, best, last = losses[0], min(losses[1:]), losses[-1]
     scale = max(abs(start), 1e-8)
-    noise = 0.0 if last < start else _noise(patient)  # dropout and sampling move the loss too
+    noise = 0.0 if last < start else _noise(patient)
     steps = f"{len(losses) - 1} steps on one batch"
     if not math.isfinite(last) or (last > start + 0.3 * scale + 3 * noise and best > start - 0.5 * scale):
         better = min(_last(patient, 0.1, start), _last(patient, 0.01, start))
@@ -104,12 +103,7 @@ def _last(patient: Patient, factor: float, start: float) -> float:
 def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[float]:
     """One step of the user's optimizers; the update:data ratio of every matrix."""
     before = {name: p.detach().clone() for name, p in patient.trained.items() if p.ndim > 1}
-    for name, parameter in patient.parameters():
-        grad = gradients.get(name)
-        parameter.grad = None if grad is None else grad.clone()
-    for optimizer in patient.optimizers:
-        with users_code():
-            optimizer.step()
+    patient.descend(gradients, patient.optimizers)
     now = dict(patient.parameters())
     spreads = {name: float(old.std()) for name, old in before.items() if old.numel() > 1}
     return [
@@ -121,5 +115,5 @@ def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[f
 
 def _noise(patient: Patient) -> float:
     """How much the first loss varies with the seed (dropout, sampling)."""
-    values = [patient.trial(train=True, seed=seed).value for seed in (0, 1, 2)]
-    return max(values) - min(values) if all(math.isfinite(value) for value in values) else 0.0
+    values = patient.first_losses
+    return max(values) - min(values) if all(map(math.isfinite, values)) else 0.0

@@ -13,10 +13,8 @@ from collections.abc import Iterator
 import torch
 
 from ...batch import Batch
-from ...case import users_code
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import dense
 from .first_loss import best_constant, kind_of
 
 STUCK = Page(
@@ -81,23 +79,16 @@ def _repeats(batch: Batch) -> bool:
 def _learn(patient: Patient, batch: Batch, rate: float, deadline: float, goal: float) -> tuple[float, int]:
     """The least loss reached, and the number of steps."""
     with patient.borrowed(train=True):
-        trained = [*patient.trained.values()]
-        optimizer = torch.optim.Adam(trained, lr=rate)
+        optimizer = torch.optim.Adam([*patient.trained.values()], lr=rate)
         best = math.inf
         for step in range(_STEPS):
-            trial = patient.run(batch, taped=False)
+            trial = patient.run(batch, gradients=True, taped=False)
             if trial.error or not trial.learns or time.perf_counter() > deadline:
                 return best, step
             best = min(best, trial.value)
             if best < goal:
                 return best, step + 1
-            optimizer.zero_grad()
-            with users_code():
-                trial.loss.backward()  # type: ignore[union-attr]
-            for parameter in trained:
-                if parameter.grad is not None:
-                    parameter.grad = dense(parameter.grad)
-            optimizer.step()
+            patient.descend(trial.gradients, [optimizer])
     return best, _STEPS
 
 

@@ -94,9 +94,9 @@ def _stale(recording: Recording) -> Iterator[Finding]:
         )
     elif moved and not recording.steps:
         yield STALE.found(f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before")
-    repeated = next((step for step in recording.steps if step.repeated and len(step.repeated) == step.live), None)
+    repeated = next((step for step in recording.steps if step.repeated and step.repeated == step.live), None)
     if repeated is not None:
-        evidence = f"{len(repeated.repeated)} parameters, no new gradient since the last step"
+        evidence = f"{repeated.repeated} parameters, no new gradient since the last step"
         yield REPEATED.found(evidence, repeated.where)
 
 
@@ -124,11 +124,11 @@ def _clip(recording: Recording) -> Iterator[Finding]:
         return
     for step in recording.steps:
         arrived = max((tick for tick in recording.arrivals if tick <= step.tick), default=-1)
-        if step.closure or any(arrived <= tick < step.tick for tick, _ in recording.clips):
+        if step.closure or any(arrived <= call.index < step.tick for call in recording.clips):
             return
     yield CLIP.found(
         f"{len(recording.steps)} optimizer steps, none with clipping between backward and step",
-        recording.clips[0][1],
+        recording.clips[0].where,
     )
 
 

@@ -8,7 +8,7 @@ import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import MOVES, Call, Tape, span
+from ...tape import MOVES, REGRESSIONS, Call, Tape, span
 
 SOFTMAX = Page(
     id="softmax-before-cross-entropy",
@@ -90,7 +90,6 @@ PAGES = (SOFTMAX, SIGMOID, BOUNDED, NLL, RANGE, SIZE_ONE, BATCH_AXIS, IMPLICIT)
 
 _RANGES = {"relu": (0.0, float("inf")), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0), "softmax": (0.0, 1.0)}
 _CLASSES = ("cross_entropy", "log_softmax", "logsumexp")
-_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _SOFTMAXES = ("softmax", "log_softmax", "softmin")
 _BINARY = "binary_cross_entropy_with_logits"
 
@@ -102,9 +101,8 @@ def check(patient: Patient) -> Iterator[Finding]:
         if patient.runs and tape is patient.training.tape and patient.relabelled is not None:
             axes, trial = patient.relabelled
             yield from _probabilities_by_value(tape, trial.tape)
-            dependent = trial.tape.reached_from(*trial.batch.inputs)
             for call in trial.tape.calls:
-                if call.name in _SOFTMAXES and id(call.argument(0, "input")) in dependent:
+                if call.name in _SOFTMAXES and id(call.argument(0, "input")) in trial.dependent:
                     yield from _over_batch(call, axes.samples)
 
 
@@ -115,7 +113,7 @@ def _on(tape: Tape) -> Iterator[Finding]:
             yield from _logits(tape, call)
         elif call.name == "nll_loss":
             yield from _nll(tape, call)
-        elif call.name in _REGRESSIONS:
+        elif call.name in REGRESSIONS:
             yield from _reach(tape, call)
         if call.name in _SOFTMAXES:
             yield from _axis(call)

@@ -52,6 +52,8 @@ PAGES = (IGNORES, MIXES, AHEAD)
 
 _NONE = 1e-9
 """Relative; what other rounding could move, in float64."""
+Select = Callable[[torch.Tensor], torch.Tensor]
+"""Gives a view of some places of a tensor."""
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward")
 
 
@@ -79,7 +81,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield from _ahead(patient, axes, base)
 
 
-def changed(x: torch.Tensor, where: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+def _changed(x: torch.Tensor, where: Select = lambda x: x) -> torch.Tensor:
     """Other values at the selected places: noise of the same scale, or the next value that occurs."""
     other = x.clone()
     if x.is_floating_point() or x.is_complex():
@@ -93,7 +95,7 @@ def changed(x: torch.Tensor, where: Callable[[torch.Tensor], torch.Tensor]) -> t
 
 
 def _ignores(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]:
-    other = patient.exact(axes.batch.with_inputs(_replaced))
+    other = patient.exact(axes.batch.with_inputs(_changed))
     if other.error is None and _same(base.main, other.main):
         yield IGNORES.found(
             f"{len(axes.batch.inputs)} input tensors replaced, no output moved, also with noise on the parameters",
@@ -105,7 +107,7 @@ def _ignores(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Findin
     with patient.borrowed(train=False):
         patient.double()  # what underflows in float32 is a symptom, not this
         batch = axes.batch.wide()
-        batches = (batch, batch.with_inputs(_replaced))
+        batches = (batch, batch.with_inputs(_changed))
         for steps in range(3):
             with torch.no_grad():
                 now, then = (patient.run(one, loss=False, taped=False) for one in batches)
@@ -116,10 +118,6 @@ def _ignores(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Findin
                 return
             _descend(patient, trial)
     yield IGNORES.found("all inputs replaced, no output moved, also after two steps along the gradient")
-
-
-def _replaced(x: torch.Tensor) -> torch.Tensor:
-    return changed(x, lambda t: t)
 
 
 def _all_equal(output: torch.Tensor) -> bool:
@@ -137,9 +135,8 @@ def _descend(patient: Patient, trial: Trial) -> None:
 
 def _last_line(base: Trial) -> str | None:
     """The last call that still depends on the input."""
-    reached = base.tape.reached_from(*base.batch.inputs)
     calls = (call for call in reversed(base.tape.calls) if call.phase == "model")
-    return next((call.where for call in calls if any(id(tensor) in reached for tensor in call.outputs)), None)
+    return next((call.where for call in calls if any(id(one) in base.dependent for one in call.outputs)), None)
 
 
 def _mixes(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]:
@@ -204,7 +201,7 @@ def _with(axes: Relabelled, which: int | slice) -> Batch:
     def change(x: torch.Tensor) -> torch.Tensor:
         if x.ndim <= axes.batch_axis or x.shape[axes.batch_axis] != axes.samples:
             return x
-        return changed(x, lambda t: t.movedim(axes.batch_axis, 0)[which])
+        return _changed(x, lambda t: t.movedim(axes.batch_axis, 0)[which])
 
     return axes.batch.with_inputs(change)
 
@@ -261,7 +258,7 @@ def _ahead(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]
         def change(given: torch.Tensor, moment: int = moment) -> torch.Tensor:
             if given.ndim <= axis or given.shape[axis] != length or (which is not None and given is not x):
                 return given
-            return changed(given, lambda t: t.narrow(axis, moment, length - moment))
+            return _changed(given, lambda t: t.narrow(axis, moment, length - moment))
 
         other = patient.exact(axes.batch.with_inputs(change))
         if other.error is not None or other.main.shape != base.main.shape:
