@@ -19,6 +19,7 @@ from ..errors import ExaminationError
 from .tape import tensors_in
 
 _TARGETS = ("y", "target", "targets", "label", "labels")
+# A prime divides no product of other sizes, so an axis that it divides carries that axis, flattened or not.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31)
 Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -64,8 +65,7 @@ class Batch:
 
     def size(self, axis: int) -> int:
         """How many samples."""
-        sizes = [tensor.shape[axis] for tensor in self.inputs if tensor.ndim > axis]
-        return sizes[0] if sizes else 0
+        return next((tensor.shape[axis] for tensor in self.inputs if tensor.ndim > axis), 0)
 
     def mapped(self, change: Change) -> Batch:
         """A batch with every tensor changed, the target's too."""
@@ -103,7 +103,7 @@ class Batch:
             if target is None or x.ndim < 2 or target.numel() != x.numel():
                 continue
             y = target.reshape(x.shape).to(x.dtype)
-            for axis in range(1, -1, -1):
+            for axis in range(1, -1, -1):  # (B, T) is more usual than (T, B)
                 length = x.shape[axis]
                 if length < 3:
                     continue

@@ -145,14 +145,12 @@ def difference(left: Trial, right: Trial) -> float:
     if left.error or right.error:
         return 0.0
     pairs = zip(tensors_in(left.output), tensors_in(right.output), strict=False)
-    return max(
-        (
-            float((a.float() - b.float()).abs().max())
-            for a, b in pairs
-            if a.shape == b.shape and a.numel() and not torch.equal(a.nan_to_num(), b.nan_to_num())
-        ),
-        default=0.0,
+    differ = (
+        (a, b)
+        for a, b in pairs
+        if a.shape == b.shape and a.numel() and not torch.equal(a.nan_to_num(), b.nan_to_num())
     )
+    return max((float((a.float() - b.float()).abs().max()) for a, b in differ), default=0.0)
 
 
 def forward_pass(model: nn.Module, batch: Batch) -> Any:

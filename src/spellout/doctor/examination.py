@@ -6,10 +6,10 @@ a live loop through hooks only: nothing is run and nothing is undone.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -59,13 +59,12 @@ def examine(
         model, loss=loss, batch=batch, optimizer=optimizer, step=step, evaluate=evaluate, held_out=held_out,
         causal=causal, batch_axis=batch_axis, overfit_seconds=overfit_seconds,
     )  # fmt: skip
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        if "torch._dynamo" in sys.modules:  # compiled models are examined as they were written
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch))
-        stack.enter_context(torch.autograd.set_detect_anomaly(False))
+    # Compiled models are examined as they were written; the compiler is not loaded only to be told so.
+    compiles = "torch._dynamo" in sys.modules
+    as_written = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
+    kept = borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch)
+    # The snapshot is taken before anomaly detection is switched off, so that it holds the user's setting.
+    with warnings.catch_warnings(action="ignore"), as_written, kept, torch.autograd.set_detect_anomaly(False):
         patient = Patient(case)
         if case.batch is None and case.step is None:
             raise ExaminationError("there is nothing to run: give a batch and a loss, or a step, or both")

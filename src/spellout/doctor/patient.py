@@ -174,6 +174,7 @@ class Patient:
         with torch.no_grad():
             for parameter in self.trained.values():
                 if parameter.is_floating_point():
+                    # Large enough to leave every zero, small enough to leave the model as it works.
                     spread = float(parameter.detach().float().std()) if parameter.numel() > 1 else 0.0
                     noise = torch.randn(parameter.shape, generator=generator)
                     parameter.data = parameter.data + (0.05 + 0.3 * spread) * noise.to(parameter)
@@ -203,6 +204,7 @@ class Patient:
     ) -> Trial:
         """A trial in float64 with perturbed parameters; in float32 where the model insists on it."""
         given, loss = batch or self.batch, loss or gradients
+        # Some models make float32 tensors of their own inside, and torch refuses to mix them with float64.
         for one, before in ((given.wide(), self._perturb_in_float64), (given, self.perturb)):
             trial = self.trial(one, train=train, gradients=gradients, loss=loss, before=before)
             if trial.error is None:

@@ -135,6 +135,7 @@ class Recording:
             self._open(name, parameter)
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
+        # First of all hooks, and through the class: the user's may raise, or change modes.
         self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True))
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
@@ -170,6 +171,7 @@ class Recording:
     @torch.no_grad()
     def _before_arrival(self, account: Account) -> None:
         grad = account.grad
+        # Numbers are kept, never the tensor: torch goes on adding into it.
         account.held = grad is not None and bool(grad.any())
         if grad is not None and account.held and account.stepped:
             account.old = float(grad.norm())
@@ -179,7 +181,7 @@ class Recording:
         parameter = account.parameter
         account.reached = True
         self.arrivals.append(self.tick)
-        if not self.steps:
+        if not self.steps:  # once an optimizer steps, nobody updates by hand, and the copies would only cost
             changed = account.value is not None and not torch.equal(account.value, parameter)
             account.moved = account.moved or changed
             account.stepped = account.stepped or changed
@@ -209,7 +211,7 @@ class Recording:
                 self._frozen[id(account.parameter)] = account.parameter.detach().clone()
             live = grad is not None and bool(grad.any())
             step.live += live
-            if closure:
+            if closure:  # gradients arrive inside the step; they are judged after it
                 continue
             if live and account.stale:
                 self._note_stale(step, account)

@@ -45,6 +45,7 @@ class Snapshot:
 
     def restore(self) -> None:
         """Put everything back; may be called more than once."""
+        # In reverse: an object is put back after what it holds, and the random state last of all.
         with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
             for undo in reversed(self._undo):
                 undo()
@@ -94,13 +95,14 @@ class Snapshot:
             ids = [id(item) for pair in pairs for item in pair]
 
             def undo() -> None:
+                # Only where it changed: to fill a dictionary again is slow, and iterators over it would break.
                 if [id(item) for pair in value.items() for item in pair] != ids:
                     kind.clear(value)
                     for key, item in pairs:
                         kind.__setitem__(value, key, item)
 
             content = [item for pair in pairs for item in pair if not isinstance(item, _PLAIN)]
-        elif isinstance(value, list | bytearray):
+        elif isinstance(value, list | bytearray):  # a bytearray that torch looks into may not change its length
 
             def undo() -> None:
                 value[:] = content

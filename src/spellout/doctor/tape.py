@@ -123,7 +123,7 @@ class Tape(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         call = Call(_named(raw), args, kwargs or {}, len(self.calls), self.phase)
         _locate(call, sys._getframe(1))
-        self.calls.append(call)
+        self.calls.append(call)  # before it is called: one that raises is on the tape too
         try:
             call.out = func(*args, **call.kwargs)
         except Exception:
@@ -161,14 +161,12 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
+        yield from tensors_in(list(value.values()))
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from tensors_in(item)
     elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        for item in vars(value).values():
-            yield from tensors_in(item)
+        yield from tensors_in(vars(value))
 
 
 def dense(gradient: torch.Tensor) -> torch.Tensor:

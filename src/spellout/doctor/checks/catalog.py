@@ -65,7 +65,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, failures),
     (_always, stepping),
     (_always, modes),
-    (_runs_or_is_live, reproducible),
+    (_runs, reproducible),
     (_runs_or_is_live, parameters),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),

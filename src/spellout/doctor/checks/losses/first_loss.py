@@ -71,6 +71,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     head = source.where if source is not None else None
     outputs = "logits" if kind == "classes" else "outputs"
     evidence = f"first loss {own:.3g}, zero {outputs} {zero:.3g}, best constant {best:.3g}"
+    # The factors are loose, since an initialisation of unit-scale logits costs about half a nat: what is reported
+    # here costs hundreds of steps.
     if kind == "classes":
         if own > 2.5 * zero and own - zero > 1:
             yield TOO_HIGH.found(evidence, head)
@@ -113,6 +115,7 @@ def best_constant(patient: Patient, batch: Batch | None = None) -> float:
     if output.ndim > 1:
         shape[_class_axis(patient, output)] = output.shape[_class_axis(patient, output)]
     constant = output.new_zeros(shape).requires_grad_(True)
+    # Of one constant every usual loss is convex, so that a line search cannot go astray.
     optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
@@ -148,9 +151,11 @@ def _bias(patient: Patient) -> Iterator[Finding]:
         weight, bias = source.argument(1, "weight"), source.argument(2, "bias")
         if bias is not None or sum(weight is tensor for one in tape.calls for tensor in one.inputs) > 1:
             continue
+        # The usual `ignore_index` is negative, and counts as class 0 here.
         counts = torch.bincount(target.flatten().clamp(min=0), minlength=logits.shape[1]).double()
         shares = counts / counts.sum()
         entropy = float(-(shares * shares.clamp(min=1e-30).log()).sum())
+        # With fewer than ten labels a class, even classes look uneven.
         if counts.sum() >= 10 * len(counts) and entropy < 0.9 * math.log(len(counts)):
             yield NO_BIAS.found(
                 f"entropy of the classes {entropy:.2f}, ln {len(counts)} = {math.log(len(counts)):.2f}",

@@ -43,6 +43,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     """Five steps with the user's rate; others only where these look wrong."""
     if not patient.optimizers or not patient.training.learns:
         return
+    # L-BFGS needs a closure, and looks for the length of its step itself.
     if any(isinstance(one, torch.optim.LBFGS) for one in patient.optimizers):
         return
     rates = [group["lr"] for one in patient.optimizers for group in one.param_groups]
@@ -55,6 +56,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     scale = max(abs(start), 1e-8)
     noise = 0.0 if last < start else _noise(patient)
     steps = f"{len(losses) - 1} steps on one batch"
+    # One bad step is no proof: it must end above the start, and never have been far below.
     if not math.isfinite(last) or (last > start + 0.3 * scale + 3 * noise and best > start - 0.5 * scale):
         better = min(_last(patient, 0.1, start), _last(patient, 0.01, start))
         helps = math.isfinite(better) and better < start + noise
@@ -64,7 +66,7 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"with a smaller rate → {better:.4g}; update:data {ratio:.1e}"
             )
     elif not patient.schedulers and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
-        times = 1e-3 / max(ratio, 1e-9)
+        times = 1e-3 / max(ratio, 1e-9)  # an update of a thousandth of the weights is the usual rule
         faster = _last(patient, times, start)
         gain = start - faster
         if gain > 10 * max(start - last, 0) and gain > 3e-4 * scale + 3 * _noise(patient):
@@ -81,16 +83,15 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None
         for optimizer in patient.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["lr"] * factor
-        losses, ratios = [], []
-        for place in range(steps + 1):
-            torch.manual_seed(0)
-            first = place == 0  # then it is the pass that the examination began with
-            trial = patient.training if first else patient.run(patient.batch, gradients=place < steps, taped=False)
+        trial = patient.training  # the first pass is the one that the examination began with
+        losses, ratios = [trial.value], []
+        for left in reversed(range(steps)):
+            ratios += _step(patient, trial.gradients)
+            torch.manual_seed(0)  # the same units are dropped each time, or the losses could not be compared
+            trial = patient.run(patient.batch, gradients=left > 0, taped=False)
             if trial.error:
                 return None
             losses.append(trial.value)
-            if place < steps:
-                ratios += _step(patient, trial.gradients)
         return losses, median(ratios) if ratios else 0.0
 
 
@@ -102,15 +103,10 @@ def _last(patient: Patient, factor: float, start: float) -> float:
 
 def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[float]:
     """One step of the user's optimizers; the update:data ratio of every matrix."""
-    before = {name: p.detach().clone() for name, p in patient.trained.items() if p.ndim > 1}
+    before = [(p, p.detach().clone()) for p in patient.trained.values() if p.ndim > 1 and p.numel() > 1]
     patient.descend(gradients, patient.optimizers)
-    now = dict(patient.parameters())
-    spreads = {name: float(old.std()) for name, old in before.items() if old.numel() > 1}
-    return [
-        float((now[name].detach() - before[name]).std() / (spread + 1e-12))
-        for name, spread in spreads.items()
-        if spread > 0
-    ]
+    spreads = [(p.detach() - old, float(old.std())) for p, old in before]
+    return [float(update.std() / (spread + 1e-12)) for update, spread in spreads if spread > 0]
 
 
 def _noise(patient: Patient) -> float:

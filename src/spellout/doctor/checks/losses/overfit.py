@@ -47,6 +47,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     deadline = time.perf_counter() + seconds
     best, steps = math.inf, 0
+    # The usual rate of Adam first: most healthy programs need no other.
     for rate in (3e-3, 3e-2, 3e-4):
         reached, taken = _learn(patient, batch, rate, deadline, goal=0.5 * constant)
         steps += taken
@@ -54,6 +55,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         if best < 0.5 * constant:
             break
     patient.facts["loss of one batch learned by heart"] = best
+    # Between a half and nine tenths it learns, only slowly: then nothing is said.
     if best > 0.9 * constant and steps >= _STEPS:
         cause = _cause(patient, batch, best, constant)
         yield STUCK.found(f"best loss {best:.4g} of {steps} steps, best constant {constant:.4g}{cause}")

@@ -106,6 +106,7 @@ def _some(page: Page, patient: Patient, names: list[str], when: str = "") -> Ite
 def _reached_in_passes(patient: Patient) -> set[int]:
     """Parameters that received a gradient in any of three passes, two of them with noise on the parameters."""
     parameters, reached = patient.trained, set[int]()
+    # A layer that starts at zero passes no gradient on, and dropout may cut a path: so three seeds, and noise.
     for seed in range(3):
         trial = patient.training
         if seed:
@@ -137,6 +138,7 @@ def _twice(patient: Patient, optimizers: list[Optimizer], recording: Recording |
             yield TWICE.found(f"{type(optimizer).__name__} lists twice: {_list(double)}")
     if recording is None:
         return
+    # Optimizers that take turns have a backward pass of their own between their steps.
     for before, after in pairwise(recording.steps):
         arrived = any(before.tick < tick <= after.tick for tick in recording.arrivals)
         if before.optimizer is not after.optimizer and not arrived:

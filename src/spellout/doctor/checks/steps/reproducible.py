@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
-from torch import nn
 
 from ...case import UsersError, difference, users_code
 from ...patient import Patient
@@ -51,10 +49,9 @@ PAGES = (RANDOM_IN_EVAL, REMEMBERS, DIFFERS)
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The output in eval mode, and the user's step once more."""
-    if patient.runs:
-        yield from _output(patient)
+    yield from _output(patient)
     recording = patient.recording
-    if recording is not None and recording.error is None and not patient.live:
+    if recording is not None and recording.error is None:
         yield from _step(patient, recording)
 
 
@@ -108,22 +105,16 @@ def _scale_is_learned(tape: Tape, call: Call) -> bool:
 
 def _step(patient: Patient, recording: Recording) -> Iterator[Finding]:
     """Run the step once more as the first recorded call ran; fresh data from a loader is not held against it."""
-    inputs: list[torch.Tensor] = []
-
-    def remember(_: nn.Module, args: tuple[Any, ...]) -> None:
-        inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
-
-    with borrowed(*patient.roots, recording.schedulers):
-        handle = nn.Module.register_forward_pre_hook(patient.model, remember)
+    again = Recording(patient.model, patient.optimizers, recording.schedulers, calls=1)
+    with borrowed(*patient.roots, recording.schedulers), again:
         try:
             with users_code():
                 patient.case.step()  # type: ignore[misc]
         except UsersError:  # then it is not this that differs
             return
-        finally:
-            handle.remove()
         now = {name: p.detach().clone() for name, p in patient.parameters()}
-    if not inputs or len(inputs) != len(recording.inputs) or not all(map(torch.equal, inputs, recording.inputs)):
+    first = recording.inputs
+    if not first or len(again.inputs) != len(first) or not all(map(torch.equal, again.inputs, first)):
         return
     differ = {
         name: float((old - now[name]).abs().max())

@@ -94,6 +94,7 @@ def _stale(recording: Recording) -> Iterator[Finding]:
         )
     elif moved and not recording.steps:
         yield STALE.found(f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before")
+    # Only where every gradient was used before: a part that rests for a step, as in a GAN, is no mistake.
     repeated = next((step for step in recording.steps if step.repeated and step.repeated == step.live), None)
     if repeated is not None:
         evidence = f"{repeated.repeated} parameters, no new gradient since the last step"
@@ -123,6 +124,7 @@ def _clip(recording: Recording) -> Iterator[Finding]:
     if not recording.clips or not recording.steps:
         return
     for step in recording.steps:
+        # A tick counts the calls on the tape, so it says what came between a gradient and the step.
         arrived = max((tick for tick in recording.arrivals if tick <= step.tick), default=-1)
         if step.closure or any(arrived <= call.index < step.tick for call in recording.clips):
             return
@@ -133,6 +135,7 @@ def _clip(recording: Recording) -> Iterator[Finding]:
 
 
 def _scheduler(recording: Recording) -> Iterator[Finding]:
+    # Only the first step tells: from then on a scheduler that steps last looks like one that steps first.
     for step in recording.steps[:1]:
         mine = zip(recording.schedulers, recording.counts, strict=True)
         before = [count for one, count in mine if one.optimizer is step.optimizer]

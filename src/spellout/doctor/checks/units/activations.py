@@ -152,6 +152,7 @@ def _probabilities_by_value(*tapes: Tape) -> Iterator[Finding]:
     calls = [[call for call in tape.calls if call.name == _BINARY] for tape in tapes]
     for pair in zip(*calls, strict=False):
         values = [call.argument(0, "input").detach() for call in pair]
+        # Ten logits around zero lie between 0 and 1 by chance once in fifty thousand times.
         enough = min(value.numel() for value in values) >= 10 and values[1].unique().numel() > 2
         if enough and all(float(value.min()) >= 0 and float(value.max()) <= 1 for value in values):
             evidence = f"all logits lie between 0 and 1, also with noise on the parameters: {span(values[1])}"
@@ -162,7 +163,7 @@ def _nll(tape: Tape, call: Call) -> Iterator[Finding]:
     given = call.argument(0, "input")
     values = given.detach().double()
     worst = float(values.logsumexp(1 if values.ndim > 1 else 0).abs().max())
-    if worst > 0.05:
+    if worst > 0.05:  # rounding in half precision stays below
         source = tape.source(given, MOVES, call.index)
         after = f"`{source.name}` made it; " if source is not None else ""
         yield NLL.found(
@@ -177,7 +178,7 @@ def _reach(tape: Tape, call: Call) -> Iterator[Finding]:
         return
     low, high = _RANGES[source.name]
     outside = float(((target < low - 1e-3) | (target > high + 1e-3)).double().mean())
-    if outside >= 0.1:
+    if outside >= 0.1:  # fewer may be noise around a bound
         yield RANGE.found(
             f"`{source.name}` gives {low:g} … {high:g}; {outside:.0%} of the targets lie outside: {span(target)}",
             source.where or call.where,

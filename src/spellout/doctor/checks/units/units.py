@@ -76,7 +76,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         usual = [measure(tape) for tape in fresh]
         for index, (share, where) in measure(own).items():
             middle = median(shares.get(index, (0.0, None))[0] for shares in usual) if usual else 0.0
-            if share > middle + 0.3:
+            if share > middle + 0.3:  # well beyond what three fresh models differ by
                 yield page.found(f"{share:.0%} {what}; initialised afresh {middle:.0%}", where, severity)
     yield from _fading(patient)
 
@@ -101,6 +101,7 @@ def _dead(tape: Tape) -> Shares:
         if call.out.ndim > 1:
             # (samples and places, units): channels are axis 1 of images, the last axis of everything else
             silent = (call.out.detach() <= 0).movedim(1 if call.out.ndim == 4 else -1, -1).flatten(0, -2)
+            # Fewer than four samples or units make any share look large.
             share = float(silent.all(0).double().mean()) if min(silent.shape) >= 4 else 0.0
             if share > 0.4:
                 found[call.index] = (share, call.where)
@@ -135,7 +136,7 @@ def _fading(patient: Patient) -> Iterator[Finding]:
     ]
     if len(spreads) < 4 or len(norms) < 3 or not all(map(math.isfinite, spreads)) or spreads[0] == 0:
         return
-    first, last = spreads[0], spreads[-2]
+    first, last = spreads[0], spreads[-2]  # the output has a scale of its own
     gradient = norms[0] / norms[-1] if norms[-1] else math.inf
     # A signal that changes by 10⁴ is harmless where the gradients keep their scale; 10⁵ never is.
     if 1e-5 < last / first < 1e5 and (1e-4 < last / first < 1e4 or 1e-3 < gradient < 1e3):

@@ -57,6 +57,7 @@ def _pairs(tape: Tape, call: Call) -> Iterator[Finding]:
         return
     if short.ndim > 1 and short.shape[0] != short.shape[-1]:
         return
+    # Two that both learn are no output and target; comparing all pairs of them is usual (distances, attention).
     compared = call.name in ("eq", "ne") or not (short.requires_grad and long.requires_grad)
     if compared and not _same_origin(tape, short, long):
         one, other = (tuple(tensor.shape) for tensor in tensors)
@@ -80,6 +81,7 @@ def _wrong_axis(tape: Tape, call: Call) -> Iterator[Finding]:
     maker = tape.source(reduced, _STILL, call.index)
     if maker is None or maker.name not in _REDUCTIONS or not maker.inputs:
         return
+    # Over axis 0 the result is aligned as it should be; with keepdim it cannot be misaligned.
     source, dim = maker.inputs[0], maker.argument(1, "dim", maker.kwargs.get("axis"))
     if isinstance(dim, tuple | list):
         dim = dim[0] if len(dim) == 1 else None
