@@ -122,19 +122,19 @@ class watch:
 
     def __init__(self, model: nn.Module, optimizer: Any = None, *, steps: int = 20) -> None:
         self._patient = one = Patient(Case(model=model, optimizer=optimizer))
-        self._recording = one.recording = Recording(one.model, one.optimizers, one.schedulers, limit=steps)
+        one.recording = Recording(one.model, one.optimizers, one.schedulers, limit=steps)
 
     def __enter__(self) -> watch:
-        self._recording.__enter__()
+        self._patient.recording.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._recording.__exit__()
+        self._patient.recording.__exit__()
 
     @property
     def report(self) -> Report:
         """What was seen so far."""
-        recording, patient = self._recording, self._patient
+        patient, recording = self._patient, self._patient.recording
         # A call of the model is as near as a live loop comes to a call of its step, and one alone shows no order.
         recording.calls = max(2, len(recording.forwards))
         patient.findings, patient.missing = [], ["the model's outputs, the loss and the data: use examine"]

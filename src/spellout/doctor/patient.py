@@ -39,8 +39,8 @@ class Patient:
         self.passing: list[Any] = [self.model, case.loss, self.batch.args, self.batch.kwargs, self.batch.target]
         """What a pass may change; the examination's own snapshot holds the rest."""
         self.roots: list[Any] = [*self.passing, *self.optimizers, case.step, case.evaluate]
-        self.recording: Recording | None = None
-        """What the user's own steps do; None if they were not given, or not taken."""
+        self.recording = Recording(self.model, self.optimizers, [])
+        """What the user's own steps do; empty if they were not given, or not taken."""
         self.findings: list[Finding] = []
         self.missing: list[str] = []
         """What could not be examined, and why."""
@@ -60,8 +60,8 @@ class Patient:
     @property
     def tapes(self) -> list[Tape]:
         """The tapes of the training pass and of the user's own steps, as far as there are any."""
-        own = self.recording.tape if self.recording is not None else None
-        return [tape for tape in (self.training.tape if self.runs else None, own) if tape is not None]
+        both = (self.training.tape if self.runs else None, self.recording.tape)
+        return [tape for tape in both if tape is not None]
 
     @property
     def errors(self) -> set[str]:

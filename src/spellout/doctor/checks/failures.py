@@ -66,9 +66,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     trial = patient.training if patient.case.batch is not None else None
     if trial is not None and trial.error is not None:
         yield from _explain(trial.error, trial.tape.phase, trial.tape.failed)
-    recording = patient.recording
-    if recording is not None and recording.error is not None:
-        yield from _explain(recording.error, recording.phase, None)
+    if patient.recording.error is not None:
+        yield from _explain(patient.recording.error, patient.recording.phase, None)
 
 
 def _explain(error: Exception, phase: str, call: Call | None) -> Iterator[Finding]:

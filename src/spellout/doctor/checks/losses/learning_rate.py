@@ -47,10 +47,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     if any(isinstance(one, torch.optim.LBFGS) for one in patient.optimizers):
         return
     rates = [group["lr"] for one in patient.optimizers for group in one.param_groups]
-    own = _losses(patient, 1.0)
-    if own is None:
+    losses, ratio = _losses(patient, 1.0)
+    if not losses:
         return
-    losses, ratio = own
     patient.facts["update:data ratio"] = ratio
     start, best, last = losses[0], min(losses[1:]), losses[-1]
     scale = max(abs(start), 1e-8)
@@ -76,8 +75,8 @@ def check(patient: Patient) -> Iterator[Finding]:
             )
 
 
-def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None:
-    """The loss of the batch before and after each step, with one seed; the median update:data ratio."""
+def _losses(patient: Patient, factor: float) -> tuple[list[float], float]:
+    """The losses of the batch before and after each step, none if one failed; the median update:data ratio."""
     steps = _FEW if patient.heavy else _STEPS
     with patient.borrowed(train=True, steps=True):
         for optimizer in patient.optimizers:
@@ -90,15 +89,15 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None
             torch.manual_seed(0)  # the same units are dropped each time, or the losses could not be compared
             trial = patient.run(patient.batch, gradients=left > 0, taped=False)
             if trial.error:
-                return None
+                return [], 0.0
             losses.append(trial.value)
         return losses, median(ratios) if ratios else 0.0
 
 
 def _last(patient: Patient, factor: float, start: float) -> float:
     """The loss after all steps with so many times the rate; that of the start, if that fails."""
-    losses = _losses(patient, factor)
-    return start if losses is None else losses[0][-1]
+    losses, _ = _losses(patient, factor)
+    return losses[-1] if losses else start
 
 
 def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[float]:

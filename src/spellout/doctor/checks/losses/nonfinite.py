@@ -45,7 +45,7 @@ _MASKS = words("masked_fill full full_like fill where tensor triu tril finfo zer
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The batch, the forward pass, then the backward pass; in a watched loop, the gradients that arrived."""
-    if patient.recording is not None and patient.live:
+    if patient.live:
         broken = [account.name for account in patient.recording.accounts.values() if account.broken]
         if broken:
             yield BACKWARD.found(f"gradients of {len(broken)} parameters are not finite: {broken[0]}")

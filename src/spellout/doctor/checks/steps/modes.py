@@ -49,7 +49,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     if patient.case.evaluate is None and not patient.live:
         patient.missing.append("the mode of the evaluation: give evaluate=")
     recording = patient.recording
-    if recording is None or not (patient.runs or patient.live) or not patient.mode_matters:
+    if not recording.forwards or not (patient.runs or patient.live) or not patient.mode_matters:
         return
     steps = [forward for forward in recording.forwards if forward.phase == "step"]
     measured = [forward for forward in recording.forwards if forward.phase == "evaluate"]

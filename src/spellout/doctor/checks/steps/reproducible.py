@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -50,9 +51,8 @@ PAGES = (RANDOM_IN_EVAL, REMEMBERS, DIFFERS)
 def check(patient: Patient) -> Iterator[Finding]:
     """The output in eval mode, and the user's step once more."""
     yield from _output(patient)
-    recording = patient.recording
-    if recording is not None and recording.error is None:
-        yield from _step(patient, recording)
+    if patient.case.step is not None and patient.recording.error is None:
+        yield from _step(patient, patient.case.step)
 
 
 def _output(patient: Patient) -> Iterator[Finding]:
@@ -103,13 +103,14 @@ def _scale_is_learned(tape: Tape, call: Call) -> bool:
     return False
 
 
-def _step(patient: Patient, recording: Recording) -> Iterator[Finding]:
+def _step(patient: Patient, step: Callable[[], Any]) -> Iterator[Finding]:
     """Run the step once more as the first recorded call ran; fresh data from a loader is not held against it."""
+    recording = patient.recording
     again = Recording(patient.model, patient.optimizers, recording.schedulers, calls=1)
     with borrowed(*patient.roots, recording.schedulers), again:
         try:
             with users_code():
-                patient.case.step()  # type: ignore[misc]
+                step()
         except UsersError:  # then it is not this that differs
             return
         now = {name: p.detach().clone() for name, p in patient.parameters()}

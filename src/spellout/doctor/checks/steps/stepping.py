@@ -71,13 +71,9 @@ PAGES = (STALE, REPEATED, ZEROED, NEVER, CLIP, SCHEDULER)
 
 def check(patient: Patient) -> Iterator[Finding]:
     """All orders."""
-    recording = patient.recording
-    if recording is not None:
-        yield from _stale(recording)
-        yield from _order(recording)
-        yield from _clip(recording)
-        yield from _scheduler(recording)
-    elif patient.case.step is None:
+    for look in (_stale, _order, _clip, _scheduler):
+        yield from look(patient.recording)
+    if patient.case.step is None and not patient.live:
         patient.missing.append("zero_grad, the order of the step, train and eval mode: give step=")
 
 

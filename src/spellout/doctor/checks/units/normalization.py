@@ -58,12 +58,10 @@ def check(patient: Patient) -> Iterator[Finding]:
 def _suspects(tape: Tape) -> Iterator[tuple[torch.Tensor, torch.Tensor, Call]]:
     """Bias, weight and call of every affine map whose result goes straight into a normalisation over the batch."""
     for call in tape.calls:
-        if call.name in _NORMS and call.args:
-            source = tape.source(call.args[0], MOVES, call.index)
-        elif call.name == "sub" and len(call.inputs) > 1 and _is_mean_of(tape, call):
-            source = tape.source(call.inputs[0], MOVES, call.index)
-        else:
+        by_hand = call.name == "sub" and len(call.inputs) > 1 and _is_mean_of(tape, call)
+        if not by_hand and call.name not in _NORMS:
             continue
+        source = tape.source(call.inputs[0], MOVES, call.index)
         if source is None or source.name not in _AFFINE:
             continue
         pair = _bias_and_weight(tape, source)

@@ -71,10 +71,11 @@ def check(patient: Patient) -> Iterator[Finding]:
         (DEAD, _dead, "of the units are zero for the whole batch", "warning"),
         (SATURATED, _saturated, "of the outputs are beyond 0.97", ends),
     )
-    fresh = _fresh(patient) if _dead(own) or _saturated(own) else []
-    for page, measure, what, severity in measures:
+    found = [measure(own) for _, measure, _, _ in measures]
+    fresh = _fresh(patient) if any(found) else []
+    for (page, measure, what, severity), places in zip(measures, found, strict=True):
         usual = [measure(tape) for tape in fresh]
-        for index, (share, where) in measure(own).items():
+        for index, (share, where) in places.items():
             middle = median(shares.get(index, (0.0, None))[0] for shares in usual) if usual else 0.0
             if share > middle + 0.3:  # well beyond what three fresh models differ by
                 yield page.found(f"{share:.0%} {what}; initialised afresh {middle:.0%}", where, severity)
