@@ -9,8 +9,7 @@ except ImportError as error:
 
 from .case import Case
 from .checks.catalog import PAGES
-from .examination import assert_healthy, examine
+from .examination import assert_healthy, examine, watch
 from .report import Finding, Page, Report
-from .watching import watch
 
 __all__ = ["PAGES", "Case", "Finding", "Page", "Report", "assert_healthy", "examine", "watch"]

@@ -19,6 +19,7 @@ from ..errors import ExaminationError
 from .tape import tensors_in
 
 _TARGETS = ("y", "target", "targets", "label", "labels")
+# A prime divides no product of other sizes, so an axis that it divides carries that axis, flattened or not.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31)
 Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -64,8 +65,7 @@ class Batch:
 
     def size(self, axis: int) -> int:
         """How many samples."""
-        sizes = [tensor.shape[axis] for tensor in self.inputs if tensor.ndim > axis]
-        return sizes[0] if sizes else 0
+        return next((tensor.shape[axis] for tensor in self.inputs if tensor.ndim > axis), 0)
 
     def mapped(self, change: Change) -> Batch:
         """A batch with every tensor changed, the target's too."""
@@ -103,7 +103,7 @@ class Batch:
             if target is None or x.ndim < 2 or target.numel() != x.numel():
                 continue
             y = target.reshape(x.shape).to(x.dtype)
-            for axis in range(1, -1, -1):
+            for axis in range(1, -1, -1):  # (B, T) is more usual than (T, B)
                 length = x.shape[axis]
                 if length < 3:
                     continue
@@ -126,15 +126,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Relabelled:
-    """A batch of `samples` samples and `time` moments, which are prime numbers that nothing else in the model has.
+    """A batch whose numbers of samples and, if it may be, of moments are primes that nothing else in the model has.
 
     Then "which axis is this?" is read off the shapes on the tape: an axis whose length that prime divides carries
-    the samples. `time` is None if the axis of time could not be changed.
+    the samples.
     """
 
     batch: Batch
     samples: int
-    time: int | None
     batch_axis: int
     time_axis: int
 
@@ -159,11 +158,11 @@ def relabellings(batch: Batch, axis: int, sizes: Iterable[int], few: bool) -> It
         if few:  # as short as may be, and if that is refused, as long as may be
             lengths = [*[time for time in lengths if 2 * time > length][-1:], *lengths[:1]]
         for time in dict.fromkeys(lengths[:2]):
-            yield Relabelled(resized.cut(time_axis, time, length), samples, time, axis, time_axis)
+            yield Relabelled(resized.cut(time_axis, time, length), samples, axis, time_axis)
         if batch.shifted is not None and batch.shifted[1] == time_axis:
-            yield Relabelled(resized, samples, length, axis, time_axis)
+            yield Relabelled(resized, samples, axis, time_axis)
             return
-    yield Relabelled(resized, samples, None, axis, 1 - axis if axis < 2 else 1)
+    yield Relabelled(resized, samples, axis, 1 - axis if axis < 2 else 1)
 
 
 def _unused(batch: Batch, batch_axis: int, sizes: set[int]) -> list[int]:

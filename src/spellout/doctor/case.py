@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -107,19 +108,26 @@ class Trial:
     gradients: dict[str, torch.Tensor | None] = field(default_factory=dict)
     error: Exception | None = None
     """What the user's code raised."""
-    built: list[int] = field(default_factory=list)
-    """The ids of the parameters that were there at its end."""
+    built: list[tuple[int, type]] = field(default_factory=list)
+    """The ids and types of the parameters that were there at its end."""
 
     @property
     def main(self) -> torch.Tensor:
         """The first floating-point tensor of the output."""
-        for tensor in tensors_in(self.output):
+        # Outputs of some libraries are objects of their own: of these only `logits` is read.
+        for tensor in tensors_in((self.output, getattr(self.output, "logits", None))):
             if tensor.is_floating_point():
                 return tensor
-        logits = getattr(self.output, "logits", None)
-        if isinstance(logits, torch.Tensor):
-            return logits
         raise ExaminationError("the model returned no floating-point tensor, so there is nothing to examine")
+
+    @cached_property
+    def dependent(self) -> set[int]:
+        """The ids of all tensors that are computed from the inputs."""
+        reached = {id(tensor) for tensor in self.batch.inputs}
+        for call in self.tape.calls:
+            if any(id(tensor) in reached for tensor in call.inputs):
+                reached.update(id(tensor) for tensor in call.outputs)
+        return reached
 
     @property
     def value(self) -> float:
@@ -137,14 +145,12 @@ def difference(left: Trial, right: Trial) -> float:
     if left.error or right.error:
         return 0.0
     pairs = zip(tensors_in(left.output), tensors_in(right.output), strict=False)
-    return max(
-        (
-            float((a.float() - b.float()).abs().max())
-            for a, b in pairs
-            if a.shape == b.shape and a.numel() and not torch.equal(a.nan_to_num(), b.nan_to_num())
-        ),
-        default=0.0,
+    differ = (
+        (a, b)
+        for a, b in pairs
+        if a.shape == b.shape and a.numel() and not torch.equal(a.nan_to_num(), b.nan_to_num())
     )
+    return max((float((a.float() - b.float()).abs().max()) for a, b in differ), default=0.0)
 
 
 def forward_pass(model: nn.Module, batch: Batch) -> Any:
@@ -155,8 +161,6 @@ def forward_pass(model: nn.Module, batch: Batch) -> Any:
 def loss_pass(loss: Any, output: Any, target: Any) -> Any:
     """Call the loss; the tape takes this frame, too, for the end of the user's code."""
     if loss is None:
-        if isinstance(output, dict) and "loss" in output:
-            return output["loss"]
         return output.loss if getattr(output, "loss", None) is not None else output
     if target is None:
         return loss(output)

@@ -6,14 +6,14 @@ on the modules themselves, never with methods that the user may have overridden.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedParameter
+from torch.optim import Optimizer
 
 from . import walk
 from .batch import Batch, Relabelled, relabellings
@@ -39,8 +39,8 @@ class Patient:
         self.passing: list[Any] = [self.model, case.loss, self.batch.args, self.batch.kwargs, self.batch.target]
         """What a pass may change; the examination's own snapshot holds the rest."""
         self.roots: list[Any] = [*self.passing, *self.optimizers, case.step, case.evaluate]
-        self.recording: Recording | None = None
-        """What the user's own steps do; None if they were not given, or not taken."""
+        self.recording = Recording(self.model, self.optimizers, [])
+        """What the user's own steps do; empty if they were not given, or not taken."""
         self.findings: list[Finding] = []
         self.missing: list[str] = []
         """What could not be examined, and why."""
@@ -60,8 +60,8 @@ class Patient:
     @property
     def tapes(self) -> list[Tape]:
         """The tapes of the training pass and of the user's own steps, as far as there are any."""
-        own = self.recording.tape if self.recording is not None else None
-        return [tape for tape in (self.training.tape if self.runs else None, own) if tape is not None]
+        both = (self.training.tape if self.runs else None, self.recording.tape)
+        return [tape for tape in both if tape is not None]
 
     @property
     def errors(self) -> set[str]:
@@ -110,9 +110,8 @@ class Patient:
 
     def build(self) -> None:
         """Lazily built modules are built now; the examination's own snapshot unbuilds them at its end."""
-        before = [id(p) for _, p in self.parameters()]
-        lazy = any(isinstance(p, UninitializedParameter) for _, p in self.parameters())
-        if self.training.error is None and (lazy or self.training.built != before):
+        before = [(id(p), type(p)) for _, p in self.parameters()]  # a lazy one changes its type where it stands
+        if self.training.error is None and self.training.built != before:
             with torch.no_grad():
                 self.run(self.batch, loss=False, taped=False)
             del self.training
@@ -151,7 +150,7 @@ class Patient:
                 trial.gradients = dict(zip(trained, kept, strict=True))
         except UsersError as raised:
             trial.error = raised.error
-        trial.built = [id(p) for _, p in self.parameters()]
+        trial.built = [(id(p), type(p)) for _, p in self.parameters()]
         return trial
 
     def loss(self, output: Any, target: Any) -> torch.Tensor:
@@ -160,12 +159,22 @@ class Patient:
             loss = loss_pass(self.case.loss, output, target)
         return one_number(loss)
 
+    def descend(self, gradients: dict[str, torch.Tensor | None], optimizers: Iterable[Optimizer]) -> None:
+        """One step of these optimizers along these gradients."""
+        for name, parameter in self.parameters():
+            grad = gradients.get(name)
+            parameter.grad = None if grad is None else grad.clone()  # some optimizers write into it
+        for optimizer in optimizers:
+            with users_code():
+                optimizer.step()
+
     def perturb(self) -> None:
         """Put noise on every trained parameter: what is zero only by initialisation is so no longer."""
         generator = torch.Generator().manual_seed(7)
         with torch.no_grad():
             for parameter in self.trained.values():
                 if parameter.is_floating_point():
+                    # Large enough to leave every zero, small enough to leave the model as it works.
                     spread = float(parameter.detach().float().std()) if parameter.numel() > 1 else 0.0
                     noise = torch.randn(parameter.shape, generator=generator)
                     parameter.data = parameter.data + (0.05 + 0.3 * spread) * noise.to(parameter)
@@ -195,6 +204,7 @@ class Patient:
     ) -> Trial:
         """A trial in float64 with perturbed parameters; in float32 where the model insists on it."""
         given, loss = batch or self.batch, loss or gradients
+        # Some models make float32 tensors of their own inside, and torch refuses to mix them with float64.
         for one, before in ((given.wide(), self._perturb_in_float64), (given, self.perturb)):
             trial = self.trial(one, train=train, gradients=gradients, loss=loss, before=before)
             if trial.error is None:
@@ -207,12 +217,23 @@ class Patient:
         return self.trial(train=True, gradients=True)
 
     @cached_property
-    def settled(self) -> tuple[Trial, Trial]:
-        """Two forward passes in eval mode, one after the other, with different seeds."""
-        with self.borrowed(seed=0, train=False):
-            first = self.run(self.batch, loss=False, taped=False)
-            torch.manual_seed(2)
-            return first, self.run(self.batch, loss=False, taped=False)
+    def first_losses(self) -> list[float]:
+        """The loss as training starts, with three seeds: dropout and sampling move it."""
+        return [self.training.value, *(self.trial(train=True, seed=seed).value for seed in (1, 2))]
+
+    def in_eval(self, *seeds: int) -> list[Trial]:
+        """Forward passes in eval mode, each with its seed; what one leaves behind, the next one meets."""
+        trials = []
+        with self.borrowed(train=False):
+            for seed in seeds:
+                torch.manual_seed(seed)
+                trials.append(self.run(self.batch, loss=False, taped=False))
+        return trials
+
+    @cached_property
+    def settled(self) -> list[Trial]:
+        """Two forward passes in eval mode: a model that neither draws nor remembers gives the same twice."""
+        return self.in_eval(0, 2)
 
     @cached_property
     def relabelled(self) -> tuple[Relabelled, Trial] | None:
@@ -239,6 +260,4 @@ class Patient:
         """Does train mode compute something else than eval mode?"""
         if any(isinstance(m, MODE_SENSITIVE) and getattr(m, "p", 1) != 0 for _, m in self.modules()):
             return True
-        if "training" in self.__dict__ and not difference(self.training, self.settled[0]):
-            return False
-        return bool(difference(self.trial(train=True, loss=False), self.trial(train=False, loss=False)))
+        return self.runs and bool(difference(self.training, self.settled[0]))

@@ -44,6 +44,7 @@ def _call(path: Path, name: str) -> Any:
     if spec is None or spec.loader is None:
         raise ExaminationError(f"{path} cannot be read as Python")
     module = importlib.util.module_from_spec(spec)
+    # While it runs, it finds its neighbours, and classes of its own by the name of its module.
     sys.path.insert(0, str(path.parent.resolve()))
     sys.modules[path.stem], before = module, sys.modules.get(path.stem)
     try:
@@ -58,7 +59,6 @@ def _call(path: Path, name: str) -> Any:
         raise ExaminationError(f"{path}:{name} raised {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.parent.resolve()))
+        del sys.modules[path.stem]
         if before is not None:
             sys.modules[path.stem] = before
-        else:
-            sys.modules.pop(path.stem, None)

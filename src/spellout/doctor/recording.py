@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from . import walk
-from .tape import Tape, dense, users_line
+from .tape import Call, Tape, dense, users_line
 from .walk import MODE_SENSITIVE
 
 
@@ -80,8 +80,10 @@ class Step:
     schedulers: list[int]
     """Steps of the optimizer's schedulers so far."""
     stale: list[Account] = field(default_factory=list)
-    zeroed: list[Account] = field(default_factory=list)
-    repeated: list[Account] = field(default_factory=list)
+    zeroed: bool = False
+    """A gradient that had arrived was gone."""
+    repeated: int = 0
+    """How many gradients had been used already."""
     moved_frozen: list[str] = field(default_factory=list)
     stale_share: float = 0.0
     """The largest ratio of an old part to the whole gradient."""
@@ -133,6 +135,7 @@ class Recording:
             self._open(name, parameter)
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
+        # First of all hooks, and through the class: the user's may raise, or change modes.
         self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True))
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
@@ -168,6 +171,7 @@ class Recording:
     @torch.no_grad()
     def _before_arrival(self, account: Account) -> None:
         grad = account.grad
+        # Numbers are kept, never the tensor: torch goes on adding into it.
         account.held = grad is not None and bool(grad.any())
         if grad is not None and account.held and account.stepped:
             account.old = float(grad.norm())
@@ -177,7 +181,7 @@ class Recording:
         parameter = account.parameter
         account.reached = True
         self.arrivals.append(self.tick)
-        if not self.steps:
+        if not self.steps:  # once an optimizer steps, nobody updates by hand, and the copies would only cost
             changed = account.value is not None and not torch.equal(account.value, parameter)
             account.moved = account.moved or changed
             account.stepped = account.stepped or changed
@@ -207,14 +211,13 @@ class Recording:
                 self._frozen[id(account.parameter)] = account.parameter.detach().clone()
             live = grad is not None and bool(grad.any())
             step.live += live
-            if closure:
+            if closure:  # gradients arrive inside the step; they are judged after it
                 continue
             if live and account.stale:
                 self._note_stale(step, account)
-            if live and not account.waiting and account.stepped and account.stepper is optimizer:
-                step.repeated.append(account)
-            if not live and account.waiting:
-                step.zeroed.append(account)
+            used = account.stepped and account.stepper is optimizer
+            step.repeated += live and used and not account.waiting
+            step.zeroed |= account.waiting and not live
         self.steps.append(step)
         self._pending = step
 
@@ -250,10 +253,9 @@ class Recording:
         return seen and self.calls >= needed + (self.phase == "evaluate")
 
     @property
-    def clips(self) -> list[tuple[int, str | None]]:
-        """Where gradients were clipped: place on the tape, user's line."""
-        calls = self.tape.calls if self.tape is not None else []
-        return [(call.index, call.where) for call in calls if call.entry == "clip"]
+    def clips(self) -> list[Call]:
+        """The calls that clipped gradients."""
+        return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
 
 
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:

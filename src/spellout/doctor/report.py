@@ -117,6 +117,7 @@ class Report:
         once: dict[object, Finding] = {}
         for finding in findings:
             once.setdefault((finding.id, finding.where or finding.evidence), finding)
+        # Two checks may see one mistake, and only one of them the user's line.
         lines = {finding.id for finding in once.values() if _has_line(finding)}
         once = {key: one for key, one in once.items() if one.id not in lines or _has_line(one)}
         ordered = sorted(once.values(), key=lambda finding: (_ORDER.index(finding.severity), finding.page.number))

@@ -8,14 +8,14 @@ generators, and torch's global modes. Restoring writes the old bits into the old
 from __future__ import annotations
 
 import copy
-import functools
 import gc
 import random
 import sys
 import types
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,7 +36,7 @@ class Snapshot:
     """The state of some objects, and of the random generators, at one moment."""
 
     def __init__(self, *roots: object) -> None:
-        self._undo: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], object]] = []
         self._seen: dict[int, object] = {}  # the object is kept, so that its id stays its own
         self._keep_globals()
         pending: list[Any] = list(roots)
@@ -45,6 +45,7 @@ class Snapshot:
 
     def restore(self) -> None:
         """Put everything back; may be called more than once."""
+        # In reverse: an object is put back after what it holds, and the random state last of all.
         with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
             for undo in reversed(self._undo):
                 undo()
@@ -62,18 +63,16 @@ class Snapshot:
         elif isinstance(value, tuple):
             yield from value
         elif isinstance(value, torch.Generator):
-            state = value.get_state()
-            self._undo.append(lambda: (value.set_state(state), None)[1])
+            self._undo.append(partial(value.set_state, value.get_state()))
         elif isinstance(value, random.Random):
-            inner = value.getstate()
-            self._undo.append(lambda: value.setstate(inner))
+            self._undo.append(partial(value.setstate, value.getstate()))
         elif type(value).__module__.startswith("numpy."):
             self._keep_numpy(value)
         elif isinstance(value, types.FunctionType):
             yield from self._keep_function(value)
         elif isinstance(value, types.MethodType):
             yield from (value.__self__, value.__func__)
-        elif isinstance(value, functools.partial):
+        elif isinstance(value, partial):
             yield from (value.func, value.args, value.keywords)
         elif isinstance(value, nn.Module | Optimizer | LRScheduler) or _is_state(value):
             yield from self._keep_object(value)
@@ -96,13 +95,14 @@ class Snapshot:
             ids = [id(item) for pair in pairs for item in pair]
 
             def undo() -> None:
+                # Only where it changed: to fill a dictionary again is slow, and iterators over it would break.
                 if [id(item) for pair in value.items() for item in pair] != ids:
                     kind.clear(value)
                     for key, item in pairs:
                         kind.__setitem__(value, key, item)
 
             content = [item for pair in pairs for item in pair if not isinstance(item, _PLAIN)]
-        elif isinstance(value, list | bytearray):
+        elif isinstance(value, list | bytearray):  # a bytearray that torch looks into may not change its length
 
             def undo() -> None:
                 value[:] = content
@@ -158,59 +158,45 @@ class Snapshot:
     def _keep_numpy(self, value: Any) -> None:
         name = type(value).__name__
         if name == "ndarray" and value.dtype != object and value.flags.writeable:
-            bits = value.copy()
-            self._undo.append(lambda: value.__setitem__(..., bits))
+            self._undo.append(partial(value.__setitem__, ..., value.copy()))
         elif name == "Generator":
-            generator, inner = value.bit_generator, copy.deepcopy(value.bit_generator.state)
-            self._undo.append(lambda: setattr(generator, "state", inner))
+            bits = value.bit_generator
+            self._undo.append(partial(setattr, bits, "state", copy.deepcopy(bits.state)))
         elif name == "RandomState":
-            legacy = value.get_state()
-            self._undo.append(lambda: value.set_state(legacy))
+            self._undo.append(partial(value.set_state, value.get_state()))
 
     def _keep_function(self, function: types.FunctionType) -> Iterator[Any]:
         """The variables that a function of the user's closes over or names globally."""
         if function.__module__ and function.__module__.startswith(_OUR_OWN):
             return
         for cell in function.__closure__ or ():
-            try:
-                value = cell.cell_contents
-            except ValueError:  # not yet assigned
-                continue
-            self._undo.append(functools.partial(setattr, cell, "cell_contents", value))
-            if isinstance(value, _BORROWED_ITERATORS):
-                cell.cell_contents = copy.copy(value)  # the copy is used up instead
-            yield value
+            with suppress(ValueError):  # not yet assigned
+                yield self._keep_variable(cell.cell_contents, partial(setattr, cell, "cell_contents"))
         yield from (function.__defaults__ or ())
         names, variables = _names(function.__code__), function.__globals__
         for name in names:
             if name in variables and not isinstance(variables[name], types.ModuleType):
-                value = variables[name]
-                self._undo.append(functools.partial(variables.__setitem__, name, value))
-                if isinstance(value, _BORROWED_ITERATORS):
-                    variables[name] = copy.copy(value)
-                yield value
+                yield self._keep_variable(variables[name], partial(variables.__setitem__, name))
+
+    def _keep_variable(self, value: Any, assign: Callable[[Any], None]) -> Any:
+        self._undo.append(partial(assign, value))
+        if isinstance(value, _BORROWED_ITERATORS):
+            assign(copy.copy(value))  # an iterator cannot be wound back: the copy is used up instead
+        return value
 
     def _keep_globals(self) -> None:
-        python, cpu = random.getstate(), torch.get_rng_state()
-        in_use = torch.cuda.is_available() and torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        gpu = torch.cuda.get_rng_state_all() if in_use else []
-        dtype = torch.get_default_dtype()
         self._grad_enabled = torch.is_grad_enabled()
-        anomaly = torch.is_anomaly_enabled()
-        numpy = sys.modules.get("numpy")
-        legacy = numpy.random.get_state() if numpy is not None else None
-
-        def undo() -> None:
-            random.setstate(python)
-            torch.set_rng_state(cpu)
-            if gpu:
-                torch.cuda.set_rng_state_all(gpu)
-            if numpy is not None:
-                numpy.random.set_state(legacy)
-            torch.set_default_dtype(dtype)
-            torch.set_anomaly_enabled(anomaly)
-
-        self._undo.append(undo)
+        self._undo += [
+            partial(random.setstate, random.getstate()),
+            partial(torch.set_rng_state, torch.get_rng_state()),
+            partial(torch.set_default_dtype, torch.get_default_dtype()),
+            partial(torch.set_anomaly_enabled, torch.is_anomaly_enabled()),
+        ]
+        # Neither CUDA nor numpy is started for this: what is not in use has no state to keep.
+        if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            self._undo.append(partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+        if (numpy := sys.modules.get("numpy")) is not None:
+            self._undo.append(partial(numpy.random.set_state, numpy.random.get_state()))
 
 
 @contextmanager

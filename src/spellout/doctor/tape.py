@@ -49,6 +49,8 @@ RESHAPES = words(
 """Calls whose result holds all values of their first argument, moved."""
 AFFINE = words("linear conv1d conv2d conv3d matmul addmm")
 """Products of an input with weights."""
+REGRESSIONS = words("mse_loss l1_loss smooth_l1_loss huber_loss")
+"""Losses that compare numbers, which broadcast where their shapes differ."""
 MOVES = RESHAPES | words("getitem select narrow chunk split unbind stack cat")
 """Calls whose result holds values of their first argument, moved or chosen."""
 
@@ -63,7 +65,7 @@ _USERS, _TORCHS, _OURS, _FORWARD = range(4)
 class Call:
     """One call on the tape."""
 
-    __slots__ = ("args", "code", "entry", "index", "kwargs", "line", "module", "name", "out", "phase")
+    __slots__ = ("args", "clips", "code", "index", "kwargs", "line", "module", "name", "out", "phase")
 
     name: str
     """`relu`, `add`, `getitem`: one name for the function, the method, the operator and their in-place forms."""
@@ -74,7 +76,7 @@ class Call:
         self.code: CodeType | None = None
         self.line = 0
         self.module: Any = None
-        self.entry = ""
+        self.clips = False
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument given by position or by name."""
@@ -121,7 +123,7 @@ class Tape(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         call = Call(_named(raw), args, kwargs or {}, len(self.calls), self.phase)
         _locate(call, sys._getframe(1))
-        self.calls.append(call)
+        self.calls.append(call)  # before it is called: one that raises is on the tape too
         try:
             call.out = func(*args, **call.kwargs)
         except Exception:
@@ -146,17 +148,12 @@ class Tape(TorchFunctionMode):
     def source(self, tensor: object, through: frozenset[str], before: int | None = None) -> Call | None:
         """The call a tensor comes from, looking through calls that only move values."""
         call = self.maker(tensor, before)
-        while call is not None and call.name in through and call.args and isinstance(call.args[0], torch.Tensor):
-            call = self.maker(call.args[0], call.index)
+        while call is not None and call.name in through:
+            moved = call.argument(0, "input")
+            if not isinstance(moved, torch.Tensor):  # several are joined, and there is no one source
+                break
+            call = self.maker(moved, call.index)
         return call
-
-    def reached_from(self, *roots: object) -> set[int]:
-        """The ids of all tensors that are computed from the roots."""
-        reached = {id(root) for root in roots}
-        for call in self.calls:
-            if any(id(tensor) in reached for tensor in call.inputs):
-                reached.update(id(tensor) for tensor in call.outputs)
-        return reached
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
@@ -164,14 +161,12 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from tensors_in(item)
+        yield from tensors_in(list(value.values()))
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from tensors_in(item)
     elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
-        for item in vars(value).values():
-            yield from tensors_in(item)
+        yield from tensors_in(vars(value))
 
 
 def dense(gradient: torch.Tensor) -> torch.Tensor:
@@ -237,5 +232,5 @@ def _locate(call: Call, frame: FrameType | None) -> None:
             call.module = frame.f_locals.get("self")
         elif code.co_name in _CLIPS:
             limit = frame.f_locals.get("max_norm", 0.0)
-            call.entry = "clip" if float(limit) != float("inf") else ""  # without a limit it only measures
+            call.clips = float(limit) != float("inf")  # without a limit it only measures
         frame = frame.f_back

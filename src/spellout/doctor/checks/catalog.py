@@ -19,12 +19,12 @@ from .units import activations, normalization, twins, units
 from .wiring import broadcasting, dependence, reshapes
 
 
-class Family(Protocol):
-    """A file of checks."""
+class Check(Protocol):
+    """A file that looks for some kinds of mistakes."""
 
     __name__: str
 
-    @property
+    @property  # a file's own tuple has a length of its own, so its type fits only where it is read
     def PAGES(self) -> tuple[Page, ...]:
         """What its findings are instances of."""
 
@@ -53,7 +53,7 @@ def _has_no_other_error(patient: Patient) -> bool:
     return patient.runs and patient.errors <= {dependence.IGNORES.id}
 
 
-CHECKS: tuple[tuple[Callable[[Patient], bool], Family], ...] = (
+CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_runs_or_is_live, nonfinite),
     (_runs, data),
     (_always, activations),
@@ -65,7 +65,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Family], ...] = (
     (_always, failures),
     (_always, stepping),
     (_always, modes),
-    (_runs_or_is_live, reproducible),
+    (_runs, reproducible),
     (_runs_or_is_live, parameters),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
@@ -73,7 +73,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Family], ...] = (
     (_has_no_error, overfit),
 )
 """Which patients are asked, and the check."""
-_PAGES = (page for _, family in CHECKS for page in family.PAGES)
+_PAGES = (page for _, check in CHECKS for page in check.PAGES)
 PAGES: dict[str, Page] = {
     page.id: page for page in sorted(_PAGES, key=lambda page: (page.number, not page.symptom))
 }
@@ -81,13 +81,13 @@ PAGES: dict[str, Page] = {
 
 def look_at(patient: Patient, ignore: frozenset[str] = frozenset()) -> None:
     """Put a patient through all checks: findings, and what the user's code did not let a check see."""
-    for fits, family in CHECKS:
+    for fits, check in CHECKS:
         if not fits(patient):
             continue
         try:
-            for finding in family.check(patient):
+            for finding in check.check(patient):
                 if finding.id not in ignore:
                     patient.findings.append(finding)
         except UsersError as error:
-            name = family.__name__.rpartition(".")[2]
+            name = check.__name__.rpartition(".")[2]
             patient.missing.append(f"{name}: it failed on this program ({error})")

@@ -117,6 +117,7 @@ def _scale(patient: Patient) -> Iterator[Finding]:
         values = x.detach().float()
         low, high = float(values.min()), float(values.max())
         mean, spread = float(values.mean()), float(values.std())
+        # Standardised data seldom pass 5 and stay below 30 even with heavy tails; pixels and years do not.
         if max(abs(low), abs(high)) > 30 and (spread > 10 or abs(mean) > 10 * (spread + 1e-12)):
             image = " (bytes of an image?)" if low >= 0 and 100 < high <= 255 else ""
             yield UNSCALED.found(f"{low:g} … {high:g}, mean {mean:.3g}, spread {spread:.3g}{image}", direct.where)
@@ -139,7 +140,7 @@ def _constant(x: torch.Tensor, where: str | None) -> Iterator[Finding]:
         return
     rows = x.detach().reshape(size, -1)
     same = (rows == rows[0]).all(0)
-    odd = same & (rows[0] != 0) & (rows[0] != 1)
+    odd = same & (rows[0] != 0) & (rows[0] != 1)  # a rare category is 0 here, a bias column 1
     if bool(same.all()):
         yield CONSTANT.found(f"all {size} samples of the batch are the same", where, severity="error")
     elif x.ndim == 2 and size >= 16 and bool(odd.any()):
@@ -165,6 +166,7 @@ def _shuffled(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
     x = next((x for x in patient.batch.inputs if x.is_floating_point() and x.shape[:1] == (size,)), None)
     if x is None or target.numel() != size or size < _ENOUGH:
         return
+    # All pairs are compared, so the cost grows with the square: a thousand samples take milliseconds.
     rows = x.detach().reshape(size, -1).double()[:1000]
     labels = target.detach().reshape(-1)[:1000].double()
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-9)
@@ -173,6 +175,7 @@ def _shuffled(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
     neighbour = _distances(rows).topk(5, largest=False).indices
     generator = torch.Generator().manual_seed(0)
     observed = _agreement(labels, neighbour)
+    # Forty orders give the spread of chance to about a tenth; more would only cost time.
     orders = (torch.randperm(len(labels), generator=generator) for _ in range(40))
     chance = torch.tensor([_agreement(labels[order], neighbour) for order in orders])
     mean, spread = float(chance.mean()), float(chance.std())
@@ -206,6 +209,7 @@ def _is_noise(rows: torch.Tensor) -> bool:
         return False
     generator = torch.Generator().manual_seed(0)
     apart = torch.stack([column[torch.randperm(size, generator=generator)] for column in rows.T], 1)
+    # Each column shuffled by itself has the same values and no structure: is a neighbour farther away then?
     near, far = (float(_distances(one).min(1).values.mean()) for one in (rows, apart))
     return near > 0.9 * far
 
@@ -220,6 +224,7 @@ def _overlap(patient: Patient) -> Iterator[Finding]:
     known = set(ours)
     shared = sum(row in known for row in theirs) / len(theirs)
     natural = 1 - len(known) / len(ours)
+    # Short rows repeat by chance; three times what the training rows do among themselves is no chance.
     if shared > max(0.01, 3 * natural):
         yield OVERLAP.found(
             f"{shared:.0%} of {len(theirs)} held-out samples are among {len(ours)} training samples, "

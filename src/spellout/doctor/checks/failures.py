@@ -66,13 +66,13 @@ def check(patient: Patient) -> Iterator[Finding]:
     trial = patient.training if patient.case.batch is not None else None
     if trial is not None and trial.error is not None:
         yield from _explain(trial.error, trial.tape.phase, trial.tape.failed)
-    recording = patient.recording
-    if recording is not None and recording.error is not None:
-        yield from _explain(recording.error, recording.phase, None)
+    if patient.recording.error is not None:
+        yield from _explain(patient.recording.error, patient.recording.phase, None)
 
 
 def _explain(error: Exception, phase: str, call: Call | None) -> Iterator[Finding]:
     """Say an exception in the words of training, if we know the mistake."""
+    # The innermost frame of the user's is the line to mend; below it torch only refuses what it was given.
     frames = reversed(list(traceback.walk_tb(error.__traceback__)))
     where = next((place(frame.f_code, line) for frame, line in frames if is_users(frame.f_code)), None)
     known = list(_known(call, where or call.where)) if call is not None else []
@@ -94,6 +94,7 @@ def _known(call: Call, where: str | None) -> Iterator[Finding]:
     first, second = call.inputs[:2]
     if call.name in ("cross_entropy", "nll_loss") and not second.is_floating_point():
         classes = first.shape[1] if first.ndim > 1 else first.shape[0]
+        # Padding carries a label of its own, which no class has.
         counted = second[second != call.kwargs.get("ignore_index", -100)]
         if second.shape == first.shape and is_one_hot(second):
             yield ONE_HOT.found(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import median
+from typing import Any
 
 import torch
 
@@ -11,7 +13,7 @@ from ...batch import Batch
 from ...case import UsersError, users_code
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import MOVES, tensors_in
+from ...tape import MOVES, REGRESSIONS, tensors_in, words
 
 TOO_HIGH = Page(
     id="first-loss-too-high",
@@ -49,8 +51,7 @@ NO_BIAS = Page(
 )
 PAGES = (TOO_HIGH, FAR_TARGETS, NO_BIAS)
 
-_CLASSIFIES = frozenset(("cross_entropy", "binary_cross_entropy_with_logits", "log_softmax"))
-_REGRESSES = frozenset(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"))
+_CLASSIFIES = words("cross_entropy binary_cross_entropy_with_logits log_softmax")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -59,10 +60,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     if kind is None:
         return
     own = patient.training.value
-    zero = _loss_of(patient, torch.zeros_like(patient.training.main))
+    zero = _loss_of(patient, torch.zeros_like(patient.training.main), patient.batch.target)
     best = best_constant(patient)
     if own > 2 * zero or own > 2 * best:  # dropout may have been unlucky once
-        own = sorted([own, *(patient.trial(train=True, seed=seed).value for seed in (1, 2))])[1]
+        own = median(patient.first_losses)
     patient.facts.update({"first loss": own, "loss of zero outputs": zero, "loss of the best constant": best})
     if not all(math.isfinite(value) for value in (own, zero, best)):
         return
@@ -70,6 +71,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     head = source.where if source is not None else None
     outputs = "logits" if kind == "classes" else "outputs"
     evidence = f"first loss {own:.3g}, zero {outputs} {zero:.3g}, best constant {best:.3g}"
+    # The factors are loose, since an initialisation of unit-scale logits costs about half a nat: what is reported
+    # here costs hundreds of steps.
     if kind == "classes":
         if own > 2.5 * zero and own - zero > 1:
             yield TOO_HIGH.found(evidence, head)
@@ -86,17 +89,17 @@ def kind_of(patient: Patient) -> str | None:
     if patient.batch.targets is None or trial.loss is None or len(list(tensors_in(trial.output))) != 1:
         return None
     names = [call.name for call in trial.tape.calls if call.phase == "loss"]
-    if sum(name in _CLASSIFIES | _REGRESSES for name in names) != 1:
+    if sum(name in _CLASSIFIES | REGRESSIONS for name in names) != 1:
         squares = [name for name in names if name not in MOVES]
         return "numbers" if squares in (["sub", "pow", "mean"], ["sub", "square", "mean"]) else None
     return "classes" if any(name in _CLASSIFIES for name in names) else "numbers"
 
 
-def _loss_of(patient: Patient, output: torch.Tensor) -> float:
+def _loss_of(patient: Patient, output: torch.Tensor, target: Any) -> float:
     """The user's loss of an output that the model did not make; nan if it refuses it."""
     with patient.borrowed(), torch.no_grad():
         try:
-            return float(patient.loss(output, patient.batch.target))
+            return float(patient.loss(output, target))
         except UsersError:
             return math.nan
 
@@ -108,11 +111,11 @@ def best_constant(patient: Patient, batch: Batch | None = None) -> float:
     if trial.error:
         return math.nan
     output = trial.main.detach()
-    axes = tuple(range(output.ndim - 1)) if output.ndim > 1 else ()
-    if patient.batch.inputs and output.ndim > 2:
-        axes = tuple(axis for axis in range(output.ndim) if axis != _class_axis(patient, output))
-    start = output.mean(axes or 0, keepdim=bool(axes)) * 0
-    constant = start.clone().requires_grad_(True)
+    shape = [1] * output.ndim  # one answer for everything: only the classes keep their axis
+    if output.ndim > 1:
+        shape[_class_axis(patient, output)] = output.shape[_class_axis(patient, output)]
+    constant = output.new_zeros(shape).requires_grad_(True)
+    # Of one constant every usual loss is convex, so that a line search cannot go astray.
     optimizer = torch.optim.LBFGS([constant], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
@@ -125,10 +128,9 @@ def best_constant(patient: Patient, batch: Batch | None = None) -> float:
         try:
             with users_code():  # a loss may refuse made-up outputs
                 optimizer.step(closure)  # type: ignore[no-untyped-call]
-                with torch.no_grad():
-                    return float(patient.loss(constant.expand_as(output), target))
         except UsersError:
             return math.nan
+    return _loss_of(patient, constant.expand_as(output), target)
 
 
 def _class_axis(patient: Patient, output: torch.Tensor) -> int:
@@ -149,9 +151,11 @@ def _bias(patient: Patient) -> Iterator[Finding]:
         weight, bias = source.argument(1, "weight"), source.argument(2, "bias")
         if bias is not None or sum(weight is tensor for one in tape.calls for tensor in one.inputs) > 1:
             continue
+        # The usual `ignore_index` is negative, and counts as class 0 here.
         counts = torch.bincount(target.flatten().clamp(min=0), minlength=logits.shape[1]).double()
         shares = counts / counts.sum()
         entropy = float(-(shares * shares.clamp(min=1e-30).log()).sum())
+        # With fewer than ten labels a class, even classes look uneven.
         if counts.sum() >= 10 * len(counts) and entropy < 0.9 * math.log(len(counts)):
             yield NO_BIAS.found(
                 f"entropy of the classes {entropy:.2f}, ln {len(counts)} = {math.log(len(counts)):.2f}",

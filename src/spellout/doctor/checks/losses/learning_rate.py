@@ -8,7 +8,6 @@ from statistics import median
 
 import torch
 
-from ...case import users_code
 from ...patient import Patient
 from ...report import Finding, Page
 
@@ -44,18 +43,19 @@ def check(patient: Patient) -> Iterator[Finding]:
     """Five steps with the user's rate; others only where these look wrong."""
     if not patient.optimizers or not patient.training.learns:
         return
+    # L-BFGS needs a closure, and looks for the length of its step itself.
     if any(isinstance(one, torch.optim.LBFGS) for one in patient.optimizers):
         return
     rates = [group["lr"] for one in patient.optimizers for group in one.param_groups]
-    own = _losses(patient, 1.0)
-    if own is None:
+    losses, ratio = _losses(patient, 1.0)
+    if not losses:
         return
-    losses, ratio = own
     patient.facts["update:data ratio"] = ratio
     start, best, last = losses[0], min(losses[1:]), losses[-1]
     scale = max(abs(start), 1e-8)
-    noise = 0.0 if last < start else _noise(patient)  # dropout and sampling move the loss too
+    noise = 0.0 if last < start else _noise(patient)
     steps = f"{len(losses) - 1} steps on one batch"
+    # One bad step is no proof: it must end above the start, and never have been far below.
     if not math.isfinite(last) or (last > start + 0.3 * scale + 3 * noise and best > start - 0.5 * scale):
         better = min(_last(patient, 0.1, start), _last(patient, 0.01, start))
         helps = math.isfinite(better) and better < start + noise
@@ -65,7 +65,7 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"with a smaller rate → {better:.4g}; update:data {ratio:.1e}"
             )
     elif not patient.schedulers and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
-        times = 1e-3 / max(ratio, 1e-9)
+        times = 1e-3 / max(ratio, 1e-9)  # an update of a thousandth of the weights is the usual rule
         faster = _last(patient, times, start)
         gain = start - faster
         if gain > 10 * max(start - last, 0) and gain > 3e-4 * scale + 3 * _noise(patient):
@@ -75,51 +75,40 @@ def check(patient: Patient) -> Iterator[Finding]:
             )
 
 
-def _losses(patient: Patient, factor: float) -> tuple[list[float], float] | None:
-    """The loss of the batch before and after each step, with one seed; the median update:data ratio."""
+def _losses(patient: Patient, factor: float) -> tuple[list[float], float]:
+    """The losses of the batch before and after each step, none if one failed; the median update:data ratio."""
     steps = _FEW if patient.heavy else _STEPS
     with patient.borrowed(train=True, steps=True):
         for optimizer in patient.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["lr"] * factor
-        losses, ratios = [], []
-        for place in range(steps + 1):
-            torch.manual_seed(0)
-            first = place == 0  # then it is the pass that the examination began with
-            trial = patient.training if first else patient.run(patient.batch, gradients=place < steps, taped=False)
+        trial = patient.training  # the first pass is the one that the examination began with
+        losses, ratios = [trial.value], []
+        for left in reversed(range(steps)):
+            ratios += _step(patient, trial.gradients)
+            torch.manual_seed(0)  # the same units are dropped each time, or the losses could not be compared
+            trial = patient.run(patient.batch, gradients=left > 0, taped=False)
             if trial.error:
-                return None
+                return [], 0.0
             losses.append(trial.value)
-            if place < steps:
-                ratios += _step(patient, trial.gradients)
         return losses, median(ratios) if ratios else 0.0
 
 
 def _last(patient: Patient, factor: float, start: float) -> float:
     """The loss after all steps with so many times the rate; that of the start, if that fails."""
-    losses = _losses(patient, factor)
-    return start if losses is None else losses[0][-1]
+    losses, _ = _losses(patient, factor)
+    return losses[-1] if losses else start
 
 
 def _step(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> list[float]:
     """One step of the user's optimizers; the update:data ratio of every matrix."""
-    before = {name: p.detach().clone() for name, p in patient.trained.items() if p.ndim > 1}
-    for name, parameter in patient.parameters():
-        grad = gradients.get(name)
-        parameter.grad = None if grad is None else grad.clone()
-    for optimizer in patient.optimizers:
-        with users_code():
-            optimizer.step()
-    now = dict(patient.parameters())
-    spreads = {name: float(old.std()) for name, old in before.items() if old.numel() > 1}
-    return [
-        float((now[name].detach() - before[name]).std() / (spread + 1e-12))
-        for name, spread in spreads.items()
-        if spread > 0
-    ]
+    before = [(p, p.detach().clone()) for p in patient.trained.values() if p.ndim > 1 and p.numel() > 1]
+    patient.descend(gradients, patient.optimizers)
+    spreads = [(p.detach() - old, float(old.std())) for p, old in before]
+    return [float(update.std() / (spread + 1e-12)) for update, spread in spreads if spread > 0]
 
 
 def _noise(patient: Patient) -> float:
     """How much the first loss varies with the seed (dropout, sampling)."""
-    values = [patient.trial(train=True, seed=seed).value for seed in (0, 1, 2)]
-    return max(values) - min(values) if all(math.isfinite(value) for value in values) else 0.0
+    values = patient.first_losses
+    return max(values) - min(values) if all(map(math.isfinite, values)) else 0.0

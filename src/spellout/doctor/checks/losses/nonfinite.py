@@ -45,18 +45,19 @@ _MASKS = words("masked_fill full full_like fill where tensor triu tril finfo zer
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The batch, the forward pass, then the backward pass; in a watched loop, the gradients that arrived."""
-    if patient.recording is not None and patient.live:
+    if patient.live:
         broken = [account.name for account in patient.recording.accounts.values() if account.broken]
         if broken:
             yield BACKWARD.found(f"gradients of {len(broken)} parameters are not finite: {broken[0]}")
         return
     trial, batch = patient.training, patient.batch
-    bad = [tensor for tensor in tensors_in((batch.args, batch.kwargs, batch.target)) if not _finite(tensor)]
-    finite = trial.loss is None or _finite(trial.loss)
-    broken = [name for name, grad in trial.gradients.items() if grad is not None and not _finite(grad)]
+    bad = [tensor for tensor in tensors_in((batch.args, batch.kwargs, batch.target)) if _bad(tensor)]
+    finite = trial.loss is None or not _bad(trial.loss)
+    broken = [name for name, grad in trial.gradients.items() if grad is not None and _bad(grad)]
     if bad:
-        count = sum(int((~torch.isfinite(tensor)).sum()) for tensor in bad)
-        yield INPUT.found(f"{count} numbers in {len(bad)} tensors", severity="note" if finite else "error")
+        yield INPUT.found(
+            f"{sum(map(_bad, bad))} numbers in {len(bad)} tensors", severity="note" if finite else "error"
+        )
     elif not finite:
         call = _first_bad(trial)
         what = f"`{call.name}`: {_describe(call)}" if call is not None else "no single call"
@@ -68,18 +69,19 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield BACKWARD.found(evidence, call.where if call is not None else None)
 
 
-def _finite(tensor: torch.Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor.detach()).all())
+def _bad(tensor: torch.Tensor) -> int:
+    """How many of its numbers are not finite."""
+    return int((~torch.isfinite(tensor.detach())).sum()) if tensor.is_floating_point() else 0
 
 
 def _first_bad(trial: Trial) -> Call | None:
     """The first call that makes NaN, or infinity that is no mask, from finite numbers, and reaches the loss."""
-    harmful = _ancestors(trial)
+    harmful = _ancestors(trial)  # what does not reach the loss may be as it likes
     for call in trial.tape.calls:
-        if call.index not in harmful or all(map(_finite, call.outputs)):
+        if call.index not in harmful or not any(map(_bad, call.outputs)):
             continue
         nan, from_nan = (any(map(_has_nan, tensors)) for tensors in (call.outputs, call.inputs))
-        made = not from_nan if nan else all(map(_finite, call.inputs)) and call.name not in _MASKS
+        made = not from_nan if nan else not any(map(_bad, call.inputs)) and call.name not in _MASKS
         if made:
             return call
     return None
@@ -101,6 +103,7 @@ def _ancestors(trial: Trial) -> set[int]:
 
 def _first_bad_gradient(patient: Patient) -> Call | None:
     """Backwards, the first call that turns a finite gradient into one that is not."""
+    # The pass is repeated with its graph alive, so that gradients can be asked for at every call of the tape.
     with patient.borrowed(train=True):
         trial = patient.run(patient.batch)
         for call in reversed(trial.tape.calls if trial.learns else []):
@@ -113,13 +116,12 @@ def _first_bad_gradient(patient: Patient) -> Call | None:
             arrived, left = (
                 [g for g in part if g is not None] for part in (found[: len(outs)], found[len(outs) :])
             )
-            if arrived and all(map(_finite, arrived)) and not all(map(_finite, left)):
+            if arrived and not any(map(_bad, arrived)) and any(map(_bad, left)):
                 return call
     return None
 
 
 def _describe(call: Call) -> str:
-    result = next((tensor for tensor in call.outputs if not _finite(tensor)), None)
-    count = 0 if result is None else int((~torch.isfinite(result.detach())).sum())
+    count = next(filter(None, map(_bad, call.outputs)), 0)
     given = ", ".join(span(tensor) for tensor in call.inputs[:2] if tensor.is_floating_point())
     return f"{count} numbers of its result are not finite; it received {given}"

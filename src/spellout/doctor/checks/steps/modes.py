@@ -49,26 +49,23 @@ def check(patient: Patient) -> Iterator[Finding]:
     if patient.case.evaluate is None and not patient.live:
         patient.missing.append("the mode of the evaluation: give evaluate=")
     recording = patient.recording
-    if recording is None or not (patient.runs or patient.live) or not patient.mode_matters:
+    if not recording.forwards or not (patient.runs or patient.live) or not patient.mode_matters:
         return
     steps = [forward for forward in recording.forwards if forward.phase == "step"]
     measured = [forward for forward in recording.forwards if forward.phase == "evaluate"]
     learning = _learning(steps, recording.arrivals)
     wrong = [forward for forward in learning if forward.all_eval]
-    if wrong:
-        evaluated = any(forward.tick < wrong[0].tick for forward in measured)
-        left = "; the evaluation before it left eval mode on" if evaluated and not learning[0].all_eval else ""
-        yield TRAIN_IN_EVAL.found(
-            f"{len(wrong)} of {len(learning)} training passes in eval mode{left}", wrong[0].where
-        )
-    wrong = [forward for forward in measured if forward.training]
-    if wrong:
-        yield EVAL_IN_TRAIN.found(
-            f"{len(wrong)} of {len(measured)} passes of the evaluation in train mode", wrong[0].where
-        )
-    wrong = [forward for forward in steps if forward.training and not forward.tracking]
-    if wrong and learning:
-        yield UNGRADED.found(f"{len(wrong)} passes without gradients beside {len(learning)} with", wrong[0].where)
+    evaluated = any(forward.tick < wrong[0].tick for forward in measured) if wrong else False
+    left = "; the evaluation before it left eval mode on" if evaluated and not learning[0].all_eval else ""
+    noisy = [forward for forward in measured if forward.training]
+    ungraded = [forward for forward in steps if forward.training and not forward.tracking and learning]
+    for page, passes, what in (
+        (TRAIN_IN_EVAL, wrong, f"of {len(learning)} training passes in eval mode{left}"),
+        (EVAL_IN_TRAIN, noisy, f"of {len(measured)} passes of the evaluation in train mode"),
+        (UNGRADED, ungraded, f"passes without gradients beside {len(learning)} with"),
+    ):
+        if passes:
+            yield page.found(f"{len(passes)} {what}", passes[0].where)
 
 
 def _learning(forwards: list[Forward], arrivals: list[int]) -> list[Forward]:

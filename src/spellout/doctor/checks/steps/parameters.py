@@ -8,7 +8,6 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
-from torch.optim import Optimizer
 
 from ... import walk
 from ...patient import Patient
@@ -68,10 +67,8 @@ PAGES = (MISSING, FOREIGN, TWICE, UNREACHED, FROZEN)
 def check(patient: Patient) -> Iterator[Finding]:
     """All of it; without a recording the user's steps are not known, and only given optimizers are."""
     recording, live, trained = patient.recording, patient.live, patient.trained
-    steps = recording.steps if recording is not None else []
-    optimizers = recording.optimizers if recording is not None else patient.optimizers
-    accounts = recording.accounts.values() if recording is not None else ()
-    reached = {id(account.parameter) for account in accounts if account.reached}
+    steps, optimizers = recording.steps, recording.optimizers
+    reached = {id(account.parameter) for account in recording.accounts.values() if account.reached}
     if live and not (steps and reached):
         return
     reached |= set() if live else _reached_in_passes(patient)
@@ -88,7 +85,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield from _some(UNREACHED, patient, dead, f" in {len(steps)} steps" if live else "")
     if not live and patient.training.loss is not None and not patient.training.learns and trained:
         yield UNREACHED.found("the loss has no gradient at all: it is detached from every parameter")
-    yield from _twice(patient, optimizers, recording)
+    yield from _twice(patient, recording)
     moved = sorted({name for step in steps for name in step.moved_frozen})
     if moved and not live:
         yield FROZEN.found(f"{len(moved)} parameters: {_list(moved)}", steps[0].where)
@@ -106,6 +103,7 @@ def _some(page: Page, patient: Patient, names: list[str], when: str = "") -> Ite
 def _reached_in_passes(patient: Patient) -> set[int]:
     """Parameters that received a gradient in any of three passes, two of them with noise on the parameters."""
     parameters, reached = patient.trained, set[int]()
+    # A layer that starts at zero passes no gradient on, and dropout may cut a path: so three seeds, and noise.
     for seed in range(3):
         trial = patient.training
         if seed:
@@ -129,14 +127,13 @@ def _foreign(patient: Patient, listed: list[torch.Tensor], reached: set[int], st
         )
 
 
-def _twice(patient: Patient, optimizers: list[Optimizer], recording: Recording | None) -> Iterator[Finding]:
-    for optimizer in optimizers:
+def _twice(patient: Patient, recording: Recording) -> Iterator[Finding]:
+    for optimizer in recording.optimizers:
         listed = [id(parameter) for parameter in walk.listed_in(optimizer)]
         double = [patient.names.get(one, "?") for one in dict.fromkeys(listed) if listed.count(one) > 1]
         if double:
             yield TWICE.found(f"{type(optimizer).__name__} lists twice: {_list(double)}")
-    if recording is None:
-        return
+    # Optimizers that take turns have a backward pass of their own between their steps.
     for before, after in pairwise(recording.steps):
         arrived = any(before.tick < tick <= after.tick for tick in recording.arrivals)
         if before.optimizer is not after.optimizer and not arrived:

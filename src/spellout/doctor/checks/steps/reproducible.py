@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import nn
 
 from ...case import UsersError, difference, users_code
 from ...patient import Patient
@@ -51,25 +50,17 @@ PAGES = (RANDOM_IN_EVAL, REMEMBERS, DIFFERS)
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The output in eval mode, and the user's step once more."""
-    if patient.runs:
-        yield from _output(patient)
-    recording = patient.recording
-    if recording is not None and recording.error is None and not patient.live:
-        yield from _step(patient, recording)
+    yield from _output(patient)
+    if patient.case.step is not None and patient.recording.error is None:
+        yield from _step(patient, patient.case.step)
 
 
 def _output(patient: Patient) -> Iterator[Finding]:
     """Is the output a function of the input in eval mode?"""
     if not difference(*patient.settled):
         return
-    with patient.borrowed(seed=1, train=False), torch.no_grad():
-        one = patient.run(patient.batch, loss=False, taped=False)
-        torch.manual_seed(1)
-        again = patient.run(patient.batch, loss=False, taped=False)
-    with patient.borrowed(seed=2, train=False), torch.no_grad():
-        other = patient.run(patient.batch, loss=False, taped=False)
-    if one.error or again.error or other.error:
-        return
+    # The second of the two passes had another seed and another past; now each of these alone.
+    (one, again), (other,) = patient.in_eval(1, 1), patient.in_eval(2)
     between_calls, between_seeds = difference(one, again), difference(one, other)
     if between_calls:
         yield REMEMBERS.found(f"largest difference {between_calls:.3g} between two calls on the same input")
@@ -112,24 +103,19 @@ def _scale_is_learned(tape: Tape, call: Call) -> bool:
     return False
 
 
-def _step(patient: Patient, recording: Recording) -> Iterator[Finding]:
+def _step(patient: Patient, step: Callable[[], Any]) -> Iterator[Finding]:
     """Run the step once more as the first recorded call ran; fresh data from a loader is not held against it."""
-    inputs: list[torch.Tensor] = []
-
-    def remember(_: nn.Module, args: tuple[Any, ...]) -> None:
-        inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
-
-    with borrowed(*patient.roots, recording.schedulers):
-        handle = nn.Module.register_forward_pre_hook(patient.model, remember)
+    recording = patient.recording
+    again = Recording(patient.model, patient.optimizers, recording.schedulers, calls=1)
+    with borrowed(*patient.roots, recording.schedulers), again:
         try:
             with users_code():
-                patient.case.step()  # type: ignore[misc]
+                step()
         except UsersError:  # then it is not this that differs
             return
-        finally:
-            handle.remove()
         now = {name: p.detach().clone() for name, p in patient.parameters()}
-    if not inputs or len(inputs) != len(recording.inputs) or not all(map(torch.equal, inputs, recording.inputs)):
+    first = recording.inputs
+    if not first or len(again.inputs) != len(first) or not all(map(torch.equal, again.inputs, first)):
         return
     differ = {
         name: float((old - now[name]).abs().max())

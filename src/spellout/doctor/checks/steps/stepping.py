@@ -71,13 +71,9 @@ PAGES = (STALE, REPEATED, ZEROED, NEVER, CLIP, SCHEDULER)
 
 def check(patient: Patient) -> Iterator[Finding]:
     """All orders."""
-    recording = patient.recording
-    if recording is not None:
-        yield from _stale(recording)
-        yield from _order(recording)
-        yield from _clip(recording)
-        yield from _scheduler(recording)
-    elif patient.case.step is None:
+    for look in (_stale, _order, _clip, _scheduler):
+        yield from look(patient.recording)
+    if patient.case.step is None and not patient.live:
         patient.missing.append("zero_grad, the order of the step, train and eval mode: give step=")
 
 
@@ -94,9 +90,10 @@ def _stale(recording: Recording) -> Iterator[Finding]:
         )
     elif moved and not recording.steps:
         yield STALE.found(f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before")
-    repeated = next((step for step in recording.steps if step.repeated and len(step.repeated) == step.live), None)
+    # Only where every gradient was used before: a part that rests for a step, as in a GAN, is no mistake.
+    repeated = next((step for step in recording.steps if step.repeated and step.repeated == step.live), None)
     if repeated is not None:
-        evidence = f"{len(repeated.repeated)} parameters, no new gradient since the last step"
+        evidence = f"{repeated.repeated} parameters, no new gradient since the last step"
         yield REPEATED.found(evidence, repeated.where)
 
 
@@ -123,16 +120,18 @@ def _clip(recording: Recording) -> Iterator[Finding]:
     if not recording.clips or not recording.steps:
         return
     for step in recording.steps:
+        # A tick counts the calls on the tape, so it says what came between a gradient and the step.
         arrived = max((tick for tick in recording.arrivals if tick <= step.tick), default=-1)
-        if step.closure or any(arrived <= tick < step.tick for tick, _ in recording.clips):
+        if step.closure or any(arrived <= call.index < step.tick for call in recording.clips):
             return
     yield CLIP.found(
         f"{len(recording.steps)} optimizer steps, none with clipping between backward and step",
-        recording.clips[0][1],
+        recording.clips[0].where,
     )
 
 
 def _scheduler(recording: Recording) -> Iterator[Finding]:
+    # Only the first step tells: from then on a scheduler that steps last looks like one that steps first.
     for step in recording.steps[:1]:
         mine = zip(recording.schedulers, recording.counts, strict=True)
         before = [count for one, count in mine if one.optimizer is step.optimizer]

@@ -42,30 +42,26 @@ def check(patient: Patient) -> Iterator[Finding]:
     suspects = list(_suspects(patient.training.tape))
     if suspects:
         trial = patient.exact(train=True, gradients=True)
-        wide = any(grad is not None and grad.dtype == torch.float64 for grad in trial.gradients.values())
-        loose = 1e-9 if wide else 1e-6
+        gradients = {name: grad for name, grad in trial.gradients.items() if grad is not None}
+        norms = {name: float(grad.norm()) for name, grad in gradients.items()}
+        # What is left of a zero is rounding: relative to the weight's gradient far less than this.
+        loose = 1e-9 if any(grad.dtype == torch.float64 for grad in gradients.values()) else 1e-6
         for bias, weight, call in suspects:
-            names = patient.names.get(id(bias)), patient.names.get(id(weight))
-            small, large = (_norm(trial.gradients.get(name or "")) for name in names)
+            name, of_weight = (patient.names.get(id(tensor), "?") for tensor in (bias, weight))
+            small, large = norms.get(name, 0.0), norms.get(of_weight, 0.0)
             if large > 0 and small <= loose * large:
-                evidence = f"{names[0]}: |gradient| {small:.1e}, its weight's {large:.1e}"
+                evidence = f"{name}: |gradient| {small:.1e}, its weight's {large:.1e}"
                 yield CANCELLED.found(evidence, call.where)
     yield from _last_one(patient)
-
-
-def _norm(grad: torch.Tensor | None) -> float:
-    return 0.0 if grad is None else float(grad.norm())
 
 
 def _suspects(tape: Tape) -> Iterator[tuple[torch.Tensor, torch.Tensor, Call]]:
     """Bias, weight and call of every affine map whose result goes straight into a normalisation over the batch."""
     for call in tape.calls:
-        if call.name in _NORMS and call.args:
-            source = tape.source(call.args[0], MOVES, call.index)
-        elif call.name == "sub" and len(call.inputs) > 1 and _is_mean_of(tape, call):
-            source = tape.source(call.inputs[0], MOVES, call.index)
-        else:
+        by_hand = call.name == "sub" and len(call.inputs) > 1 and _is_mean_of(tape, call)
+        if not by_hand and call.name not in _NORMS:
             continue
+        source = tape.source(call.inputs[0], MOVES, call.index)
         if source is None or source.name not in _AFFINE:
             continue
         pair = _bias_and_weight(tape, source)

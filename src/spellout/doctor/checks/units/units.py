@@ -7,11 +7,11 @@ times, on the same batch: a ReLU that is dead for a small batch by chance is dea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
+from typing import Any
 
 import torch
-from torch import nn
 
 from ...patient import Patient
 from ...report import Finding, Page, Severity
@@ -64,32 +64,28 @@ Shares = dict[int, tuple[float, str | None]]
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Dead, saturated, fading: against the same model initialised afresh."""
-    tape = patient.training.tape
-    dead, saturated, fading = _dead(tape), _saturated(tape), _fading(patient)
-    if not dead and not saturated and fading is None:
-        return
-    trials = [patient.trial(train=True, seed=seed, before=lambda: reinitialise(patient)) for seed in (11, 12, 13)]
-    fresh = [trial.tape for trial in trials if trial.error is None]
-    for share, usual, where in _unusual(dead, [_dead(tape) for tape in fresh]):
-        yield DEAD.found(
-            f"{share:.0%} of the units are zero for the whole batch; initialised afresh {usual:.0%}", where
-        )
+    own = patient.training.tape
     # Training may drive units to their ends for good reasons: then that they are there is only worth knowing.
-    severity: Severity = "note" if any(optimizer.state for optimizer in patient.optimizers) else "warning"
-    for share, usual, where in _unusual(saturated, [_saturated(tape) for tape in fresh]):
-        yield SATURATED.found(
-            f"{share:.0%} of the outputs are beyond 0.97; initialised afresh {usual:.0%}", where, severity
-        )
-    if fading is not None:
-        yield FADES.found(fading)
+    ends: Severity = "note" if any(optimizer.state for optimizer in patient.optimizers) else "warning"
+    measures: tuple[tuple[Page, Callable[[Tape], Shares], str, Severity], ...] = (
+        (DEAD, _dead, "of the units are zero for the whole batch", "warning"),
+        (SATURATED, _saturated, "of the outputs are beyond 0.97", ends),
+    )
+    found = [measure(own) for _, measure, _, _ in measures]
+    fresh = _fresh(patient) if any(found) else []
+    for (page, measure, what, severity), places in zip(measures, found, strict=True):
+        usual = [measure(tape) for tape in fresh]
+        for index, (share, where) in places.items():
+            middle = median(shares.get(index, (0.0, None))[0] for shares in usual) if usual else 0.0
+            if share > middle + 0.3:  # well beyond what three fresh models differ by
+                yield page.found(f"{share:.0%} {what}; initialised afresh {middle:.0%}", where, severity)
+    yield from _fading(patient)
 
 
-def _unusual(found: Shares, fresh: list[Shares]) -> Iterator[tuple[float, float, str | None]]:
-    """Shares that are much larger than in the middle one of the fresh models, which are given too."""
-    for place, (share, where) in found.items():
-        usual = median(one.get(place, (0.0, None))[0] for one in fresh) if fresh else 0.0
-        if share > usual + 0.3:
-            yield share, usual, where
+def _fresh(patient: Patient) -> list[Tape]:
+    """The tapes of three models initialised afresh: one alone may be unlucky."""
+    trials = [patient.trial(train=True, seed=seed, before=lambda: _reinitialise(patient)) for seed in (11, 12, 13)]
+    return [trial.tape for trial in trials if trial.error is None]
 
 
 def _hidden(tape: Tape, *names: str) -> Iterator[Call]:
@@ -106,6 +102,7 @@ def _dead(tape: Tape) -> Shares:
         if call.out.ndim > 1:
             # (samples and places, units): channels are axis 1 of images, the last axis of everything else
             silent = (call.out.detach() <= 0).movedim(1 if call.out.ndim == 4 else -1, -1).flatten(0, -2)
+            # Fewer than four samples or units make any share look large.
             share = float(silent.all(0).double().mean()) if min(silent.shape) >= 4 else 0.0
             if share > 0.4:
                 found[call.index] = (share, call.where)
@@ -124,7 +121,7 @@ def _saturated(tape: Tape) -> Shares:
     return found
 
 
-def _fading(patient: Patient) -> str | None:
+def _fading(patient: Patient) -> Iterator[Finding]:
     """The spread between samples through the affine layers, if it changes by a factor of ten thousand."""
     spreads = []
     for call in _hidden(patient.training.tape, *AFFINE):
@@ -139,32 +136,26 @@ def _fading(patient: Patient) -> str | None:
         if p.ndim > 1 and (grad := gradients.get(name)) is not None
     ]
     if len(spreads) < 4 or len(norms) < 3 or not all(map(math.isfinite, spreads)) or spreads[0] == 0:
-        return None
-    first, last = spreads[0], spreads[-2]
+        return
+    first, last = spreads[0], spreads[-2]  # the output has a scale of its own
     gradient = norms[0] / norms[-1] if norms[-1] else math.inf
+    # A signal that changes by 10⁴ is harmless where the gradients keep their scale; 10⁵ never is.
     if 1e-5 < last / first < 1e5 and (1e-4 < last / first < 1e4 or 1e-3 < gradient < 1e3):
-        return None
-    return (
+        return
+    yield FADES.found(
         f"spread between samples {first:.2g} after the first layer, {last:.2g} after the last hidden one; "
         f"gradient by weight of the first layer {gradient:.2g} of the last's"
     )
 
 
-_STANDARD = (
-    nn.Linear, nn.Bilinear, nn.Embedding, nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell, nn.Conv1d,
-    nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.LayerNorm, nn.GroupNorm,
-    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d,
-)  # fmt: skip
-
-
-def reinitialise(patient: Patient) -> None:
+def _reinitialise(patient: Patient) -> None:
     """As torch does it, never by the user's own methods; parameters of the user's own: normal, over √fan_in."""
     with torch.no_grad():
         done: set[int] = set()
         for _, module in patient.modules():
-            kind = next((kind for kind in _STANDARD if type(module) is kind), None)
-            if kind is not None:
-                kind.reset_parameters(module)  # type: ignore[arg-type]
+            kind: Any = type(module)
+            if kind.__module__.startswith("torch.nn.modules.") and hasattr(kind, "reset_parameters"):
+                kind.reset_parameters(module)
                 done.update(id(p) for p in module._parameters.values() if p is not None)
         for _, parameter in patient.parameters():
             if id(parameter) not in done and parameter.is_floating_point() and parameter.requires_grad:

@@ -8,7 +8,7 @@ import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, Tape, words
+from ...tape import REGRESSIONS, Call, Tape, words
 
 PAIRS = Page(
     id="broadcast-output-target",
@@ -34,7 +34,7 @@ WRONG_AXIS = Page(
 )
 PAGES = (PAIRS, WRONG_AXIS)
 
-_COMPARISONS = words("sub rsub eq ne mse_loss l1_loss smooth_l1_loss huber_loss")
+_COMPARISONS = REGRESSIONS | words("sub rsub eq ne")
 _REDUCTIONS = words("sum mean amax amin max min std var norm linalg_vector_norm vector_norm logsumexp nansum")
 _STILL = words("clamp clamp_min add sqrt maximum detach float double to rsqrt")
 
@@ -57,6 +57,7 @@ def _pairs(tape: Tape, call: Call) -> Iterator[Finding]:
         return
     if short.ndim > 1 and short.shape[0] != short.shape[-1]:
         return
+    # Two that both learn are no output and target; comparing all pairs of them is usual (distances, attention).
     compared = call.name in ("eq", "ne") or not (short.requires_grad and long.requires_grad)
     if compared and not _same_origin(tape, short, long):
         one, other = (tuple(tensor.shape) for tensor in tensors)
@@ -77,11 +78,10 @@ def _wrong_axis(tape: Tape, call: Call) -> Iterator[Finding]:
         whole, reduced = reduced, whole
     if reduced.ndim != whole.ndim - 1 or reduced.ndim < 1:
         return
-    maker = tape.maker(reduced, call.index)
-    while maker is not None and maker.name in _STILL and maker.inputs:
-        maker = tape.maker(maker.inputs[0], maker.index)
+    maker = tape.source(reduced, _STILL, call.index)
     if maker is None or maker.name not in _REDUCTIONS or not maker.inputs:
         return
+    # Over axis 0 the result is aligned as it should be; with keepdim it cannot be misaligned.
     source, dim = maker.inputs[0], maker.argument(1, "dim", maker.kwargs.get("axis"))
     if isinstance(dim, tuple | list):
         dim = dim[0] if len(dim) == 1 else None

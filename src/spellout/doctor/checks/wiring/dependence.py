@@ -52,6 +52,8 @@ PAGES = (IGNORES, MIXES, AHEAD)
 
 _NONE = 1e-9
 """Relative; what other rounding could move, in float64."""
+Select = Callable[[torch.Tensor], torch.Tensor]
+"""Gives a view of some places of a tensor."""
 _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forward")
 
 
@@ -63,7 +65,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         )
         return
     axes, base = patient.relabelled
-    if base.main._version:  # a loss may have written into it
+    if base.main._version:  # a loss may have written into it: once more without a loss
         base = patient.exact(axes.batch)
     if base.error is not None:
         return
@@ -79,7 +81,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield from _ahead(patient, axes, base)
 
 
-def changed(x: torch.Tensor, where: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+def _changed(x: torch.Tensor, where: Select = lambda x: x) -> torch.Tensor:
     """Other values at the selected places: noise of the same scale, or the next value that occurs."""
     other = x.clone()
     if x.is_floating_point() or x.is_complex():
@@ -93,7 +95,7 @@ def changed(x: torch.Tensor, where: Callable[[torch.Tensor], torch.Tensor]) -> t
 
 
 def _ignores(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]:
-    other = patient.exact(axes.batch.with_inputs(_replaced))
+    other = patient.exact(axes.batch.with_inputs(_changed))
     if other.error is None and _same(base.main, other.main):
         yield IGNORES.found(
             f"{len(axes.batch.inputs)} input tensors replaced, no output moved, also with noise on the parameters",
@@ -105,21 +107,18 @@ def _ignores(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Findin
     with patient.borrowed(train=False):
         patient.double()  # what underflows in float32 is a symptom, not this
         batch = axes.batch.wide()
-        batches = (batch, batch.with_inputs(_replaced))
+        batches = (batch, batch.with_inputs(_changed))
         for steps in range(3):
+            if steps:  # a layer that starts at zero hides the input only until its weights have moved
+                trial = patient.run(batch, gradients=True, taped=False)
+                if trial.error or not trial.gradients:
+                    return
+                _descend(patient, trial)
             with torch.no_grad():
                 now, then = (patient.run(one, loss=False, taped=False) for one in batches)
             if now.error or then.error or not _same(now.main, then.main):
                 return
-            trial = patient.run(batch, gradients=True, taped=False)
-            if steps < 2 and (trial.error or not trial.gradients):
-                return
-            _descend(patient, trial)
     yield IGNORES.found("all inputs replaced, no output moved, also after two steps along the gradient")
-
-
-def _replaced(x: torch.Tensor) -> torch.Tensor:
-    return changed(x, lambda t: t)
 
 
 def _all_equal(output: torch.Tensor) -> bool:
@@ -137,41 +136,30 @@ def _descend(patient: Patient, trial: Trial) -> None:
 
 def _last_line(base: Trial) -> str | None:
     """The last call that still depends on the input."""
-    reached = base.tape.reached_from(*base.batch.inputs)
     calls = (call for call in reversed(base.tape.calls) if call.phase == "model")
-    return next((call.where for call in calls if any(id(tensor) in reached for tensor in call.outputs)), None)
+    return next((call.where for call in calls if any(id(one) in base.dependent for one in call.outputs)), None)
 
 
 def _mixes(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]:
     samples = axes.samples
     if not _carries_samples(base.main, samples):
         return
-    matrix = torch.zeros(samples, samples, dtype=torch.bool)
-    others: dict[int, Trial] = {}
-    middle = samples // 2
-    for sample in (middle, *(one for one in range(samples) if one != middle)):
-        other = patient.exact(_with(axes, sample))
-        if other.error is not None or other.main.shape != base.main.shape:
+    others: list[Trial] = []
+    for sample in range(samples):
+        others.append(patient.exact(_with(axes, sample)))
+        if not _comparable(base, others[-1]):
             return
-        others[sample] = other
-        matrix[:, sample] = _moved_samples(base.main, other.main, samples)
-    off = matrix & ~torch.eye(samples, dtype=torch.bool)
+    # Row i, column j: the output of sample i moved when the input of sample j was changed.
+    matrix = torch.stack([_moved_samples(base.main, other.main, samples) for other in others], 1)
+    off = matrix.fill_diagonal_(False)
     if not off.any():
         return
-
-    def moves_another(sample: int) -> Callable[[torch.Tensor, torch.Tensor], bool]:
-        return lambda one, two: (
-            _carries_samples(one, samples)
-            and bool((_moved_samples(one, two, samples) & (torch.arange(samples) != sample)).any())
-        )
-
-    calls = (_first(base, other, moves_another(sample)) for sample, other in others.items())
+    calls = (_first(base, other, partial(_moves_others, sample, samples)) for sample, other in enumerate(others))
     guilty = min((call for call in calls if call is not None), key=lambda call: call.index, default=None)
-    below, above = bool(off.tril().any()), bool(off.triu().any())
     shape = "in both directions"
-    if not above:
+    if not off.triu().any():
         shape = "only later samples feel earlier ones: the batch is used as time"
-    elif not below:
+    elif not off.tril().any():
         shape = "only earlier samples feel later ones"
     at = f" at `{guilty.name}`" if guilty is not None else ""
     yield MIXES.found(
@@ -191,8 +179,7 @@ def _may_be_time_first(patient: Patient, guilty: Call | None) -> bool:
 
 def _halves_mix(axes: Relabelled, base: Trial, halves: list[Trial]) -> bool:
     """Does a sample at an odd place feel those at even places, or the other way round?"""
-    fits = all(half.error is None and half.main.shape == base.main.shape for half in halves)
-    if not fits or not _carries_samples(base.main, axes.samples):
+    if not all(_comparable(base, half) for half in halves) or not _carries_samples(base.main, axes.samples):
         return False
     moved = [_moved_samples(base.main, half.main, axes.samples) for half in halves]
     return any(bool(one[1 - first :: 2].any()) for first, one in enumerate(moved))
@@ -204,9 +191,19 @@ def _with(axes: Relabelled, which: int | slice) -> Batch:
     def change(x: torch.Tensor) -> torch.Tensor:
         if x.ndim <= axes.batch_axis or x.shape[axes.batch_axis] != axes.samples:
             return x
-        return changed(x, lambda t: t.movedim(axes.batch_axis, 0)[which])
+        return _changed(x, lambda t: t.movedim(axes.batch_axis, 0)[which])
 
     return axes.batch.with_inputs(change)
+
+
+def _comparable(base: Trial, other: Trial) -> bool:
+    return other.error is None and other.main.shape == base.main.shape
+
+
+def _moves_others(sample: int, samples: int, one: torch.Tensor, two: torch.Tensor) -> bool:
+    """Does another sample than this one move?"""
+    others = torch.arange(samples) != sample
+    return _carries_samples(one, samples) and bool((_moved_samples(one, two, samples) & others).any())
 
 
 def _carries_samples(output: torch.Tensor, samples: int) -> bool:
@@ -225,6 +222,7 @@ def _moved_samples(base: torch.Tensor, other: torch.Tensor, samples: int) -> tor
 
 
 def _moves(base: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    # A model that insists on float32 rounds more coarsely, and other blocks of a product may round otherwise.
     left, right = base.detach().double().nan_to_num(), other.detach().double().nan_to_num()
     loose = 1e-5 if base.dtype != torch.float64 else _NONE
     return (left - right).abs() > loose * (left.abs().max() + 1e-30)
@@ -250,6 +248,7 @@ def _ahead(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]
 
     An encoder may see all, so only the input that the targets continue is changed, if they continue one.
     """
+    # The first moments show a shift by one, the middle and the end a mask that is wrong as a whole.
     which, axis = patient.batch.shifted or (None, axes.time_axis)
     x = axes.batch.inputs[which or 0]
     if x.ndim <= axis:
@@ -261,10 +260,10 @@ def _ahead(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Finding]
         def change(given: torch.Tensor, moment: int = moment) -> torch.Tensor:
             if given.ndim <= axis or given.shape[axis] != length or (which is not None and given is not x):
                 return given
-            return changed(given, lambda t: t.narrow(axis, moment, length - moment))
+            return _changed(given, lambda t: t.narrow(axis, moment, length - moment))
 
         other = patient.exact(axes.batch.with_inputs(change))
-        if other.error is not None or other.main.shape != base.main.shape:
+        if not _comparable(base, other):
             return
         early = _early(base.main, other.main, length, axes.samples, moment)
         if early is None:

@@ -40,10 +40,11 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     axes, trial = patient.relabelled
     mixing = bool({finding.id for finding in patient.findings} & {MIXES.id, AHEAD.id})
-    dependent = trial.tape.reached_from(*trial.batch.inputs)
     seen: set[str | None] = set()
     for call in trial.tape.calls:
-        if call.name not in _CUTS or not call.outputs or id(call.inputs[0]) not in dependent or call.where in seen:
+        if call.name not in _CUTS or not call.outputs or call.where in seen:
+            continue
+        if id(call.inputs[0]) not in trial.dependent:
             continue
         before, after = tuple(call.inputs[0].shape), tuple(call.outputs[0].shape)
         reason = scrambled(before, after, axes.samples)
