@@ -21,8 +21,10 @@ _SUMS = frozenset(["add", "sub", "sum", "dot"])
 _FIXED = SOURCES | {PICK, SELECT, OWN}
 _SHORT = 4
 """Dots of fewer products are not worth a layer."""
-Products, Alone = list[tuple[float, int, int]], list[tuple[float, int]]
-"""Terms of a sum: a sign, and the places of two numbers whose product is meant, or of one."""
+Products = list[tuple[float, int, int]]
+"""Terms of a sum that are products: a sign and two factors."""
+Alone = list[tuple[float, int]]
+"""Terms without a factor: a sign and a number."""
 
 
 class _Rewriter:
@@ -179,7 +181,7 @@ def _write_sum(rewriter: _Rewriter, root: Instruction, products: Products, alone
     return rewriter.make("dot", (*left, *right, *([] if bias is None else [bias])), line)
 
 
-def _plain(rewriter: _Rewriter, root: Instruction, terms: list[tuple[float, int]]) -> int:
+def _plain(rewriter: _Rewriter, root: Instruction, terms: Alone) -> int:
     """One or two terms: the term itself, an addition, a subtraction, or a change of sign."""
     if len(terms) == 1:
         ((sign, place),) = terms

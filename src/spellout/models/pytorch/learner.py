@@ -207,7 +207,7 @@ class TorchLearner:
 
 
 def _nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean nats per token, without places that are ignored."""
+    """Mean nats per token, without positions that are ignored."""
     return nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
 
 
