@@ -51,11 +51,8 @@ Affine = tuple[tuple[int, ...], tuple[tuple[int, ...], int]]
 """A dot of varying inputs with shared weights: (inputs, (weights, bias or -1)), by places in the program."""
 
 
-class Bytecode(NamedTuple):
-    """What the kernels read."""
-
-    code: np.ndarray
-    pool: np.ndarray
+Bytecode = tuple[np.ndarray, np.ndarray]
+"""The code (instructions, 6) and the pool."""
 
 
 class Lowered(NamedTuple):
@@ -195,7 +192,7 @@ class _Lowering:
                 self._write_elementwise(op, members, *more)
             else:
                 self._write_varied(op, members)
-        return Bytecode(np.array(self.code, np.int64).reshape(-1, 6), np.array([*self.pool, 0], np.int32))
+        return np.array(self.code, np.int64).reshape(-1, 6), np.array([*self.pool, 0], np.int32)
 
     def _kind(self, place: int, instruction: Instruction) -> tuple[Any, ...]:
         """What instructions must share to be written as one."""
