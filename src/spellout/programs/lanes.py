@@ -194,23 +194,20 @@ class Lanes:
         elif seed:
             self._gradients.fill(0.0)
         results = np.empty((len(self.program.outputs), lanes), self.dtype)
-        # Whole blocks, so that where a chunk ends depends on the number of lanes alone, and not on the threads.
-        size = lanes if chunks == 1 else -(-lanes // chunks // self.block) * self.block
+        given = (floats, integers, results), seed
         finish = FINISH if seed else 0
-
-        def part(phases: int, chunk: int = 0, first: int = 0, last: int = 0, thread: int = 0) -> None:
-            R, G, scratch = memory[thread]
-            numbers = self.shared, self._gradients, R, G, floats, integers, results
-            execute(phases, self._code, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
+        if chunks == 1:  # a call takes a microsecond, and a small step not many
+            self._part(PREPARE | RUN | finish, memory[0], given, 0, 0, lanes)
+            return results
+        # Whole blocks, so that where a chunk ends depends on the number of lanes alone, and not on the threads.
+        size = -(-lanes // chunks // self.block) * self.block
 
         def work(thread: int) -> None:
             for chunk in range(thread, chunks, threads):
-                part(RUN, chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes), thread)
+                ends = min(chunk * size, lanes), min((chunk + 1) * size, lanes)
+                self._part(RUN, memory[thread], given, chunk, *ends)
 
-        if chunks == 1:  # a call takes a microsecond, and a small step not many
-            part(PREPARE | RUN | finish, last=lanes)
-            return results
-        part(PREPARE)
+        self._part(PREPARE, memory[0], given, 0, 0, 0)
         others = [self._pool.submit(work, thread) for thread in range(1, threads)]
         try:
             work(0)
@@ -218,8 +215,14 @@ class Lanes:
             wait(others)
         for other in others:
             other.result()
-        part(finish)
+        self._part(finish, memory[0], given, 0, 0, 0)
         return results
+
+    def _part(self, phases: int, buffers: Buffers, given: tuple[Any, ...], *lanes: int) -> None:
+        """Run some phases on the lanes of a chunk: its number, the first of them, and where they end."""
+        (R, G, scratch), (arrays, seed), (chunk, first, last) = buffers, given, lanes
+        numbers = self.shared, self._gradients, R, G, *arrays
+        execute(phases, self._code, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
 
     def _chunks(self, lanes: int) -> int:
         worth = self.lowered.registers * lanes // _WORTH_A_CHUNK
