@@ -193,9 +193,8 @@ class TorchLearner:
 
     def _tell_first_loss(self, callback: Callback) -> None:
         """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
-        inputs, targets, counted = self._read(
-            np.arange(min(self.examples, POSITIONS_JUDGED, max(1, NUMBERS_JUDGED // self._vocabulary_size)))
-        )
+        judged = min(self.examples, POSITIONS_JUDGED, max(1, NUMBERS_JUDGED // self._vocabulary_size))
+        inputs, targets, counted = self._read(np.arange(judged))
         with torch.no_grad(), self._random(0), reproducible(self.device, self.threads):
             self.network.eval()
             first = float(self._losses(inputs, targets, counted)[0])
