@@ -51,8 +51,11 @@ Affine = tuple[tuple[int, ...], tuple[tuple[int, ...], int]]
 """A dot of varying inputs with shared weights: (inputs, (weights, bias or -1)), by places in the program."""
 
 
-Bytecode = tuple[np.ndarray, np.ndarray]
-"""The code (instructions, 6) and the pool."""
+class Bytecode(NamedTuple):
+    """What the kernels read."""
+
+    code: np.ndarray
+    pool: np.ndarray
 
 
 class Lowered(NamedTuple):
@@ -192,7 +195,7 @@ class _Lowering:
                 self._write_elementwise(op, members, *more)
             else:
                 self._write_varied(op, members)
-        return np.array(self.code, np.int64).reshape(-1, 6), np.array([*self.pool, 0], np.int32)
+        return Bytecode(np.array(self.code, np.int64).reshape(-1, 6), np.array([*self.pool, 0], np.int32))
 
     def _kind(self, place: int, instruction: Instruction) -> tuple[Any, ...]:
         """What instructions must share to be written as one."""
