@@ -21,9 +21,10 @@ from spellout.models.neural import NeuralReader
 from spellout.models.ngram.leave_one_out import LeaveOneOut
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
+from spellout.models.parameters import BETAS
 from spellout.models.pytorch.batches import NOWHERE, WholeLines
 from spellout.models.pytorch.learner import ALONE
-from spellout.models.pytorch.optimizers import BETAS, Muon, TorchAdamW, optimizers_of
+from spellout.models.pytorch.optimizers import Muon, TorchAdamW, optimizers_of
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.train import learner_of

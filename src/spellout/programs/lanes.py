@@ -130,7 +130,7 @@ class Lanes:
     def mean(self, *examples: Any) -> tuple[float, np.ndarray]:
         """The mean result with `weights` as they are, and its gradient (P,): a view, until the next call."""
         floats, integers = self.arrange(*examples)
-        count = max(floats.shape[1], integers.shape[1])
+        count = floats.shape[1]
         results, gradient = self.backward(floats, integers, 1.0 / count)
         return float(results.sum(dtype=np.float64)) / count, gradient  # in float64, whatever the program's type
 
@@ -146,6 +146,8 @@ class Lanes:
             raise ShapeError(f"this program takes {len(arguments)} arguments, got {len(examples)}")
         arrays = [numbers_of(i + 1, example) for i, example in enumerate(examples)]
         lanes = len(arrays[0]) if arrays and arrays[0].ndim else int(not arrays)  # without arguments, once
+        floats = np.empty((self._floats, lanes), self.dtype)
+        integers = np.empty((len(self._bounds), lanes), np.int64)
         for i, (argument, array) in enumerate(zip(arguments, arrays, strict=True)):
             if array.ndim == 0 or array.shape[1:] != argument.shape:
                 wanted = ", ".join(["N", *map(str, argument.shape)])
@@ -158,9 +160,6 @@ class Lanes:
                 raise ShapeError(f"argument {i + 1} holds integers that pick rows, got {array.dtype}")
             if argument.kind == "float" and array.dtype.kind in "iu":
                 refuse_inexact(i + 1, array, self.dtype)
-        floats = np.empty((self._floats, lanes), self.dtype)
-        integers = np.empty((len(self._bounds), lanes), np.int64)
-        for argument, array in zip(arguments, arrays, strict=True):
             rows = floats if argument.kind == "float" else integers
             rows[argument.start : argument.start + argument.size] = array.reshape(lanes, -1).T
         if len(integers):  # the kernels would read beyond the end of a table
@@ -195,23 +194,20 @@ class Lanes:
         elif seed:
             self._gradients.fill(0.0)
         results = np.empty((len(self.program.outputs), lanes), self.dtype)
-        # Whole blocks, so that where a chunk ends depends on the number of lanes alone, and not on the threads.
-        size = lanes if chunks == 1 else -(-lanes // chunks // self.block) * self.block
+        given = (floats, integers, results), seed
         finish = FINISH if seed else 0
-
-        def part(phases: int, chunk: int = 0, first: int = 0, last: int = 0, thread: int = 0) -> None:
-            R, G, scratch = memory[thread]
-            numbers = self.shared, self._gradients, R, G, floats, integers, results
-            execute(phases, self._code, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
+        if chunks == 1:  # a call takes a microsecond, and a small step not many
+            self._part(PREPARE | RUN | finish, memory[0], given, 0, 0, lanes)
+            return results
+        # Whole blocks, so that where a chunk ends depends on the number of lanes alone, and not on the threads.
+        size = -(-lanes // chunks // self.block) * self.block
 
         def work(thread: int) -> None:
             for chunk in range(thread, chunks, threads):
-                part(RUN, chunk, min(chunk * size, lanes), min((chunk + 1) * size, lanes), thread)
+                ends = min(chunk * size, lanes), min((chunk + 1) * size, lanes)
+                self._part(RUN, memory[thread], given, chunk, *ends)
 
-        if chunks == 1:  # a call takes a microsecond, and a small step not many
-            part(PREPARE | RUN | finish, last=lanes)
-            return results
-        part(PREPARE)
+        self._part(PREPARE, memory[0], given, 0, 0, 0)
         others = [self._pool.submit(work, thread) for thread in range(1, threads)]
         try:
             work(0)
@@ -219,8 +215,14 @@ class Lanes:
             wait(others)
         for other in others:
             other.result()
-        part(finish)
+        self._part(finish, memory[0], given, 0, 0, 0)
         return results
+
+    def _part(self, phases: int, buffers: Buffers, given: tuple[Any, ...], *lanes: int) -> None:
+        """Run some phases on the lanes of a chunk: its number, the first of them, and where they end."""
+        (R, G, scratch), (arrays, seed), (chunk, first, last) = buffers, given, lanes
+        numbers = self.shared, self._gradients, R, G, *arrays
+        execute(phases, self._code, self.lowered.slots, *numbers, first, last, chunk, scratch, seed)
 
     def _chunks(self, lanes: int) -> int:
         worth = self.lowered.registers * lanes // _WORTH_A_CHUNK
@@ -253,15 +255,15 @@ class Lanes:
     def explain(self, *examples: Any) -> str:
         """Say which instruction made a nan or an infinity of these examples, and in which line it stands."""
         floats, integers = self.arrange(*examples)
-        each = [slice(example, example + 1) for example in range(max(floats.shape[1], integers.shape[1]))]
-        return explain(self.program, (self._single(floats[:, one], integers[:, one]) for one in each))
+        each = range(floats.shape[1])
+        return explain(self.program, (self._single(floats[:, [one]], integers[:, [one]]) for one in each))
 
     def _single(self, floats: np.ndarray, integers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The number of every instruction for a single example, and the result's gradient for it: (n,) each."""
         with self._busy:
             self._go(floats, integers, 1.0)
             R, G, _ = self._memory[1][0]  # registers of one column, which belongs to this example
-            register_of, slot_of = self.lowered.register_of, self.lowered.slot_of
+            register_of, slot_of = self.lowered.locations
             lane = register_of >= 0
             values = np.where(lane, R[register_of, 0], self.shared[slot_of])
             return values, np.where(lane, G[register_of, 0], self._gradients[0, slot_of])

@@ -21,8 +21,10 @@ _SUMS = frozenset(["add", "sub", "sum", "dot"])
 _FIXED = SOURCES | {PICK, SELECT, OWN}
 _SHORT = 4
 """Dots of fewer products are not worth a layer."""
-Term = tuple[float, tuple[int, ...]]
-"""A sign, and the places of one number, or of two whose product is meant."""
+Products = list[tuple[float, int, int]]
+"""Terms of a sum that are products: a sign and two factors."""
+Alone = list[tuple[float, int]]
+"""Terms without a factor: a sign and a number."""
 
 
 class _Rewriter:
@@ -55,9 +57,10 @@ def _rewritten(program: Program, rule: Callable[[_Rewriter, Instruction, int], i
     """
     rewriter = _Rewriter(program)
     moved = rewriter.moved
-    for place, instruction in enumerate(program.instructions):
-        args = tuple([moved[arg] for arg in instruction.args])
-        moved.append(rule(rewriter, instruction._replace(args=args), place))
+    for place, (op, args, data, line) in enumerate(program.instructions):
+        # Made and not `_replace`d, which takes three times as long.
+        instruction = Instruction(op, tuple([moved[arg] for arg in args]), data, line)
+        moved.append(rule(rewriter, instruction, place))
     outputs = tuple([moved[output] for output in program.outputs])
     return replace(program, instructions=tuple(rewriter.new), outputs=outputs)
 
@@ -129,43 +132,39 @@ def fuse_dots(program: Program) -> Program:
         if place in swallowed:
             return -1
         if instruction.op in _SUMS:
-            return _write_sum(rewriter, instruction, _terms(rewriter, place, swallowed))
+            return _write_sum(rewriter, instruction, *_terms(rewriter, place, swallowed))
         return rewriter.write(instruction)
 
     return _rewritten(program, rule)
 
 
-def _terms(rewriter: _Rewriter, root: int, swallowed: set[int]) -> list[Term]:
+def _terms(rewriter: _Rewriter, root: int, swallowed: set[int]) -> tuple[Products, Alone]:
     """What the sum at `root` adds up, by new places; all of it is written already."""
     old, moved = rewriter.old.instructions, rewriter.moved
-    terms: list[Term] = []
+    products: Products = []
+    alone: Alone = []
     stack = [(1.0, root)]
     while stack:
         sign, place = stack.pop()
         op, args, _, _ = old[place]
         if place != root and place not in swallowed:
-            terms.append((sign, (moved[place],)))
-        elif op == "mul":
-            terms.append((sign, (moved[args[0]], moved[args[1]])))
-        elif op == "dot":
+            alone.append((sign, moved[place]))
+        elif op in ("mul", "dot"):  # a product is a dot of one
             half = len(args) // 2
             pairs = zip(args[:half], args[half : 2 * half], strict=True)
-            terms += [(sign, (moved[a], moved[b])) for a, b in pairs]
+            products += [(sign, moved[a], moved[b]) for a, b in pairs]
             stack += [(sign, arg) for arg in args[2 * half :]]
         else:
-            signs = [sign, -sign if op == "sub" else sign, *[sign] * (len(args) - 2)]
-            stack += [(s, arg) for s, arg in reversed(list(zip(signs, args, strict=False)))]
-    return terms
+            last = -sign if op == "sub" else sign  # pushed first, so that it is looked at last
+            stack += [(last, args[-1]), *[(sign, arg) for arg in args[-2::-1]]]
+    return products, alone
 
 
-def _write_sum(rewriter: _Rewriter, root: Instruction, terms: list[Term]) -> int:
-    """Write a sum as one instruction."""
+def _write_sum(rewriter: _Rewriter, root: Instruction, products: Products, alone: Alone) -> int:
+    """Write a sum as one instruction: as a dot, all left factors, all right ones, and perhaps a bias."""
     line, new = root.line, rewriter.new
-    # A dot is written as all left factors, all right ones, and perhaps a bias. Terms alone get the factor 1 or -1.
-    alone = [(sign, of[0]) for sign, of in terms if len(of) == 1]
-    products = [(sign, *of) for sign, of in terms if len(of) == 2]
     # x + 0 is x, but a sum of nothing but zeros stays one.
-    kept = [term for term in alone if new[term[1]].op != CONSTANT or new[term[1]].data != 0.0]
+    kept = [(sign, term) for sign, term in alone if new[term].op != CONSTANT or new[term].data != 0.0]
     if kept or products:
         alone = kept
     if root.op != "dot" and len(products) + len(alone) <= 2 and len(products) <= 1:  # a dot would not pay
@@ -177,12 +176,12 @@ def _write_sum(rewriter: _Rewriter, root: Instruction, terms: list[Term]) -> int
     bias = next((term for sign, term in alone if sign == 1.0), None)
     if bias is not None:
         alone.remove((1.0, bias))
-    left += [rewriter.constant(sign) for sign, _ in alone]
+    left += [rewriter.constant(sign) for sign, _ in alone]  # terms alone get the factor 1 or -1
     right = [b for *_, b in products] + [term for _, term in alone]
     return rewriter.make("dot", (*left, *right, *([] if bias is None else [bias])), line)
 
 
-def _plain(rewriter: _Rewriter, root: Instruction, terms: list[tuple[float, int]]) -> int:
+def _plain(rewriter: _Rewriter, root: Instruction, terms: Alone) -> int:
     """One or two terms: the term itself, an addition, a subtraction, or a change of sign."""
     if len(terms) == 1:
         ((sign, place),) = terms

@@ -65,12 +65,11 @@ class _Recorder:
         self.instructions: list[Instruction] = []
         self.places: dict[Value, int] = {}
         self.arguments: list[Argument] = []
-        self.counts = {"float": 0, "integer": 0}
         self.tables: dict[int, int | None] = {}
         self.rows: list[tuple[tuple[int, ...], ...]] = []
-        self.alive: list[Any] = []  # tables are known by identity, so none may be freed meanwhile
         self.inside: set[Value] = set()  # leaves that the function made
-        self.picks: dict[Value, tuple[Sequence[Any], int | None, int]] = {}  # what each was picked from
+        # What each was picked from. Tables are known by identity, and none is freed meanwhile: it stands here.
+        self.picks: dict[Value, tuple[Sequence[Any], int | None, int]] = {}
         self.refused: RecordingError | None = None
         self.around = current_listener()  # the recording that this one is part of, if there is one
         self.expanding = False  # an operation of the user's
@@ -90,8 +89,7 @@ class _Recorder:
             raise RecordingError(f"an example is made of floats or integers, got {example!r}")
         # One float makes all of them floats, as it would in an array.
         kind: Any = "integer" if leaves and all(isinstance(leaf, Integral) for leaf in leaves) else "float"
-        start = self.counts[kind]
-        self.counts[kind] += len(leaves)
+        start = sum([before.size for before in self.arguments if before.kind == kind])
         self.arguments.append(Argument(kind, shape, start, len(leaves)))
         try:
             symbols = [self._symbol(leaf, kind, start + i) for i, leaf in enumerate(leaves)]
@@ -127,7 +125,6 @@ class _Recorder:
         self.picks[node] = rows, column, index
         if id(rows) not in self.tables:
             self.tables[id(rows)] = self._table(rows)
-            self.alive.append(rows)
         table = self.tables[id(rows)]
         if table is not None:
             self.places[node] = self._write(PICK, (), (table, column or 0, index), self.line())

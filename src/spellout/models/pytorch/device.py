@@ -59,15 +59,15 @@ def reproducible(device: torch.device, threads: int) -> Iterator[None]:
     docs/processors.md.
     """
     before: list[tuple[Any, str]] = []
-    for place, precision in _PRECISIONS.get(device.type, []):
-        before.append((place, place.fp32_precision))
-        place.fp32_precision = precision
+    for backend, precision in _PRECISIONS.get(device.type, []):
+        before.append((backend, backend.fp32_precision))
+        backend.fp32_precision = precision
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        for place, precision in reversed(before):
-            place.fp32_precision = precision
+        for backend, precision in reversed(before):
+            backend.fp32_precision = precision
         torch.set_num_threads(threads_before)

@@ -21,7 +21,7 @@ SMALL = 0.1
 
 class Network(nn.Module):
     """The parts of a network by name, as its weights are named on disk. What they compute stands in the network's
-    own file, beside what they are: `forward` and `read` of the class `model`."""
+    own file, beside what they are: `forward` of the class `model`."""
 
     def __init__(self, model: Any, config: Any, vocabulary_size: int, prior: bool) -> None:
         super().__init__()
@@ -36,10 +36,6 @@ class Network(nn.Module):
         logits (N, V)."""
         logits: Tensor = self.model.forward(self, *inputs)
         return logits
-
-    def read(self, tokens: Tensor, state: Any) -> Any:
-        """One more token of every line, (B,), and the state so far to logits (B, V) and the state after."""
-        return self.model.read(self, tokens, state)
 
     def load(self, weights: dict[str, np.ndarray]) -> None:
         """Take over weights by name. `ValueError` if they are not those of such a network."""

@@ -23,12 +23,11 @@ from ..contract import Callback, LanguageModel
 from ..learner import UPDATES_EVERY, update_ratio
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
+from ..parameters import LONGEST_GRADIENT
 from .batches import corpus_of
 from .device import chosen_device, reproducible
 from .optimizers import optimizers_of
 
-CLIP = 1.0
-"""The longest gradient that is taken as it is."""
 ALONE = 0.15
 """With a prior, the part of the loss that is the network's own. On dev lines of the course's names, 4,000 steps of
 gru:128+ngram end at 1.909 nats a character with 0, 1.902 with 0.15, 1.906 with 0.5; 5,000 of transformer+ngram at
@@ -40,6 +39,7 @@ NUMBERS_JUDGED = 1 << 20
 EXAMPLES_CALIBRATED = 1 << 14
 """So many examples are measured together when a network is calibrated."""
 _IGNORED = -100
+"""A target that the losses of PyTorch leave out."""
 _STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
 
 
@@ -95,10 +95,10 @@ class TorchLearner:
     def _losses(self, inputs: tuple[Tensor, ...], targets: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
         """The loss, and what training makes small."""
         logits = self.network(*inputs)  # (N, V)
-        alone = _nats(logits, targets)
+        alone = nn.functional.cross_entropy(logits, targets)
         if counted is None:
             return alone, alone
-        loss = _nats(self.network.blend(logits, counted), targets)
+        loss = nn.functional.cross_entropy(self.network.blend(logits, counted), targets)
         return loss, torch.lerp(loss, alone, ALONE)
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
@@ -117,7 +117,7 @@ class TorchLearner:
             for parameter in self._parameters.values():
                 parameter.grad = None  # and not zero: then the first gradient is not added to anything
             torch.autograd.backward(objective)
-        length = nn.utils.clip_grad_norm_(self._parameters.values(), CLIP)
+        length = nn.utils.clip_grad_norm_(self._parameters.values(), LONGEST_GRADIENT)
         value = float(loss.detach())
         if not math.isfinite(value) or not math.isfinite(float(length)):
             for name, buffer in self.network.named_buffers():
@@ -193,22 +193,16 @@ class TorchLearner:
 
     def _tell_first_loss(self, callback: Callback) -> None:
         """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
-        inputs, targets, counted = self._read(
-            np.arange(min(self.examples, POSITIONS_JUDGED, max(1, NUMBERS_JUDGED // self._vocabulary_size)))
-        )
+        judged = min(self.examples, POSITIONS_JUDGED, max(1, NUMBERS_JUDGED // self._vocabulary_size))
+        inputs, targets, counted = self._read(np.arange(judged))
         with torch.no_grad(), self._random(0), reproducible(self.device, self.threads):
             self.network.eval()
             first = float(self._losses(inputs, targets, counted)[0])
             self.network.train()
             expected = math.log(self._vocabulary_size)
             if counted is not None:
-                expected = float(nn.functional.nll_loss(counted, targets, ignore_index=_IGNORED))
+                expected = float(nn.functional.nll_loss(counted, targets))
         callback({"event": "first_loss", "nats_per_token": first, "expected": expected})
-
-
-def _nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean nats per token, without places that are ignored."""
-    return nn.functional.cross_entropy(logits, targets, ignore_index=_IGNORED)
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -215,7 +215,7 @@ class StateReader:
     """Reads many lines, one token of each at a time, by their states."""
 
     def __init__(self, model: LineModel, lines: int) -> None:
-        self._model = model
+        self._model: Any = model
         self._state: State | None = None
         self._prior = None if model.prior is None else model.prior.reader(lines)
 
@@ -225,7 +225,7 @@ class StateReader:
 
         model = self._model
         with torch.inference_mode():
-            logits, self._state = model.module.read(model.tensor(tokens), self._state)
+            logits, self._state = model.read(model.module, model.tensor(tokens), self._state)
             prior = None if self._prior is None else self._prior.read(tokens)
             return log_softmax(model.blended(logits, prior))
 

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BETAS = (0.9, 0.99)
-EPSILON = 1e-8
+from ..parameters import BETAS, EPSILON
+
 MOMENTUM = 0.95
 SLOW = 0.2
 """With Muon: the learning rate of what AdamW moves, as a part of the rate of the matrices."""

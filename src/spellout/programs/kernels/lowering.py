@@ -70,8 +70,8 @@ class Lowered(NamedTuple):
         maps: registers of the floats, of what is copied from slots, these slots, registers of the results, each
             ended by -1: (4, n).
         registers: rows of lanes.
-        register_of: the register of each instruction of the program, -1 for shared ones.
-        slot_of: the slot of each shared instruction, -1 for the others.
+        locations: the register of each instruction of the program, -1 for shared ones, and the slot of each shared
+            one, -1 for the others: (2, n).
         scratch: (rows, groups): what the layers' matrices need; they have `groups` columns a lane.
         groups: columns a lane of the layers that make the most products; 0 without layers.
     """
@@ -83,8 +83,7 @@ class Lowered(NamedTuple):
     pack: np.ndarray
     maps: np.ndarray
     registers: int
-    register_of: np.ndarray
-    slot_of: np.ndarray
+    locations: np.ndarray
     scratch: set[tuple[int, int]]
     groups: int
 
@@ -153,21 +152,13 @@ class _Lowering:
         maps = np.full((4, 1 + max(map(len, rows))), -1, np.int64)
         for row, numbers in zip(maps, rows, strict=True):
             row[: len(numbers)] = list(numbers)
-        register_of, slot_of = np.full((2, len(self.instructions)), -1, np.int64)
-        for array, known in ((register_of, self.register_of), (slot_of, self.slot_of)):
-            array[list(known)] = list(known.values())
+        locations = np.full((2, len(self.instructions)), -1, np.int64)
+        for row, known in zip(locations, (self.register_of, self.slot_of), strict=True):
+            row[list(known)] = list(known.values())
+        pack = np.array(self.pack, np.int64)
+        groups = max(self.products, key=lambda groups: self.products[groups], default=0)
         return Lowered(
-            shared,
-            lanes,
-            self.slots,
-            self.constants,
-            np.array(self.pack, np.int64),
-            maps,
-            self.registers,
-            register_of,
-            slot_of,
-            self.scratch,
-            max(self.products, key=lambda groups: self.products[groups], default=0),
+            shared, lanes, self.slots, self.constants, pack, maps, self.registers, locations, self.scratch, groups
         )
 
     def _registers(self, count: int) -> int:
