@@ -43,15 +43,15 @@ class NeuralModel(ABC):
         self.parameters = sum([array.size for array in weights.values()])
         if prior is not None:
             self.parameters += prior.parameters
-        self.context = self.reach
+        self.context = self.own_context
         if prior is not None and self.context is not None:
             self.context = max(self.context, prior.context or 0)
 
     @property
-    def reach(self) -> int | None:
+    def own_context(self) -> int | None:
         """How many last tokens the network itself sees, None if it sees the whole line."""
-        reach: int = self.config.context
-        return reach
+        own_context: int = self.config.context
+        return own_context
 
     @abstractmethod
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:

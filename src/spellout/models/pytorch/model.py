@@ -189,7 +189,7 @@ class LineModel(TorchModel):
     """
 
     @property
-    def reach(self) -> None:
+    def own_context(self) -> None:
         """The network sees the whole line."""
         return None
 
