@@ -92,11 +92,10 @@ class Snapshot:
         content = copy.copy(value) if type(value) in (list, deque, set, bytearray) else list(value)
         if isinstance(value, dict):
             pairs, kind = list(value.items()), OrderedDict if isinstance(value, OrderedDict) else dict
-            ids = [id(item) for pair in pairs for item in pair]
 
             def undo() -> None:
                 # Only where it changed: to fill a dictionary again is slow, and iterators over it would break.
-                if [id(item) for pair in value.items() for item in pair] != ids:
+                if not _same_pairs(value, pairs):
                     kind.clear(value)
                     for key, item in pairs:
                         kind.__setitem__(value, key, item)
@@ -234,3 +233,9 @@ def _is_state(value: object) -> bool:
 def _names(code: types.CodeType) -> set[str]:
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
     return set(code.co_names).union(*(_names(one) for one in inner))
+
+
+def _same_pairs(value: dict[Any, Any], pairs: list[tuple[Any, Any]]) -> bool:
+    return len(value) == len(pairs) and all(
+        one is key and other is item for (one, other), (key, item) in zip(value.items(), pairs, strict=True)
+    )
