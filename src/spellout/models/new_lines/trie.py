@@ -77,6 +77,8 @@ class Trie:
 
     def child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Follow an edge from each of some nodes (...); `NOWHERE` where there is none, and from `NOWHERE`."""
+        if not len(self.edges):
+            return np.full(np.broadcast_shapes(nodes.shape, tokens.shape), NOWHERE)
         edges = nodes * self.vocabulary_size + tokens
         found = np.minimum(np.searchsorted(self.edges, edges), len(self.edges) - 1)
         return np.where((nodes != NOWHERE) & (self.edges[found] == edges), found + 1, NOWHERE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,13 @@ from safetensors.numpy import load, save
 
 from ...data.lines import LONGEST_LINE
 from ...data.vocabulary import Vocabulary, vocabulary_from_json
-from ...errors import RunError
+from ...errors import GenerationError, RunError
 from ...files import told
 from ...generation.evaluation import LONGEST_MADE, Evaluation
+from ...generation.new_lines import without_known
 from ...models.contract import LanguageModel
 from ...models.family import Family
+from ...models.new_lines.model import Weighted
 from ...version import __version__
 from ..loop import Reason
 from . import folder
@@ -60,6 +62,21 @@ class Run:
         """
         longest = int(self.facts.get("longest", 0))
         return min(max(2 * self.usual_length + 10, longest), LONGEST_MADE)
+
+    def new_lines(self, progress: Callable[[float], None] = lambda share: None) -> Weighted | None:
+        """Give the model of lines that are not among the training lines; None if those were not kept.
+
+        `progress` hears which share of the lines the model has been asked about. `GenerationError` if it makes no
+        other lines.
+        """
+        if self.lines is None:
+            return None
+        try:
+            return without_known(self.model, self.vocabulary, self.lines, progress)
+        except ValueError:
+            raise GenerationError(
+                "the model makes no line that it has not learned from; train on more lines, or another model"
+            ) from None
 
 
 @dataclass(frozen=True)
