@@ -271,13 +271,13 @@ def test_wrong_runs_and_characters(command, run_folder, tmp_path):
     assert "no such run folder" in command("sample", tmp_path / "nowhere")[2]
     path = tmp_path / "odd.txt"
     path.write_text("Emma\nM4x\n")
-    for arguments in (
-        ["sample", run_folder, "--prefix", "4"],
-        ["why", run_folder, "4"],
-    ):
-        code, out, err = command(*arguments)
-        assert (code, out) == (1, "")
-        assert "'4'" in err
+    # no line made begins so, while a line that is judged may: what is new has a price
+    code, out, err = command("sample", run_folder, "--prefix", "4")
+    assert (code, out) == (1, "")
+    assert "'4'" in err
+    code, _, err = command("why", run_folder, "4")
+    assert code == 0
+    assert "'4'" in err
     code, _, err = command("train", path, "-o", run_folder)
     assert code == 1
     assert "already holds a run" in err

@@ -13,6 +13,7 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
+from spellout.generation.price import Price
 from spellout.generation.sampling import sample
 from spellout.models.contract import LanguageModel
 from spellout.models.table import MODELS, parse_specification
@@ -166,11 +167,14 @@ def test_sampling_never_emits_an_unknown_token(trained):
 
 def test_evaluation_agrees_with_the_log_probabilities(trained):
     run, total, count = trained.run, 0.0, 0
+    price = Price(run.vocabulary)
     for line in LINES:
-        stream = run.vocabulary.encode([line])
-        logs = run.model.log_probabilities(stream[None, :-1])[0]
+        reading = run.vocabulary.read([line])
+        stream = reading.stream
+        logs = run.model.log_probabilities(stream[None, :-1])[0] - price.known
         total -= logs[np.arange(len(stream) - 1), stream[1:].astype(int)].sum()
-        count += len(stream) - 1
+        total += price.of(reading.pieces).sum()
+        count += len(stream) - 1 + (0 if price.predicted else len(reading.pieces))
     result = evaluate(run.model, run.vocabulary, LINES)
     assert result.nats == pytest.approx(total, abs=1e-9)
     assert result.tokens == count

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from spellout.api import compare, load_run, train
 from spellout.data.config import DataConfig
+from spellout.data.escape import Escape
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.errors import DataError, RunError, UsageError
@@ -39,8 +40,29 @@ def test_a_run_comes_back_whole(names, tmp_path, unit):
     assert list(again.lines) == list(run.lines)
     assert again.vocabulary.to_json() == run.vocabulary.to_json()
     assert again.facts == json.loads(json.dumps(run.facts))
-    tokens = run.vocabulary.encode(names.distinct[:3])[None]
+    tokens = run.vocabulary.encode(run.lines[:3])[None]
     assert np.array_equal(again.model.log_probabilities(tokens), run.model.log_probabilities(tokens))
+
+
+@pytest.mark.parametrize("data", [DataConfig(), DataConfig(unit="word", min_count=2), DataConfig(unit="word")])
+def test_a_run_of_before_what_is_new_had_a_price_is_read_as_one_of_today(tmp_path, data):
+    lines = Lines.of([f"{one} {two}" for one in ("new", "old", "far", "a") for two in ("york", "ely", "bath", "x")])
+    run = train(Prepared.of(lines, data), "ngram:2").run
+    save_run(run, tmp_path / "run")
+    path = tmp_path / "run" / "vocabulary.json"
+    stored = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({name: stored[name] for name in stored.keys() - {"seen", "rare"}}), "utf-8")
+    assert load_run(tmp_path / "run").vocabulary.to_json() == run.vocabulary.to_json()
+    (tmp_path / "run" / "train.txt").unlink()  # as after --stream
+    assert load_run(tmp_path / "run").vocabulary.escape == Escape(2 * len(run.lines), 0)
+
+
+@pytest.mark.parametrize("seen", [{"tokens": 3}, {"tokens": 3, "once": 3}, {"tokens": 3.0, "once": 0}, [3, 0], 7])
+def test_counts_that_cannot_be_are_a_damaged_run(folder, seen):
+    path = folder / "vocabulary.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"seen": seen}), "utf-8")
+    with pytest.raises(RunError, match="damaged"):
+        load_run(folder)
 
 
 def test_the_folder_explains_itself_and_holds_no_code(folder, names, trained):

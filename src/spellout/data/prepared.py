@@ -26,9 +26,8 @@ class Prepared:
     def of(cls, lines: Lines, config: DataConfig) -> Prepared:
         """Split lines, and encode those to train on."""
         split = split_lines(lines, config.split, config.split_seed)
-        # Words that are rare among the training lines are unknown; characters of every line get a token.
-        seen = split.train if config.unit == "word" and config.min_count > 1 else lines.distinct
-        vocabulary = build_vocabulary(seen, config.unit, config.min_count)
+        # A model knows nothing of the lines that judge it, not even their letters.
+        vocabulary = build_vocabulary(split.train, config.unit, config.min_count)
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train))
 
 

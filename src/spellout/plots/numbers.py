@@ -51,7 +51,6 @@ def attention(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
 def surprise(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
     """The symbols (T) of a line and its end, and the surprise of each in bits (T,)."""
     line = chosen_line(run, line)
-    run.vocabulary.encode([line])  # a character without a probability has no bar
     (score,) = score_lines(run.model, run.vocabulary, [line])
     return score.symbols(run.vocabulary), score.bits
 

@@ -9,9 +9,9 @@ from time import perf_counter
 from typing import Any
 
 from ..data.config import DataConfig
+from ..data.growing import GrowingAlphabet
 from ..data.lines import read_blocks, source_name
 from ..data.prepared import longest, usual_length
-from ..data.vocabulary import GrowingAlphabet
 from ..errors import DataError, UsageError
 from ..models.family import Specification
 from ..models.ngram.model import NgramConfig

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -59,10 +58,11 @@ def score(
     if unknown := [one for one in scores if one.unknown]:
         terminal.warn(
             f"{len(unknown):,} of {len(scores):,} lines hold what no training line held, such as "
-            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: its surprise is infinite"
+            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: it costs what something new costs, and the "
+            "rest is read as if it were not there"
         )
     if sort != "file":
-        scores.sort(key=lambda one: (one.bits_per_char, one.known_bits), reverse=sort == "surprise")
+        scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
     if json:
         for one in scores:
             terminal.print_json(one.to_json(loaded.vocabulary))
@@ -73,8 +73,8 @@ def score(
 def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary) -> None:
     def worst(score: Score) -> str:
         position = int(score.nats.argmax())
-        symbol, bits = score.symbols(vocabulary)[position], float(score.bits[position])
-        return f"{symbol} at {position + 1} ({f'{bits:.1f} bits' if math.isfinite(bits) else 'never seen'})"
+        symbol, token = score.symbols(vocabulary)[position], [*score.tokens.tolist(), 0][position]
+        return f"{symbol} at {position + 1} ({score.bits[position]:.1f} bits{', never seen' * (token < 0)})"
 
     terminal.print_table(
         ["bits/char", "ln p", "line", "most surprising"],
@@ -138,6 +138,11 @@ def _print_letters(steps: Sequence[Prediction]) -> None:
     )
     bits = sum(step.bits for step in steps)
     terminal.note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter; ¶ is the end of the line")
+    if new := list(dict.fromkeys(step.symbol for step in steps if step.new)):
+        terminal.note(
+            f"no training line holds {', '.join(map(repr, new))}: the bits are those of meeting something new and "
+            "of saying what it is, and the rest is read as if it were not there"
+        )
 
 
 def _surprise_bar(bits: float) -> Text:

@@ -116,6 +116,13 @@ class NgramModel:
         """Minus the log-probability of a stream `0 line 0 line 0`; what stands there often is looked up once."""
         return self.nats_per_token(Counts.of(stream, self.order, self.vocabulary_size)) * (len(stream) - 1)
 
+    def nats_of_ends(self, stream: np.ndarray) -> float:
+        """Minus the log-probability of the line ends of such a stream."""
+        columns = [column[:-1] for column in context_columns(stream, self._past)]
+        ends = stream[1:] == 0
+        chances = self._chances([column[ends] for column in columns], stream[1:][ends])
+        return -float(np.log(chances).sum())
+
     def reader(self, lines: int) -> NgramReader:
         """A reader that remembers the last `context` tokens of every line."""
         return NgramReader(self, lines)

@@ -109,7 +109,7 @@ def mix(
 
 def _weight(prepared: Prepared, first: LanguageModel, second: LanguageModel, lines: Sequence[str]) -> float:
     """The first of these lines, as many as fit into `NUMBERS_FITTED`, say how much the first model counts."""
-    stream = prepared.vocabulary.encode(first_of(lines, NUMBERS_FITTED // prepared.vocabulary.size))
+    stream = prepared.vocabulary.read(first_of(lines, NUMBERS_FITTED // prepared.vocabulary.size)).stream
     found = (
         (tokens, targets, np.arange(targets.shape[1]) < sizes[:, None])
         for _, tokens, targets, sizes in batches(stream)

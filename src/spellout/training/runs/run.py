@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
+from ...data.escape import Escape
 from ...data.lines import LONGEST_LINE
 from ...data.vocabulary import Vocabulary, vocabulary_from_json
 from ...errors import GenerationError, RunError
@@ -158,7 +159,8 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
     config = folder.read_config(path, models)
     try:
         with folder.fitting(path):
-            vocabulary = vocabulary_from_json(folder.read_json(path, folder.VOCABULARY))
+            tokens = folder.read_json(path, folder.VOCABULARY)
+            vocabulary = vocabulary_from_json(tokens)
             arrays = load((path / folder.WEIGHTS).read_bytes())
             model = models[config["model"]].model.restore(config["settings"], arrays)
             if model.vocabulary_size != vocabulary.size:
@@ -168,6 +170,11 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
                 if type(length) is not int or not 0 < length <= LONGEST_LINE:
                     raise ValueError(f"{name} is not the length of a line")
             lines = _read_lines(path / folder.LINES, config) if (path / folder.LINES).exists() else None
+            if "seen" not in tokens:  # earlier versions did not count
+                if lines is not None:
+                    vocabulary = vocabulary.counted(lines)
+                else:  # a line has one token and its end, at least
+                    vocabulary.escape = Escape(2 * int(config["split"]["train"]), 0)
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except OSError as error:
