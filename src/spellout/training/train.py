@@ -181,8 +181,8 @@ def check_trainable(specification: Specification, training: TrainingConfig) -> N
 
     What is asked for first should cost no reading.
     """
-    if specification.family.torch:
-        require("torch", f"the model {specification.family.name}")
+    for family in (one.family for one in specification.alone if one.family.torch):
+        require("torch", f"the model {family.name}")
         from ..models.pytorch.device import check_device
 
         check_device(training.device)

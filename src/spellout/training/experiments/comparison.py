@@ -18,28 +18,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-import numpy as np
-
 from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
 from ...errors import SpelloutError, TrainingError, UsageError
-from ...generation.evaluation import Evaluation, evaluate, first_of, judging, unique_and_novel
-from ...generation.scoring import batches
+from ...generation.evaluation import Evaluation, evaluate, judging, unique_and_novel
 from ...models.contract import Callback, LanguageModel
+from ...models.ensembles.ensemble import Ensemble
 from ...models.family import Specification
-from ...models.mixture import Mixture, fitted_weight
 from ..config import TrainingConfig
+from ..ensembles import train_any
+from ..held_out import fit_on
 from ..runs.run import Trained, read_run, save_run
-from ..train import Job, train
+from ..train import Job
 from .results import ModelResult
 
 SAMPLES = 1000
 NO_TIE = 1e-5
-"""A mixture is better than its members if it is by so many nats, or it would be shown for a rounding error."""
-NUMBERS_FITTED = 1 << 22
-"""A weight is one number: it needs no more probabilities than these, and they are in memory together."""
+"""An ensemble is better than its members if it is by so many nats, or it would be shown for a rounding error."""
 
 
 def compare(
@@ -56,9 +53,9 @@ def compare(
     """Train each model on the training lines and judge it on `dev` or `test`; rows come as they are ready.
 
     `training` is for the models that learn in steps: each has the whole budget. `at_once` of them train side by
-    side and share the processor cores. Of several models, the mixture of the two that are best on dev lines is the
+    side and share the processor cores. Of several models, the ensemble of the two that are best on dev lines is the
     last row, if it is better than both on the lines that judge, or if `mixture` asks for it. Its seconds are those
-    of both, or of the longer one if all trained at once.
+    of both, or of the longer one if all trained at once. Ensembles are not made of ensembles.
     """
     if not judging(prepared, part):
         raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
@@ -68,53 +65,42 @@ def compare(
         known = trained.dev if part == "dev" else None
         callback({"event": "judging", "of": name})
         row = _row(prepared, name, trained.run.model, part, trained.seconds, seed, known)
-        if trained.dev is not None:
+        if trained.dev is not None and not isinstance(trained.run.model, Ensemble):
             done.append((trained.dev.nats_per_char, name, trained, row))
         yield row
     best = sorted(done, key=lambda one: one[0])[:2]
     if len(best) == 2:
         together = max if at_once >= len(specifications) else sum
         seconds = together([trained.seconds for _, _, trained, _ in best])
-        first, second = (trained.run.model for _, _, trained, _ in best)
-        callback({"event": "judging", "of": "the mixture"})
-        mixed, result = mix(prepared, first, second, part)
+        callback({"event": "judging", "of": "the two best together"})
+        ensemble, result = mix(prepared, [trained.run.model for _, _, trained, _ in best], part)
         if mixture or result.nats_per_char < min(row.nats_per_char for *_, row in best) - NO_TIE:
-            name = " × ".join(name for _, name, _, _ in best)
-            yield _row(prepared, name, mixed, part, seconds, seed, result)
+            name = " & ".join(name for _, name, _, _ in best)
+            yield _row(prepared, name, ensemble, part, seconds, seed, result)
 
 
 def mix(
-    prepared: Prepared, first: LanguageModel, second: LanguageModel, part: Literal["dev", "test"]
-) -> tuple[Mixture, Evaluation]:
-    """Mix two models with a weight fitted on dev lines, and judge the mixture on `dev` or `test` lines.
+    prepared: Prepared, members: Sequence[LanguageModel], part: Literal["dev", "test"]
+) -> tuple[Ensemble, Evaluation]:
+    """Make an ensemble of trained models with weights fitted on dev lines, and judge it on `dev` or `test` lines.
 
-    No line is judged with a weight that it helped to fit, and every row of a table is judged on the same lines.
-    Test lines are judged with the mixture that is returned. Dev lines are judged in two halves, every other line,
-    each with the weight that was fitted on the other half (Stone 1974, "Cross-Validatory Choice and Assessment of
-    Statistical Predictions"). Training lines held back for the fit would cost both models some, and a part of dev
-    that only fits would make the losses of a table incomparable with those of other commands.
+    No line is judged with weights that it helped to fit, and every row of a table is judged on the same lines. Test
+    lines are judged with the ensemble that is returned. Dev lines are judged in two halves, every other line, each
+    with the weights that were fitted on the other half (Stone 1974, "Cross-Validatory Choice and Assessment of
+    Statistical Predictions"). The models have learned from all training lines, so none of these can fit; one that
+    is trained as an ensemble holds some out (`held_out`), and uses no dev line.
     """
     dev = judging(prepared, "dev")
-    mixture = Mixture(first, second, _weight(prepared, first, second, dev))
+    ensemble = fit_on(prepared, members, dev).ensemble
     if part == "test":
-        return mixture, evaluate(mixture, prepared.vocabulary, judging(prepared, "test"))
+        return ensemble, evaluate(ensemble, prepared.vocabulary, judging(prepared, "test"))
     halves = [dev[::2], dev[1::2]]
     results = [
-        evaluate(Mixture(first, second, _weight(prepared, first, second, other)), prepared.vocabulary, half)
+        evaluate(fit_on(prepared, members, other).ensemble, prepared.vocabulary, half)
         for half, other in zip(halves, halves[::-1], strict=True)
         if half
     ]
-    return mixture, sum(results, Evaluation(0.0, 0, 0, 0))
-
-
-def _weight(prepared: Prepared, first: LanguageModel, second: LanguageModel, lines: Sequence[str]) -> float:
-    """The first of these lines, as many as fit into `NUMBERS_FITTED`, say how much the first model counts."""
-    stream = prepared.vocabulary.encode(first_of(lines, NUMBERS_FITTED // prepared.vocabulary.size))
-    found = (
-        (tokens, targets, np.arange(targets.shape[1]) < sizes[:, None])
-        for _, tokens, targets, sizes in batches(stream)
-    )
-    return fitted_weight(first, second, found)
+    return ensemble, sum(results, Evaluation(0.0, 0, 0, 0))
 
 
 def _row(
@@ -169,7 +155,7 @@ def train_each(
     if at_once == 1 or len(specifications) == 1:
         for specification in specifications:
             callback({"event": "begins", "of": specification.text})
-            yield train(Job(prepared, specification, training, _naming(specification.text, callback)))
+            yield train_any(Job(prepared, specification, training, _naming(specification.text, callback)))
         return
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="spellout-")))
@@ -223,7 +209,7 @@ def _work(
     os.environ["OMP_NUM_THREADS"] = str(training.threads)  # evaluations take no more than training does
     with suppress(BrokenPipeError):  # nobody waits for it any more
         try:
-            trained = train(Job(prepared, specification, training, lambda event: pipe.send(("event", event))))
+            trained = train_any(Job(prepared, specification, training, lambda event: pipe.send(("event", event))))
             save_run(trained.run, folder)
         except SpelloutError as error:
             pipe.send(("failed", error))
