@@ -1,20 +1,22 @@
-"""Trains ensembles, and anything else: the members one after the other, then their weights, on lines held out.
+"""Trains ensembles, and anything else: the members, then their weights, on lines that these did not learn from.
 
-Each member is trained as it would be alone, on the same lines, but for its seed, and with its part of the seconds.
-What all of them have come to is kept in one run, from which the training goes on wherever it was interrupted.
+Each member is trained as it would be alone, on the same lines, but for its seed, and with its part of the seconds;
+one by one, or some side by side. What all of them have come to is kept in one run, from which the training goes on
+wherever it was interrupted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from math import ceil
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from ..errors import TrainingError
 from ..generation.evaluation import evaluate, judging
-from ..models.contract import Callback, Event, LanguageModel
+from ..models.contract import Callback, Event
 from ..models.ensembles.ensemble import Ensemble
 from ..models.ensembles.fitting import Fit, even
 from ..models.family import Specification
@@ -26,6 +28,7 @@ from .loop import Reason
 from .runs.folder import fitting
 from .runs.members import Member, joined, parted
 from .runs.run import Run, Trained
+from .side_by_side import train_side_by_side
 from .train import MEANWHILE, Job, facts_of, train
 
 
@@ -35,14 +38,15 @@ def train_any(job: Job) -> Trained:
 
 
 class _Training:
-    """One training of an ensemble."""
+    """One training of an ensemble, and how far each member is."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.asked = job.specification.members
         self.prepared, self.lines = held_out(job.prepared)
         self.runs: list[Run | None] = [None] * len(self.asked)
-        self.done: list[LanguageModel] = []
+        self.done: dict[int, Trained] = {}
+        self.progress = [0.0] * len(self.asked)
         self.priors: dict[NgramConfig, NgramModel] = {}
         self.going_on: list[Member | None] = [None] * len(self.asked)
         self.begun = 0.0
@@ -53,19 +57,19 @@ class _Training:
 
     def run(self) -> Trained:
         """Train the members, fit the weights, and judge the ensemble on dev lines."""
-        job, start, reasons = self.job, perf_counter() - self.begun, []
-        for number in range(len(self.asked)):
-            trained = self._member(number)
+        job, start = self.job, perf_counter() - self.begun
+        for number, trained in self._side_by_side() if job.at_once > 1 else self._one_by_one():
             self.runs[number] = trained.run
-            if trained.stopped == "interrupted" or job.interrupted():
-                run = self._now("interrupted")
-                job.keep(run)
-                return Trained(run, perf_counter() - start, None, "interrupted")
-            self.done.append(trained.run.model)
-            reasons += [trained.stopped] if trained.stopped else []
+            if trained.stopped != "interrupted":
+                self.done[number] = trained
+        if len(self.done) < len(self.asked):
+            run = self._now("interrupted")
+            job.keep(run)
+            return Trained(run, perf_counter() - start, None, "interrupted")
+        members = [self.done[number] for number in range(len(self.asked))]
         job.callback({"event": "judging", "of": "the ensemble"})
-        found = fit_on(job.prepared, self.done, self.lines)
-        stopped = reasons[-1] if reasons else "steps"
+        found = fit_on(job.prepared, [one.run.model for one in members], self.lines)
+        stopped: Reason = next((one.stopped for one in reversed(members) if one.stopped), "steps")
         lines = judging(job.prepared) if job.plan is None else judging(job.prepared, work=MEANWHILE)
         dev = evaluate(found.ensemble, job.prepared.vocabulary, lines) if lines else None
         seconds = perf_counter() - start
@@ -80,49 +84,76 @@ class _Training:
         job.keep(run)
         return Trained(run, seconds, dev, stopped)
 
-    def _member(self, number: int) -> Trained:
-        """Train one member, unless it was trained before."""
+    def _one_by_one(self) -> Iterator[tuple[int, Trained]]:
+        """Train the members in their order, until one is interrupted."""
+        for number, specification in enumerate(self.asked):
+            trained = self._before(number)
+            if trained is None:
+                try:
+                    trained = train(self._job_of(number))
+                except TrainingError as error:
+                    raise TrainingError(f"member {number + 1}, {specification.text}: {error}") from None
+            if isinstance(trained.run.model, NgramModel):
+                self.priors.setdefault(specification.config, trained.run.model)
+            yield number, trained
+            if trained.stopped == "interrupted" or self.job.interrupted():
+                return
+
+    def _side_by_side(self) -> Iterator[tuple[int, Trained]]:
+        """Train the members as far as there are cores, and give them as they are done."""
+        left = []
+        for number in range(len(self.asked)):
+            trained = self._before(number)
+            if trained is None:
+                left.append(number)
+            else:
+                yield number, trained
+        jobs = [self._job_of(number) for number in left]
+        for index, trained in train_side_by_side(jobs, self.job.at_once, train):
+            self.progress[left[index]] = 1.0
+            yield left[index], trained
+
+    def _before(self, number: int) -> Trained | None:
+        """Take a member that an earlier part of the training finished; None if it did not."""
+        before, going_on = self.going_on[number], self.job.going_on
+        if before is None or going_on is None or not before.done:
+            return None
+        kept = before.checkpoint
+        events = _events_of(going_on.events, number, kept.state.step)
+        return self._again(self.asked[number], before, events, going_on.path)
+
+    def _job_of(self, number: int) -> Job:
+        """Say how one member is trained, or goes on."""
         job, specification, before = self.job, self.asked[number], self.going_on[number]
+        going_on, hear = job.going_on, self._hearing(number)
         training = before.training if before else self._budget(number)
-        going_on = None
-        if before is not None:
-            assert job.going_on is not None
-            events = _events_of(job.going_on.events, number + 1, before.checkpoint.state.step)
-            if before.done:
-                return self._again(specification, before, events, job.going_on.path)
-            events.append(job.going_on.events[-1] | {"step": before.checkpoint.state.step})
+        if before is not None and going_on is not None:
+            step = before.checkpoint.state.step
+            events = [*_events_of(going_on.events, number, step), going_on.events[-1] | {"step": step}]
             going_on = replace(
-                job.going_on,
+                going_on,
                 specification=specification,
                 training=training,
                 checkpoint=before.checkpoint,
                 events=events,
             )
-        hear = self._hearing(number)
 
         def keep(run: Run) -> None:
             self.runs[number] = run
             diverged = run.last is not None and run.last.state.stopped == "diverged"
             job.keep(self._now("diverged" if diverged else None))
 
-        member = replace(
+        return replace(
             job,
             prepared=self.prepared,
             specification=specification,
             training=training,
             callback=hear,
             keep=keep,
-            going_on=going_on,
+            going_on=going_on if before else None,
             prior=self._prior(specification, hear),
             plan=job.plan and replace(job.plan, seconds=job.plan.seconds / len(self._in_steps)),
         )
-        try:
-            trained = train(member)
-        except TrainingError as error:
-            raise TrainingError(f"member {number + 1}, {specification.text}: {error}") from None
-        if isinstance(trained.run.model, NgramModel):
-            self.priors.setdefault(specification.config, trained.run.model)
-        return trained
 
     @property
     def _in_steps(self) -> list[int]:
@@ -130,17 +161,21 @@ class _Training:
         return [number for number, one in enumerate(self.asked) if one.family.in_steps]
 
     def _budget(self, number: int) -> TrainingConfig:
-        """Give one member its seed and its part of the seconds, which the members that learn in steps share."""
+        """Give one member its seed and its part of the seconds.
+
+        Members that learn in steps share them equally; what trains side by side has the same seconds.
+        """
         training, texts = self.job.training, [one.text for one in self.asked]
         seed = (training.train_seed + texts[:number].count(texts[number])) % 2**64
         seconds = training.most_seconds
         if seconds is not None:
-            left = sum(one >= number for one in self._in_steps) or 1
+            rounds = ceil(len(self._in_steps) / self.job.at_once) or 1
             if self.job.since is None:
-                seconds /= len(self._in_steps) or 1
-            else:  # they count from where the command began
+                seconds /= rounds
+            else:  # which is when the command began, and members one by one
                 elapsed = perf_counter() - self.job.since
-                seconds = max(elapsed + (seconds - elapsed) / left, seconds / len(self.asked))
+                left = sum(one >= number for one in self._in_steps) or 1
+                seconds = max(elapsed + (seconds - elapsed) / left, seconds / rounds)
         return replace(training, train_seed=seed, seconds=seconds)
 
     def _prior(self, specification: Specification, hear: Callback) -> NgramModel | None:
@@ -165,12 +200,18 @@ class _Training:
         return Trained(run, kept.state.seconds, None, kept.state.stopped)
 
     def _hearing(self, number: int) -> Callback:
-        """Say of every event which member it is of, and how far the whole training is."""
-        name, count = f"{number + 1}. {self.asked[number].text}", len(self.asked)
+        """Say of every event which member it is of, and how far the whole training is.
+
+        Of members side by side, only the first that is not yet done says more than how it began.
+        """
+        name, quiet = f"{number + 1}. {self.asked[number].text}", ("device", "first_loss", "hurried")
 
         def hear(event: Event) -> None:
-            progress = {"progress": (number + event["progress"]) / count} if "progress" in event else {}
-            self.job.callback(event | progress | {"of": name})
+            self.progress[number] = max(self.progress[number], float(event.get("progress", 0.0)))
+            first = min(one for one in range(len(self.asked)) if one not in self.done)
+            if number == first or event["event"] in quiet:
+                whole = {"progress": sum(self.progress) / len(self.asked)} if "progress" in event else {}
+                self.job.callback(event | whole | {"of": name})
 
         return hear
 
@@ -185,7 +226,8 @@ class _Training:
         results = results or {"seconds": None, "held_out_nats_per_token": None, "dev": None, "stopped": stopped}
         results |= {"steps": last.state.step, "best_step": None}
         facts = facts_of(job.prepared, job.specification.text, results) | {"training": asdict(job.training)}
-        ensemble = ensemble or even(self.done or [known[0].model])
+        finished = [self.done[number].run.model for number in sorted(self.done)]
+        ensemble = ensemble or even(finished or [known[0].model])
         events = [
             event | {"member": number}
             for number, one in enumerate(self.runs, 1)
@@ -230,6 +272,6 @@ def _member_of(run: Run | None) -> Member | None:
 
 
 def _events_of(events: Sequence[Event], number: int, step: int) -> list[Event]:
-    """What an earlier part of the training told of a member, up to a step."""
-    mine = [event for event in events if event.get("member") == number and event.get("step", 0) <= step]
+    """What an earlier part of the training told of a member, which it numbered from 1, up to a step."""
+    mine = [event for event in events if event.get("member") == number + 1 and event.get("step", 0) <= step]
     return [{name: value for name, value in event.items() if name != "member"} for event in mine]

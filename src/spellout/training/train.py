@@ -54,6 +54,8 @@ class Job:
     plan: Plan | None = None
     """A number of steps is made of it first; then the seconds of `training` are for emergencies, and the lines that
     judge meanwhile also judge the result."""
+    at_once: int = 1
+    """So many members of an ensemble train side by side."""
 
 
 def train(job: Job) -> Trained:

@@ -1,36 +1,28 @@
 """Several models on the same lines and one split, one row each: the honest table.
 
 They are trained one after the other or side by side, each in a process of its own with its part of the processor
-cores: two small networks side by side take two cores much better than one network with two threads does. What a
-process has trained comes back as a run folder, so nothing crosses that a file could not hold.
+cores.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
-from ...errors import SpelloutError, TrainingError, UsageError
+from ...errors import UsageError
 from ...generation.evaluation import Evaluation, evaluate, judging, unique_and_novel
-from ...models.contract import Callback, LanguageModel
+from ...models.contract import Callback, Event, LanguageModel
 from ...models.ensembles.ensemble import Ensemble
 from ...models.family import Specification
 from ..config import TrainingConfig
 from ..ensembles import train_any
 from ..held_out import fit_on
-from ..runs.run import Trained, read_run, save_run
+from ..runs.run import Trained
+from ..side_by_side import train_side_by_side
 from ..train import Job
 from .results import ModelResult
 
@@ -148,8 +140,7 @@ def train_each(
 
     Each has the threads that `training` says. `callback` hears the first one that is not
     yet done, and of the others how they began; each event says which model it is `of`. With more than one at once,
-    a process starts by importing the main module again: a script needs `if __name__ == "__main__":`, as always with
-    `multiprocessing`.
+    a script needs `if __name__ == "__main__":` (see `train_side_by_side`).
     """
     names = [specification.text for specification in specifications]
     if at_once == 1 or len(specifications) == 1:
@@ -157,95 +148,26 @@ def train_each(
             callback({"event": "begins", "of": specification.text})
             yield train_any(Job(prepared, specification, training, _naming(specification.text, callback)))
         return
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="spellout-")))
-        waiting = list(enumerate(specifications))
-        running: dict[Connection, tuple[int, BaseProcess]] = {}
-        stack.callback(_stop, running)
-        done: dict[int, Trained] = {}
-        for following, name in enumerate(names):
-            callback({"event": "begins", "of": name})
-            while following not in done:
-                while waiting and len(running) < at_once:
-                    number, specification = waiting.pop(0)
-                    pipe, process = _start(prepared, specification, training, folder / str(number))
-                    running[pipe] = number, process
-                for ready in wait(list(running)):
-                    assert isinstance(ready, Connection)
-                    number, process = running[ready]
-                    kind, content = _message(ready, process)
-                    if kind == "event":
-                        if number == following or content["event"] in ("device", "first_loss"):
-                            callback(content | {"of": names[number]})
-                        continue
-                    _stop({ready: running.pop(ready)})
-                    if kind == "failed":
-                        raise content
-                    family = specifications[number].family
-                    done[number] = Trained(read_run(folder / str(number), {family.name: family}), *content)
+    done: dict[int, Trained] = {}
+    following = 0
+
+    def hearing(number: int) -> Callback:
+        def hear(event: Event) -> None:
+            if number == following or event["event"] in ("device", "first_loss"):
+                callback(event | {"of": names[number]})
+
+        return hear
+
+    callback({"event": "begins", "of": names[0]})
+    jobs = [Job(prepared, one, training, hearing(number)) for number, one in enumerate(specifications)]
+    for number, trained in train_side_by_side(jobs, at_once, train_any):
+        done[number] = trained
+        while following in done:
             yield done.pop(following)
+            following += 1
+            if following < len(names):
+                callback({"event": "begins", "of": names[following]})
 
 
 def _naming(name: str, callback: Callback) -> Callback:
     return lambda event: callback(event | {"of": name})
-
-
-def _start(
-    prepared: Prepared, specification: Specification, training: TrainingConfig, folder: Path
-) -> tuple[Connection, BaseProcess]:
-    context = get_context("spawn")  # a fork would take PyTorch's threads along, broken
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(prepared, specification, training, folder, theirs), daemon=True)
-    with _interrupts_blocked():
-        process.start()
-    theirs.close()  # so that the pipe ends when the process does
-    return ours, process
-
-
-def _work(
-    prepared: Prepared, specification: Specification, training: TrainingConfig, folder: Path, pipe: Connection
-) -> None:
-    """Train one model and send home what happens: this runs in the process."""
-    os.environ["OMP_NUM_THREADS"] = str(training.threads)  # evaluations take no more than training does
-    with suppress(BrokenPipeError):  # nobody waits for it any more
-        try:
-            trained = train_any(Job(prepared, specification, training, lambda event: pipe.send(("event", event))))
-            save_run(trained.run, folder)
-        except SpelloutError as error:
-            pipe.send(("failed", error))
-        else:
-            pipe.send(("done", (trained.seconds, trained.dev, trained.stopped)))
-
-
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Block Ctrl-C while a process starts. It reaches all processes of a terminal, and those leave it to this one.
-
-    They inherit what is blocked, so it holds before they have imported anything. One that comes meanwhile waits.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _message(pipe: Connection, process: BaseProcess) -> tuple[str, Any]:
-    """Receive the kind and the content of the next message of a process."""
-    try:
-        kind, content = pipe.recv()
-        return kind, content
-    except EOFError:
-        process.join()
-        ended = f"a training process ended before its time (exit code {process.exitcode})"
-        return "failed", TrainingError(f"{ended}; if memory ran out, train fewer at once")
-
-
-def _stop(running: dict[Connection, tuple[int, BaseProcess]]) -> None:
-    for pipe, (_, process) in running.items():
-        process.terminate()
-        process.join()
-        pipe.close()
