@@ -7,8 +7,8 @@ Steps: against the plain eager style of the same model, batch and sizes (bench/p
 medians of processor time on one core.
 Sampling: 10,000 lines against recomputing one line at a time, which is timed over 100.
 Alone: networks with counts, by the part of the loss that is the network's own, after a number of steps; dev lines.
-Quality: two networks side by side, each on a core, and their mixture, on dev lines of both splits. The budget runs
-from the start of the processes until the models are back; the test loss is told once beside it.
+Quality: two networks side by side, each on a core, and both as an ensemble, on dev lines of both splits. The budget
+runs from the start of the processes until the models are back; the test loss is told once beside it.
 The last line is one JSON object.
 """
 
@@ -23,7 +23,6 @@ from itertools import islice, pairwise
 
 import numpy as np
 import torch
-from spellout.training.experiments.at_once import train_each
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
@@ -42,7 +41,7 @@ from spellout.models.pytorch.layers import FastDropout, PackedGru
 from spellout.models.pytorch.transformer import causal_self_attention
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.experiments.comparison import mix
+from spellout.training.experiments.comparison import mix, train_each
 from spellout.training.schedule import Order
 from spellout.training.train import learner_of
 
@@ -206,7 +205,7 @@ def alone(prepared: Prepared) -> dict[str, object]:
 
 
 def quality(lines: Lines, budget: int) -> dict[str, object]:
-    """Dev and test losses of the best networks after a budget, and of their mixture."""
+    """Dev and test losses of the best networks after a budget, and of both as an ensemble."""
     result: dict[str, object] = {}
     for split in ("lecture", "distinct"):
         prepared = Prepared.of(lines, DataConfig(split=split))
@@ -214,12 +213,11 @@ def quality(lines: Lines, budget: int) -> dict[str, object]:
         training = TrainingConfig(seconds=budget - AROUND, patience=0)
         trained = list(train_each(prepared, list(map(parse_specification, BEST[budget])), training, at_once=2))
         rows: dict[str, object] = {"seconds": round(time.perf_counter() - begin, 1)}
-        first, second = (one.run.model for one in trained)
         for name, one in zip(BEST[budget], trained, strict=True):
             rows[name] = judged(prepared, one.run.model) | {"steps": one.run.facts["results"]["steps"]}
-        found = {part: mix(prepared, first, second, part) for part in ("dev", "test")}
-        rows["mixture"] = {part: round(result.nats_per_char, 4) for part, (_, result) in found.items()}
-        rows["weight of the first"] = round(found["test"][0].weight, 3)
+        found = {part: mix(prepared, [one.run.model for one in trained], part) for part in ("dev", "test")}
+        rows["ensemble"] = {part: round(result.nats_per_char, 4) for part, (_, result) in found.items()}
+        rows[found["test"][0].kind] = [round(weight, 3) for weight in found["test"][0].weights]
         print(budget, split, rows, flush=True)
         result[split] = rows
     return result

@@ -161,7 +161,7 @@ def test_compare_is_one_row_a_model(command, names_file):
     asked = rows_of(command("compare", names_file, "--models", "ngram:2, ngram:3,ngram", "--mixture", "--json")[1])
     assert [row["model"] for row in asked[:3]] == ["ngram:2", "ngram:3", "ngram"]
     best = sorted(asked[:3], key=lambda row: row["nats_per_char"])[:2]
-    mixture = " × ".join(row["model"] for row in best)
+    mixture = " & ".join(row["model"] for row in best)
     assert [row["model"] for row in asked[3:]] == [mixture]
     assert 0 <= asked[3]["settings"]["weight"] <= 1
     assert [row["model"] for row in rows] == ["ngram:2", "ngram:3", "ngram", mixture][: len(rows)]

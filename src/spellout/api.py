@@ -12,11 +12,11 @@ from .models.contract import Callback
 from .models.family import Specification
 from .models.table import MODELS, parse_specification
 from .training.config import TrainingConfig
+from .training.ensembles import train_any
 from .training.experiments import comparison
 from .training.experiments.results import ModelResult
 from .training.runs.run import Run, Trained, read_run
 from .training.train import Job
-from .training.train import train as train_job
 
 
 def train(
@@ -44,7 +44,7 @@ def train(
             else ""
         )
         raise UsageError(f"the third argument of train is a function that hears every event, got {callback!r}{way}")
-    return train_job(Job(prepared, _understood(specification, training), training, callback, keep, interrupted))
+    return train_any(Job(prepared, _understood(specification, training), training, callback, keep, interrupted))
 
 
 def compare(

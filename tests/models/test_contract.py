@@ -40,6 +40,7 @@ SPECIFICATIONS = {
     "lstm": ["lstm:8", "lstm:8:dropout=0+ngram:3"],
     "bow": ["bow:8", "bow:8:dropout=0.5+ngram:3"],
     "transformer": ["transformer:8:layers=2:places=5", "transformer:8:tied=yes+ngram:3"],
+    "ensemble": ["ngram:2 & ngram:4", "2*mlp:8:context=3:embedding=2:batch=16+ngram:2 & gru:8+ngram:2"],
 }
 STEPS = TrainingConfig(steps=10, patience=0, evaluate_every=10)
 """For the models that learn in steps: few, so that everything here is quick."""

@@ -22,7 +22,7 @@ from spellout.training.experiments.tuning import Tuning
 STEPS = TrainingConfig(steps=20, device="cpu", threads=1)
 BIGRAM = parse_specification("bigram")
 TRAINED = ranges_of(TrainingConfig)
-IN_STEPS = [family.name for family in MODELS.values() if family.in_steps]
+IN_STEPS = [family.name for family in MODELS.values() if family.learner]
 
 
 def ends(where):

@@ -73,6 +73,12 @@ def check_judged(data: DataConfig, part: str) -> None:
         raise UsageError(f"--split none keeps no {part} lines to judge by; leave it out, or take --split distinct")
 
 
+def check_at_once(count: int) -> None:
+    """Raise `UsageError` for a number of trainings side by side that cannot be."""
+    if count < 1:
+        raise UsageError(f"--at-once {count}: must be at least 1")
+
+
 def check_picture(path: Path) -> None:
     """Raise `UsageError` if a picture cannot be drawn or not be written there: to be asked before the work."""
     if path.suffix.removeprefix(".").lower() not in FORMATS:

@@ -74,7 +74,7 @@ def compile_for(*specifications: Specification) -> float:
     To be called before a training, so that its budget is its own, and where Ctrl-C ends the command.
     """
     start = perf_counter()
-    if any(one.family.compiled for one in specifications):
+    if any(one.family.compiled for each in specifications for one in each.alone):
         import numpy as np
 
         from ..programs.lanes import warm_up
@@ -114,7 +114,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 def train(job: Job) -> Trained:
     """Train one model; say on what, how far it is, and how good it became."""
-    from ..training.train import train as train_on
+    from ..training.ensembles import train_any
 
     lines, split = job.prepared.lines, job.prepared.split
     different = f", {len(lines.distinct):,} different" if len(lines.distinct) != len(lines) else ""
@@ -122,7 +122,7 @@ def train(job: Job) -> Trained:
     parts = f": {train} to train, {dev} dev, {test} test" if split.dev else ""
     terminal.note(f"{Path(lines.name).name}: {len(lines):,} lines{different}; split {split.name}{parts}")
     with training_progress(1 if job.specification.family.in_steps else None) as watch:
-        trained = train_on(replace(job, callback=watch))
+        trained = train_any(replace(job, callback=watch))
     print_result(trained)
     return trained
 

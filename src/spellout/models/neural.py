@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .contract import Reader
+from .contract import LanguageModel, Reader
 from .ngram.model import NgramModel
 from .stored import check_sizes, stored_config
 
@@ -71,13 +71,7 @@ class NeuralModel(ABC):
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of each target after its tokens."""
-        scores = np.empty(targets.shape)
-        # A few lines at a time: all logits of many lines would not fit in memory.
-        rows = max(1, _LOGITS_AT_ONCE // (tokens.shape[1] * self.vocabulary_size))
-        for start in range(0, len(tokens), rows):
-            piece = slice(start, start + rows)
-            scores[piece] = picked(self.log_probabilities(tokens[piece]), targets[piece])
-        return scores
+        return score_in_pieces(self, tokens, targets)
 
     def reader(self, lines: int) -> Reader:
         """A reader that runs the network on what it has read of every line, as far back as its context goes."""
@@ -149,3 +143,13 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def picked(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The number of each target in its row: (..., V) and (...,) to (...,)."""
     return np.take_along_axis(rows, targets[..., None].astype(np.int64), axis=-1)[..., 0]
+
+
+def score_in_pieces(model: LanguageModel, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Log-probabilities (B, T) of targets, some lines at a time: all V of many would not fit in memory."""
+    scores = np.empty(targets.shape)
+    rows = max(1, _LOGITS_AT_ONCE // (tokens.shape[1] * model.vocabulary_size))
+    for start in range(0, len(tokens), rows):
+        piece = slice(start, start + rows)
+        scores[piece] = picked(model.log_probabilities(tokens[piece]), targets[piece])
+    return scores

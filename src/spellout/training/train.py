@@ -54,6 +54,8 @@ class Job:
     plan: Plan | None = None
     """A number of steps is made of it first; then the seconds of `training` are for emergencies, and the lines that
     judge meanwhile also judge the result."""
+    at_once: int = 1
+    """So many members of an ensemble train side by side."""
 
 
 def train(job: Job) -> Trained:
@@ -181,8 +183,8 @@ def check_trainable(specification: Specification, training: TrainingConfig) -> N
 
     What is asked for first should cost no reading.
     """
-    if specification.family.torch:
-        require("torch", f"the model {specification.family.name}")
+    for family in (one.family for one in specification.alone if one.family.torch):
+        require("torch", f"the model {family.name}")
         from ..models.pytorch.device import check_device
 
         check_device(training.device)

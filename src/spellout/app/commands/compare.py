@@ -12,7 +12,7 @@ from ...errors import UsageError
 from ...training.config import TrainingConfig
 from ...training.experiments.results import ModelResult
 from .. import terminal
-from ..options import Data, Encoding, File, Flag, Json, Training, check_judged, listed
+from ..options import Data, Encoding, File, Flag, Json, Training, check_at_once, check_judged, listed
 from ..progress import training_progress
 from ..workflows import asked, compile_for, prepare
 
@@ -45,8 +45,7 @@ def compare(
     """
     from ...training.experiments.comparison import compare as rows_of
 
-    if at_once < 1:
-        raise UsageError(f"--at-once {at_once}: must be at least 1")
+    check_at_once(at_once)
     # A typing error in the last one should not cost the first one's training.
     wanted = [asked(name, training) for name in listed(models)]
     if not wanted:

@@ -13,7 +13,7 @@ from ...errors import TrainingError, TrainingInterrupted, UsageError
 from ...training.config import TrainingConfig
 from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
-from ..options import Data, Encoding, File, Flag, Json, Out, Training
+from ..options import Data, Encoding, File, Flag, Json, Out, Training, check_at_once
 from ..progress import progress_bar
 from ..workflows import asked, compile_for, interruptible, prepare, print_result, size
 from ..workflows import train as train_on
@@ -32,6 +32,7 @@ def train(
     order: int | None = None,
     data: Data = DataConfig(),
     training: Training = TrainingConfig(),
+    at_once: int = 1,
     resume: Flag = False,
     stream: Flag = False,
     overwrite: Flag = False,
@@ -48,6 +49,8 @@ def train(
         What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1.
     order
         The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
+    at_once
+        How many members of an ensemble, such as "gru+ngram & mlp+ngram", train side by side.
     resume
         Go on with the training in the run folder, with the settings it began with.
     stream
@@ -67,6 +70,7 @@ def train(
         raise UsageError("--resume and --overwrite need the run folder: name it with -o")
     if stream and file is None:
         raise UsageError("--stream is for a file larger than memory: name it")
+    check_at_once(at_once)
     wanted = _with_order(model or "ngram", order)
     with ExitStack() as stack:
         out = stack.enter_context(new_folder(name_of(file))) if out is None else out
@@ -81,7 +85,8 @@ def train(
                 job = Job(prepare(file, encoding, data), specification, training, keep=Keeper(out, overwrite))
             again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
             again += [*(["--encoding", encoding] if encoding else []), "--resume"]
-            trained = _train_into(out, job, shlex.join(again))
+            again += [] if at_once == 1 else ["--at-once", str(at_once)]
+            trained = _train_into(out, replace(job, at_once=at_once), shlex.join(again))
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
