@@ -195,15 +195,22 @@ def learner_of(
     training: TrainingConfig,
     callback: Callback = lambda event: None,
     prior: NgramModel | None = None,
+    soft_targets: np.ndarray | None = None,
 ) -> Learner:
-    """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given."""
+    """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given.
+
+    A student learns from `soft_targets`, what a teacher says at every position (positions, V).
+    """
     if specification.prior is not None and prior is None:
         prior = train_ngram(stream, vocabulary_size, specification.prior, callback)[0]
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()
+    taught = {} if soft_targets is None else {"soft_targets": soft_targets}
     try:
-        return family.learner(stream, vocabulary_size, specification.config, prior, training.train_seed, *more)
+        return family.learner(
+            stream, vocabulary_size, specification.config, prior, training.train_seed, *more, **taught
+        )
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
