@@ -26,7 +26,7 @@ class Reader(Protocol):
         ...
 
     def keep(self, rows: np.ndarray) -> None:
-        """Go on with these lines only: a boolean mask (B,)."""
+        """Go on with these lines only: a boolean mask (B,), or numbers of lines (N,), each as often as wanted."""
         ...
 
 

@@ -232,7 +232,7 @@ class StateReader:
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these lines only: a mask (B,)."""
         if self._state is not None:
-            kept = self._model.tensor(np.flatnonzero(rows))
+            kept = self._model.tensor(np.arange(self._state[0].shape[1])[rows])
             self._state = tuple(part.index_select(1, kept) for part in self._state)
         if self._prior is not None:
             self._prior.keep(rows)

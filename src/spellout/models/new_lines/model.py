@@ -1,0 +1,125 @@
+"""A model of lines that are not in its list.
+
+A left-to-right model gives about a third of its probability to the lines that it has learned from. Who asks for a
+line wants a new one: P(x | new) = P(x) / (1 - Σ over known lines t of P(t)). Letter by letter that is exact along a
+trie of the known lines: with R(u) the probability of all lines that begin with u and are not known, the next letter
+c after u has probability R(uc) / R(u), and off the trie the model's own.
+
+Where lines may recur there are two parts: with some chance one of the known lines, else a new one. Both are a model
+whose lines have weights: here each known line its own, and all others one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from ..contract import LanguageModel, Reader
+from .known import Known
+from .trie import NOWHERE, Trie
+
+
+class Weighted:
+    """A model that gives every line its probability by another one, times a weight, over the sum of all of these.
+
+    Attributes:
+        model: the other one.
+        trie: the lines that have weights of their own.
+        ratios: (N,) float64 (see `Known.ratios`).
+        new: the logarithm of the weight of all other lines.
+    """
+
+    def __init__(self, model: LanguageModel, trie: Trie, ratios: np.ndarray, new: float = 0.0) -> None:
+        self.model, self.trie, self.ratios, self.new = model, trie, ratios, new
+        self.vocabulary_size, self.parameters = model.vocabulary_size, model.parameters
+        self.context: int | None = None  # whether a line is known, all of its tokens say
+
+    @classmethod
+    def of_new_lines(cls, model: LanguageModel, known: Known) -> Self:
+        """Condition on lines that are not known. ValueError if the model makes none."""
+        ratios = known.ratios(np.full(len(known.trie.leaves), -np.inf), 0.0)
+        if not np.isfinite(ratios[0]):
+            raise ValueError("the model makes no line that is not among those it learned from")
+        return cls(model, known.trie, ratios)
+
+    @classmethod
+    def of_two_parts(cls, model: LanguageModel, known: Known, chance: float, shares: np.ndarray) -> Self:
+        """With a chance a known line, of which each has its share (L,), else a new one."""
+        new = known.ratios(np.full(len(known.trie.leaves), -np.inf), 0.0)[0]
+        with np.errstate(divide="ignore"):
+            ends = np.log(chance) + np.log(shares) - known.lines()
+            others = float(np.log1p(-chance) - new) if chance < 1.0 else -np.inf
+        return cls(model, known.trie, known.ratios(ends, others), others)
+
+    @property
+    def new_share(self) -> float:
+        """What the model gives to lines that are not known, if known ones have no weight."""
+        return float(np.exp(self.ratios[0]))
+
+    def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
+        """(B, T) token ids to (B, T, V) log-probabilities."""
+        rows = self.model.log_probabilities(tokens)
+        nodes = self.trie.walk(tokens)
+        return self._reweighted(rows.reshape(-1, rows.shape[-1]), nodes.ravel()).reshape(rows.shape)
+
+    def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Log-probability (B, T) of each target after its tokens."""
+        nodes = self.trie.walk(tokens)
+        there = self.trie.child(nodes, targets.astype(np.int64))
+        after = np.where(there == NOWHERE, self.new, self.ratios[there])
+        before = np.where(np.isfinite(self.ratios[nodes]), self.ratios[nodes], 0.0)
+        return self.model.score(tokens, targets) + np.where(nodes == NOWHERE, 0.0, after - before)
+
+    def reader(self, lines: int) -> Reader:
+        """A reader that also knows where in the trie each line is."""
+        return _WeightedReader(self, lines)
+
+    def _reweighted(self, rows: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Change rows (B, V) of the model at nodes (B,) of the trie."""
+        on = np.flatnonzero((nodes != NOWHERE) & np.isfinite(self.ratios[nodes]))
+        if not len(on):
+            return rows
+        rows = np.array(rows, np.float64)
+        before = self.ratios[nodes[on]]
+        parents, tokens, children = self.trie.edges_of(nodes[on])
+        along = rows[on[parents], tokens] + self.ratios[children] - before[parents]
+        rows[on] += (self.new - before)[:, None]
+        rows[on[parents], tokens] = along
+        return rows
+
+    def settings(self) -> dict[str, Any]:
+        """The weight of new lines and the settings of the model."""
+        return {"new": self.new, "model": self.model.settings()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The ratios, and the arrays of the model under `model.`."""
+        return {"ratios": self.ratios} | {f"model.{name}": array for name, array in self.model.arrays().items()}
+
+    @classmethod
+    def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
+        """Always raises ValueError: it takes the model's family and the lines to restore it."""
+        raise ValueError("a model of new lines is not restored; restore the model, and condition it again")
+
+
+class _WeightedReader:
+    """The model's reader, and the node that every line has reached (see `contract.Reader`)."""
+
+    def __init__(self, model: Weighted, lines: int) -> None:
+        self._model, self._reader = model, model.model.reader(lines)
+        self._nodes: np.ndarray | None = None
+
+    def read(self, tokens: np.ndarray) -> np.ndarray:
+        """Log-probabilities (B, V) of what follows."""
+        if self._nodes is None:  # the boundary at the start leads to the root
+            self._nodes = np.zeros(len(tokens), np.int64)
+        else:
+            there = self._model.trie.child(self._nodes, tokens)
+            self._nodes = np.where(tokens == 0, NOWHERE, there)
+        return self._model._reweighted(self._reader.read(tokens), self._nodes)
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with these lines only."""
+        self._reader.keep(rows)
+        assert self._nodes is not None
+        self._nodes = self._nodes[rows]
