@@ -130,10 +130,8 @@ class MlpArrays:
             self._prior[:] = prior.T
             logits += np.multiply(self._prior, outputs[size], out=self._added)
         logits -= logits.max(axis=0)  # softmax stays the same, and no exponential is too large
-        if targets.ndim > 1:
-            right = (logits * targets.T).sum(axis=0)
-        else:
-            right = logits[targets, self._columns]  # (N,)
+        soft = targets.ndim > 1
+        right = (logits * targets.T).sum(axis=0) if soft else logits[targets, self._columns]  # (N,)
         np.exp(logits, out=logits)
         self._total = logits.sum(axis=0)
         return float((np.log(self._total) - right).mean(dtype=np.float64))

@@ -91,8 +91,8 @@ class TorchLearner:
         return self._losses(*self._read(chosen))[0]
 
     def _read(self, chosen: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
-        """Of some examples what the network reads, the targets (N,) or (N, V), and what the n-gram says of each, without the
-        token itself: (N, V) log-probabilities."""
+        """Of some examples what the network reads, the targets, (N,) or (N, V), and what the n-gram says of each,
+        without the token itself: (N, V) log-probabilities."""
         inputs, positions = self._corpus.at(chosen)
         targets = self._targets[torch.as_tensor(positions, device=self.device)]
         counted = None if self._rows is None else torch.as_tensor(self._rows.at(positions), device=self.device)

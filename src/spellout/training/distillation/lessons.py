@@ -1,9 +1,9 @@
 """What a student learns from: lines, and what the teacher says at every position of them.
 
-A token that came is one draw of what might have come; the teacher's whole distribution says all of it (Hinton, Vinyals
-& Dean 2015, "Distilling the Knowledge in a Neural Network"). And lines need not be given: those that the teacher makes
-itself show what it knows where no training line goes (Kim & Rush 2016, "Sequence-Level Knowledge Distillation"), as
-many as are wanted, so that a student of few weights does not learn the training lines by heart.
+A token that came is one draw of what might have come; the teacher's whole distribution says all of it (Hinton,
+Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network"). And lines need not be given: those that the
+teacher makes itself show what it knows where no training line goes (Kim & Rush 2016, "Sequence-Level Knowledge
+Distillation"), as many as are wanted, so that a student does not learn the training lines by heart.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ...models.contract import LanguageModel
 
 @dataclass(frozen=True)
 class Lessons:
-    """Holds a stream `0 line 0 line 0` and the teacher's probabilities (positions, V) of what follows each position.
+    """Holds a stream `0 line 0 line 0`, and the teacher's probabilities (positions, V) of what follows.
 
     They are kept in float16: each is exact to one part in 2,000, or to 3e-8 where it is small.
     """
@@ -53,8 +53,8 @@ def made_lines(
     lines = [one.text for one in islice(sample(teacher, vocabulary, config, cut=lambda one: False), count)]
     if len(lines) < count:
         raise TrainingError(
-            f"the teacher makes hardly any line of at most {longest:,} tokens; train a better one, or learn from the "
-            "training lines only, with --made 0"
+            f"the teacher makes hardly any line of at most {longest:,} tokens; train a better one, or learn from "
+            "the training lines only, with --made 0"
         )
     return lines
 
