@@ -12,6 +12,8 @@ from .models.contract import Callback
 from .models.family import Specification
 from .models.table import MODELS, parse_specification
 from .training.config import TrainingConfig
+from .training.distillation.config import DistillationConfig
+from .training.distillation.teacher import Teacher
 from .training.ensembles import train_any
 from .training.experiments import comparison
 from .training.experiments.results import ModelResult
@@ -27,12 +29,15 @@ def train(
     training: TrainingConfig = TrainingConfig(),
     keep: Callable[[Run], None] = lambda run: None,
     interrupted: Callable[[], bool] = lambda: False,
+    teacher: Run | str | Path | None = None,
+    distillation: DistillationConfig = DistillationConfig(),
 ) -> Trained:
     """Train one model, such as `ngram:5` or `mlp:128+ngram`, on the training lines and judge it by the dev lines.
 
     `callback` hears every event as it happens; the run's log keeps those worth keeping. Models that learn in steps
     follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
-    `interrupted` becomes true.
+    `interrupted` becomes true. With a `teacher`, a run or its folder, the model is its student: it learns what that
+    says of the training lines, and of lines that it makes, as `distillation` says.
 
     Raises `UsageError` for a specification that is not understood or if `callback` is no function, and
     `TrainingError`, after `keep`, if the loss is not finite.
@@ -44,7 +49,9 @@ def train(
             else ""
         )
         raise UsageError(f"the third argument of train is a function that hears every event, got {callback!r}{way}")
-    return train_any(Job(prepared, _understood(specification, training), training, callback, keep, interrupted))
+    understood = _understood(specification, training)
+    job = Job(prepared, understood, training, callback, keep, interrupted, teacher=_teacher(teacher, distillation))
+    return train_any(job)
 
 
 def compare(
@@ -68,6 +75,12 @@ def compare(
 def load_run(path: str | Path) -> Run:
     """Read a run folder. `RunError` says what is missing or damaged; nothing in the folder is executed."""
     return read_run(path, MODELS)
+
+
+def _teacher(teacher: Run | str | Path | None, distillation: DistillationConfig) -> Teacher | None:
+    if teacher is None or isinstance(teacher, Run):
+        return None if teacher is None else Teacher(teacher, distillation)
+    return Teacher.read(teacher, MODELS, distillation)
 
 
 def _understood(specification: str | Specification, training: TrainingConfig) -> Specification:

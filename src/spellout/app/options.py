@@ -15,6 +15,7 @@ from ..generation.config import SamplingConfig
 from ..optional import require
 from ..plots.kinds import FORMATS
 from ..training.config import TrainingConfig
+from ..training.distillation.config import DistillationConfig
 from ..training.runs.places import check_file
 from . import terminal
 
@@ -57,6 +58,7 @@ Flag = Annotated[bool, Parameter(negative=())]
 Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
 Data = Annotated[DataConfig, Parameter(name="*")]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
+Distillation = Annotated[DistillationConfig, Parameter(name="*", negative_bool=())]
 Sampling = Annotated[SamplingConfig, Parameter(name="*", allow_leading_hyphen=True)]
 BEST = "mlp+ngram"
 """The model that lr-find and tune take unless another is asked for: `make` trains it too."""

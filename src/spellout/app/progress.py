@@ -95,7 +95,7 @@ class Watch:
     def __call__(self, event: Event) -> None:
         """Hear one event of a training."""
         kind, label = event["event"], f"training {event['of']}" if "of" in event else "training"
-        if kind in ("device", "first_loss", "hurried"):
+        if kind in ("lessons", "device", "first_loss", "hurried"):
             self._advance(0.0, label, note_of(event))
             return
         if kind == "evaluation" and event["best"]:
@@ -135,6 +135,8 @@ def note_of(event: Event) -> str:
         count = event["threads"]
         threads = f", {count} thread{'s' * (count > 1)}" if count else ""
         return f"{of}PyTorch {event['torch']} on {event['device']}{threads}: {event['why']}"
+    if event["event"] == "lessons":
+        return f"{of}the teacher made {event['made']:,} lines and was asked of {event['tokens']:,} tokens"
     if event["event"] == "hurried":
         return (
             f"{of}no time for {event['steps']:,} steps: from step {event['step']:,} on the clock decides, so the "

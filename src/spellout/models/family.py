@@ -43,9 +43,12 @@ class Family:
     and its nats per held-out training token (None if none was held out)."""
     learner: Callable[..., Learner] | None = None
     """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
-    from (or None) and a seed to a learner; with `torch`, also from a device, a number of threads and a callback."""
+    from (or None) and a seed to a learner; with `torch`, also from a device, a number of threads and a callback.
+    A `student` is given `soft_targets`, too, by name."""
     torch: bool = False
     """Whether it needs PyTorch."""
+    student: bool = False
+    """Whether it can learn what a teacher says at each position, instead of the token that came."""
     compiled: bool = False
     """Whether it runs as a program, whose kernels are compiled once after an installation."""
 

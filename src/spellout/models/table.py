@@ -29,7 +29,7 @@ from .scalars.gpt import GptConfig, GptModel, gpt_learner
 
 def _in_pytorch(name: str, model: type[TorchModel], sentence: str, paper: str, dial: str = "hidden") -> Family:
     """Make the row of a network in PyTorch, which brings its settings and its learner."""
-    return Family(name, sentence, paper, dial, model.Config, model, learner=model.learner, torch=True)
+    return Family(name, sentence, paper, dial, model.Config, model, learner=model.learner, torch=True, student=True)
 
 
 MODELS = {
@@ -62,6 +62,7 @@ MODELS = {
             config=MlpConfig,
             model=MlpModel,
             learner=MlpLearner,
+            student=True,
         ),
         Family(
             name="gpt",

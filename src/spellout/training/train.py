@@ -20,6 +20,7 @@ from ..models.ngram.model import NgramModel
 from ..models.ngram.training import train_ngram
 from ..optional import require
 from .config import TrainingConfig
+from .distillation.teacher import Teacher
 from .loop import Loop
 from .plan import Plan
 from .runs.checkpoint import Checkpoint
@@ -51,6 +52,8 @@ class Job:
     """The n-gram to start from, if it was trained on these lines before."""
     since: float | None = None
     """When the budget of seconds began (`perf_counter`)."""
+    teacher: Teacher | None = None
+    """The model is its student: it learns what that says of the training lines, and of lines that it makes."""
     plan: Plan | None = None
     """A number of steps is made of it first; then the seconds of `training` are for emergencies, and the lines that
     judge meanwhile also judge the result."""
@@ -61,9 +64,13 @@ class Job:
 def train(job: Job) -> Trained:
     """Train one model on the training lines and evaluate it on the dev lines.
 
-    Raises `TrainingError`, after `keep`, if the loss is not finite.
+    Raises `TrainingError`, after `keep`, if the loss is not finite. With a teacher, `UsageError` or `DataError`
+    says what does not fit it.
     """
     log = Log(job.callback, job.going_on.events if job.going_on else [])
+    if job.teacher is not None:
+        job.teacher.check_student(job.specification)
+        job = replace(job, prepared=job.teacher.fitted(job.prepared))
     prepared, family = job.prepared, job.specification.family
     if family.count is None:
         return _learn(job, log)
@@ -82,6 +89,8 @@ def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> R
     """Make a run of what has been trained so far."""
     prepared, specification = job.prepared, job.specification
     facts = facts_of(prepared, specification.text, results)
+    if job.teacher is not None:
+        facts["teacher"] = job.teacher.facts()
     lines = prepared.split.train
     return Run(specification.family.name, model, prepared.vocabulary, lines, facts, list(log.events))
 
@@ -118,8 +127,13 @@ def _learn(job: Job, log: Log) -> Trained:
     begun = going_on.checkpoint.state if going_on else None
     start = job.since or perf_counter() - (begun.seconds if begun else 0.0)
     callback = (lambda event: None) if going_on else log
+    stream, soft_targets, since = prepared.stream, None, job.since
+    if job.teacher is not None:
+        lessons = job.teacher.lessons(prepared, job.training.train_seed, callback)
+        stream, soft_targets = lessons.stream, lessons.soft_targets
+        since = since if begun else since or start  # making them takes part of the seconds
     size = prepared.vocabulary.size
-    learner = learner_of(job.specification, prepared.stream, size, job.training, callback, job.prior)
+    learner = learner_of(job.specification, stream, size, job.training, callback, job.prior, soft_targets)
     training = job.training if job.plan is None else job.plan.planned(learner, job.training)
     best = _restored(going_on, learner) if going_on else None
     meanwhile = judging(prepared, work=MEANWHILE)
@@ -146,7 +160,7 @@ def _learn(job: Job, log: Log) -> Trained:
         interrupted=job.interrupted,
         state=replace(begun) if begun else None,
         best=best,
-        since=job.since,
+        since=since,
     )
     stopped = loop.run()
     state, model, dev = loop.state, loop.best, None
@@ -197,15 +211,22 @@ def learner_of(
     training: TrainingConfig,
     callback: Callback = lambda event: None,
     prior: NgramModel | None = None,
+    soft_targets: np.ndarray | None = None,
 ) -> Learner:
-    """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given."""
+    """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given.
+
+    A student learns from `soft_targets`, what a teacher says at every position (positions, V).
+    """
     if specification.prior is not None and prior is None:
         prior = train_ngram(stream, vocabulary_size, specification.prior, callback)[0]
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()
+    taught = {} if soft_targets is None else {"soft_targets": soft_targets}
     try:
-        return family.learner(stream, vocabulary_size, specification.config, prior, training.train_seed, *more)
+        return family.learner(
+            stream, vocabulary_size, specification.config, prior, training.train_seed, *more, **taught
+        )
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise

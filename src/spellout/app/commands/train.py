@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 from ...data.config import DataConfig
 from ...errors import TrainingError, TrainingInterrupted, UsageError
 from ...training.config import TrainingConfig
+from ...training.distillation.config import DistillationConfig
 from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
-from ..options import Data, Encoding, File, Flag, Json, Out, Training, check_at_once
+from ..options import Data, Distillation, Encoding, File, Flag, Json, Out, Training, check_at_once
 from ..progress import progress_bar
 from ..workflows import asked, compile_for, interruptible, prepare, print_result, size
 from ..workflows import train as train_on
 
 if TYPE_CHECKING:
+    from ...models.family import Specification
+    from ...training.distillation.teacher import Teacher
     from ...training.runs.run import Trained
     from ...training.train import Job
 
@@ -33,6 +36,8 @@ def train(
     data: Data = DataConfig(),
     training: Training = TrainingConfig(),
     at_once: int = 1,
+    teacher: Path | None = None,
+    distillation: Distillation = DistillationConfig(),
     resume: Flag = False,
     stream: Flag = False,
     overwrite: Flag = False,
@@ -51,6 +56,8 @@ def train(
         The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
     at_once
         How many members of an ensemble, such as "gru+ngram & mlp+ngram", train side by side.
+    teacher
+        The model is a student of this run: it learns what that says, also of lines that it makes.
     resume
         Go on with the training in the run folder, with the settings it began with.
     stream
@@ -66,6 +73,10 @@ def train(
 
     if resume and (stream or overwrite or order is not None):
         raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
+    if stream and teacher is not None:
+        raise UsageError("--stream counts n-grams, which learn from no teacher; leave out --teacher")
+    if teacher is None and not resume and distillation != DistillationConfig():
+        raise UsageError("--made and --new-lines say how to learn from a teacher; name its run with --teacher")
     if out is None and (resume or overwrite):
         raise UsageError("--resume and --overwrite need the run folder: name it with -o")
     if stream and file is None:
@@ -78,11 +89,13 @@ def train(
             trained = _count_stream(str(file), out, overwrite, data, wanted, encoding)
         else:
             if resume:
-                job = _resumed(file, out, model, data, training, encoding)
+                job = _resumed(file, out, model, data, training, encoding, teacher, distillation)
             else:
                 specification = asked(wanted, training)
+                found = None if teacher is None else _teacher(teacher, distillation, specification)
                 check_place(out, overwrite)
-                job = Job(prepare(file, encoding, data), specification, training, keep=Keeper(out, overwrite))
+                keep = Keeper(out, overwrite)
+                job = Job(prepare(file, encoding, data), specification, training, keep=keep, teacher=found)
             again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
             again += [*(["--encoding", encoding] if encoding else []), "--resume"]
             again += [] if at_once == 1 else ["--at-once", str(at_once)]
@@ -103,24 +116,47 @@ def _with_order(model: str, order: int | None) -> str:
     return ":".join([name, str(order), *rest])
 
 
+def _teacher(path: Path, config: DistillationConfig, student: Specification) -> Teacher:
+    """Read the run to learn from; `UsageError` if the student cannot learn from any."""
+    from ...models.table import MODELS
+    from ...training.distillation.teacher import Teacher
+
+    Teacher.check_student(student)
+    return Teacher.read(path, MODELS, config)
+
+
 def _resumed(
-    file: str | None, out: Path, model: str | None, data: DataConfig, training: TrainingConfig, encoding: str | None
+    file: str | None,
+    out: Path,
+    model: str | None,
+    data: DataConfig,
+    training: TrainingConfig,
+    encoding: str | None,
+    teacher: Path | None,
+    distillation: DistillationConfig,
 ) -> Job:
     """Read what the training in a run folder was to do, which goes on as it began."""
     from ...models.table import MODELS
+    from ...training.distillation.teacher import Teacher
     from ...training.runs.folder import LAST
     from ...training.runs.run import Keeper
     from ...training.runs.unfinished import Unfinished
     from ...training.train import Job, check_trainable
 
     going_on = Unfinished.read(out, MODELS)
-    going_on.check(model, data, training)
+    found, others = None, []
+    if going_on.teacher is not None:
+        found = Teacher.again(going_on.teacher, out, MODELS, teacher)
+        others = [(distillation, found.config)]
+    elif teacher is not None or distillation != DistillationConfig():
+        raise UsageError(f"{out} has no teacher and goes on without; leave out --teacher, --made and --new-lines")
+    going_on.check(model, data, training, *others)
     check_trainable(going_on.specification, going_on.training)
     check_file(out / LAST)
     prepared = prepare(file, encoding, going_on.data)
     going_on.check_lines(prepared.lines)
     keep = Keeper(out, there=True)
-    return Job(prepared, going_on.specification, going_on.training, keep=keep, going_on=going_on)
+    return Job(prepared, going_on.specification, going_on.training, keep=keep, going_on=going_on, teacher=found)
 
 
 def _train_into(out: Path, job: Job, again: str) -> Trained:

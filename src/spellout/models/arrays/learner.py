@@ -104,10 +104,19 @@ class _Member:
 
 
 class MlpLearner(ArrayLearner):
-    """Trains an mlp on every position of a stream."""
+    """Trains an mlp on every position of a stream.
+
+    With `soft_targets`, probabilities (positions, V), it learns what a teacher says there, not the token that came.
+    """
 
     def __init__(
-        self, stream: np.ndarray, vocabulary_size: int, config: MlpConfig, prior: NgramModel | None, seed: int
+        self,
+        stream: np.ndarray,
+        vocabulary_size: int,
+        config: MlpConfig,
+        prior: NgramModel | None,
+        seed: int,
+        soft_targets: np.ndarray | None = None,
     ) -> None:
         super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
         self._gradient = np.zeros_like(self._parameters.array)
@@ -115,11 +124,16 @@ class MlpLearner(ArrayLearner):
         self._made_for = 0  # so many windows, as a batch may be of any size
         columns = context_columns(stream, config.context)
         self._windows = np.stack([column[:-1] for column in columns], axis=1)  # (examples, C), in few bytes
-        self._targets = stream[1:]
+        self._targets = stream[1:] if soft_targets is None else soft_targets
 
     def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
         """The mean loss of the members over some positions, and the gradient (P,) of the sum of their losses."""
-        windows, targets = self._windows[chosen].astype(np.int64), self._targets[chosen].astype(np.int64)
+        windows, targets = self._windows[chosen].astype(np.int64), self._targets[chosen]
+        if targets.ndim > 1:
+            targets = targets.astype(np.float32)
+            targets /= targets.sum(axis=1, keepdims=True)  # kept in float16, they add up to nearly one
+        else:
+            targets = targets.astype(np.int64)
         prior = None if self._left_out is None else self._left_out.at(chosen)
         losses = []
         with one_thread(), np.errstate(all="ignore"):  # what is not finite is noticed at the end

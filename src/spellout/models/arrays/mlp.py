@@ -111,7 +111,8 @@ class MlpArrays:
         self._prior, self._added = np.empty((2, vocabulary if outputs > vocabulary else 0, windows), real)
 
     def loss(self, windows: np.ndarray, targets: np.ndarray, prior: np.ndarray | None) -> float:
-        """Mean nats per token of windows (N, C), the newest token first, that are followed by targets (N,).
+        """Mean nats per token of windows (N, C), the newest token first, that are followed by targets: tokens (N,),
+        or distributions (N, V).
 
         `prior` (N, V) are log-probabilities to start from.
         """
@@ -129,7 +130,8 @@ class MlpArrays:
             self._prior[:] = prior.T
             logits += np.multiply(self._prior, outputs[size], out=self._added)
         logits -= logits.max(axis=0)  # softmax stays the same, and no exponential is too large
-        right = logits[targets, self._columns]  # (N,)
+        soft = targets.ndim > 1
+        right = (logits * targets.T).sum(axis=0) if soft else logits[targets, self._columns]  # (N,)
         np.exp(logits, out=logits)
         self._total = logits.sum(axis=0)
         return float((np.log(self._total) - right).mean(dtype=np.float64))
@@ -141,7 +143,10 @@ class MlpArrays:
         d_outputs, d_logits, size = self._outputs, self._logits, len(self._logits)
         # softmax and cross-entropy together: the probabilities, less 1 for the right token, in a mean over N
         d_logits /= self._total
-        d_logits[self._targets, self._columns] -= 1.0
+        if self._targets.ndim > 1:
+            d_logits -= self._targets.T
+        else:
+            d_logits[self._targets, self._columns] -= 1.0
         d_logits *= 1.0 / len(hidden)
         np.sum(d_logits, axis=1, out=d["out.bias"])
         if len(d_outputs) > size:  # logits = ... + scale · prior, so the scale has the sum of d_logits · prior

@@ -46,7 +46,8 @@ _STEPS, _NETWORK, _OPTIMIZER = "steps", "network/", "optimizer/"
 class TorchLearner:
     """A network in training.
 
-    `model` is the class of its model, a `TorchModel`, which knows its layers.
+    `model` is the class of its model, a `TorchModel`, which knows its layers. With `soft_targets`, probabilities
+    (positions, V), it learns what a teacher says at each position, instead of the token that came.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class TorchLearner:
         device: str = "auto",
         threads: int = 1,
         callback: Callback = lambda event: None,
+        soft_targets: np.ndarray | None = None,
     ) -> None:
         self.device, self.threads = chosen_device(device, threads, callback), threads
         self.batch, self.lr = config.batch, config.lr
@@ -72,6 +74,10 @@ class TorchLearner:
         self._config = config
         targets = np.append(stream[1:].astype(np.int64), _IGNORED)  # the last one is at `NOWHERE`
         self._targets = torch.as_tensor(targets, device=self.device)
+        if soft_targets is not None:
+            assert prior is None, "a student starts from nothing"
+            nowhere = np.zeros((1, vocabulary_size), soft_targets.dtype)
+            self._targets = torch.as_tensor(np.concatenate([soft_targets, nowhere]), device=self.device)
         self._rows = None if prior is None else LeaveOneOut(prior, stream)
         with self._random(0), reproducible(self.device, threads):  # drawn on the CPU: the same for every device
             self.network: Any = model.build(config, vocabulary_size, prior is not None).to(self.device)
@@ -85,8 +91,8 @@ class TorchLearner:
         return self._losses(*self._read(chosen))[0]
 
     def _read(self, chosen: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
-        """Of some examples what the network reads, the targets (N,), and what the n-gram says of each, without the
-        token itself: (N, V) log-probabilities."""
+        """Of some examples what the network reads, the targets, (N,) or (N, V), and what the n-gram says of each,
+        without the token itself: (N, V) log-probabilities."""
         inputs, positions = self._corpus.at(chosen)
         targets = self._targets[torch.as_tensor(positions, device=self.device)]
         counted = None if self._rows is None else torch.as_tensor(self._rows.at(positions), device=self.device)
@@ -95,7 +101,7 @@ class TorchLearner:
     def _losses(self, inputs: tuple[Tensor, ...], targets: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
         """The loss, and what training makes small."""
         logits = self.network(*inputs)  # (N, V)
-        alone = nn.functional.cross_entropy(logits, targets)
+        alone = _cross_entropy(logits, targets)
         if counted is None:
             return alone, alone
         loss = nn.functional.cross_entropy(self.network.blend(logits, counted), targets)
@@ -203,6 +209,15 @@ class TorchLearner:
             if counted is not None:
                 expected = float(nn.functional.nll_loss(counted, targets))
         callback({"event": "first_loss", "nats_per_token": first, "expected": expected})
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean nats of logits (N, V) against tokens (N,), or against distributions (N, V), which are zero at positions
+    that do not count."""
+    if targets.ndim == 1:
+        return nn.functional.cross_entropy(logits, targets)
+    targets = targets.to(logits.dtype)
+    return -(targets * logits.log_softmax(dim=-1)).sum() / targets.sum()
 
 
 def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:

@@ -30,6 +30,8 @@ class Unfinished:
     fingerprint: str
     checkpoint: Checkpoint
     events: list[Event]
+    teacher: dict[str, Any] | None = None
+    """What was written of its teacher, if it is a student."""
 
     @classmethod
     def read(cls, path: str | Path, models: Mapping[str, Family]) -> Unfinished:
@@ -57,12 +59,18 @@ class Unfinished:
             events = [event for event in read_log(path) if event.get("step", 0) <= state.step]
             events.append({"event": "resumed", "step": state.step, "seconds": state.seconds})
             asked = stored_config(DataConfig, read)
-            return cls(path, specification, asked, training, data["fingerprint"], checkpoint, events)
+            teacher = config.get("teacher")
+            return cls(path, specification, asked, training, data["fingerprint"], checkpoint, events, teacher)
 
-    def check(self, model: str | None, data: DataConfig, training: TrainingConfig) -> None:
-        """Raise `UsageError` if something else is asked for than the training does. Defaults ask for nothing."""
+    def check(
+        self, model: str | None, data: DataConfig, training: TrainingConfig, *others: tuple[Any, Any]
+    ) -> None:
+        """Raise `UsageError` if something else is asked for than the training does. Defaults ask for nothing.
+
+        `others` are pairs of more settings: those asked for, and those that the training has.
+        """
         settings: list[tuple[str, Any, Any, Any]] = [("model", model, self.specification.text, None)]
-        for asked, kept in ((data, self.data), (training, self.training)):
+        for asked, kept in ((data, self.data), (training, self.training), *others):
             for one in fields(asked):
                 settings.append((one.name, getattr(asked, one.name), getattr(kept, one.name), one.default))
         for name, value, there, default in settings:

@@ -1,0 +1,1 @@
+"""One small network learned from a large model, or from many."""

@@ -1,0 +1,157 @@
+"""The teacher of a student: a run, whatever its model is, and what the student is to learn from it.
+
+One small network may learn most of what a large one knows, or many together (Kim et al. 2025, "Pre-training under
+infinite compute": a student eight times smaller keeps most of what an ensemble gained). A teacher conditioned on
+new lines teaches just these, so that the student needs no training line to be asked for new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ...data.prepared import Prepared
+from ...errors import DataError, RunError, UsageError
+from ...models.contract import Callback, LanguageModel
+from ...models.family import Family, Specification
+from ...models.new_lines.known import Known
+from ...models.new_lines.model import Weighted
+from ...models.new_lines.trie import Trie
+from ...models.stored import stored_config
+from ..runs.folder import fitting
+from ..runs.run import Run, read_run
+from .config import DistillationConfig
+from .lessons import Lessons, lessons_of
+
+MOST_NUMBERS = 1 << 31
+"""Probabilities of the lessons that are kept in memory: four gibibytes."""
+APART = 0x5EED << 48
+"""Added to the seed, so that the teacher's lines share no random numbers with the order of the examples."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Holds a run to learn from, and how. `path` is where it was read, None if it never was in a folder."""
+
+    run: Run
+    config: DistillationConfig = DistillationConfig()
+    path: Path | None = None
+
+    @classmethod
+    def read(cls, path: str | Path, models: Mapping[str, Family], config: DistillationConfig) -> Teacher:
+        """Read a run folder. `RunError` says what is missing or damaged."""
+        return cls(read_run(path, models), config, Path(path))
+
+    @classmethod
+    def again(
+        cls, facts: Any, path: Path, models: Mapping[str, Family], elsewhere: str | Path | None = None
+    ) -> Teacher:
+        """Find the teacher of an unfinished training at `path`, by what `facts` wrote of it.
+
+        It may stand `elsewhere` now. `RunError` if it is not there, or is no longer the same.
+        """
+        with fitting(path):
+            where, fingerprint = elsewhere or facts["run"], facts["fingerprint"]
+            config = stored_config(DistillationConfig, {name: facts[name] for name in ("made", "new_lines")})
+        if where is None:
+            raise RunError(f"the teacher of {path} was in no folder; write it to one, and name it with --teacher")
+        try:
+            found = cls.read(where, models, config)
+        except RunError as error:
+            if elsewhere is not None:
+                raise
+            raise RunError(f"the teacher of {path} is not to be read: {error}; or name it with --teacher") from None
+        if found.fingerprint != fingerprint:
+            raise RunError(f"{where} is not the teacher that {path} began with; name that one with --teacher")
+        return found
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tell the model from all others, wherever it stands."""
+        model, digest = self.run.model, hashlib.sha256()
+        said = {"model": self.run.family, "settings": model.settings(), "vocabulary": self.run.vocabulary.to_json()}
+        digest.update(json.dumps(said, sort_keys=True).encode())
+        for name, array in sorted(model.arrays().items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """Write what `config.json` says of it, and `again` needs."""
+        return {
+            "run": None if self.path is None else str(self.path),
+            "fingerprint": self.fingerprint,
+            "specification": self.run.facts.get("specification", self.run.family),
+            "parameters": self.run.model.parameters,
+            **asdict(self.config),
+        }
+
+    @staticmethod
+    def check_student(specification: Specification) -> None:
+        """Raise `UsageError` if such a model cannot learn from a teacher."""
+        if not specification.family.student:
+            name = specification.family.name
+            raise UsageError(
+                f"--model {specification.text}: {name} cannot learn from a teacher; take mlp, or a network in "
+                "PyTorch such as gru"
+            )
+        if specification.prior is not None:
+            raise UsageError(
+                f"--model {specification.text}: a student starts from nothing, as its teacher knows the n-gram; "
+                "leave out the n-gram"
+            )
+
+    def fitted(self, prepared: Prepared) -> Prepared:
+        """Give the lines the teacher's tokens.
+
+        `UsageError` or `DataError` if the teacher cannot read them, or has seen those that are to judge.
+        """
+        vocabulary, facts = self.run.vocabulary, self.run.facts
+        if vocabulary.unit != prepared.vocabulary.unit:
+            raise UsageError(
+                f"the teacher's tokens are of --unit {vocabulary.unit}; train its student with that, too"
+            )
+        there, split = facts.get("split", {}), prepared.split
+        same_lines = facts.get("data", {}).get("fingerprint") == prepared.lines.fingerprint
+        if same_lines and (there.get("name"), there.get("seed")) != (split.name, prepared.config.split_seed):
+            raise UsageError(
+                f"the teacher was trained with --split {there.get('name')} --split-seed {there.get('seed')}, so it "
+                "may know lines that are to judge the student; use the same split"
+            )
+        try:
+            vocabulary.encode(prepared.lines.distinct)
+        except DataError as error:
+            raise DataError(f"{prepared.lines.name} does not fit the teacher: {error}") from None
+        return replace(prepared, vocabulary=vocabulary, stream=vocabulary.encode(split.train))
+
+    def lessons(self, prepared: Prepared, seed: int, callback: Callback = lambda event: None) -> Lessons:
+        """Let the teacher make lines, and ask it what it says of them and of the training lines.
+
+        `UsageError` if that would not fit in memory, `TrainingError` if it makes no lines.
+        """
+        start, made = perf_counter(), round(self.config.made * len(prepared.split.train))
+        numbers = len(prepared.stream) * (1 + self.config.made) * prepared.vocabulary.size
+        if numbers > MOST_NUMBERS:
+            raise UsageError(
+                f"--made {self.config.made:g}: what the teacher says would take {numbers / 2**29:,.0f} GiB; make "
+                "fewer lines"
+            )
+        model = self._model(prepared)
+        lessons = lessons_of(
+            model, prepared.vocabulary, prepared.stream, made, self.run.length_limit, (seed + APART) % 2**64
+        )
+        seconds = perf_counter() - start
+        callback({"event": "lessons", "made": made, "tokens": len(lessons.soft_targets), "seconds": seconds})
+        return lessons
+
+    def _model(self, prepared: Prepared) -> LanguageModel:
+        model = self.run.model
+        if not self.config.new_lines:
+            return model
+        return Weighted.of_new_lines(model, Known.of(model, Trie(prepared.stream, prepared.vocabulary.size)))
