@@ -7,8 +7,9 @@ A new model is a row here and its file. Whoever stands below this file and has t
 from __future__ import annotations
 
 from ..errors import UsageError
-from .arrays.learner import MlpLearner, MlpModel
+from .arrays.learner import MlpModel
 from .arrays.mlp import MlpConfig
+from .arrays.training import mlp_learner
 from .family import Family, Specification, parse
 from .ngram.model import NgramConfig, NgramModel
 from .ngram.training import train_ngram
@@ -56,7 +57,7 @@ MODELS = {
             dial="hidden",
             config=MlpConfig,
             model=MlpModel,
-            learner=MlpLearner,
+            learner=mlp_learner,
         ),
         Family(
             name="gpt",
