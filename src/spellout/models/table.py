@@ -9,8 +9,9 @@ from __future__ import annotations
 from types import NoneType
 
 from ..errors import UsageError
-from .arrays.learner import MlpLearner, MlpModel
+from .arrays.learner import MlpModel
 from .arrays.mlp import MlpConfig
+from .arrays.training import mlp_learner
 from .ensembles.ensemble import Ensemble
 from .ensembles.mixture import Mixture
 from .ensembles.product import Product
@@ -61,7 +62,7 @@ MODELS = {
             dial="hidden",
             config=MlpConfig,
             model=MlpModel,
-            learner=MlpLearner,
+            learner=mlp_learner,
             student=True,
         ),
         Family(

@@ -16,9 +16,10 @@ from ..ngram.model import NgramModel
 from ..parameters import Weights, views
 from . import mlp
 from .blas import one_thread
+from .dropout import kept
 from .exact import ExactLinear
 from .mlp import MlpArrays, MlpConfig
-from .network import ArrayLearner, WindowModel, member_of
+from .network import GradientLearner, WindowModel, member_of
 
 _WINDOWS_AT_ONCE = 512  # what is worked out for them stays in the fast cache
 _LARGEST_TABLES = 1 << 19  # numbers
@@ -103,7 +104,7 @@ class _Member:
         return before
 
 
-class MlpLearner(ArrayLearner):
+class MlpLearner(GradientLearner):
     """Trains an mlp on every position of a stream.
 
     With `soft_targets`, probabilities (positions, V), it learns what a teacher says there, not the token that came.
@@ -119,6 +120,7 @@ class MlpLearner(ArrayLearner):
         soft_targets: np.ndarray | None = None,
     ) -> None:
         super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
+        self._seed = seed
         self._gradient = np.zeros_like(self._parameters.array)
         self._members: list[MlpArrays] = []
         self._made_for = 0  # so many windows, as a batch may be of any size
@@ -137,8 +139,10 @@ class MlpLearner(ArrayLearner):
         prior = None if self._left_out is None else self._left_out.at(chosen)
         losses = []
         with one_thread(), np.errstate(all="ignore"):  # what is not finite is noticed at the end
-            for member in self._members_for(len(chosen)):
-                losses.append(member.loss(windows, targets, prior))
+            for number, member in enumerate(self._members_for(len(chosen))):
+                shape = member.hidden.shape
+                keep = kept(self._config.dropout, shape, self._seed, self._parameters.steps, number)
+                losses.append(member.loss(windows, targets, prior, keep))
                 member.backward()
         return sum(losses) / len(losses), self._gradient
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...errors import UsageError
 from ..parameters import Shapes, Weights
-from ..ranges import Context, Embedding, Hidden, WeightDecay
+from ..ranges import Context, Dropout, Embedding, Hidden, WeightDecay
 from .first_layer import first_layer
 
 MOST_MEMBERS = 256
@@ -39,6 +39,8 @@ class MlpConfig:
     """The highest learning rate."""
     weight_decay: WeightDecay = 0.05
     """How much AdamW shrinks the weights."""
+    dropout: Dropout = 0.0
+    """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     members: int = 1
     """So many networks learn side by side and answer together: slower, better."""
 
@@ -46,6 +48,8 @@ class MlpConfig:
         for name in ("hidden", "context", "embedding", "batch", "members"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)}: an mlp needs at least 1")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout={self.dropout:g}: must be at least 0 and below 1")
         if self.members > MOST_MEMBERS:
             raise UsageError(f"members={self.members}: at most {MOST_MEMBERS} networks learn side by side")
 
@@ -110,25 +114,39 @@ class MlpArrays:
         self._logits = self._outputs[:vocabulary]
         self._prior, self._added = np.empty((2, vocabulary if outputs > vocabulary else 0, windows), real)
 
-    def loss(self, windows: np.ndarray, targets: np.ndarray, prior: np.ndarray | None) -> float:
+    def loss(
+        self,
+        windows: np.ndarray,
+        targets: np.ndarray,
+        prior: np.ndarray | None,
+        kept: np.ndarray | None = None,
+        correction: np.ndarray | None = None,
+    ) -> float:
         """Mean nats per token of windows (N, C), the newest token first, that are followed by targets: tokens (N,),
         or distributions (N, V).
 
-        `prior` (N, V) are log-probabilities to start from.
+        `prior` (N, V) are log-probabilities to start from. `kept` (N, H) is by how much dropout multiplies each
+        hidden number. If the tokens are candidates for a larger vocabulary, `correction` (V,) is added to the
+        logits of all but the targets.
         """
         w, outputs, logits = self._weights, self._outputs, self._logits
-        self._targets, size = targets, len(logits)
+        self._targets, self._kept, size = targets, kept, len(logits)
         self._first.forward(windows, self.before)  # (N, H)
         np.tanh(self.before, out=self.hidden)
+        self._given = self.hidden if kept is None else self.hidden * kept
         self._last[:size] = w["out.weight"]
         if prior is not None:
             self._last[size] = w["prior.weight"]  # how much the prior counts is one output more
-        np.matmul(self._last, self.hidden.T, out=outputs)  # (V, N), a window in each column
+        np.matmul(self._last, self._given.T, out=outputs)  # (V, N), a window in each column
         logits += w["out.bias"][:, None]
         if prior is not None:
             outputs[size] += w["prior.bias"]
             self._prior[:] = prior.T
             logits += np.multiply(self._prior, outputs[size], out=self._added)
+        if correction is not None:
+            own = logits[targets, self._columns]
+            logits += correction[:, None]
+            logits[targets, self._columns] = own
         logits -= logits.max(axis=0)  # softmax stays the same, and no exponential is too large
         soft = targets.ndim > 1
         right = (logits * targets.T).sum(axis=0) if soft else logits[targets, self._columns]  # (N,)
@@ -153,11 +171,13 @@ class MlpArrays:
             np.multiply(d_logits, self._prior, out=self._added)
             np.sum(self._added, axis=0, out=d_outputs[size])
             np.sum(d_outputs[size], axis=0, out=d["prior.bias"])
-        np.matmul(d_outputs, hidden, out=self._d_last)  # (V, H)
+        np.matmul(d_outputs, self._given, out=self._d_last)  # (V, H)
         d["out.weight"][:] = self._d_last[:size]
         if len(d_outputs) > size:
             d["prior.weight"][:] = self._d_last[size]
         np.matmul(d_outputs.T, self._last, out=self.d_hidden)  # (N, H)
+        if self._kept is not None:
+            self.d_hidden *= self._kept
         # tanh' = 1 - tanh²
         d_before = np.multiply(hidden, hidden, out=self.before)
         np.subtract(1.0, d_before, out=d_before)

@@ -74,7 +74,7 @@ class WindowModel(ArrayModel):
 
 
 class ArrayLearner(ABC):
-    """Trains such a network with AdamW. It is a `learner.Learner`; the engine gives the gradient."""
+    """Trains such a network with AdamW. It is a `learner.Learner`."""
 
     def __init__(
         self,
@@ -96,17 +96,8 @@ class ArrayLearner(ABC):
         self._left_out = LeaveOneOut(prior, stream) if prior else None
 
     @abstractmethod
-    def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
-        """The mean loss of some examples' tokens in nats, and its gradient (P,), which the next call overwrites.
-
-        Members of a network learn side by side: the loss is their mean, the gradient that of the sum of theirs.
-        """
-
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """Follow the gradient of some examples (N,); nan if it is not finite, and then nothing has moved."""
-        loss, gradient = self.gradient(chosen)
-        # The loss is looked at before the weights move: a step from nan would spoil all of them.
-        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
 
     @property
     def updates(self) -> dict[str, float]:
@@ -124,6 +115,23 @@ class ArrayLearner(ABC):
     def load_state(self, state: Weights) -> None:
         """Go on from what `state` returned; ValueError or KeyError if it does not fit."""
         self._parameters.load_state(state)
+
+
+class GradientLearner(ArrayLearner):
+    """The engine gives the gradient of all weights, and all are moved."""
+
+    @abstractmethod
+    def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
+        """The mean loss of some examples' tokens in nats, and its gradient (P,), which the next call overwrites.
+
+        Members of a network learn side by side: the loss is their mean, the gradient that of the sum of theirs.
+        """
+
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """Follow the gradient of some examples (N,); nan if it is not finite, and then nothing has moved."""
+        loss, gradient = self.gradient(chosen)
+        # The loss is looked at before the weights move: a step from nan would spoil all of them.
+        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
 
 
 def member_of(weights: dict[str, Any], member: int) -> dict[str, Any]:

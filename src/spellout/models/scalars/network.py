@@ -22,7 +22,7 @@ from ...autograd.value import Value
 from ...nn.losses import cross_entropy
 from ...programs.program import Program
 from ...programs.recording import trace
-from ..arrays.network import ArrayLearner, ArrayModel, WindowModel, member_of
+from ..arrays.network import ArrayModel, GradientLearner, WindowModel, member_of
 from ..ngram.counts import context_columns
 from ..ngram.model import NgramModel
 from ..parameters import Shapes, Weights, flatten
@@ -140,7 +140,7 @@ class ScalarLineModel(ScalarModel):
         return result
 
 
-class ScalarLearner(ArrayLearner):
+class ScalarLearner(GradientLearner):
     """Trains a formula on the examples of a stream, those of one number of positions together."""
 
     def __init__(
