@@ -14,6 +14,8 @@ from spellout.data.prepared import Prepared
 from spellout.errors import DataError, RunError, TrainingError, UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.models.table import MODELS
+from spellout.training import loop as loop_module
+from spellout.training import train as train_module
 from spellout.training.config import TrainingConfig
 from spellout.training.distillation.config import DistillationConfig
 from spellout.training.distillation.lessons import lessons_of, made_lines
@@ -113,6 +115,31 @@ def test_an_interrupted_student_goes_on_to_the_same_weights(few, counted, tmp_pa
     assert whole.run.facts["teacher"]["run"] is None
     with pytest.raises(RunError, match="in no folder"):
         Teacher.again(whole.run.facts["teacher"], folder, MODELS)
+
+
+def test_making_lines_takes_part_of_the_seconds(few, counted, monkeypatch):
+    """Every look at the clock takes a tenth of a second, and the lessons take fifty."""
+    now = 0.0
+
+    def clock():
+        nonlocal now
+        now += 0.1
+        return now
+
+    def slowly(*arguments):
+        nonlocal now
+        now += 50.0
+        return at_once(*arguments)
+
+    monkeypatch.setattr(train_module, "perf_counter", clock)
+    monkeypatch.setattr(loop_module, "perf_counter", clock)
+    minute = TrainingConfig(seconds=60.0, batch=16, patience=0, evaluate_every=1000)
+    quick = train(few, "mlp:2", training=minute, teacher=counted, distillation=TWICE).run.facts["results"]
+    at_once = Teacher.lessons
+    monkeypatch.setattr(Teacher, "lessons", slowly)
+    slow = train(few, "mlp:2", training=minute, teacher=counted, distillation=TWICE).run.facts["results"]
+    assert slow["stopped"] == quick["stopped"] == "seconds"
+    assert 0.1 < slow["steps"] / quick["steps"] < 0.2
 
 
 def test_the_fingerprint_tells_teachers_apart(few, counted, tmp_path):
