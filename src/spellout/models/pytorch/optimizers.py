@@ -112,7 +112,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
             square = x @ x.mT
             x = add_product(x, add_product(square, square, square, beta=b, alpha=c), x, beta=a)
         return x.view_as(matrices)
-    square, factors = x @ x.mT, []
+    square = x @ x.mT
+    factors: list[Tensor] = []
     for number in range(_ROUNDS):
         if number:
             square = factors[-1] @ square @ factors[-1]
