@@ -2,7 +2,8 @@
 
     python bench/torch_family.py NAMES.txt [--only parts,steps,sampling,alone,quality] [--seconds 60,600]
 
-Parts: layers of our own against PyTorch's, forward and backward, medians of processor time on one core.
+Parts: layers of our own against PyTorch's, forward and backward, and the orthogonal updates of Muon against its
+author's formula; medians of processor time on one core.
 Steps: against the plain eager style of the same model, batch and sizes (bench/plain_models.py), interleaved,
 medians of processor time on one core.
 Sampling: 10,000 lines against recomputing one line at a time, which is timed over 100.
@@ -38,6 +39,7 @@ from spellout.generation.sampling import sample
 from spellout.models.pytorch import learner as torch_learner
 from spellout.models.pytorch.device import reproducible
 from spellout.models.pytorch.layers import FastDropout, PackedGru
+from spellout.models.pytorch.optimizers import orthogonal
 from spellout.models.pytorch.transformer import causal_self_attention
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
@@ -68,7 +70,8 @@ AROUND = 6.0
 
 
 def parts() -> dict[str, object]:
-    """Milliseconds of layers, PyTorch's and ours: dropout of a batch, a gru over lines, attention with dropout."""
+    """Milliseconds of layers, PyTorch's and ours: dropout of a batch, a gru over lines, attention with dropout,
+    orthogonal matrices."""
     torch.manual_seed(0)
     sizes = torch.tensor([128] * 4 + [112, 96, 64, 48, 32, 16, 16, 16])
     x = torch.randn(int(sizes.sum()), 128, requires_grad=True)
@@ -81,6 +84,8 @@ def parts() -> dict[str, object]:
     for length in (12, 24, 48):
         qkv = torch.randn(3, 128, 4, length, 16, requires_grad=True).unbind()
         ways[f"attention over {length}"] = [partial(way, *qkv) for way in (fused, ours)]
+    for shape in ((1, 192, 576), (1, 256, 768), (6, 96, 384)):
+        ways[f"orthogonal {shape}"] = [partial(way, torch.randn(shape)) for way in (newton_schulz, orthogonal)]
     rows = {}
     for name, pair in ways.items():
         times: list[list[float]] = [[], []]
@@ -88,7 +93,9 @@ def parts() -> dict[str, object]:
             for way, taken in zip(pair, times, strict=True):
                 begin = time.process_time()
                 with reproducible(torch.device("cpu"), 1):
-                    way().sum().backward()
+                    result = way()
+                    if result.requires_grad:
+                        result.sum().backward()
                 taken.append((time.process_time() - begin) * 1e3)
         pytorchs, ours = map(statistics.median, times)
         rows[name] = {
@@ -103,6 +110,16 @@ def parts() -> dict[str, object]:
 def remembered(layer: nn.GRU, x: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
     """What a recurrent layer remembers after each token of packed lines."""
     return layer(PackedSequence(x, sizes))[0].data
+
+
+def newton_schulz(x: torch.Tensor) -> torch.Tensor:
+    """Five rounds as Jordan 2024 writes them, in float32."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = x / x.norm(dim=(-2, -1), keepdim=True)
+    for _ in range(5):
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    return x
 
 
 def plain_step(name: str, prepared: Prepared, batch: int):
