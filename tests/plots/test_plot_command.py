@@ -24,11 +24,12 @@ TINY = {
     "transformer": "transformer:16:layers=2",
     "mlp-bn": "mlp-bn:8",
     "wavenet": "wavenet:8",
+    "ensemble": "mlp:8 & ngram:2 & bigram",
 }
 IN_STEPS = ("bigram", "mlp", "gpt", "mlp-bn", "wavenet", "rnn", "gru", "lstm", "bow", "transformer")
 LAYERED = ("mlp", "mlp-bn", "wavenet", "rnn", "gru", "lstm", "bow", "transformer")
 SHOWN_BY = {
-    "loss": IN_STEPS,
+    "loss": (*IN_STEPS, "ensemble"),
     "bigrams": tuple(MODELS),
     "embedding": ("mlp", "gpt", *LAYERED[1:]),
     "activations": LAYERED,

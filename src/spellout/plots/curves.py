@@ -38,6 +38,21 @@ def loss_curves(
     return figure
 
 
+def member_curves(losses: Mapping[str, tuple[Sequence[float], Sequence[float]]], together: float | None) -> Figure:
+    """Dev losses over steps of an ensemble's members, and a line where all together are; nats per character."""
+    figure, (axes,) = new_figure(8, 4.5)
+    for (name, (steps, nats)), colour in zip(losses.items(), colours(len(losses)), strict=True):
+        axes.plot(steps, nats, color=colour, marker="o", markersize=4, linewidth=1.2, label=name)
+    title = "dev loss of the members"
+    if together is not None:
+        axes.axhline(together, color="black", linewidth=1.0, linestyle="--", label="all together")
+        title += f"; all together {together:.4f} nats per character"
+    plain(axes, title, "step", "nats per character")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def lr_curve(
     rates: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], suggestion: float | None
 ) -> Figure:
