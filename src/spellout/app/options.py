@@ -67,12 +67,6 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def check_judged(data: DataConfig, part: str) -> None:
-    """Raise `UsageError` if a split keeps no lines of a part to judge by: to be asked before the reading."""
-    if data.split == "none":
-        raise UsageError(f"--split none keeps no {part} lines to judge by; leave it out, or take --split distinct")
-
-
 def check_picture(path: Path) -> None:
     """Raise `UsageError` if a picture cannot be drawn or not be written there: to be asked before the work."""
     if path.suffix.removeprefix(".").lower() not in FORMATS:

@@ -24,7 +24,7 @@ from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
-from ...errors import SpelloutError, TrainingError, UsageError
+from ...errors import SpelloutError, TrainingError
 from ...generation.evaluation import Evaluation, evaluate, first_of, judging, unique_and_novel
 from ...generation.scoring import batches
 from ...models.contract import Callback, LanguageModel
@@ -60,8 +60,7 @@ def compare(
     last row, if it is better than both on the lines that judge, or if `mixture` asks for it. Its seconds are those
     of both, or of the longer one if all trained at once.
     """
-    if not judging(prepared, part):
-        raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
+    prepared.config.check_keeps(part)
     done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
     for name, trained in zip([one.text for one in specifications], trainings, strict=True):
@@ -141,6 +140,9 @@ def _row(
         unique,
         novel,
         seconds,
+        result.tokens,
+        result.new,
+        result.perplexity_without_ends,
     )
 
 
