@@ -69,12 +69,6 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def check_judged(data: DataConfig, part: str) -> None:
-    """Raise `UsageError` if a split keeps no lines of a part to judge by: to be asked before the reading."""
-    if data.split == "none":
-        raise UsageError(f"--split none keeps no {part} lines to judge by; leave it out, or take --split distinct")
-
-
 def check_at_once(count: int) -> None:
     """Raise `UsageError` for a number of trainings side by side that cannot be."""
     if count < 1:

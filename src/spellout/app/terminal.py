@@ -133,9 +133,17 @@ def _shown(text: str | Text) -> Text:
     return text if isinstance(text, Text) else Text(visible(text))
 
 
-def losses(nats: float, bits: float, perplexity: float) -> str:
-    """Say how good a model is; `nats` and `bits` are means over characters."""
-    return f"{nats:.4f} nats ({bits:.3f} bits) per character, perplexity {perplexity:.2f}"
+UNITS_COMPARE = (
+    "nats and bits per character compare with those of characters and bytes, as unknown words are spelled in them; "
+    "perplexity is per word, any unknown one as one token, and compares where the same words are known"
+)
+"""What is to be said where figures of words are shown."""
+
+
+def losses(nats: float, bits: float, perplexity: float, without_ends: float | None = None) -> str:
+    """Say how good a model is; `nats` and `bits` are means over characters, `without_ends` is of words."""
+    more = "" if without_ends is None else f" per word ({without_ends:.2f} without line ends)"
+    return f"{nats:.4f} nats ({bits:.3f} bits) per character, perplexity {perplexity:.2f}{more}"
 
 
 def short(text: str, width: int = 60) -> str:

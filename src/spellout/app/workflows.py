@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ..data.config import DataConfig
+from ..errors import UsageError
 from ..training.config import TrainingConfig
 from . import terminal
 from .progress import progress_bar, training_progress
@@ -43,13 +44,16 @@ def size(file: str) -> int | None:
 
 
 def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepared:
-    """Read lines, split and encode them, and warn if there are few."""
+    """Read lines, split and encode them, and warn if there are few. `UsageError` if two files are one stream."""
     from ..data.prepared import Prepared
     from ..data.splits import FEW_LINES
 
+    if [file, data.dev, data.test].count("-") > 1:
+        raise UsageError("- can be read once only: of FILE, --dev and --test, name the others")
     lines = read(file, encoding)
+    dev, test = (one if one is None else read(one, encoding) for one in (data.dev, data.test))
     with progress_bar(None, "splitting and encoding"):
-        prepared = Prepared.of(lines, data)
+        prepared = Prepared.of(lines, data, dev=dev, test=test)
     if (different := len(prepared.lines.distinct)) < FEW_LINES:
         terminal.warn(
             f"{prepared.lines.name} holds only {different} different lines: the same ones train and judge, "
@@ -135,7 +139,13 @@ def print_result(trained: Trained) -> None:
     result = ""
     if dev is not None:
         on = f" (its first {dev.lines:,} lines)" if dev.lines < run.facts["split"]["dev"] else ""
-        result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity)}"
+        ends = dev.perplexity_without_ends
+        result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity, ends)}"
+        if dev.new:
+            what = "words" if ends is not None else "characters"
+            result += f"; {dev.new:,} {what} of {dev.tokens:,} tokens are new there"
     terminal.note(
         f"{run.family}{order}: {run.model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}"
     )
+    if dev is not None and dev.perplexity_without_ends is not None:
+        terminal.note(terminal.UNITS_COMPARE)

@@ -68,5 +68,7 @@ def check_streaming(config: DataConfig, specification: Specification) -> NgramCo
         name = specification.family.name
         raise UsageError(f"--stream counts n-grams in one pass; {name} needs the lines in memory")
     if config != DataConfig():
-        raise UsageError("--stream reads characters and trains on every line; leave out --unit and --split")
+        raise UsageError(
+            "--stream reads characters and trains on every line; leave out --unit, --split, --dev and --test"
+        )
     return specification.config

@@ -98,6 +98,10 @@ def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> R
 def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) -> dict[str, Any]:
     """Write the part of `config.json` that people read, and `--resume` to prepare the lines again."""
     lines, split, config = prepared.lines, prepared.split, prepared.config
+    given = {
+        part: {"name": Path(there.name).name, "fingerprint": there.fingerprint}
+        for part, there in prepared.given.items()
+    }
     return {
         "specification": specification,
         "data": {
@@ -114,6 +118,7 @@ def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) ->
             "train": len(split.train),
             "dev": len(split.dev),
             "test": len(split.test),
+            **({"given": given} if given else {}),
         },
         "usual_length": usual_length(prepared.stream),
         "longest": longest(prepared.stream),

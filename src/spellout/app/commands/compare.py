@@ -12,7 +12,7 @@ from ...errors import UsageError
 from ...training.config import TrainingConfig
 from ...training.experiments.results import ModelResult
 from .. import terminal
-from ..options import Data, Encoding, File, Flag, Json, Training, check_at_once, check_judged, listed
+from ..options import Data, Encoding, File, Flag, Json, Training, check_at_once, listed
 from ..progress import training_progress
 from ..workflows import asked, compile_for, prepare
 
@@ -50,7 +50,7 @@ def compare(
     wanted = [asked(name, training) for name in listed(models)]
     if not wanted:
         raise UsageError("--models: name at least one model, such as ngram:5")
-    check_judged(data, on)
+    data.check_keeps(on)
     prepared = prepare(file, encoding, data)
     rows: list[ModelResult] = []
     compile_for(*wanted)
@@ -69,8 +69,10 @@ def compare(
 def print_rows(rows: Sequence[ModelResult]) -> None:
     """Print a table with the best loss in bold."""
     best = min(row.nats_per_char for row in rows) if rows else 0.0
+    words = any(row.perplexity_without_ends is not None for row in rows)
+    losses = ["nats/char", "bits/char", "perplexity", *["without ends"] * words]
     terminal.print_table(
-        ["model", "split", "parameters", "nats/char", "bits/char", "perplexity", "unique", "novel", "seconds"],
+        ["model", "split", "parameters", *losses, "unique", "novel", "seconds"],
         (
             [
                 row.model,
@@ -79,6 +81,7 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
                 Text(f"{row.nats_per_char:.4f}", style="bold" if row.nats_per_char == best else ""),
                 f"{row.bits_per_char:.4f}",
                 f"{row.perplexity:.3f}",
+                *([f"{row.perplexity_without_ends:.3f}"] if words else []),
                 f"{row.unique:.1%}",
                 f"{row.novel:.1%}",
                 f"{row.seconds:.2f}",
@@ -86,5 +89,8 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
             for row in rows
         ),
         left=["model", "split"],
-        spare=["split", "bits/char", "perplexity", "parameters", "unique", "novel", "seconds"],
+        spare=["split", *losses[1:], "parameters", "unique", "novel", "seconds"],
     )
+    if words:
+        new = f"{rows[0].new:,} of {rows[0].tokens:,} words and line ends judged are unknown words; "
+        terminal.note(new + terminal.UNITS_COMPARE)

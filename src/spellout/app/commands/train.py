@@ -98,6 +98,8 @@ def train(
                 job = Job(prepare(file, encoding, data), specification, training, keep=keep, teacher=found)
             again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
             again += [*(["--encoding", encoding] if encoding else []), "--resume"]
+            for part, name in (("--dev", data.dev), ("--test", data.test)):
+                again += [] if name is None else [part, name]
             again += [] if at_once == 1 else ["--at-once", str(at_once)]
             trained = _train_into(out, replace(job, at_once=at_once), shlex.join(again))
     if json:
@@ -153,9 +155,10 @@ def _resumed(
     going_on.check(model, data, training, *others)
     check_trainable(going_on.specification, going_on.training)
     check_file(out / LAST)
-    prepared = prepare(file, encoding, going_on.data)
-    going_on.check_lines(prepared.lines)
+    prepared = prepare(file, encoding, replace(going_on.data, dev=data.dev, test=data.test))
+    going_on.check_lines(prepared.lines, prepared.given)
     keep = Keeper(out, there=True)
+    prepared = prepared.encoded_by(going_on.vocabulary)
     return Job(prepared, going_on.specification, going_on.training, keep=keep, going_on=going_on, teacher=found)
 
 

@@ -13,7 +13,6 @@ from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
-from ...errors import UsageError
 from ...generation.evaluation import Evaluation, evaluate, judging, unique_and_novel
 from ...models.contract import Callback, Event, LanguageModel
 from ...models.ensembles.ensemble import Ensemble
@@ -49,8 +48,7 @@ def compare(
     last row, if it is better than both on the lines that judge, or if `mixture` asks for it. Its seconds are those
     of both, or of the longer one if all trained at once. Ensembles are not made of ensembles.
     """
-    if not judging(prepared, part):
-        raise UsageError(f"--split {prepared.split.name} keeps no {part} lines; compare with --split distinct")
+    prepared.config.check_keeps(part)
     done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
     for name, trained in zip([one.text for one in specifications], trainings, strict=True):
@@ -119,6 +117,9 @@ def _row(
         unique,
         novel,
         seconds,
+        result.tokens,
+        result.new,
+        result.perplexity_without_ends,
     )
 
 

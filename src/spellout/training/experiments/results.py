@@ -12,7 +12,8 @@ class ModelResult:
     """Holds how good one model of a comparison is.
 
     `split` is dev or test, `split_by` how the lines were divided; `unique` and `novel` are fractions of 1,000
-    lines made; `seconds` is the training time.
+    lines made; `seconds` is the training time. Of the `tokens` judged, `new` ones have no token of their own;
+    `perplexity_without_ends` is that of words, without the line ends, and None for other units.
     """
 
     model: str
@@ -26,6 +27,9 @@ class ModelResult:
     unique: float
     novel: float
     seconds: float
+    tokens: int = 0
+    new: int = 0
+    perplexity_without_ends: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give the result as one JSON object."""

@@ -55,15 +55,18 @@ class Tuning:
     def __init__(
         self, folder: Path, prepared: Prepared, specification: Specification, training: TrainingConfig
     ) -> None:
-        if not prepared.split.dev:
-            raise UsageError(
-                f"--split {prepared.split.name} keeps no dev lines to judge; tune with --split distinct"
-            )
+        prepared.config.check_keeps("dev")
         self._folder, self._prepared, self._training = folder, prepared, training
         self._space = Space.of(specification, training)
         self._study = _opened(folder)
-        lines = prepared.lines
-        data = {"name": Path(lines.name).name, "fingerprint": lines.fingerprint, **asdict(prepared.config)}
+        lines, config = prepared.lines, prepared.config
+        data: dict[str, Any] = {
+            "name": Path(lines.name).name,
+            "fingerprint": lines.fingerprint,
+            "unit": config.unit,
+        }
+        data |= {"min_count": config.min_count, "split": prepared.split.name, "split_seed": config.split_seed}
+        data |= {part: there.fingerprint for part, there in prepared.given.items()}
         self._agree({"specification": specification.text, "training": _said(training), "data": data})
         # Trained once for all trials.
         self._prior = None
@@ -105,17 +108,16 @@ class Tuning:
         """Say where the run of a trial is, if it was the best when it ended."""
         return self._folder / f"run-{trial.number}"
 
-    def test(self, trial: TuningTrial) -> dict[str, float]:
+    def test(self, trial: TuningTrial) -> dict[str, float | None]:
         """Judge a trial's run on test lines: they are looked at once, and asked again, the answer is the same."""
         seen, number = self._study.user_attrs.get("test", {}), str(trial.number)
         if number not in seen:
-            if not self._prepared.split.test:
-                raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
+            self._prepared.config.check_keeps("test")
             family = self._space.specification.family
             run = read_run(self.run_folder(trial), {family.name: family})
             seen = seen | {number: evaluate(run.model, run.vocabulary, judging(self._prepared, "test")).to_json()}
             self._study.set_user_attr("test", seen)
-        found: dict[str, float] = seen[number]
+        found: dict[str, float | None] = seen[number]
         return found
 
     def _try(self, trial: optuna.Trial, callback: Callback) -> float:
