@@ -68,16 +68,26 @@ def compare(
 
 
 def print_rows(rows: Sequence[ModelResult]) -> None:
-    """Print a table with the best loss in bold."""
-    best = min(row.nats_per_char for row in rows) if rows else 0.0
+    """Print a table with the best loss in bold: of the models as they are, and as models of new lines."""
+    best = min(row.loss for row in rows) if rows else 0.0
+    other = "two parts" if any(row.split_by != "distinct" for row in rows) else "new lines"
+
+    def number(nats: float) -> Text:
+        return Text(f"{nats:.4f}", style="bold" if nats == best else "")
+
     terminal.print_table(
-        ["model", "split", "parameters", "nats/char", "bits/char", "perplexity", "unique", "novel", "seconds"],
+        [
+            *("model", "split", "parameters", "nats as it is", f"nats {other}", "by heart"),
+            *("bits/char", "perplexity", "unique", "novel", "seconds"),
+        ],
         (
             [
                 row.model,
                 row.split,
                 f"{row.parameters:,}",
-                Text(f"{row.nats_per_char:.4f}", style="bold" if row.nats_per_char == best else ""),
+                number(row.nats_per_char),
+                number(row.new_lines["nats_per_char"]) if row.new_lines else "",
+                terminal.by_heart(row.new_lines) if row.new_lines else "",
                 f"{row.bits_per_char:.4f}",
                 f"{row.perplexity:.3f}",
                 f"{row.unique:.1%}",
@@ -87,5 +97,5 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
             for row in rows
         ),
         left=["model", "split"],
-        spare=["split", "bits/char", "perplexity", "parameters", "unique", "novel", "seconds"],
+        spare=["split", "bits/char", "perplexity", "parameters", "unique", "novel", "by heart", "seconds"],
     )
