@@ -140,7 +140,8 @@ def print_result(trained: Trained) -> None:
     if dev is not None:
         on = f" (its first {dev.lines:,} lines)" if dev.lines < run.facts["split"]["dev"] else ""
         ends = dev.perplexity_without_ends
-        result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity, ends)}"
+        new = None if trained.new is None else trained.new.to_json()
+        result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity, ends, new)}"
         if dev.new:
             what = "words" if ends is not None else "characters"
             result += f"; {dev.new:,} {what} of {dev.tokens:,} tokens are new there"

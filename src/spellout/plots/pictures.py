@@ -38,8 +38,11 @@ def _loss(run: Run, line: str | None) -> Figure:
     if run.family == ENSEMBLE:
         losses = {name: curve(events, "evaluation", "nats_per_char") for name, events in of_members(run).items()}
         return member_curves(losses, dev_loss(run))
+    both = [event for event in run.events if "new_lines" in event]  # earlier versions judged one way only
     return loss_curves(
-        curve(run.events, "step", "nats_per_token"), curve(run.events, "evaluation", "nats_per_char")
+        curve(run.events, "step", "nats_per_token"),
+        curve(run.events, "evaluation", "nats_per_char"),
+        curve(both, "evaluation", "new_lines"),
     )
 
 

@@ -15,7 +15,8 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import TrainingError
-from ..generation.evaluation import evaluate, judging
+from ..generation.evaluation import judging
+from ..generation.judge import PASS, Judge
 from ..models.contract import Callback, Event
 from ..models.ensembles.ensemble import Ensemble
 from ..models.ensembles.fitting import Fit, even
@@ -29,7 +30,7 @@ from .runs.folder import fitting
 from .runs.members import Member, joined, parted
 from .runs.run import Run, Trained
 from .side_by_side import train_side_by_side
-from .train import MEANWHILE, Job, facts_of, train
+from .train import MEANWHILE, PASS_IN_A_PLAN, Job, facts_of, finished, losses_of, train
 
 
 def train_any(job: Job) -> Trained:
@@ -71,18 +72,17 @@ class _Training:
         found = fit_on(job.prepared, [one.run.model for one in members], self.lines)
         stopped: Reason = next((one.stopped for one in reversed(members) if one.stopped), "steps")
         lines = judging(job.prepared) if job.plan is None else judging(job.prepared, work=MEANWHILE)
-        dev = evaluate(found.ensemble, job.prepared.vocabulary, lines) if lines else None
+        judge, most = Judge(job.prepared), PASS if job.plan is None else PASS_IN_A_PLAN
+        judged = judge(found.ensemble, judge.held_out(lines), most=most) if lines else None
         seconds = perf_counter() - start
         results = {
             "seconds": seconds,
             "held_out_nats_per_token": found.nats.get(found.ensemble.kind),
-            "dev": dev and dev.to_json(),
+            **losses_of(judged),
             "stopped": stopped,
             "ensemble": self._told(found),
         }
-        run = self._now(stopped, found.ensemble, results)
-        job.keep(run)
-        return Trained(run, seconds, dev, stopped)
+        return finished(job, self._now(stopped, found.ensemble, results), judged, seconds, stopped)
 
     def _one_by_one(self) -> Iterator[tuple[int, Trained]]:
         """Train the members in their order, until one is interrupted."""
@@ -223,7 +223,12 @@ class _Training:
         known = [one for one in self.runs if one is not None]
         members = [_member_of(one) for one in self.runs]
         last = joined(members, stopped)
-        results = results or {"seconds": None, "held_out_nats_per_token": None, "dev": None, "stopped": stopped}
+        results = results or {
+            "seconds": None,
+            "held_out_nats_per_token": None,
+            **losses_of(None),
+            "stopped": stopped,
+        }
         results |= {"steps": last.state.step, "best_step": None}
         facts = facts_of(job.prepared, job.specification.text, results) | {"training": asdict(job.training)}
         finished = [self.done[number].run.model for number in sorted(self.done)]

@@ -128,7 +128,7 @@ def _work(parts: dict[str, Any], train: Train, folder: Path, pipe: Connection, i
         except SpelloutError as error:
             pipe.send(("failed", error))
         else:
-            pipe.send(("done", (trained.seconds, trained.dev, trained.stopped)))
+            pipe.send(("done", (trained.seconds, trained.dev, trained.stopped, trained.new)))
 
 
 @contextmanager

@@ -67,18 +67,28 @@ def compare(
 
 
 def print_rows(rows: Sequence[ModelResult]) -> None:
-    """Print a table with the best loss in bold."""
-    best = min(row.nats_per_char for row in rows) if rows else 0.0
+    """Print a table with the best loss in bold: of the models as they are, and as models of new lines."""
+    best = min(row.loss for row in rows) if rows else 0.0
+    other = "two parts" if any(row.split_by != "distinct" for row in rows) else "new lines"
     words = any(row.perplexity_without_ends is not None for row in rows)
-    losses = ["nats/char", "bits/char", "perplexity", *["without ends"] * words]
+    less = ["bits/char", "perplexity", *["without ends"] * words]
+
+    def number(nats: float) -> Text:
+        return Text(f"{nats:.4f}", style="bold" if nats == best else "")
+
     terminal.print_table(
-        ["model", "split", "parameters", *losses, "unique", "novel", "seconds"],
+        [
+            *("model", "split", "parameters", "nats as it is", f"nats {other}", "by heart"),
+            *(*less, "unique", "novel", "seconds"),
+        ],
         (
             [
                 row.model,
                 row.split,
                 f"{row.parameters:,}",
-                Text(f"{row.nats_per_char:.4f}", style="bold" if row.nats_per_char == best else ""),
+                number(row.nats_per_char),
+                number(row.new_lines["nats_per_char"]) if row.new_lines else "",
+                terminal.by_heart(row.new_lines) if row.new_lines else "",
                 f"{row.bits_per_char:.4f}",
                 f"{row.perplexity:.3f}",
                 *([f"{row.perplexity_without_ends:.3f}"] if words else []),
@@ -89,7 +99,7 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
             for row in rows
         ),
         left=["model", "split"],
-        spare=["split", *losses[1:], "parameters", "unique", "novel", "seconds"],
+        spare=["split", *less, "parameters", "unique", "novel", "by heart", "seconds"],
     )
     if words:
         new = f"{rows[0].new:,} of {rows[0].tokens:,} words and line ends judged are unknown words; "

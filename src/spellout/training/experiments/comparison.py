@@ -13,7 +13,8 @@ from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
-from ...generation.evaluation import Evaluation, evaluate, judging, unique_and_novel
+from ...generation.evaluation import Evaluation, judging, unique_and_novel
+from ...generation.judge import Judge
 from ...models.contract import Callback, Event, LanguageModel
 from ...models.ensembles.ensemble import Ensemble
 from ...models.family import Specification
@@ -52,45 +53,43 @@ def compare(
     done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
     for name, trained in zip([one.text for one in specifications], trainings, strict=True):
-        known = trained.dev if part == "dev" else None
         callback({"event": "judging", "of": name})
-        row = _row(prepared, name, trained.run.model, part, trained.seconds, seed, known)
+        row = _row(prepared, name, trained.run.model, part, trained.seconds, seed, known=trained)
         if trained.dev is not None and not isinstance(trained.run.model, Ensemble):
-            done.append((trained.dev.nats_per_char, name, trained, row))
+            done.append((trained.loss, name, trained, row))
         yield row
     best = sorted(done, key=lambda one: one[0])[:2]
     if len(best) == 2:
         together = max if at_once >= len(specifications) else sum
         seconds = together([trained.seconds for _, _, trained, _ in best])
         callback({"event": "judging", "of": "the two best together"})
-        ensemble, result = mix(prepared, [trained.run.model for _, _, trained, _ in best], part)
-        if mixture or result.nats_per_char < min(row.nats_per_char for *_, row in best) - NO_TIE:
-            name = " & ".join(name for _, name, _, _ in best)
-            yield _row(prepared, name, ensemble, part, seconds, seed, result)
+        ensemble, parts = mix(prepared, [trained.run.model for _, _, trained, _ in best], part)
+        row = _row(prepared, " & ".join(name for _, name, _, _ in best), ensemble, part, seconds, seed, parts)
+        if mixture or row.loss < min(row.loss for *_, row in best) - NO_TIE:
+            yield row
 
 
 def mix(
     prepared: Prepared, members: Sequence[LanguageModel], part: Literal["dev", "test"]
-) -> tuple[Ensemble, Evaluation]:
-    """Make an ensemble of trained models with weights fitted on dev lines, and judge it on `dev` or `test` lines.
+) -> tuple[Ensemble, tuple[Evaluation, Evaluation]]:
+    """Make an ensemble of trained models with weights fitted on dev lines, and judge it as it is on a part.
 
-    No line is judged with weights that it helped to fit, and every row of a table is judged on the same lines. Test
-    lines are judged with the ensemble that is returned. Dev lines are judged in two halves, every other line, each
-    with the weights that were fitted on the other half (Stone 1974, "Cross-Validatory Choice and Assessment of
-    Statistical Predictions"). The models have learned from all training lines, so none of these can fit; one that
-    is trained as an ensemble holds some out (`held_out`), and uses no dev line.
+    The losses are those of `Judge.parts`. No line is judged with weights that it helped to fit, and every row of a
+    table is judged on the same lines. Test lines are judged with the ensemble that is returned, dev lines in two halves, every other line, each with the weights that were fitted on the other half (Stone 1974,
+    "Cross-Validatory Choice and Assessment of Statistical Predictions"). The models have learned from all training
+    lines, so none of these can fit; one that is trained as an ensemble holds some out (`held_out`), and uses no dev
+    line.
     """
-    dev = judging(prepared, "dev")
+    dev, judge = judging(prepared, "dev"), Judge(prepared)
     ensemble = fit_on(prepared, members, dev).ensemble
     if part == "test":
-        return ensemble, evaluate(ensemble, prepared.vocabulary, judging(prepared, "test"))
+        return ensemble, judge.parts(ensemble, judge.held_out(judging(prepared, "test")))
     halves = [dev[::2], dev[1::2]]
-    results = [
-        evaluate(fit_on(prepared, members, other).ensemble, prepared.vocabulary, half)
-        for half, other in zip(halves, halves[::-1], strict=True)
-        if half
-    ]
-    return ensemble, sum(results, Evaluation(0.0, 0, 0, 0))
+    new, seen = Evaluation(0.0, 0, 0, 0), Evaluation(0.0, 0, 0, 0)
+    for half, other in zip(halves, halves[::-1], strict=True):
+        on_new, on_seen = judge.parts(fit_on(prepared, members, other).ensemble, judge.held_out(half))
+        new, seen = new + on_new, seen + on_seen
+    return ensemble, (new, seen)
 
 
 def _row(
@@ -100,10 +99,15 @@ def _row(
     part: Literal["dev", "test"],
     seconds: float,
     seed: int,
-    known: Evaluation | None = None,
+    parts: tuple[Evaluation, Evaluation] | None = None,
+    known: Trained | None = None,
 ) -> ModelResult:
-    """Judge one model, unless it is known how good it is."""
-    result = known or evaluate(model, prepared.vocabulary, judging(prepared, part))
+    """Judge one model, unless its losses are known: as it is, or of its training on dev lines."""
+    result, new = (known.dev, known.new) if known and part == "dev" else (None, None)
+    if result is None:
+        judge = Judge(prepared)
+        judged = judge(model, judge.held_out(judging(prepared, part)), parts)
+        result, new = judged.as_it_is, judged.new
     unique, novel = unique_and_novel(model, prepared.vocabulary, prepared.split.train, SAMPLES, seed)
     return ModelResult(
         name,
@@ -120,6 +124,7 @@ def _row(
         result.tokens,
         result.new,
         result.perplexity_without_ends,
+        None if new is None else new.to_json(),
     )
 
 

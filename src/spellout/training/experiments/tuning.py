@@ -67,7 +67,8 @@ class Tuning:
         }
         data |= {"min_count": config.min_count, "split": prepared.split.name, "split_seed": config.split_seed}
         data |= {part: there.fingerprint for part, there in prepared.given.items()}
-        self._agree({"specification": specification.text, "training": _said(training), "data": data})
+        asked = {"specification": specification.text, "training": _said(training), "data": data}
+        self._agree(asked | {"judge": "new lines"})  # studies of before were judged otherwise
         # Trained once for all trials.
         self._prior = None
         if specification.prior is not None:
@@ -131,7 +132,7 @@ class Tuning:
             callback(event)
             if event["event"] == "evaluation" and (part := round(PARTS * event["progress"])) not in judged:
                 judged.add(part)
-                trial.report(event["nats_per_char"], part)
+                trial.report(event["new_lines" if "new_lines" in event else "nats_per_char"], part)
                 if trial.should_prune():
                     raise optuna.TrialPruned
 
@@ -143,7 +144,8 @@ class Tuning:
         finally:
             trial.set_user_attr("seconds", perf_counter() - start)
         assert trained.dev is not None
-        loss = trained.dev.nats_per_char
+        loss = trained.loss
+        trial.set_user_attr("as_it_is", trained.dev.nats_per_char)
         earlier = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         if all(one.value is None or loss < one.value for one in earlier):
             save_run(trained.run, self._folder / f"run-{trial.number}", overwrite=True)
@@ -210,8 +212,14 @@ def _suggested(trial: optuna.Trial, name: str, where: Numbers | Choices) -> Any:
 def _trial_of(one: FrozenTrial) -> TuningTrial:
     said = one.user_attrs
     value = one.value if one.state == TrialState.COMPLETE else None
+    plain = None if value is None else said["as_it_is"]
     return TuningTrial(
-        one.number, value, said.get("specification", ""), said.get("training", {}), said.get("seconds", 0.0)
+        one.number,
+        plain,
+        said.get("specification", ""),
+        said.get("training", {}),
+        said.get("seconds", 0.0),
+        None if value == plain else value,
     )
 
 
