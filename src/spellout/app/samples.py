@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, GenerationError, UsageError
 from ..generation.config import SamplingConfig
 from . import terminal
-from .progress import WHOLE, progress_bar, track
+from .progress import track
+from .workflows import new_lines
 
 if TYPE_CHECKING:
     from ..data.vocabulary import Vocabulary
@@ -127,28 +128,18 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
 
 
 def _of_new_lines(run: Run, sampling: SamplingConfig) -> LanguageModel:
-    """Give the model of new lines, and say how much of its probability the others have.
+    """Give the model of new lines, and say how often the model as it is repeats one that it has learned.
 
     `GenerationError` if there is no new line, or none with this prefix.
     """
     from ..generation.sampling import encode_prefix
 
-    with progress_bar(WHOLE, "finding what the model has learned by heart") as advance:
-        done = 0.0
-
-        def progress(share: float) -> None:
-            nonlocal done
-            advance(WHOLE * (share - done))
-            done = share
-
-        try:
-            model = run.new_lines(progress)
-        except GenerationError as error:
-            raise GenerationError(f"{error}; --as-it-is makes those that it knows") from None
+    try:
+        model = new_lines(run)
+    except GenerationError as error:
+        raise GenerationError(f"{error}; --as-it-is makes those that it knows") from None
     if model is None:
-        terminal.note(
-            "new lines only: lines it has learned are left out where the model repeats them (see --as-it-is)"
-        )
+        terminal.note("new lines only: what the model repeats of its list is left out (see --as-it-is)")
         return run.model
     if not model.can_begin(encode_prefix(run.vocabulary, sampling.prefix)):
         raise GenerationError(
