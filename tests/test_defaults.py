@@ -65,6 +65,8 @@ def test_score_without_a_file_scores_the_bundled_names(here, command, few_bundle
     expected = [
         score.to_json(run.vocabulary) for score in score_lines(run.model, run.vocabulary, few_bundled.distinct)
     ]
+    more = "known", "new_log_probability", "new_bits_per_char"
+    assert [{name: row.pop(name) for name in more}["known"] for row in rows] == [False] * len(rows)
     assert rows == expected
     command("train")
     code, out, err = command("score", "--json")

@@ -14,6 +14,7 @@ from spellout.data.prepared import Prepared
 from spellout.errors import NotFiniteError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate, unique_and_novel
+from spellout.generation.novelty import Novelty
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import batches, explain_line, score_lines
 
@@ -168,3 +169,18 @@ def test_unique_and_novel_are_fractions_of_the_lines_made(run, names):
     copying = train(Prepared.of(Lines.of(["ab", "cd"]), DataConfig()), "ngram:3:smoothing=add-k:k=1e-9").run
     unique, novel = unique_and_novel(copying.model, copying.vocabulary, ["ab", "cd"], k=100)
     assert (unique, novel) == (0.02, 0.0)
+
+
+def test_a_line_among_new_lines_only_is_scored_by_what_the_known_ones_leave(run, names):
+    model = run.new_lines()
+    novelty = Novelty(set(run.lines), float(np.log(model.new_share)))
+    new, known = "Zenobrin", run.lines[0]
+    assert new not in run.lines
+    plain, of_known = score_lines(run.model, run.vocabulary, [new, known])
+    (among_new,) = score_lines(model, run.vocabulary, [new])
+    assert novelty.of_new_lines(plain) == pytest.approx(among_new.log_probability, rel=1e-9)
+    assert novelty.bits_per_char(plain) == pytest.approx(among_new.bits_per_char, rel=1e-9)
+    assert novelty.of_new_lines(of_known) is None
+    assert novelty.to_json(of_known) == {"known": True, "new_log_probability": None, "new_bits_per_char": None}
+    assert novelty.to_json(plain)["known"] is False
+    assert novelty.to_json(plain)["new_log_probability"] > plain.log_probability

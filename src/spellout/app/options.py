@@ -55,6 +55,8 @@ Seconds = Annotated[
 ]
 Encoding = Annotated[str | None, Parameter(help="The encoding of FILE, if it is not UTF-8.")]
 Flag = Annotated[bool, Parameter(negative=())]
+Novel = Annotated[bool | None, Parameter(negative=("--as-it-is", "--no-novel"))]
+"""None: where the lines that are known are kept."""
 Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
 Data = Annotated[DataConfig, Parameter(name="*")]
 Training = Annotated[TrainingConfig, Parameter(name="*")]

@@ -16,12 +16,13 @@ from ..data.config import DataConfig
 from ..errors import UsageError
 from ..training.config import TrainingConfig
 from . import terminal
-from .progress import progress_bar, training_progress
+from .progress import WHOLE, progress_bar, training_progress
 
 if TYPE_CHECKING:
     from ..data.lines import Lines
     from ..data.prepared import Prepared
     from ..models.family import Specification
+    from ..models.new_lines.model import Weighted
     from ..training.runs.run import Run, Trained
     from ..training.train import Job
 
@@ -95,6 +96,19 @@ def load_run(path: str | Path) -> Run:
     from ..training.runs.run import read_run
 
     return read_run(path, MODELS)
+
+
+def new_lines(run: Run) -> Weighted | None:
+    """Ask a run for its model of new lines; None where no one knows its training lines (see `Run.new_lines`)."""
+    done = 0.0
+    with progress_bar(WHOLE, "finding out what the model knows by heart") as advance:
+
+        def progress(share: float) -> None:
+            nonlocal done
+            advance(WHOLE * (share - done))
+            done = share
+
+        return run.new_lines(progress)
 
 
 @contextmanager

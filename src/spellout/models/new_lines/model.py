@@ -57,6 +57,11 @@ class Weighted:
         """What the model gives to lines that are not known, if known ones have no weight."""
         return float(np.exp(self.ratios[0]))
 
+    def can_begin(self, tokens: np.ndarray) -> bool:
+        """Whether any line with a weight begins with these tokens (T,), a boundary not among them."""
+        node = self.trie.walk(np.concatenate([[0], tokens])[None])[0, -1]
+        return bool(np.isfinite(self.new if node == NOWHERE else self.ratios[node]))
+
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
         """(B, T) token ids to (B, T, V) log-probabilities."""
         rows = self.model.log_probabilities(tokens)
