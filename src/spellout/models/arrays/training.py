@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...errors import UsageError
 from ..candidates import MANY_TOKENS
 from ..ngram.model import NgramModel
 from .large import LargeMlpLearner
@@ -15,5 +16,10 @@ def mlp_learner(
     stream: np.ndarray, vocabulary_size: int, config: MlpConfig, prior: NgramModel | None, seed: int
 ) -> MlpLearner | LargeMlpLearner:
     """A fresh network that learns from a stream, starting from an n-gram if there is one."""
-    kind = LargeMlpLearner if vocabulary_size > MANY_TOKENS else MlpLearner
-    return kind(stream, vocabulary_size, config, prior, seed)
+    if prior is not None:
+        if config.tied == "yes":
+            raise UsageError("tied=yes: such an mlp starts from no n-gram; leave out tied, or +ngram")
+        return MlpLearner(stream, vocabulary_size, config, prior, seed)
+    if vocabulary_size > MANY_TOKENS or config.tied == "yes":
+        return LargeMlpLearner(stream, vocabulary_size, config, seed)
+    return MlpLearner(stream, vocabulary_size, config, None, seed)
