@@ -22,7 +22,7 @@ TIED = pytest.mark.parametrize("tied", ["no", "yes"])
 def stream_of(lines=80, vocabulary=V, seed=0):
     random = np.random.default_rng(seed)
     parts = [np.minimum(random.zipf(1.4, random.integers(1, 9)), vocabulary - 1) for _ in range(lines)]
-    return np.concatenate([[0], *[np.append(part, 0) for part in parts]])
+    return np.concatenate([[0], *[np.append(part, 0) for part in parts]]).astype(np.uint16)
 
 
 def dense(learner, parts):

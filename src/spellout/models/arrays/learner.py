@@ -18,7 +18,7 @@ from . import mlp
 from .blas import one_thread
 from .dropout import kept
 from .exact import ExactLinear
-from .mlp import MlpArrays, MlpConfig, untied
+from .mlp import MlpArrays, MlpConfig, scale, untied
 from .network import GradientLearner, WindowModel, member_of
 
 _WINDOWS_AT_ONCE = 512  # what is worked out for them stays in the fast cache
@@ -34,13 +34,17 @@ class MlpModel(WindowModel):
 
     def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """The mean of the members' logits: windows (N, C) and the prior's rows (N, V) to (N, V)."""
-        logits = np.zeros((len(windows), self.vocabulary_size))
+        logits = np.empty((len(windows), self.vocabulary_size))
+        first, *others = self._exact_members
         with one_thread():
             for start in range(0, len(windows), _WINDOWS_AT_ONCE):
                 piece = slice(start, start + _WINDOWS_AT_ONCE)
-                for member in self._exact_members:
-                    logits[piece] += member.logits(windows[piece], None if prior is None else prior[piece])
-        logits /= len(self._exact_members)
+                rows = None if prior is None else prior[piece]
+                logits[piece] = first.logits(windows[piece], rows)
+                for member in others:
+                    logits[piece] += member.logits(windows[piece], rows)
+        if others:
+            logits /= len(self._exact_members)
         return logits
 
     def token_vectors(self) -> np.ndarray:
