@@ -13,12 +13,11 @@ import numpy as np
 
 from ..candidates import Candidates
 from ..ngram.counts import context_columns
-from ..ngram.model import NgramModel
 from ..parameters import Parts, Weights
 from .blas import one_thread
 from .dropout import kept
 from .learner import MlpModel
-from .mlp import MlpArrays, MlpConfig
+from .mlp import MlpArrays, MlpConfig, scale
 from .network import ArrayLearner, member_of
 
 _ROUND = 256
@@ -28,10 +27,8 @@ _ROUND = 256
 class LargeMlpLearner(ArrayLearner):
     """Trains an mlp on every position of a stream."""
 
-    def __init__(
-        self, stream: np.ndarray, vocabulary_size: int, config: MlpConfig, prior: NgramModel | None, seed: int
-    ) -> None:
-        super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
+    def __init__(self, stream: np.ndarray, vocabulary_size: int, config: MlpConfig, seed: int) -> None:
+        super().__init__(MlpModel, stream, vocabulary_size, config, None, seed, examples=len(stream) - 1)
         self._seed = seed
         self._candidates = Candidates(stream, vocabulary_size, seed)
         columns = context_columns(stream, config.context)
@@ -67,7 +64,10 @@ class LargeMlpLearner(ArrayLearner):
                 padded[: len(tokens)] = correction
                 losses.append(network.loss(windows, targets, None, keep, padded))
                 network.backward()
-                parts |= _parts(gradients, member, read, tokens)
+                found = _parts(gradients, read, tokens)
+                if self._config.tied == "yes":
+                    found = _tied(found, scale(here))
+                parts |= {f"{member}.{name}": part for name, part in found.items()}
         return sum(losses) / len(losses), parts
 
     def _network_for(
@@ -77,7 +77,8 @@ class LargeMlpLearner(ArrayLearner):
         read, tokens = (-(-rows // _ROUND) * _ROUND for rows in (read, tokens))
         key = (read, tokens, windows)
         if key not in self._networks:
-            shapes = {name: array.shape for name, array in weights.items()}
+            shapes = {"out.weight": weights["embedding"].shape}
+            shapes |= {name: array.shape for name, array in weights.items()}
             for name, rows in (("embedding", read), ("out.weight", tokens), ("out.bias", tokens)):
                 shapes[name] = (rows, *shapes[name][1:])
             taken, gradients = ({n: np.zeros(s, np.float32) for n, s in shapes.items()} for _ in range(2))
@@ -85,22 +86,37 @@ class LargeMlpLearner(ArrayLearner):
         return self._networks[key]
 
 
+def _tied(parts: Parts, factor: np.floating) -> Parts:
+    """The gradient of both uses of the vectors as one; what is read is `factor` times the vectors."""
+    (read, d_read), (tokens, d_tokens) = parts["embedding"], parts.pop("out.weight")
+    assert read is not None
+    assert tokens is not None
+    rows = np.union1d(read, tokens)
+    gradient = np.zeros((len(rows), d_read.shape[1]), d_read.dtype)
+    gradient[np.searchsorted(rows, tokens)] = d_tokens
+    gradient[np.searchsorted(rows, read)] += d_read * factor
+    return parts | {"embedding": (rows, gradient)}
+
+
 def _take(weights: Weights, taken: Weights, read: np.ndarray, tokens: np.ndarray) -> None:
-    """Copy the rows of the tokens, and whatever has no rows of tokens."""
-    for name, array in weights.items():
+    """Copy the rows of the tokens, and whatever has no rows of tokens; `untied`, but for the other rows."""
+    for name, array in taken.items():
+        source = weights.get(name, weights["embedding"])
         rows = _rows(name, read, tokens)
         if rows is None:
-            taken[name][...] = array
+            array[...] = source
         else:
-            np.take(array, rows, axis=0, out=taken[name][: len(rows)], mode="clip")
+            np.take(source, rows, axis=0, out=array[: len(rows)], mode="clip")
+    if "out.weight" not in weights:
+        taken["embedding"] *= scale(weights)
 
 
-def _parts(gradients: Weights, member: int, read: np.ndarray, tokens: np.ndarray) -> Parts:
+def _parts(gradients: Weights, read: np.ndarray, tokens: np.ndarray) -> Parts:
     parts = Parts()
     for name, array in gradients.items():
         rows = _rows(name, read, tokens)
         # A copy, as the next member overwrites it.
-        parts[f"{member}.{name}"] = rows, array.copy() if rows is None else array[: len(rows)].copy()
+        parts[name] = rows, array.copy() if rows is None else array[: len(rows)].copy()
     return parts
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...errors import UsageError
 from ..parameters import Shapes, Weights
-from ..ranges import Context, Dropout, Embedding, Hidden, WeightDecay
+from ..ranges import Context, Dropout, Embedding, Hidden, Tied, WeightDecay
 from .first_layer import first_layer
 
 MOST_MEMBERS = 256
@@ -41,6 +41,8 @@ class MlpConfig:
     """How much AdamW shrinks the weights."""
     dropout: Dropout = 0.0
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
+    tied: Tied = "no"
+    """yes: the vectors of the tokens also give their logits (Press & Wolf 2017); for large vocabularies."""
     members: int = 1
     """So many networks learn side by side and answer together: slower, better."""
 
@@ -62,11 +64,18 @@ def shapes(config: MlpConfig, vocabulary_size: int, prior: bool) -> Shapes:
             f"{member}.embedding": (vocabulary_size, config.embedding),
             f"{member}.hidden.weight": (config.hidden, config.context * config.embedding),
             f"{member}.hidden.bias": (config.hidden,),
-            f"{member}.out.weight": (vocabulary_size, config.hidden),
-            f"{member}.out.bias": (vocabulary_size,),
         }
+        if config.tied == "yes":
+            shapes |= {
+                f"{member}.project.weight": (config.embedding, config.hidden),
+                f"{member}.project.bias": (config.embedding,),
+            }
+        else:
+            shapes |= {f"{member}.out.weight": (vocabulary_size, config.hidden)}
+        shapes |= {f"{member}.out.bias": (vocabulary_size,)}
         if prior:
-            shapes |= {f"{member}.prior.weight": (config.hidden,), f"{member}.prior.bias": ()}
+            features = config.embedding if config.tied == "yes" else config.hidden
+            shapes |= {f"{member}.prior.weight": (features,), f"{member}.prior.bias": ()}
     return shapes
 
 
@@ -82,9 +91,28 @@ def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, 
         weights[f"{member}.embedding"] = random.standard_normal((vocabulary_size, config.embedding))
         hidden = random.standard_normal((config.hidden, inputs))
         weights[f"{member}.hidden.weight"] = hidden * (5 / 3) / np.sqrt(inputs)
+        if config.tied == "yes":
+            weights[f"{member}.embedding"] /= np.sqrt(config.embedding)  # logits are sums of so many products
+            project = random.standard_normal((config.embedding, config.hidden))
+            weights[f"{member}.project.weight"] = project / np.sqrt(config.hidden)
         if prior:
             weights[f"{member}.prior.bias"] = np.ones(())
     return weights
+
+
+def untied(weights: Weights) -> Weights:
+    """The arrays that a network runs on: of tied vectors two, what is read and what gives the logits."""
+    if "out.weight" in weights:
+        return weights
+    embedding = weights["embedding"]
+    return weights | {"embedding": embedding * scale(weights), "out.weight": embedding}
+
+
+def scale(weights: Weights) -> np.floating:
+    """How many times as large tied vectors (V, E) are when they are read: sqrt(E), for a deviation of 1."""
+    embedding = weights["embedding"]
+    factor: np.floating = embedding.dtype.type(embedding.shape[1] ** 0.5)
+    return factor
 
 
 class MlpArrays:
@@ -104,12 +132,12 @@ class MlpArrays:
     def __init__(self, weights: Weights, gradients: Weights, windows: int) -> None:
         self._weights, self._gradients = weights, gradients
         self._first = first_layer(weights, gradients, windows)
-        vocabulary, hidden = weights["out.weight"].shape
+        (vocabulary, features), hidden = weights["out.weight"].shape, len(weights["hidden.weight"])
         outputs, real = vocabulary + ("prior.weight" in weights), weights["out.weight"].dtype
         self._columns = np.arange(windows)
         # Logits have a window in each column, so that sums over the vocabulary add up whole rows.
         self.before, self.hidden, self.d_hidden = np.empty((3, windows, hidden), real)
-        self._last, self._d_last = np.empty((2, outputs, hidden), real)
+        self._last, self._d_last = np.empty((2, outputs, features), real)
         self._outputs = np.empty((outputs, windows), real)
         self._logits = self._outputs[:vocabulary]
         self._prior, self._added = np.empty((2, vocabulary if outputs > vocabulary else 0, windows), real)
@@ -134,10 +162,14 @@ class MlpArrays:
         self._first.forward(windows, self.before)  # (N, H)
         np.tanh(self.before, out=self.hidden)
         self._given = self.hidden if kept is None else self.hidden * kept
+        if "project.weight" in w:
+            self._features = self._given @ w["project.weight"].T + w["project.bias"]  # (N, H) to (N, E)
+        else:
+            self._features = self._given
         self._last[:size] = w["out.weight"]
         if prior is not None:
             self._last[size] = w["prior.weight"]  # how much the prior counts is one output more
-        np.matmul(self._last, self._given.T, out=outputs)  # (V, N), a window in each column
+        np.matmul(self._last, self._features.T, out=outputs)  # (V, N), a window in each column
         logits += w["out.bias"][:, None]
         if prior is not None:
             outputs[size] += w["prior.bias"]
@@ -171,11 +203,17 @@ class MlpArrays:
             np.multiply(d_logits, self._prior, out=self._added)
             np.sum(self._added, axis=0, out=d_outputs[size])
             np.sum(d_outputs[size], axis=0, out=d["prior.bias"])
-        np.matmul(d_outputs, self._given, out=self._d_last)  # (V, H)
+        np.matmul(d_outputs, self._features, out=self._d_last)  # (V, H)
         d["out.weight"][:] = self._d_last[:size]
         if len(d_outputs) > size:
             d["prior.weight"][:] = self._d_last[size]
-        np.matmul(d_outputs.T, self._last, out=self.d_hidden)  # (N, H)
+        if "project.weight" in d:
+            d_features = d_outputs.T @ self._last  # (N, E)
+            np.matmul(d_features.T, self._given, out=d["project.weight"])
+            np.sum(d_features, axis=0, out=d["project.bias"])
+            np.matmul(d_features, self._weights["project.weight"], out=self.d_hidden)
+        else:
+            np.matmul(d_outputs.T, self._last, out=self.d_hidden)  # (N, H)
         if self._kept is not None:
             self.d_hidden *= self._kept
         # tanh' = 1 - tanh²

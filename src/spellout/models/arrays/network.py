@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..neural import NeuralModel
+from ..neural import NeuralModel, picked
 from ..ngram.counts import context_columns
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
 from ..parameters import Parameters, Shapes, Weights, flatten
 
-_ROWS_AT_ONCE = 1 << 15  # windows whose logits are in memory together
+_LOGITS_AT_ONCE = 1 << 20
+"""So many are worked out together: for one letter's vocabulary 32,768 windows, for 16,384 words 64."""
 
 
 class ArrayModel(NeuralModel):
@@ -67,10 +68,29 @@ class WindowModel(ArrayModel):
     def _in_pieces(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
         windows = np.stack(columns, axis=1).astype(np.int64, copy=False)  # (N, C)
         result = np.empty((len(windows), self.vocabulary_size))
-        for start in range(0, len(result), _ROWS_AT_ONCE):
-            piece = slice(start, start + _ROWS_AT_ONCE)
+        rows = max(1, _LOGITS_AT_ONCE // self.vocabulary_size)
+        for start in range(0, len(result), rows):
+            piece = slice(start, start + rows)
             result[piece] = self.window_logits(windows[piece], None if prior is None else prior[piece])
         return result
+
+    def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Log-probability (B, T) of each target after its tokens: all logits of some windows at a time."""
+        if self.prior is not None:
+            return super().score(tokens, targets)
+        columns = context_columns(tokens, self.config.context)
+        windows = np.stack([column.ravel() for column in columns], axis=1).astype(np.int64, copy=False)  # (N, C)
+        wanted, scores = targets.ravel().astype(np.int64), np.empty(targets.size)
+        rows = max(1, _LOGITS_AT_ONCE // self.vocabulary_size)
+        for start in range(0, len(windows), rows):
+            piece = slice(start, start + rows)
+            logits = self.window_logits(windows[piece], None)
+            # `log_softmax` at the targets, in place: what is worked out fits in a cache, and need not be kept.
+            logits -= logits.max(axis=1, keepdims=True)
+            scores[piece] = picked(logits, wanted[piece])
+            with np.errstate(invalid="ignore"):
+                scores[piece] -= np.log(np.exp(logits, out=logits).sum(axis=1))
+        return scores.reshape(targets.shape)
 
 
 class ArrayLearner(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...errors import UsageError
 from ..candidates import MANY_TOKENS
 from ..ngram.model import NgramModel
 from .large import LargeMlpLearner
@@ -24,6 +25,10 @@ def mlp_learner(
     With `soft_targets`, probabilities (positions, V), it learns what a teacher says there: of all tokens, however
     many they are.
     """
-    if vocabulary_size > MANY_TOKENS and soft_targets is None:
-        return LargeMlpLearner(stream, vocabulary_size, config, prior, seed)
+    if prior is not None and config.tied == "yes":
+        raise UsageError("tied=yes: such an mlp starts from no n-gram; leave out tied, or +ngram")
+    if soft_targets is not None and config.tied == "yes":
+        raise UsageError("tied=yes: such an mlp is no student; leave out tied, or the teacher")
+    if prior is None and soft_targets is None and (vocabulary_size > MANY_TOKENS or config.tied == "yes"):
+        return LargeMlpLearner(stream, vocabulary_size, config, seed)
     return MlpLearner(stream, vocabulary_size, config, prior, seed, soft_targets)

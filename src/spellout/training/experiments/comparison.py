@@ -76,9 +76,10 @@ def mix(
 
     The losses are those of `Judge.parts`. No line is judged with weights that it helped to fit, and every row of a
     table is judged on the same lines. Test lines are judged with the ensemble that is returned, dev lines in two
-    halves, every other line, each with the weights that were fitted on the other half (Stone 1974, "Cross-Validatory
-    Choice and Assessment of Statistical Predictions"). The models have learned from all training lines, so none of
-    these can fit; one that is trained as an ensemble holds some out (`held_out`), and uses no dev line.
+    halves, every other line, each with the weights that were fitted on the other half (Stone 1974,
+    "Cross-Validatory Choice and Assessment of Statistical Predictions"). The models have learned from all training
+    lines, so none of these can fit; one that is trained as an ensemble holds some out (`held_out`), and uses no dev
+    line.
     """
     dev, judge = judging(prepared, "dev"), Judge(prepared)
     ensemble = fit_on(prepared, members, dev).ensemble
