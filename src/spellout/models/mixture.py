@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from .contract import LanguageModel, Reader
-from .neural import log_softmax, picked
+from .softmax import log_softmax, picked
 
 _HALVINGS = 20
 

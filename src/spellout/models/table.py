@@ -9,6 +9,8 @@ from __future__ import annotations
 from ..errors import UsageError
 from .arrays.learner import MlpLearner, MlpModel
 from .arrays.mlp import MlpConfig
+from .counts.model import CountsConfig, CountsModel
+from .counts.training import train_counts
 from .family import Family, Specification, parse
 from .ngram.model import NgramConfig, NgramModel
 from .ngram.training import train_ngram
@@ -38,6 +40,15 @@ MODELS = {
             config=NgramConfig,
             model=NgramModel,
             count=train_ngram,
+        ),
+        Family(
+            name="counts",
+            sentence="counts in many contexts, mixed: last letters, place, beginning, classes of letters",
+            paper="Mahoney 2005, PAQ; Knoll & de Freitas 2012",
+            dial="views",
+            config=CountsConfig,
+            model=CountsModel,
+            count=train_counts,
         ),
         Family(
             name="bigram",

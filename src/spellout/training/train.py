@@ -14,10 +14,9 @@ from ..data.prepared import Prepared, longest, usual_length
 from ..errors import TrainingError
 from ..generation.evaluation import Evaluation, evaluate, judging
 from ..models.contract import Callback, LanguageModel
+from ..models.counts.priors import Prior, train_prior
 from ..models.family import Specification
 from ..models.learner import Learner
-from ..models.ngram.model import NgramModel
-from ..models.ngram.training import train_ngram
 from ..optional import require
 from .config import TrainingConfig
 from .loop import Loop
@@ -47,7 +46,7 @@ class Job:
     """The training stops after the step in which this becomes true."""
     going_on: Unfinished | None = None
     """An earlier part of the same training."""
-    prior: NgramModel | None = None
+    prior: Prior | None = None
     """The n-gram to start from, if it was trained on these lines before."""
     since: float | None = None
     """When the budget of seconds began (`perf_counter`)."""
@@ -194,11 +193,11 @@ def learner_of(
     vocabulary_size: int,
     training: TrainingConfig,
     callback: Callback = lambda event: None,
-    prior: NgramModel | None = None,
+    prior: Prior | None = None,
 ) -> Learner:
     """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given."""
     if specification.prior is not None and prior is None:
-        prior = train_ngram(stream, vocabulary_size, specification.prior, callback)[0]
+        prior = train_prior(stream, vocabulary_size, specification.prior, callback)
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()

@@ -13,10 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..counts.priors import Prior, left_out
 from ..neural import NeuralModel
 from ..ngram.counts import context_columns
-from ..ngram.leave_one_out import LeaveOneOut
-from ..ngram.model import NgramModel
 from ..parameters import Parameters, Shapes, Weights, flatten
 
 _ROWS_AT_ONCE = 1 << 15  # windows whose logits are in memory together
@@ -82,7 +81,7 @@ class ArrayLearner(ABC):
         stream: np.ndarray,
         vocabulary_size: int,
         config: Any,
-        prior: NgramModel | None,
+        prior: Prior | None,
         seed: int,
         examples: int,
     ) -> None:
@@ -93,7 +92,7 @@ class ArrayLearner(ABC):
         random = np.random.Generator(np.random.Philox(seed))
         weights = network.start(config, vocabulary_size, random, prior is not None)
         self._parameters = Parameters(weights, self._shapes, config.weight_decay)
-        self._left_out = LeaveOneOut(prior, stream) if prior else None
+        self._left_out = left_out(prior, stream) if prior else None
 
     @abstractmethod
     def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
