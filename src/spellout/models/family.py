@@ -2,7 +2,7 @@
 
 A model is asked for as `name`, `name:number` or `name:number:field=value`, for example `ngram:5` or
 `ngram:2:smoothing=add-k:k=0.5`: the number sets the family's main dial, the fields are those of its config. After a
-plus, a network may name the n-gram that it starts from. `MODEL & MODEL` is an ensemble of both, `4*MODEL` one of
+plus, a network may name the counts that it starts from. `MODEL & MODEL` is an ensemble of both, `4*MODEL` one of
 four that differ by their seeds. A specification is understood once, and the value travels.
 """
 
@@ -18,6 +18,8 @@ import numpy as np
 
 from ..errors import UsageError
 from .contract import Callback, LanguageModel
+from .counts.model import CountsConfig
+from .counts.priors import PriorConfig
 from .learner import Learner
 from .ngram.model import NgramConfig
 from .stored import name_of_today
@@ -42,9 +44,9 @@ class Family:
     """For models that learn in one go: from a stream, the vocabulary's size, a config and a callback to a model
     and its nats per held-out training token (None if none was held out)."""
     learner: Callable[..., Learner] | None = None
-    """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
-    from (or None) and a seed to a learner; with `torch`, also from a device, a number of threads and a callback.
-    A `student` is given `soft_targets`, too, by name."""
+    """For models that learn in steps: from a stream, the vocabulary's size, a config, the counts to start from (or
+    None) and a seed to a learner; with `torch`, also from a device, a number of threads and a callback. A `student`
+    is given `soft_targets`, too, by name."""
     torch: bool = False
     """Whether it needs PyTorch."""
     student: bool = False
@@ -64,7 +66,7 @@ class Specification:
 
     Attributes:
         text: the specification as it was written.
-        prior: the n-gram that a network starts from (Neubig & Dyer 2016, "Generalizing and Hybridizing Count-based
+        prior: the counts that a network starts from (Neubig & Dyer 2016, "Generalizing and Hybridizing Count-based
             and Neural Language Models"); None for models that start from nothing.
         members: those of an ensemble; none of any other model.
     """
@@ -72,7 +74,7 @@ class Specification:
     text: str
     family: Family
     config: Any
-    prior: NgramConfig | None = None
+    prior: PriorConfig | None = None
     members: tuple[Specification, ...] = ()
 
     @property
@@ -82,7 +84,7 @@ class Specification:
 
 
 def parse(text: str, models: Mapping[str, Family], prior: str | None = None) -> Specification:
-    """Understand MODEL, MODEL+NGRAM, or several with `&` between them. `prior` is of networks that name none.
+    """Understand MODEL, MODEL+COUNTS, or several with `&` between them. `prior` is of networks that name none.
 
     `UsageError` says what is not understood.
     """
@@ -100,11 +102,11 @@ def parse(text: str, models: Mapping[str, Family], prior: str | None = None) -> 
     wanted = start if plus else prior
     if wanted is None:
         return Specification(text, family, config)
-    other, ngram = _alone(wanted, models)
-    if not isinstance(ngram, NgramConfig):
+    other, counted = _alone(wanted, models)
+    if not isinstance(counted, (NgramConfig, CountsConfig)):
         where = f"model {text!r}" if plus else f"--prior {prior}"
-        raise UsageError(f"{where}: a network starts from an n-gram, not from {other.name}; use ngram or ngram:5")
-    return Specification(text, family, config, ngram)
+        raise UsageError(f"{where}: a network starts from counts, not from {other.name}; use ngram or counts")
+    return Specification(text, family, config, counted)
 
 
 def _members(text: str, models: Mapping[str, Family], prior: str | None) -> tuple[Specification, ...]:

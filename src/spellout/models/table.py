@@ -12,6 +12,8 @@ from ..errors import UsageError
 from .arrays.learner import MlpModel
 from .arrays.mlp import MlpConfig
 from .arrays.training import mlp_learner
+from .counts.model import CountsConfig, CountsModel
+from .counts.training import train_counts
 from .ensembles.ensemble import Ensemble
 from .ensembles.mixture import Mixture
 from .ensembles.product import Product
@@ -44,6 +46,15 @@ MODELS = {
             config=NgramConfig,
             model=NgramModel,
             count=train_ngram,
+        ),
+        Family(
+            name="counts",
+            sentence="counts in many contexts, mixed: last letters, place, beginning, classes of letters",
+            paper="Mahoney 2005, PAQ; Knoll & de Freitas 2012",
+            dial="views",
+            config=CountsConfig,
+            model=CountsModel,
+            count=train_counts,
         ),
         Family(
             name="bigram",

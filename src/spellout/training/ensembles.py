@@ -18,11 +18,10 @@ from ..errors import TrainingError
 from ..generation.evaluation import judging
 from ..generation.judge import PASS, Judge
 from ..models.contract import Callback, Event
+from ..models.counts.priors import Prior, PriorConfig, train_prior
 from ..models.ensembles.ensemble import Ensemble
 from ..models.ensembles.fitting import Fit, even
 from ..models.family import Specification
-from ..models.ngram.model import NgramConfig, NgramModel
-from ..models.ngram.training import train_ngram
 from .config import TrainingConfig
 from .held_out import fit_on, held_out
 from .loop import Reason
@@ -48,7 +47,7 @@ class _Training:
         self.runs: list[Run | None] = [None] * len(self.asked)
         self.done: dict[int, Trained] = {}
         self.progress = [0.0] * len(self.asked)
-        self.priors: dict[NgramConfig, NgramModel] = {}
+        self.priors: dict[PriorConfig, Prior] = {}
         self.going_on: list[Member | None] = [None] * len(self.asked)
         self.begun = 0.0
         if job.going_on is not None:
@@ -93,7 +92,7 @@ class _Training:
                     trained = train(self._job_of(number))
                 except TrainingError as error:
                     raise TrainingError(f"member {number + 1}, {specification.text}: {error}") from None
-            if isinstance(trained.run.model, NgramModel):
+            if isinstance(trained.run.model, Prior):
                 self.priors.setdefault(specification.config, trained.run.model)
             yield number, trained
             if trained.stopped == "interrupted" or self.job.interrupted():
@@ -178,13 +177,13 @@ class _Training:
                 seconds = max(elapsed + (seconds - elapsed) / left, seconds / rounds)
         return replace(training, train_seed=seed, seconds=seconds)
 
-    def _prior(self, specification: Specification, hear: Callback) -> NgramModel | None:
+    def _prior(self, specification: Specification, hear: Callback) -> Prior | None:
         """Train the n-gram that a member starts from, unless another one starts from the same."""
         if (config := specification.prior) is None:
             return None
         if config not in self.priors:
             size = self.prepared.vocabulary.size
-            self.priors[config] = train_ngram(self.prepared.stream, size, config, hear)[0]
+            self.priors[config] = train_prior(self.prepared.stream, size, config, hear)
         return self.priors[config]
 
     def _again(self, specification: Specification, before: Member, events: Sequence[Event], path: Path) -> Trained:

@@ -15,10 +15,9 @@ from ..errors import TrainingError
 from ..generation.evaluation import judging
 from ..generation.judge import PASS, Judge, Judged
 from ..models.contract import Callback, LanguageModel
+from ..models.counts.priors import Prior, train_prior
 from ..models.family import Specification
 from ..models.learner import Learner
-from ..models.ngram.model import NgramModel
-from ..models.ngram.training import train_ngram
 from ..optional import require
 from .config import TrainingConfig
 from .distillation.teacher import Teacher
@@ -51,7 +50,7 @@ class Job:
     """The training stops after the step in which this becomes true."""
     going_on: Unfinished | None = None
     """An earlier part of the same training."""
-    prior: NgramModel | None = None
+    prior: Prior | None = None
     """The n-gram to start from, if it was trained on these lines before."""
     since: float | None = None
     """When the budget of seconds began (`perf_counter`)."""
@@ -238,7 +237,7 @@ def learner_of(
     vocabulary_size: int,
     training: TrainingConfig,
     callback: Callback = lambda event: None,
-    prior: NgramModel | None = None,
+    prior: Prior | None = None,
     soft_targets: np.ndarray | None = None,
 ) -> Learner:
     """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given.
@@ -246,7 +245,7 @@ def learner_of(
     A student learns from `soft_targets`, what a teacher says at every position (positions, V).
     """
     if specification.prior is not None and prior is None:
-        prior = train_ngram(stream, vocabulary_size, specification.prior, callback)[0]
+        prior = train_prior(stream, vocabulary_size, specification.prior, callback)
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()

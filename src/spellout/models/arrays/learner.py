@@ -9,10 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
+from ..counts.priors import Prior, left_out
 from ..inspection import Activations, Inside
 from ..ngram.counts import context_columns, context_windows
-from ..ngram.leave_one_out import LeaveOneOut
-from ..ngram.model import NgramModel
 from ..parameters import Weights, views
 from . import mlp
 from .blas import one_thread
@@ -57,7 +56,7 @@ class MlpModel(WindowModel):
         weights = untied({name: array.astype(np.float64) for name, array in own.items()})
         gradients = {name: np.empty_like(array) for name, array in weights.items()}
         windows = context_windows(stream, self.config.context)  # (N, C)
-        prior = None if self.prior is None else LeaveOneOut(self.prior, stream).at(np.arange(len(windows)))
+        prior = None if self.prior is None else left_out(self.prior, stream).at(np.arange(len(windows)))
         network = MlpArrays(weights, gradients, len(windows))
         network.loss(windows, stream[1:].astype(np.int64), prior)
         before = network.before.copy()
@@ -132,7 +131,7 @@ class MlpLearner(GradientLearner):
         stream: np.ndarray,
         vocabulary_size: int,
         config: MlpConfig,
-        prior: NgramModel | None,
+        prior: Prior | None,
         seed: int,
         soft_targets: np.ndarray | None = None,
     ) -> None:

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..neural import NeuralModel, picked
+from ..counts.priors import Prior, left_out
+from ..neural import NeuralModel
 from ..ngram.counts import context_columns
-from ..ngram.leave_one_out import LeaveOneOut
-from ..ngram.model import NgramModel
 from ..parameters import Parameters, Shapes, Weights, flatten
+from ..softmax import picked
 
 _LOGITS_AT_ONCE = 1 << 20
 """So many are worked out together: for one letter's vocabulary 32,768 windows, for 16,384 words 64."""
@@ -102,7 +102,7 @@ class ArrayLearner(ABC):
         stream: np.ndarray,
         vocabulary_size: int,
         config: Any,
-        prior: NgramModel | None,
+        prior: Prior | None,
         seed: int,
         examples: int,
     ) -> None:
@@ -113,7 +113,7 @@ class ArrayLearner(ABC):
         random = np.random.Generator(np.random.Philox(seed))
         weights = network.start(config, vocabulary_size, random, prior is not None)
         self._parameters = Parameters(weights, self._shapes, config.weight_decay)
-        self._left_out = LeaveOneOut(prior, stream) if prior else None
+        self._left_out = left_out(prior, stream) if prior else None
 
     @abstractmethod
     def step(self, chosen: np.ndarray, lr: float) -> float:

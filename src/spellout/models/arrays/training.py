@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import UsageError
 from ..candidates import MANY_TOKENS
-from ..ngram.model import NgramModel
+from ..counts.priors import Prior
 from .large import LargeMlpLearner
 from .learner import MlpLearner
 from .mlp import MlpConfig
@@ -16,7 +16,7 @@ def mlp_learner(
     stream: np.ndarray,
     vocabulary_size: int,
     config: MlpConfig,
-    prior: NgramModel | None,
+    prior: Prior | None,
     seed: int,
     soft_targets: np.ndarray | None = None,
 ) -> MlpLearner | LargeMlpLearner:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..contract import LanguageModel
-from ..neural import picked
+from ..softmax import picked
 from .ensemble import Ensemble
 from .mixture import Mixture
 from .product import Product

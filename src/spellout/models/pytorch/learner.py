@@ -22,9 +22,8 @@ from torch import Tensor, nn
 
 from ..candidates import MANY_TOKENS, Candidates
 from ..contract import Callback, LanguageModel
+from ..counts.priors import Prior, left_out
 from ..learner import UPDATES_EVERY, update_ratio
-from ..ngram.leave_one_out import LeaveOneOut
-from ..ngram.model import NgramModel
 from ..parameters import LONGEST_GRADIENT
 from .batches import corpus_of
 from .device import chosen_device, reproducible
@@ -59,7 +58,7 @@ class TorchLearner:
         stream: np.ndarray,
         vocabulary_size: int,
         config: Any,
-        prior: NgramModel | None,
+        prior: Prior | None,
         seed: int,
         device: str = "auto",
         threads: int = 1,
@@ -81,7 +80,7 @@ class TorchLearner:
             assert prior is None, "a student starts from nothing"
             nowhere = np.zeros((1, vocabulary_size), soft_targets.dtype)
             self._targets = torch.as_tensor(np.concatenate([soft_targets, nowhere]), device=self.device)
-        self._rows = None if prior is None else LeaveOneOut(prior, stream)
+        self._rows = None if prior is None else left_out(prior, stream)
         with self._random(0), reproducible(self.device, threads):  # drawn on the CPU: the same for every device
             self.network: Any = model.build(config, vocabulary_size, prior is not None).to(self.device)
         self._parameters = dict(self.network.named_parameters())

@@ -26,8 +26,8 @@ from ...data.prepared import Prepared
 from ...errors import RunError, TrainingError, UsageError
 from ...generation.evaluation import evaluate, judging
 from ...models.contract import Callback, Event
+from ...models.counts.priors import train_prior
 from ...models.family import Specification
-from ...models.ngram.training import train_ngram
 from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig
 from ..runs.places import check_file, check_folder, holds, writing
@@ -73,7 +73,7 @@ class Tuning:
         self._prior = None
         if specification.prior is not None:
             size = prepared.vocabulary.size
-            self._prior = train_ngram(prepared.stream, size, specification.prior, lambda event: None)[0]
+            self._prior = train_prior(prepared.stream, size, specification.prior, lambda event: None)
 
     def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[TuningTrial]:
         """Give trials as they end, until `trials` of all processes have ended or are on their way."""
