@@ -64,7 +64,8 @@ def _print_summary(summary: Summary, floor: ModelResult | None) -> None:
         ("longest", short(summary.longest)),
     ]
     if floor:
-        losses = terminal.losses(floor.nats_per_char, floor.bits_per_char, floor.perplexity, floor.new_lines)
+        figures = floor.nats_per_char, floor.bits_per_char, floor.perplexity
+        losses = terminal.losses(*figures, new_lines=floor.new_lines)
         rows.append(("floor", f"an n-gram reaches on dev lines {losses}: a model must do better"))
     terminal.print_pairs(rows)
 
