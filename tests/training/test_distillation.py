@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
 from spellout.data.prepared import Prepared
 from spellout.errors import DataError, RunError, TrainingError, UsageError
+from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
+from spellout.generation.sampling import sample
 from spellout.models.new_lines.known import Known
 from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.trie import Trie
@@ -21,7 +24,7 @@ from spellout.training import loop as loop_module
 from spellout.training import train as train_module
 from spellout.training.config import TrainingConfig
 from spellout.training.distillation.config import DistillationConfig
-from spellout.training.distillation.lessons import lessons_of, made_lines
+from spellout.training.distillation.lessons import lessons_of, made_lessons
 from spellout.training.distillation.teacher import Teacher
 from spellout.training.runs.run import Keeper, save_run
 from spellout.training.runs.unfinished import Unfinished
@@ -44,11 +47,11 @@ def counted(few):
 
 
 def test_the_lessons_are_what_the_teacher_says_of_the_training_lines_and_of_lines_it_makes(few, counted):
-    lessons = lessons_of(counted.model, few.vocabulary, few.stream, 40, 20, seed=3)
+    lessons = lessons_of(counted.model, few.vocabulary, few.stream, 200, 20, seed=3)
     lines = few.vocabulary.decode(lessons.stream)
     assert lines[: len(few.split.train)] == few.split.train
-    assert lines[len(few.split.train) :] == list(made_lines(counted.model, few.vocabulary, 40, 20, seed=3))
-    assert lines[len(few.split.train) :] != list(made_lines(counted.model, few.vocabulary, 40, 20, seed=4))
+    made = sample(counted.model, few.vocabulary, SamplingConfig(seed=3, max_length=20), cut=lambda one: False)
+    assert lines[len(few.split.train) :] == [one.text for one in islice(made, 200)]
     position = 0
     for line in lines:
         tokens = few.vocabulary.encode([line])[None, :-1]
@@ -194,7 +197,7 @@ class Endless:
 
 def test_a_teacher_that_ends_no_line_is_refused(few):
     with pytest.raises(TrainingError, match="hardly any line of at most 3 tokens"):
-        made_lines(Endless(few.vocabulary.size), few.vocabulary, 5, 3, seed=0)
+        made_lessons(Endless(few.vocabulary.size), few.vocabulary, 5, 3, seed=0)
 
 
 def test_the_commands_of_a_student(command, names_file, tmp_path):
