@@ -70,6 +70,8 @@ def courses(made: str, alone: int) -> list[tuple[str, DistillationConfig | None]
     found: list[tuple[str, DistillationConfig | None]] = [("no teacher", None)] if alone else []
     for new_lines in (False, True):
         for count in map(float, made.split(",")):
+            if new_lines and not count:  # only lines that the teacher makes are new
+                continue
             name = f"{'new lines' if new_lines else 'all lines'}, {count:g} made"
             found.append((name, DistillationConfig(made=count, new_lines=new_lines)))
     return found

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,13 +13,18 @@ from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
 from spellout.data.prepared import Prepared
 from spellout.errors import DataError, RunError, TrainingError, UsageError
+from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
+from spellout.generation.sampling import sample
+from spellout.models.new_lines.known import Known
+from spellout.models.new_lines.model import Weighted
+from spellout.models.new_lines.trie import Trie
 from spellout.models.table import MODELS
 from spellout.training import loop as loop_module
 from spellout.training import train as train_module
 from spellout.training.config import TrainingConfig
 from spellout.training.distillation.config import DistillationConfig
-from spellout.training.distillation.lessons import lessons_of, made_lines
+from spellout.training.distillation.lessons import lessons_of, made_lessons
 from spellout.training.distillation.teacher import Teacher
 from spellout.training.runs.run import Keeper, save_run
 from spellout.training.runs.unfinished import Unfinished
@@ -41,11 +47,11 @@ def counted(few):
 
 
 def test_the_lessons_are_what_the_teacher_says_of_the_training_lines_and_of_lines_it_makes(few, counted):
-    lessons = lessons_of(counted.model, few.vocabulary, few.stream, 40, 20, seed=3)
+    lessons = lessons_of(counted.model, few.vocabulary, few.stream, 200, 20, seed=3)
     lines = few.vocabulary.decode(lessons.stream)
     assert lines[: len(few.split.train)] == few.split.train
-    assert lines[len(few.split.train) :] == list(made_lines(counted.model, few.vocabulary, 40, 20, seed=3))
-    assert lines[len(few.split.train) :] != list(made_lines(counted.model, few.vocabulary, 40, 20, seed=4))
+    made = sample(counted.model, few.vocabulary, SamplingConfig(seed=3, max_length=20), cut=lambda one: False)
+    assert lines[len(few.split.train) :] == [one.text for one in islice(made, 200)]
     position = 0
     for line in lines:
         tokens = few.vocabulary.encode([line])[None, :-1]
@@ -56,16 +62,18 @@ def test_the_lessons_are_what_the_teacher_says_of_the_training_lines_and_of_line
     assert position == len(lessons.soft_targets) == len(lessons.stream) - 1
 
 
-def test_a_teacher_of_new_lines_makes_no_training_line_and_expects_none(few, counted):
+def test_a_teacher_of_new_lines_shows_no_training_line(few, counted):
     teacher = Teacher(counted, DistillationConfig(made=5.0, new_lines=True))
     lessons = teacher.lessons(few, seed=0)
     training = len(few.split.train)
     lines = few.vocabulary.decode(lessons.stream)
-    assert len(lines) == 6 * training
-    assert not set(lines[training:]) & set(few.split.train)
-    ends = np.flatnonzero(lessons.stream == 0)[1:] - 1  # the positions that predict the ends of lines
-    assert not lessons.soft_targets[ends[:training], 0].any()
-    assert lessons.soft_targets[ends[training:], 0].all()
+    assert len(lines) == 5 * training
+    assert not set(lines) & set(few.split.train)
+    conditioned = Weighted.of_new_lines(
+        counted.model, Known.of(counted.model, Trie(few.stream, few.vocabulary.size))
+    )
+    said = np.exp(conditioned.log_probabilities(few.vocabulary.encode(lines[:1])[None, :-1])[0])
+    np.testing.assert_allclose(lessons.soft_targets[: len(said)].astype(float), said, rtol=6e-4, atol=4e-8)
     plain = Teacher(counted, DistillationConfig(made=5.0)).lessons(few, seed=0)
     assert set(few.vocabulary.decode(plain.stream)[training:]) & set(few.split.train)
 
@@ -168,6 +176,8 @@ def test_what_does_not_fit_is_said(few, counted):
     assert "would take" in refused(UsageError, few, "mlp:8", counted, DistillationConfig(made=1e9))
     with pytest.raises(UsageError, match="--made -1"):
         DistillationConfig(made=-1)
+    with pytest.raises(UsageError, match="only lines that the teacher makes are new"):
+        DistillationConfig(made=0, new_lines=True)
 
 
 class Endless:
@@ -187,7 +197,7 @@ class Endless:
 
 def test_a_teacher_that_ends_no_line_is_refused(few):
     with pytest.raises(TrainingError, match="hardly any line of at most 3 tokens"):
-        made_lines(Endless(few.vocabulary.size), few.vocabulary, 5, 3, seed=0)
+        made_lessons(Endless(few.vocabulary.size), few.vocabulary, 5, 3, seed=0)
 
 
 def test_the_commands_of_a_student(command, names_file, tmp_path):

@@ -15,8 +15,10 @@ class DistillationConfig:
     made: float = 10.0
     """With --teacher: so many lines that the teacher makes for each training line; 0: training lines only."""
     new_lines: bool = False
-    """With --teacher: learn what the teacher says of new lines, as if it knew no training line."""
+    """With --teacher: learn from lines it makes that are new, and from what it says of them as such."""
 
     def __post_init__(self) -> None:
         if not (self.made >= 0 and math.isfinite(self.made)):
             raise UsageError(f"--made {self.made:g}: must be at least 0 and finite")
+        if self.new_lines and not self.made:
+            raise UsageError("--made 0 --new-lines: only lines that the teacher makes are new; let it make some")

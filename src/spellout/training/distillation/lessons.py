@@ -8,9 +8,9 @@ Distillation"), as many as are wanted, so that a student does not learn the trai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -36,27 +36,78 @@ class Lessons:
 def lessons_of(
     teacher: LanguageModel, vocabulary: Vocabulary, stream: np.ndarray, made: int, longest: int, seed: int
 ) -> Lessons:
-    """Join a stream and as many lines as are to be `made`, and ask the teacher at every position.
+    """Ask the teacher at every position of a stream, and let it make so many lines more.
 
-    Lines have at most `longest` tokens. The same seed makes the same lines.
+    They have at most `longest` tokens. The same seed makes the same lines.
     """
-    lines = made_lines(teacher, vocabulary, made, longest, seed) if made else []
-    stream = np.concatenate([stream, vocabulary.encode(lines)[1:]])
-    return Lessons(stream, distributions(teacher, stream))
+    lines = made_lessons(teacher, vocabulary, made, longest, seed) if made else []
+    return Lessons(
+        np.concatenate([stream[:-1], *(lesson.stream for lesson in lines), stream[-1:]]).astype(stream.dtype),
+        np.concatenate([distributions(teacher, stream), *(lesson.soft_targets for lesson in lines)]),
+    )
 
 
-def made_lines(
+def made_lessons(
     teacher: LanguageModel, vocabulary: Vocabulary, count: int, longest: int, seed: int
-) -> Sequence[str]:
-    """Let the teacher make lines. `TrainingError` if it ends hardly any before they have `longest` tokens."""
-    config = SamplingConfig(seed=seed, max_length=longest)
-    lines = [one.text for one in islice(sample(teacher, vocabulary, config, cut=lambda one: False), count)]
-    if len(lines) < count:
+) -> list[Lessons]:
+    """Let the teacher make lines, and give each with what it said on the way; their streams lack the last boundary.
+
+    `TrainingError` if it ends hardly any before they have `longest` tokens.
+    """
+    config, noting = SamplingConfig(seed=seed, max_length=longest), _Noting(teacher)
+    made = sample(noting, vocabulary, config, cut=lambda one: False)
+    lessons = [noting.lesson(one.candidate) for one in islice(made, count)]
+    if len(lessons) < count:
         raise TrainingError(
             f"the teacher makes hardly any line of at most {longest:,} tokens; train a better one, or learn from "
             "the training lines only, with --made 0"
         )
-    return lines
+    return lessons
+
+
+class _Noting:
+    """A model that makes lines for `sample`, and notes what it says of them: its only reader is itself.
+
+    Asking it again afterwards would take as long once more.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        self._model, self.vocabulary_size = model, model.vocabulary_size
+        self._first = self._lines = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Be the model in everything else."""
+        return getattr(self._model, name)
+
+    def reader(self, lines: int) -> _Noting:
+        """Begin the next lines, and forget the last ones."""
+        self._reader = self._model.reader(lines)
+        self._first, self._lines = self._first + self._lines, lines
+        self._going_on = np.arange(lines)
+        self._steps: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        return self
+
+    def read(self, tokens: np.ndarray) -> np.ndarray:
+        """Log-probabilities (B, V) of what follows."""
+        rows = self._reader.read(tokens)
+        places = np.full(self._lines, -1)
+        places[self._going_on] = np.arange(len(tokens))
+        self._steps.append((places, tokens.astype(np.int64), np.exp(checked(rows)).astype(np.float16)))
+        return rows
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with these lines only."""
+        self._reader.keep(rows)
+        self._going_on = self._going_on[rows]
+
+    def lesson(self, candidate: int) -> Lessons:
+        """Give the tokens that were read of one of the lines, its first boundary among them, and what was said."""
+        number = candidate - self._first
+        read = [(places[number], *both) for places, *both in self._steps if places[number] >= 0]
+        return Lessons(
+            np.array([tokens[place] for place, tokens, _ in read]),
+            np.stack([rows[place] for place, _, rows in read]),
+        )
 
 
 def distributions(teacher: LanguageModel, stream: np.ndarray) -> np.ndarray:
