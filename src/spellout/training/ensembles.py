@@ -23,7 +23,7 @@ from ..models.family import Specification
 from ..models.ngram.model import NgramConfig, NgramModel
 from ..models.ngram.training import train_ngram
 from .config import TrainingConfig
-from .held_out import fit_on, held_out
+from .held_out import counted_anew, fit_on, held_out
 from .loop import Reason
 from .runs.folder import fitting
 from .runs.members import Member, joined, parted
@@ -71,7 +71,9 @@ class _Training:
         found = fit_on(job.prepared, [one.run.model for one in members], self.lines)
         stopped: Reason = next((one.stopped for one in reversed(members) if one.stopped), "steps")
         lines = judging(job.prepared) if job.plan is None else judging(job.prepared, work=MEANWHILE)
-        dev = evaluate(found.ensemble, job.prepared.vocabulary, lines) if lines else None
+        all_counted = counted_anew(found.ensemble.members, job.prepared.stream)
+        ensemble = type(found.ensemble)(all_counted, found.ensemble.weights)
+        dev = evaluate(ensemble, job.prepared.vocabulary, lines) if lines else None
         seconds = perf_counter() - start
         results = {
             "seconds": seconds,
@@ -80,7 +82,7 @@ class _Training:
             "stopped": stopped,
             "ensemble": self._told(found),
         }
-        run = self._now(stopped, found.ensemble, results)
+        run = self._now(stopped, ensemble, results)
         job.keep(run)
         return Trained(run, seconds, dev, stopped)
 
