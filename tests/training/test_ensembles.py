@@ -200,7 +200,7 @@ def test_lines_are_held_out_evenly_and_few_of_few(prepared):
     assert places.min() == places.max()
     assert np.array_equal(left.stream, prepared.vocabulary.encode(left.split.train))
     assert (left.split.dev, left.split.test) == (prepared.split.dev, prepared.split.test)
-    few = Prepared.of(Lines.of(prepared.split.train[:200]), DataConfig())
+    few = Prepared.of(Lines.of(prepared.split.train[:300]), DataConfig())
     assert held_out(few) == (few, [])
     trained = train(few, "ngram:2 & ngram:3").run
     assert (trained.model.kind, trained.model.weights) == ("mixture", (0.5, 0.5))
@@ -306,6 +306,10 @@ def test_the_commands_know_what_an_ensemble_is(command, names_file, tmp_path):
     assert code == 0
     results = json.loads(out)["results"]
     assert [member["specification"] for member in results["ensemble"]["members"]] == ["mlp:8", "mlp:8", "ngram"]
+    weights = [member["weight"] for member in results["ensemble"]["members"]]
+    for number, (name, weight) in enumerate(zip(("mlp:8", "mlp:8", "ngram"), weights, strict=True), 1):
+        assert f"\n{number}. {name}: weight {weight:.3f}, dev " in err
+    assert f"\ntheir {results['ensemble']['kind']}, on " in err
     assert command("sample", folder, "-n", "3")[0] == 0
     assert command("score", folder, names_file)[0] == 0
     assert command("why", folder, "anna")[0] == 0

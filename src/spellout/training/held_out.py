@@ -17,9 +17,9 @@ from ..models.ngram.model import NgramModel
 
 PART, LARGEST_PART = 0.04, 0.1
 """The part of the training lines that is held out, and the largest part that may be, where lines are few."""
-FEWEST, MOST = 100, 1000
-"""Weights that were fitted to fewer lines are no better than equal ones, and those of more lines hardly better than
-those of half as many (bench/ensembles.py). Where so many would be too large a part, none are held out."""
+FEWEST, ENOUGH, MOST = 25, 100, 1000
+"""Weights that were fitted to fewer lines are no better than equal ones, to so many nearly as good as they get, and to
+more hardly better than to half as many (bench/ensembles.py)."""
 NUMBERS_FITTED = 1 << 22
 """A weight is one number: it needs no more probabilities than these, and they are in memory together."""
 
@@ -30,8 +30,8 @@ def held_out(prepared: Prepared) -> tuple[Prepared, list[str]]:
     Of a short list none are: they would cost the members more than weights fitted to so few can win.
     """
     lines = prepared.split.train
-    count = min(MOST, max(FEWEST, int(PART * len(lines))))
-    if count > LARGEST_PART * len(lines):
+    count = min(MOST, max(int(PART * len(lines)), min(ENOUGH, int(LARGEST_PART * len(lines)))))
+    if count < FEWEST:
         return prepared, []
     every = len(lines) // count
     places = range(every // 2, every * count, every)
