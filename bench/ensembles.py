@@ -4,9 +4,9 @@
 
 Members are trained for a few hundred steps on the training lines but for a part, which fits the weights; dev lines
 judge. Of a product the weights are also fitted under the condition that they sum to 1. With fewer held-out lines,
-every kind is fitted to the first, the next, … so many of them, and the mean dev loss is told. What holding lines out
-costs an n-gram and a network that starts from it, and what counting them in the end wins back, is told too. The last
-line is one JSON object; losses are nats per character.
+every kind is fitted to the first, the next, … so many of them, and the mean dev loss is told. What holding lines
+out costs an n-gram and a network that starts from it, and what counting them in the end wins back, is told too. The
+last line is one JSON object; losses are nats per character.
 """
 
 from __future__ import annotations

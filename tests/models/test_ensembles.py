@@ -88,10 +88,8 @@ def test_fitted_weights_are_the_best_of_a_fine_grid(seeds, seed):
     tables = [table_of(one) for one in seeds]
     text = text_of(tables, [0.5, 0.3, 0.2], 300, seed)
     logs, chosen = np.stack([table.rows[text[0][0][0]] for table in tables]), text[0][1][0]
-    product, shares = (
-        product_weights(logs, chosen, 0.0),
-        mixture_weights(logs[:, np.arange(len(chosen)), chosen], 0.0),
-    )
+    own = logs[:, np.arange(len(chosen)), chosen]
+    product, shares = product_weights(logs, chosen, 0.0), mixture_weights(own, 0.0)
     assert (product >= 0).all()
     assert (shares >= 0).all()
     assert shares.sum() == pytest.approx(1.0, abs=1e-12)
