@@ -15,7 +15,7 @@ from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.doctor import examine
-from spellout.doctor.language_models import case_of_run
+from spellout.doctor.language_models import case_of_run, cases_of_run
 from spellout.errors import ExaminationError, RunError
 from spellout.models.pytorch import transformer
 from spellout.models.pytorch.bow import BowModel, _logits
@@ -312,3 +312,31 @@ def test_the_learner_of_the_case_steps_as_the_one_that_trained(begun, name):
         assert learner.step(chosen, lr) == again.step(chosen, lr)
     for one, other in zip(learner.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_members_of_an_ensemble_are_examined_as_they_would_be_alone(command, begun, few, tmp_path):
+    """A list of 200 lines holds none out, so its members are those of trainings of their own."""
+    folder = begun(f"{TINY['gru']} & ngram:2 & {TINY['bow']}+ngram:2", 5)
+    cases = cases_of_run(folder, MODELS)
+    assert list(cases) == ["1. gru:24", "3. bow:24:embedding=16+ngram:2"]
+    alone = case_of_run(begun(TINY["gru"], 5), MODELS)
+    for one, other in zip(cases["1. gru:24"].model.parameters(), alone.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert cases["1. gru:24"].step.args[1] == alone.step.args[1]
+    assert command("doctor", folder) == (0, "healthy\n", "")
+    save_run(train(few, "ngram:2 & ngram:3").run, tmp_path / "run")
+    with pytest.raises(ExaminationError, match="an ensemble without a member that PyTorch trains"):
+        cases_of_run(tmp_path / "run", MODELS)
+    (folder / "last.safetensors").unlink()
+    with pytest.raises(ExaminationError, match="does not keep where the trainings of its members ended"):
+        cases_of_run(folder, MODELS)
+
+
+@pytest.mark.usefixtures("unmasked")
+def test_a_finding_says_which_member_it_is_of(command, begun):
+    folder = begun(f"{TINY['transformer']} & {TINY['gru']}", 5)
+    code, out, _ = command("doctor", folder, "--json")
+    found = json.loads(out)["findings"]
+    assert code == 1
+    assert "looks-ahead" in {one["id"] for one in found}
+    assert all(one["evidence"].startswith("1. transformer:24:layers=2: ") for one in found)

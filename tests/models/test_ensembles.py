@@ -88,7 +88,8 @@ def test_fitted_weights_are_the_best_of_a_fine_grid(seeds, seed):
     tables = [table_of(one) for one in seeds]
     text = text_of(tables, [0.5, 0.3, 0.2], 300, seed)
     logs, chosen = np.stack([table.rows[text[0][0][0]] for table in tables]), text[0][1][0]
-    product, shares = product_weights(logs, chosen), mixture_weights(logs[:, np.arange(len(chosen)), chosen])
+    own = logs[:, np.arange(len(chosen)), chosen]
+    product, shares = product_weights(logs, chosen, 0.0), mixture_weights(own, 0.0)
     assert (product >= 0).all()
     assert (shares >= 0).all()
     assert shares.sum() == pytest.approx(1.0, abs=1e-12)
@@ -119,6 +120,18 @@ def test_it_finds_what_the_text_was_made_by():
     assert found.places == 40_000
 
 
+def test_few_lines_make_weights_more_equal_and_many_leave_them():
+    tables = [table_of(1), table_of(2)]
+    for places, most in ((20, 1.0), (20_000, 0.01)):
+        logs = np.stack([table.rows[(text := text_of(tables, [0.9, 0.1], places))[0][0][0]] for table in tables])
+        own = logs[:, np.arange(places), text[0][1][0]]
+        free, careful = mixture_weights(own, 0.0), mixture_weights(own)
+        assert abs(careful[0] - 0.5) < abs(free[0] - 0.5)
+        assert abs(careful[0] - free[0]) < most
+        powers, calmed = product_weights(logs, text[0][1][0], 0.0), product_weights(logs, text[0][1][0])
+        assert np.square(calmed).sum() < np.square(powers).sum()
+
+
 def test_the_order_of_the_members_does_not_matter():
     tables = [table_of(seed) for seed in (1, 2, 3)]
     text = text_of(tables, [0.6, 0.3, 0.1], 1000)
@@ -134,8 +147,9 @@ def test_one_member_and_members_that_are_the_same():
     assert alone.tolist() == [1.0]
     np.testing.assert_allclose(Mixture([table], alone).log_probabilities(tokens), table.rows[tokens], atol=1e-12)
     logs, chosen = table.rows[text[0][0][0]][None], text[0][1][0]
-    (power,) = product_weights(logs, chosen)
-    np.testing.assert_allclose(product_weights(np.repeat(logs, 3, axis=0), chosen), [power / 3] * 3, rtol=1e-5)
+    (power,) = product_weights(logs, chosen, 0.0)
+    three = product_weights(np.repeat(logs, 3, axis=0), chosen, 0.0)
+    np.testing.assert_allclose(three, [power / 3] * 3, rtol=1e-5)
     shares = mixture_weights(np.repeat(table.score(*text[0][:2]), 3, axis=0))
     np.testing.assert_allclose(shares, [1 / 3] * 3, rtol=1e-9)
 

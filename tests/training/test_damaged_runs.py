@@ -27,7 +27,9 @@ MODELS_TRIED = (
     "mlp:4:context=2:embedding=3+ngram:2",
     "gru:4:embedding=3",
     "transformer:4:layers=1:heads=1",
+    "ngram:2 & mlp:4:context=2:embedding=3+ngram:2",
 )
+FAMILIES = ("ngram", "mlp", "gru", "transformer", "ensemble")
 ODD = [
     None,
     True,
@@ -188,7 +190,7 @@ def commands(folder, run, name):
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
-@pytest.mark.parametrize("family", [model.partition(":")[0] for model in MODELS_TRIED])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     "name", ["config.json", "vocabulary.json", "best.safetensors", "last.safetensors", "log.jsonl"]
 )
@@ -230,7 +232,7 @@ def test_json_that_is_no_settings_is_one_sentence(sound, tmp_path, name, content
         load_run(tmp_path / "run")
 
 
-@pytest.mark.parametrize("family", [model.partition(":")[0] for model in MODELS_TRIED])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_refused(sound, tmp_path, capsys, family, value):
     run = tmp_path / "run"

@@ -13,11 +13,15 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.errors import RunError, TrainingError, UsageError
 from spellout.generation.evaluation import evaluate
-from spellout.models.ensembles.fitting import fit
+from spellout.models.arrays.learner import MlpModel
+from spellout.models.arrays.mlp import MlpConfig
+from spellout.models.ngram.counts import Counts
+from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.training import train_ngram
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.ensembles import train_any
-from spellout.training.held_out import FEWEST, MOST, fit_on, held_out
+from spellout.training.held_out import FEWEST, MOST, counted_anew, fit_on, held_out
 from spellout.training.runs.checkpoint import Checkpoint
 from spellout.training.runs.run import Keeper, save_run
 from spellout.training.runs.unfinished import Unfinished
@@ -175,7 +179,8 @@ def test_the_members_are_those_of_single_trainings_on_the_lines_that_are_left(pr
             ("mlp:8:context=3:batch=32+ngram:3", 1),
         ]
     ]
-    for member, other in zip(trained.model.members, expected, strict=True):
+    counted = counted_anew(expected, prepared.stream)
+    for member, other in zip(trained.model.members, counted, strict=True):
         assert all(np.array_equal(array, other.arrays()[name]) for name, array in member.arrays().items())
     found = fit_on(prepared, expected, lines)
     assert (found.ensemble.kind, found.ensemble.weights) == (trained.model.kind, trained.model.weights)
@@ -190,15 +195,29 @@ def test_lines_are_held_out_evenly_and_few_of_few(prepared):
     left, lines = held_out(prepared)
     train_lines = prepared.split.train
     assert sorted([*left.split.train, *lines]) == sorted(train_lines)
-    assert FEWEST <= len(lines) <= min(MOST, len(train_lines) // 20)
+    assert FEWEST <= len(lines) <= min(MOST, len(train_lines) // 10)
     places = np.diff([train_lines.index(line) for line in lines])
     assert places.min() == places.max()
     assert np.array_equal(left.stream, prepared.vocabulary.encode(left.split.train))
     assert (left.split.dev, left.split.test) == (prepared.split.dev, prepared.split.test)
-    few = Prepared.of(Lines.of(prepared.split.train[:200]), DataConfig())
+    few = Prepared.of(Lines.of(prepared.split.train[:300]), DataConfig())
     assert held_out(few) == (few, [])
     trained = train(few, "ngram:2 & ngram:3").run
     assert (trained.model.kind, trained.model.weights) == ("mixture", (0.5, 0.5))
+
+
+def test_in_the_end_the_counts_are_those_of_all_training_lines(prepared):
+    """Order and discounts were chosen on the lines that are left; the counts are as if none had been held out."""
+    (left, _), config = held_out(prepared), NgramConfig(order=3)
+    fewer = train_ngram(left.stream, left.vocabulary.size, config, print)[0]
+    network = MlpModel(MlpConfig(hidden=2), prepared.vocabulary.size, {}, fewer)
+    counted, with_prior, alone = counted_anew([fewer, network, table := object()], prepared.stream)
+    assert with_prior.prior is counted
+    assert alone is table
+    whole = NgramModel.estimate(Counts.of(prepared.stream, 3, prepared.vocabulary.size), config, fewer.discounts)
+    assert whole.arrays().keys() == counted.arrays().keys()
+    assert all(np.array_equal(array, whole.arrays()[name]) for name, array in counted.arrays().items())
+    assert any(not np.array_equal(array, fewer.arrays()[name]) for name, array in counted.arrays().items())
 
 
 def test_neither_dev_nor_test_lines_have_a_say_in_the_weights(prepared):
@@ -222,7 +241,7 @@ def test_without_dev_lines_too(lines):
     prepared = Prepared.of(lines, DataConfig(split="none"))
     trained = train(prepared, THREE, training=STEPS)
     assert trained.dev is None
-    assert trained.run.facts["results"]["ensemble"]["held_out"]["lines"] > FEWEST
+    assert trained.run.facts["results"]["ensemble"]["held_out"]["lines"] >= FEWEST
 
 
 def test_a_member_that_diverges_is_named_and_not_gone_on_with(prepared, lines, tmp_path):
@@ -287,6 +306,10 @@ def test_the_commands_know_what_an_ensemble_is(command, names_file, tmp_path):
     assert code == 0
     results = json.loads(out)["results"]
     assert [member["specification"] for member in results["ensemble"]["members"]] == ["mlp:8", "mlp:8", "ngram"]
+    weights = [member["weight"] for member in results["ensemble"]["members"]]
+    for number, (name, weight) in enumerate(zip(("mlp:8", "mlp:8", "ngram"), weights, strict=True), 1):
+        assert f"\n{number}. {name}: weight {weight:.3f}, dev " in err
+    assert f"\ntheir {results['ensemble']['kind']}, on " in err
     assert command("sample", folder, "-n", "3")[0] == 0
     assert command("score", folder, names_file)[0] == 0
     assert command("why", folder, "anna")[0] == 0
@@ -297,20 +320,6 @@ def test_the_commands_know_what_an_ensemble_is(command, names_file, tmp_path):
         assert err == f"spellout: --model mlp & ngram: an ensemble {lacking}; name one of its members\n"
     code, out, _ = command("compare", names_file, "--models", "ngram:2 & ngram:4,ngram:3", "--json", "--mixture")
     assert [json.loads(line)["model"] for line in out.splitlines()] == ["ngram:2 & ngram:4", "ngram:3"]
-
-
-def test_an_earlier_part_of_the_same_training_is_fitted_on_the_same_lines(prepared, whole):
-    """The weights of the run are those that a fit of its own members gives."""
-    from spellout.generation.scoring import batches
-
-    run, (_, lines) = load_run(whole), held_out(prepared)
-    places = (
-        (tokens, targets, np.arange(targets.shape[1]) < sizes[:, None])
-        for _, tokens, targets, sizes in batches(prepared.vocabulary.encode(lines))
-    )
-    found = fit(run.model.members, places).ensemble
-    assert found.kind == run.model.kind
-    np.testing.assert_allclose(found.weights, run.model.weights, atol=1e-6)
 
 
 def test_old_and_new_runs_are_read_side_by_side(prepared, tmp_path):

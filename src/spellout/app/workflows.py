@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..data.config import DataConfig
 from ..errors import UsageError
@@ -148,6 +148,8 @@ def train(job: Job) -> Trained:
 def print_result(trained: Trained) -> None:
     """Say what was trained, and how good it is."""
     run, dev = trained.run, trained.dev
+    if "ensemble" in run.facts["results"]:
+        _print_ensemble(run.facts["results"]["ensemble"])
     order = f", order {run.model.settings()['order']}" if "order" in run.model.settings() else ""
     steps = f" and {run.last.state.step:,} steps" if run.last else ""
     result = ""
@@ -164,3 +166,15 @@ def print_result(trained: Trained) -> None:
     )
     if dev is not None and dev.perplexity_without_ends is not None:
         terminal.note(terminal.UNITS_COMPARE)
+
+
+def _print_ensemble(told: dict[str, Any]) -> None:
+    """Say what each member is alone, what kind of ensemble they are, and by which lines that was found."""
+    for number, member in enumerate(told["members"], 1):
+        dev = member["results"]["dev"]
+        result = "" if dev is None else f", dev {dev['nats_per_char']:.4f}"
+        terminal.note(f"{number}. {member['specification']}: weight {member['weight']:.3f}{result}")
+    held = told["held_out"]
+    nats = {kind: f"{kind} {value:.4f}" for kind, value in sorted(held["nats_per_token"].items())}
+    found = f"on {held['lines']:,} training lines held out: {', '.join(nats.values())} nats a token" if nats else ""
+    terminal.note(f"their {told['kind']}, {found or 'all with the same weight, as too few lines can be held out'}")

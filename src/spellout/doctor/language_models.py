@@ -10,6 +10,7 @@ apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import ExaminationError, RunError
-from ..models.family import Family
+from ..errors import ExaminationError, RunError, UsageError
+from ..models.ensembles.ensemble import Ensemble
+from ..models.family import Family, parse
 from ..models.pytorch.learner import TorchLearner
 from ..models.pytorch.model import LineModel, TorchModel
 from ..models.pytorch.optimizers import Muon, TorchAdamW
+from ..training.held_out import counted_anew
 from ..training.runs.checkpoint import Checkpoint
-from ..training.runs.folder import LAST
+from ..training.runs.folder import LAST, fitting
+from ..training.runs.members import parted
 from ..training.runs.run import Run, read_run
 from ..training.schedule import Order
 from .case import Case
@@ -96,7 +100,40 @@ def case_of_run(folder: Path, models: Mapping[str, Family]) -> Case:
 
     `ExaminationError` for models that PyTorch does not train.
     """
+    return _case(folder, read_run(folder, models), models)
+
+
+def cases_of_run(folder: Path, models: Mapping[str, Family]) -> dict[str, Case]:
+    """The cases of a training by their names: of an ensemble one of each member that PyTorch trains.
+
+    The name of a training of one model is empty. `ExaminationError` if PyTorch trains none of them.
+    """
     run = read_run(folder, models)
+    if not isinstance(run.model, Ensemble):
+        return {"": _case(folder, run, models)}
+    if not run.lines or not (folder / LAST).exists():
+        raise ExaminationError(f"{folder} does not keep where the trainings of its members ended; train again")
+    with fitting(folder, UsageError):
+        asked = parse(run.facts["specification"], models).members
+        kept = parted(Checkpoint.read(folder / LAST), len(asked))
+    stream = run.vocabulary.encode(run.lines)
+    cases = {}
+    for number, (one, member) in enumerate(zip(asked, kept, strict=True), 1):
+        if member is None or not one.family.torch:
+            continue
+        with fitting(folder):
+            model = one.family.model.restore(member.checkpoint.settings, member.checkpoint.best)
+        (model,) = counted_anew([model], stream)
+        facts = run.facts | {"training": asdict(member.training)}
+        alone = replace(run, family=one.family.name, model=model, facts=facts, last=member.checkpoint)
+        cases[f"{number}. {one.text}"] = _case(folder, alone, models)
+    if not cases:
+        raise ExaminationError(f"{folder} is an ensemble without a member that PyTorch trains, or that has begun")
+    return cases
+
+
+def _case(folder: Path, run: Run, models: Mapping[str, Family]) -> Case:
+    """The case of a run, whose checkpoint is in its folder if it does not hold it."""
     if not isinstance(run.model, TorchModel):
         known = ", ".join(name for name, family in models.items() if issubclass(family.model, TorchModel))
         raise ExaminationError(
@@ -140,8 +177,9 @@ def _learner(folder: Path, run: Run, model: TorchModel) -> TorchLearner:
     stream = run.vocabulary.encode(lines)
     learner = model.learner(stream, model.vocabulary_size, model.config, model.prior, 0, "cpu")
     try:
-        if (folder / LAST).exists():
-            learner.load_state(Checkpoint.read(folder / LAST).learner)
+        last = run.last or (Checkpoint.read(folder / LAST) if (folder / LAST).exists() else None)
+        if last is not None:
+            learner.load_state(last.learner)
         else:
             learner.network.load_state_dict({name: torch.tensor(a) for name, a in model.weights.items()})
     except (RuntimeError, ValueError, KeyError, IndexError) as error:

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import ExaminationError, UsageError
 from ..models.family import Family
 from .examination import examine
-from .language_models import case_of_run
+from .language_models import cases_of_run
 from .report import Report
 
 
@@ -24,17 +24,21 @@ def examine_target(target: str, ignore: list[str], models: Mapping[str, Family])
     """Examine `path/to/file.py:factory`, or a run folder; `models` is the table of families."""
     path, _, factory = target.rpartition(":")
     if path.endswith(".py"):
-        made = _call(Path(path), factory)
+        made = {"": _call(Path(path), factory)}
     elif target.endswith(".py"):
         raise UsageError(f"{target}: name the function that makes the case, as in {target}:case")
     else:
-        made = case_of_run(Path(target), models)
+        made = cases_of_run(Path(target), models)
     try:
-        return examine(*(made if isinstance(made, tuple) else (made,)), ignore=ignore)
+        reports = {
+            name: examine(*(case if isinstance(case, tuple) else (case,)), ignore=ignore)
+            for name, case in made.items()
+        }
     except ValueError as error:
         if "there is no check" in str(error):
             raise UsageError(f"--ignore: {error}") from None
         raise
+    return reports[""] if "" in reports else Report.together(reports)
 
 
 def _call(path: Path, name: str) -> Any:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -125,6 +125,22 @@ class Report:
         aside = tuple(finding for finding in ordered if causes and finding.page.symptom)
         shown = tuple(finding for finding in ordered if finding not in aside)
         return cls(findings=shown, symptoms=aside, not_examined=tuple(missing), facts=facts)
+
+    @classmethod
+    def together(cls, reports: Mapping[str, Report]) -> Report:
+        """Put the reports of several programs in one; every finding says of which it is."""
+
+        def named(part: Literal["findings", "symptoms"]) -> tuple[Finding, ...]:
+            found = [
+                replace(finding, evidence=f"{name}: {finding.evidence}")
+                for name, report in reports.items()
+                for finding in getattr(report, part)
+            ]
+            return tuple(sorted(found, key=lambda finding: _ORDER.index(finding.severity)))
+
+        missing = tuple(f"{name}: {line}" for name, report in reports.items() for line in report.not_examined)
+        facts = {f"{name}: {fact}": value for name, one in reports.items() for fact, value in one.facts.items()}
+        return cls(findings=named("findings"), symptoms=named("symptoms"), not_examined=missing, facts=facts)
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -23,7 +23,7 @@ from ..models.ensembles.ensemble import Ensemble
 from ..models.ensembles.fitting import Fit, even
 from ..models.family import Specification
 from .config import TrainingConfig
-from .held_out import fit_on, held_out
+from .held_out import counted_anew, fit_on, held_out
 from .loop import Reason
 from .runs.folder import fitting
 from .runs.members import Member, joined, parted
@@ -71,8 +71,10 @@ class _Training:
         found = fit_on(job.prepared, [one.run.model for one in members], self.lines)
         stopped: Reason = next((one.stopped for one in reversed(members) if one.stopped), "steps")
         lines = judging(job.prepared) if job.plan is None else judging(job.prepared, work=MEANWHILE)
+        all_counted = counted_anew(found.ensemble.members, job.prepared.stream)
+        ensemble = type(found.ensemble)(all_counted, found.ensemble.weights)
         judge, most = Judge(job.prepared), PASS if job.plan is None else PASS_IN_A_PLAN
-        judged = judge(found.ensemble, judge.held_out(lines), most=most) if lines else None
+        judged = judge(ensemble, judge.held_out(lines), most=most) if lines else None
         seconds = perf_counter() - start
         results = {
             "seconds": seconds,
@@ -81,7 +83,7 @@ class _Training:
             "stopped": stopped,
             "ensemble": self._told(found),
         }
-        return finished(job, self._now(stopped, found.ensemble, results), judged, seconds, stopped)
+        return finished(job, self._now(stopped, ensemble, results), judged, seconds, stopped)
 
     def _one_by_one(self) -> Iterator[tuple[int, Trained]]:
         """Train the members in their order, until one is interrupted."""

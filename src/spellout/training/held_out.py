@@ -12,11 +12,14 @@ from ..generation.evaluation import first_of
 from ..generation.scoring import batches
 from ..models.contract import LanguageModel
 from ..models.ensembles.fitting import Fit, fit
+from ..models.neural import NeuralModel
+from ..models.ngram.model import NgramModel
 
-PART = 0.04
-"""The part of the training lines that is held out."""
-MOST, FEWEST = 1000, 40
-"""No more lines than that, as some weights need no more; and none at all where there would be fewer."""
+PART, LARGEST_PART = 0.04, 0.1
+"""The part of the training lines that is held out, and the largest part that may be, where lines are few."""
+FEWEST, ENOUGH, MOST = 25, 100, 1000
+"""Weights fitted to fewer lines are no better than equal ones, to `ENOUGH` nearly as good as they get, and to more than
+`MOST` hardly better (bench/ensembles.py)."""
 NUMBERS_FITTED = 1 << 22
 """A weight is one number: it needs no more probabilities than these, and they are in memory together."""
 
@@ -24,10 +27,10 @@ NUMBERS_FITTED = 1 << 22
 def held_out(prepared: Prepared) -> tuple[Prepared, list[str]]:
     """Take some lines out, evenly spread, of those to train on: what is left, and these.
 
-    Of a short list none are: so few would cost the members more than their weights can win.
+    Of a short list none are: they would cost the members more than weights fitted to so few can win.
     """
     lines = prepared.split.train
-    count = min(MOST, int(PART * len(lines)))
+    count = min(MOST, max(int(PART * len(lines)), min(ENOUGH, int(LARGEST_PART * len(lines)))))
     if count < FEWEST:
         return prepared, []
     every = len(lines) // count
@@ -36,6 +39,28 @@ def held_out(prepared: Prepared) -> tuple[Prepared, list[str]]:
     kept = [line for place, line in enumerate(lines) if place not in out]
     split = replace(prepared.split, train=kept)
     return replace(prepared, split=split, stream=prepared.vocabulary.encode(kept)), [lines[one] for one in places]
+
+
+def counted_anew(members: Sequence[LanguageModel], stream: np.ndarray) -> list[LanguageModel]:
+    """Let the n-grams among members, and those that networks start from, count all training lines in the end.
+
+    So holding lines out costs the counts nothing, nor what is built on them.
+    """
+    known: dict[int, NgramModel] = {}
+
+    def anew(ngram: NgramModel) -> NgramModel:
+        if id(ngram) not in known:
+            known[id(ngram)] = ngram.counted_anew(stream)
+        return known[id(ngram)]
+
+    found: list[LanguageModel] = []
+    for member in members:
+        if isinstance(member, NgramModel):
+            member = anew(member)
+        elif isinstance(member, NeuralModel) and member.prior is not None:
+            member = type(member)(member.config, member.vocabulary_size, member.weights, anew(member.prior))
+        found.append(member)
+    return found
 
 
 def fit_on(prepared: Prepared, members: Sequence[LanguageModel], lines: Sequence[str]) -> Fit:

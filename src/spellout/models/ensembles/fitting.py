@@ -22,9 +22,11 @@ from .ensemble import Ensemble
 from .mixture import Mixture
 from .product import Product
 
-RIDGE = 1e-7
-"""Nats that a weight costs, times half its square: so members that say the same have the same weights, and one that
-says nothing has none."""
+CAUTION = 10.0
+"""Nats on all lines together that a weight costs, times half its square. It makes weights that were fitted to few
+lines more equal, which wins, and leaves those of many as they are."""
+LEAST_CAUTION = 1e-7
+"""It costs no less a token: so members that say the same have the same weights, and one that says nothing none."""
 TRACE = 1e-5
 """A smaller weight is none."""
 ENOUGH = 1e-9
@@ -82,7 +84,7 @@ def even(members: Sequence[LanguageModel]) -> Ensemble:
     return Mixture(members, [1.0 / len(members)] * len(members))
 
 
-def mixture_weights(own: np.ndarray) -> np.ndarray:
+def mixture_weights(own: np.ndarray, caution: float = CAUTION) -> np.ndarray:
     """Fit the weights (N,) of a mixture to the log-probabilities (N, P) that each member gives what came.
 
     Σ weights is added to the loss in place of the condition that it is 1: where the loss is lowest, it then is.
@@ -101,11 +103,11 @@ def mixture_weights(own: np.ndarray) -> np.ndarray:
         shares = chances / (weights @ chances)
         return 1.0 - shares.mean(axis=1), shares @ shares.T / shares.shape[1]
 
-    weights = _newton(len(own), loss, derivatives)
+    weights = _newton(len(own), loss, derivatives, caution / chances.shape[1])
     return weights / weights.sum()
 
 
-def product_weights(logs: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def product_weights(logs: np.ndarray, chosen: np.ndarray, caution: float = CAUTION) -> np.ndarray:
     """Fit the weights (N,) of a product to log-probabilities (N, P, V) and the tokens that came (P,).
 
     A member that thinks impossible what came gets 0. All do if every one is worse than knowing nothing.
@@ -113,7 +115,7 @@ def product_weights(logs: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     weights = np.zeros(len(logs))
     able = np.isfinite(picked(logs, np.broadcast_to(chosen, logs.shape[:2]))).all(axis=1)
     while able.any():
-        found = _powers(np.maximum(logs[able], IMPOSSIBLE), chosen)
+        found = _powers(np.maximum(logs[able], IMPOSSIBLE), chosen, caution)
         weights[:] = 0.0
         weights[able] = found
         # One that excluded tokens while it was fitted does so no more at weight 0: fit the others without it.
@@ -124,7 +126,7 @@ def product_weights(logs: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _powers(logs: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+def _powers(logs: np.ndarray, chosen: np.ndarray, caution: float) -> np.ndarray:
     """Fit the weights (N,) of a product whose members think nothing impossible."""
     came = picked(logs, np.broadcast_to(chosen, logs.shape[:2])).mean(axis=1)
 
@@ -145,20 +147,25 @@ def _powers(logs: np.ndarray, chosen: np.ndarray) -> np.ndarray:
                 curvature[one, other] = curvature[other, one] = np.vdot(weighted, logs[other]) / len(chosen)
         return expected.mean(axis=1) - came, curvature
 
-    return _newton(len(logs), loss, derivatives)
+    return _newton(len(logs), loss, derivatives, caution / len(chosen))
 
 
 def _newton(
     count: int,
     loss: Callable[[np.ndarray], float],
     derivatives: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    ridge: float,
 ) -> np.ndarray:
-    """Find the weights (N,), none below 0, at which a convex loss is lowest, from its slope and its curvature."""
+    """Find the weights (N,), none below 0, at which a convex loss is lowest, from its slope and its curvature.
+
+    A `ridge` times half the sum of their squares is added to the loss.
+    """
+    ridge = max(ridge, LEAST_CAUTION)
     weights = np.full(count, 1.0 / count)
-    nats = loss(weights) + RIDGE / 2 * float(weights @ weights)
+    nats = loss(weights) + ridge / 2 * float(weights @ weights)
     for _ in range(_ROUNDS):
         slope, curvature = derivatives(weights)
-        slope, curvature = slope + RIDGE * weights, curvature + RIDGE * np.eye(count)
+        slope, curvature = slope + ridge * weights, curvature + ridge * np.eye(count)
         if np.abs(weights - np.maximum(weights - slope, 0.0)).max() <= ENOUGH:
             break
         # Weights that are about to leave at 0 go down their own slope, so that they do not bend the others' way.
@@ -170,7 +177,7 @@ def _newton(
         part = 1.0
         while part > _LEAST_PART:
             tried = np.maximum(weights + part * direction, 0.0)
-            now = loss(tried) + RIDGE / 2 * float(tried @ tried)
+            now = loss(tried) + ridge / 2 * float(tried @ tried)
             if now <= nats + _DESCENT * float(slope @ (tried - weights)):
                 break
             part /= 2

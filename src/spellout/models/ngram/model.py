@@ -90,6 +90,11 @@ class NgramModel:
             return cls(levels, Discounts(nothing, pseudo), interpolated=False)
         return cls(levels, discounts or closed_form(levels))
 
+    def counted_anew(self, stream: np.ndarray) -> Self:
+        """The same of another text `0 line 0 line 0`, with the order and the discounts that it has."""
+        counts = Counts.of(stream, self.order, self.vocabulary_size)
+        return type(self)(build_levels(counts), self.discounts, interpolated=self.interpolated)
+
     # What the contract asks for.
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
