@@ -57,9 +57,8 @@ def score(
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
     if unknown := [one for one in scores if one.unknown]:
         terminal.warn(
-            f"{len(unknown):,} of {len(scores):,} lines hold what no training line held, such as "
-            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: it costs what something new costs, and the "
-            "rest is read as if it were not there"
+            f"{len(unknown):,} of {len(scores):,} lines hold what {_unknown(loaded.vocabulary)[0]}, such as "
+            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: {_unknown(loaded.vocabulary)[1]}"
         )
     if sort != "file":
         scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
@@ -74,7 +73,7 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary) -> None:
     def worst(score: Score) -> str:
         position = int(score.nats.argmax())
         symbol, token = score.symbols(vocabulary)[position], [*score.tokens.tolist(), 0][position]
-        return f"{symbol} at {position + 1} ({score.bits[position]:.1f} bits{', never seen' * (token < 0)})"
+        return f"{symbol} at {position + 1} ({score.bits[position]:.1f} bits{', unknown' * (token < 0)})"
 
     terminal.print_table(
         ["bits/char", "ln p", "line", "most surprising"],
@@ -115,10 +114,17 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
         for step in explained:
             terminal.print_json(step.to_json())
     else:
-        _print_letters(explained)
+        _print_letters(explained, loaded.vocabulary)
 
 
-def _print_letters(steps: Sequence[Prediction]) -> None:
+def _unknown(vocabulary: Vocabulary) -> tuple[str, str]:
+    """Say what it is that has no token, and what comes of that."""
+    if vocabulary.never_sampled:  # where rare words are unknown, such a word may have been seen
+        return "was rare or never seen in training", "it is read as the unknown word, and spelled"
+    return "no training line held", "it costs what something new costs, and the rest is read as if it were absent"
+
+
+def _print_letters(steps: Sequence[Prediction], vocabulary: Vocabulary) -> None:
     """A line spelled out, a row a letter, and the whole line's surprise below."""
     terminal.print_table(
         ["letter", "chance", "bits", "surprise", "rank", "likeliest here"],
@@ -139,10 +145,8 @@ def _print_letters(steps: Sequence[Prediction]) -> None:
     bits = sum(step.bits for step in steps)
     terminal.note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter; ¶ is the end of the line")
     if new := list(dict.fromkeys(step.symbol for step in steps if step.new)):
-        terminal.note(
-            f"no training line holds {', '.join(map(repr, new))}: the bits are those of meeting something new and "
-            "of saying what it is, and the rest is read as if it were not there"
-        )
+        held, price = _unknown(vocabulary)
+        terminal.note(f"{', '.join(map(repr, new))}: what {held}; {price}")
 
 
 def _surprise_bar(bits: float) -> Text:

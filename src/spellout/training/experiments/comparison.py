@@ -25,8 +25,16 @@ from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
 from ...errors import SpelloutError, TrainingError
-from ...generation.evaluation import Evaluation, evaluate, first_of, judging, unique_and_novel
-from ...generation.scoring import batches
+from ...generation.evaluation import (
+    JUDGING,
+    Evaluation,
+    enough,
+    evaluate,
+    first_of,
+    judging,
+    unique_and_novel,
+)
+from ...generation.scoring import at_once, batches
 from ...models.contract import Callback, LanguageModel
 from ...models.family import Specification
 from ...models.mixture import Mixture, fitted_weight
@@ -57,8 +65,8 @@ def compare(
 
     `training` is for the models that learn in steps: each has the whole budget. `at_once` of them train side by
     side and share the processor cores. Of several models, the mixture of the two that are best on dev lines is the
-    last row, if it is better than both on the lines that judge, or if `mixture` asks for it. Its seconds are those
-    of both, or of the longer one if all trained at once.
+    last row, if it is better than both on the lines that judge (where these are not too many to try it), or if
+    `mixture` asks for it. Its seconds are those of both, or of the longer one if all trained at once.
     """
     prepared.config.check_keeps(part)
     done: list[tuple[float, str, Trained, ModelResult]] = []
@@ -71,7 +79,9 @@ def compare(
             done.append((trained.dev.nats_per_char, name, trained, row))
         yield row
     best = sorted(done, key=lambda one: one[0])[:2]
-    if len(best) == 2:
+    lines = judging(prepared, part)
+    # On many given lines a mixture of words takes minutes: all that its members say of every place.
+    if len(best) == 2 and (mixture or len(lines) == len(enough(lines, prepared.vocabulary, JUDGING))):
         together = max if at_once >= len(specifications) else sum
         seconds = together([trained.seconds for _, _, trained, _ in best])
         first, second = (trained.run.model for _, _, trained, _ in best)
@@ -111,7 +121,7 @@ def _weight(prepared: Prepared, first: LanguageModel, second: LanguageModel, lin
     stream = prepared.vocabulary.read(first_of(lines, NUMBERS_FITTED // prepared.vocabulary.size)).stream
     found = (
         (tokens, targets, np.arange(targets.shape[1]) < sizes[:, None])
-        for _, tokens, targets, sizes in batches(stream)
+        for _, tokens, targets, sizes in batches(stream, at_once(prepared.vocabulary.size))
     )
     return fitted_weight(first, second, found)
 
