@@ -6,9 +6,9 @@
     python bench/budgets.py NAMES.txt --test                 # test lines as well: once, at the end
 
 Every row is a command that people type, run as a process of its own, and its wall-clock seconds; losses are those
-that the run keeps, in nats per character on dev lines: as it is; of new lines (distinct split), or in two parts where
-lines recur (lecture split); and the mass on training lines. The first row of each split is the n-gram alone, which
-is the baseline. The last line is JSON.
+that the run keeps, in nats per character on dev lines: as it is; of new lines (distinct split), or in two parts
+where lines recur (lecture split); and the mass on training lines. The first row of each split is the n-gram alone,
+which is the baseline. The last line is JSON.
 """
 
 from __future__ import annotations

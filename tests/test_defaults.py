@@ -152,11 +152,17 @@ def test_a_score_names_what_the_model_never_saw(here, command):
     assert {row[2] for row in rows} == {"oxford", "zoë", "bradton"}
     assert float(rows[0][0]) > 2 * float(rows[1][0])
     assert rows[0][3].startswith("z at 1 (")
-    assert rows[0][3].endswith(" bits, never seen)")
+    assert rows[0][3].endswith(" bits, unknown)")
     assert "1 of 3 lines hold what no training line held, such as 'z' in 'zoë'" in err
     code, out, err = command("why", "zoë")
     assert code == 0
     assert [row.split("\t")[0] for row in out.splitlines()[1:]] == [*"zoë", "¶"]
-    assert "no training line holds 'z', 'ë': the bits are those of meeting something new" in err
+    assert "'z', 'ë': what no training line held; it costs what something new costs" in err
     steps = [json.loads(line) for line in command("why", "zoë", "--json")[1].splitlines()]
     assert [step["new"] for step in steps] == [True, False, True, False]
+    command("train", "towns.txt", "-o", "runs/words", "--unit", "word", "--min-count", 1, "--split", "none")
+    assert "'zoë': what no training line held" in command("why", "runs/words", "zoë")[2]
+    (here / "rare.txt").write_text("new york\nnew ely\nold york\n")
+    command("train", "rare.txt", "-o", "runs/rare", "--unit", "word", "--min-count", 2, "--split", "none")
+    said = command("why", "runs/rare", "old york")[2]
+    assert "'old': what was rare or never seen in training; it is read as the unknown word, and spelled" in said

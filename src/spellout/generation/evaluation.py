@@ -26,7 +26,7 @@ from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
 from .price import Price
 from .sampling import sample
-from .scoring import NATS_PER_BIT, batches
+from .scoring import NATS_PER_BIT, at_once, batches
 
 LONGEST_MADE = 10_000
 """Longer lines are made only when they are asked for: a model that ends none would take very long."""
@@ -126,7 +126,7 @@ def _nats_of_stream(model: LanguageModel, stream: np.ndarray, ends: bool) -> tup
     if isinstance(model, NgramModel):  # many times as fast as a row for every position
         return model.nats_of_stream(stream), model.nats_of_ends(stream) if ends else 0.0
     nats, of_ends = 0.0, 0.0
-    for _, tokens, targets, lengths in batches(stream):
+    for _, tokens, targets, lengths in batches(stream, at_once(model.vocabulary_size)):
         inside = np.arange(targets.shape[1]) < lengths[:, None]
         logs = model.score(tokens, targets)
         nats -= float(logs[inside].sum())

@@ -19,6 +19,8 @@ from ..models.contract import LanguageModel
 from .price import Price
 
 TOKENS_AT_ONCE = 1 << 15
+PROBABILITIES_AT_ONCE = 1 << 25
+"""Of a large vocabulary so few tokens are scored at once that no more than these are in memory together."""
 NATS_PER_BIT = float(np.log(2.0))
 
 
@@ -128,7 +130,7 @@ def score_lines(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[st
     reading, price = vocabulary.read(lines), Price(vocabulary)
     new, ends = price.of(reading.pieces), np.searchsorted(reading.lines, np.arange(len(lines) + 1))
     scores: list[Score | None] = [None] * len(lines)
-    for numbers, tokens, targets, lengths in batches(reading.stream):
+    for numbers, tokens, targets, lengths in batches(reading.stream, at_once(vocabulary.size)):
         nats = price.known - model.score(tokens, targets)
         for number, row, target, length in zip(numbers.tolist(), nats, targets, lengths, strict=True):
             here = slice(ends[number], ends[number + 1])
@@ -152,6 +154,11 @@ def checked(logs: np.ndarray) -> np.ndarray:
             "diverged or in a damaged file; train again"
         )
     return logs
+
+
+def at_once(vocabulary_size: int) -> int:
+    """Say how many tokens are scored at once."""
+    return min(TOKENS_AT_ONCE, PROBABILITIES_AT_ONCE // vocabulary_size)
 
 
 def batches(

@@ -63,9 +63,8 @@ def score(
     novelty = _novelty(loaded)
     if unknown := [one for one in scores if one.unknown]:
         terminal.warn(
-            f"{len(unknown):,} of {len(scores):,} lines hold what no training line held, such as "
-            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: it costs what something new costs, and the "
-            "rest is read as if it were not there"
+            f"{len(unknown):,} of {len(scores):,} lines hold what {_unknown(loaded.vocabulary)[0]}, such as "
+            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: {_unknown(loaded.vocabulary)[1]}"
         )
     if sort != "file":
         scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
@@ -93,7 +92,7 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
     def worst(score: Score) -> str:
         position = int(score.nats.argmax())
         symbol, token = score.symbols(vocabulary)[position], [*score.tokens.tolist(), 0][position]
-        return f"{symbol} at {position + 1} ({score.bits[position]:.1f} bits{', never seen' * (token < 0)})"
+        return f"{symbol} at {position + 1} ({score.bits[position]:.1f} bits{', unknown' * (token < 0)})"
 
     def among_new(score: Score) -> str:
         bits = novelty.bits_per_char(score) if novelty else None
@@ -153,7 +152,7 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
             new = among_new[place].probability if among_new else None
             terminal.print_json(step.to_json() | {"known": known, "new_probability": new})
         return
-    _print_letters(explained, among_new)
+    _print_letters(explained, among_new, loaded.vocabulary)
     if known:
         terminal.note("this line is in the list that the model learned from: as a new one it has no chance")
 
@@ -169,7 +168,16 @@ def _among_new(run: Run, line: str) -> list[Prediction] | None:
     return None if model is None else explain_line(model, run.vocabulary, line, 0)
 
 
-def _print_letters(steps: Sequence[Prediction], among_new: Sequence[Prediction] | None) -> None:
+def _unknown(vocabulary: Vocabulary) -> tuple[str, str]:
+    """Say what it is that has no token, and what comes of that."""
+    if vocabulary.never_sampled:  # where rare words are unknown, such a word may have been seen
+        return "was rare or never seen in training", "it is read as the unknown word, and spelled"
+    return "no training line held", "it costs what something new costs, and the rest is read as if it were absent"
+
+
+def _print_letters(
+    steps: Sequence[Prediction], among_new: Sequence[Prediction] | None, vocabulary: Vocabulary
+) -> None:
     """A line spelled out, a row a letter, and the whole line's surprise below."""
     columns: dict[str, list[Any]] = {
         "letter": [step.symbol for step in steps],
@@ -192,10 +200,8 @@ def _print_letters(steps: Sequence[Prediction], among_new: Sequence[Prediction] 
     as_new = f"; as a new line {sum(step.bits for step in among_new):.2f} in all" if among_new else ""
     terminal.note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter{as_new}; ¶ is the end of the line")
     if new := list(dict.fromkeys(step.symbol for step in steps if step.new)):
-        terminal.note(
-            f"no training line holds {', '.join(map(repr, new))}: the bits are those of meeting something new and "
-            "of saying what it is, and the rest is read as if it were not there"
-        )
+        held, price = _unknown(vocabulary)
+        terminal.note(f"{', '.join(map(repr, new))}: what {held}; {price}")
 
 
 def _surprise_bar(bits: float) -> Text:

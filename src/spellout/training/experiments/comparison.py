@@ -13,7 +13,7 @@ from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
-from ...generation.evaluation import Evaluation, judging, unique_and_novel
+from ...generation.evaluation import JUDGING, Evaluation, enough, judging, unique_and_novel
 from ...generation.judge import Judge
 from ...models.contract import Callback, Event, LanguageModel
 from ...models.ensembles.ensemble import Ensemble
@@ -46,8 +46,9 @@ def compare(
 
     `training` is for the models that learn in steps: each has the whole budget. `at_once` of them train side by
     side and share the processor cores. Of several models, the ensemble of the two that are best on dev lines is the
-    last row, if it is better than both on the lines that judge, or if `mixture` asks for it. Its seconds are those
-    of both, or of the longer one if all trained at once. Ensembles are not made of ensembles.
+    last row, if it is better than both on the lines that judge (where these are not too many to try it), or if
+    `mixture` asks for it. Its seconds are those of both, or of the longer one if all trained at once. Ensembles are
+    not made of ensembles.
     """
     prepared.config.check_keeps(part)
     done: list[tuple[float, str, Trained, ModelResult]] = []
@@ -59,7 +60,9 @@ def compare(
             done.append((trained.loss, name, trained, row))
         yield row
     best = sorted(done, key=lambda one: one[0])[:2]
-    if len(best) == 2:
+    lines = judging(prepared, part)
+    # On many given lines a mixture of words takes minutes: all that its members say of every place.
+    if len(best) == 2 and (mixture or len(lines) == len(enough(lines, prepared.vocabulary, JUDGING))):
         together = max if at_once >= len(specifications) else sum
         seconds = together([trained.seconds for _, _, trained, _ in best])
         callback({"event": "judging", "of": "the two best together"})
