@@ -67,6 +67,14 @@ def compare(
         print_rows(rows)
 
 
+_OTHERS = {
+    "new lines": "of new lines only, as none of these is among the lines they learned, to which they give the part "
+    "that they know by heart",
+    "two parts": "in two parts, as a line is new or among those they learned, to which they give the part that they "
+    "know by heart",
+}
+
+
 def print_rows(rows: Sequence[ModelResult]) -> None:
     """Print a table with the best loss in bold: of the models as they are, and as models of new lines."""
     best = min(row.loss for row in rows) if rows else 0.0
@@ -77,8 +85,8 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
 
     terminal.print_table(
         [
-            *("model", "split", "parameters", "nats as it is", f"nats {other}", "by heart"),
-            *("bits/char", "perplexity", "unique", "novel", "seconds"),
+            *("model", "split", "parameters", "as it is", other, "by heart"),
+            *("perplexity", "unique", "novel", "seconds"),
         ],
         (
             [
@@ -88,7 +96,6 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
                 number(row.nats_per_char),
                 number(row.new_lines["nats_per_char"]) if row.new_lines else "",
                 terminal.by_heart(row.new_lines) if row.new_lines else "",
-                f"{row.bits_per_char:.4f}",
                 f"{row.perplexity:.3f}",
                 f"{row.unique:.1%}",
                 f"{row.novel:.1%}",
@@ -97,5 +104,7 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
             for row in rows
         ),
         left=["model", "split"],
-        spare=["split", "bits/char", "perplexity", "parameters", "unique", "novel", "by heart", "seconds"],
+        spare=["split", "perplexity", "parameters", "unique", "novel", "by heart", "seconds"],
     )
+    if any(row.new_lines for row in rows):
+        terminal.note(f"nats per character of the models as they are, and {_OTHERS[other]}")
