@@ -33,7 +33,7 @@ def test_make_prints_ten_new_names_from_the_bundled_list(command, monkeypatch):
     assert code == 0
     assert len(set(lines)) == 10
     assert "29,910 lines" in err
-    ngram, mlp = re.findall(r"dev: ([\d.]+) nats", err)
+    ngram, mlp = re.findall(r"new lines ([\d.]+) nats", err)
     assert float(mlp) <= float(ngram)
     assert err.index("it makes lines like ") < err.index("\nmlp: ")
     from spellout.data.lines import Lines
@@ -186,7 +186,7 @@ def test_compare_is_one_row_a_model(command, names_file):
     assert on_test[0]["split"] == "test"
     assert on_test[0]["nats_per_char"] != rows[0]["nats_per_char"]
     table = command("compare", names_file, "--models", "ngram:2", "--split", "lecture")[1].splitlines()
-    assert table[0].split("\t")[:4] == ["model", "split", "parameters", "nats as it is"]
+    assert table[0].split("\t")[:4] == ["model", "split", "parameters", "as it is"]
 
 
 WRONG_DATA = {

@@ -208,7 +208,7 @@ def test_the_command_prints_the_best_and_how_to_train_it_again(command, names_fi
     code, out, err = command(*arguments)
     assert code == 0
     header, *rows = [line.split("\t") for line in out.splitlines()]
-    assert header == ["trial", "nats as it is", "nats new lines", "seconds", "model", "training"]
+    assert header == ["trial", "as it is", "new lines", "seconds", "model", "training"]
     assert [float(row[2]) for row in rows] == sorted(float(row[2]) for row in rows)
     assert "3 trials, 0 of them stopped early" in err
     again = re.search(r"train it again with: (spellout .*)", err).group(1)

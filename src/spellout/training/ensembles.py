@@ -15,8 +15,6 @@ from time import perf_counter
 from typing import Any
 
 from ..errors import TrainingError
-from ..generation.evaluation import judging
-from ..generation.judge import PASS, Judge
 from ..models.contract import Callback, Event
 from ..models.counts.priors import Prior, PriorConfig, train_prior
 from ..models.ensembles.ensemble import Ensemble
@@ -24,12 +22,13 @@ from ..models.ensembles.fitting import Fit, even
 from ..models.family import Specification
 from .config import TrainingConfig
 from .held_out import counted_anew, fit_on, held_out
+from .judging import Judging, losses_of
 from .loop import Reason
 from .runs.folder import fitting
 from .runs.members import Member, joined, parted
 from .runs.run import Run, Trained
 from .side_by_side import train_side_by_side
-from .train import MEANWHILE, PASS_IN_A_PLAN, Job, facts_of, finished, losses_of, train
+from .train import Job, facts_of, finished, train
 
 
 def train_any(job: Job) -> Trained:
@@ -70,11 +69,9 @@ class _Training:
         job.callback({"event": "judging", "of": "the ensemble"})
         found = fit_on(job.prepared, [one.run.model for one in members], self.lines)
         stopped: Reason = next((one.stopped for one in reversed(members) if one.stopped), "steps")
-        lines = judging(job.prepared) if job.plan is None else judging(job.prepared, work=MEANWHILE)
         all_counted = counted_anew(found.ensemble.members, job.prepared.stream)
         ensemble = type(found.ensemble)(all_counted, found.ensemble.weights)
-        judge, most = Judge(job.prepared), PASS if job.plan is None else PASS_IN_A_PLAN
-        judged = judge(ensemble, judge.held_out(lines), most=most) if lines else None
+        judged = Judging(job.prepared).result(ensemble, planned=job.plan is not None)
         seconds = perf_counter() - start
         results = {
             "seconds": seconds,

@@ -57,7 +57,7 @@ def counted_anew(members: Sequence[LanguageModel], stream: np.ndarray) -> list[L
     for member in members:
         if isinstance(member, NgramModel):
             member = anew(member)
-        elif isinstance(member, NeuralModel) and member.prior is not None:
+        elif isinstance(member, NeuralModel) and isinstance(member.prior, NgramModel):
             member = type(member)(member.config, member.vocabulary_size, member.weights, anew(member.prior))
         found.append(member)
     return found

@@ -66,19 +66,27 @@ def compare(
         print_rows(rows)
 
 
+_OTHERS = {
+    "new lines": "of new lines only, as none of these is among the lines they learned, to which they give the part "
+    "that they know by heart",
+    "two parts": "in two parts, as a line is new or among those they learned, to which they give the part that "
+    "they know by heart",
+}
+
+
 def print_rows(rows: Sequence[ModelResult]) -> None:
     """Print a table with the best loss in bold: of the models as they are, and as models of new lines."""
     best = min(row.loss for row in rows) if rows else 0.0
     other = "two parts" if any(row.split_by != "distinct" for row in rows) else "new lines"
     words = any(row.perplexity_without_ends is not None for row in rows)
-    less = ["bits/char", "perplexity", *["without ends"] * words]
+    less = ["perplexity", *["without ends"] * words]
 
     def number(nats: float) -> Text:
         return Text(f"{nats:.4f}", style="bold" if nats == best else "")
 
     terminal.print_table(
         [
-            *("model", "split", "parameters", "nats as it is", f"nats {other}", "by heart"),
+            *("model", "split", "parameters", "as it is", other, "by heart"),
             *(*less, "unique", "novel", "seconds"),
         ],
         (
@@ -89,7 +97,6 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
                 number(row.nats_per_char),
                 number(row.new_lines["nats_per_char"]) if row.new_lines else "",
                 terminal.by_heart(row.new_lines) if row.new_lines else "",
-                f"{row.bits_per_char:.4f}",
                 f"{row.perplexity:.3f}",
                 *([f"{row.perplexity_without_ends:.3f}"] if words else []),
                 f"{row.unique:.1%}",
@@ -101,6 +108,8 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
         left=["model", "split"],
         spare=["split", *less, "parameters", "unique", "novel", "by heart", "seconds"],
     )
+    if any(row.new_lines for row in rows):
+        terminal.note(f"nats per character of the models as they are, and {_OTHERS[other]}")
     if words:
         new = f"{rows[0].new:,} of {rows[0].tokens:,} words and line ends judged are unknown words; "
         terminal.note(new + terminal.UNITS_COMPARE)

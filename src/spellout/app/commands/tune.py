@@ -114,7 +114,7 @@ def print_trials(
     else:
         hidden = ("seconds", "steps", "prior", "train_seed")
         terminal.print_table(
-            ["trial", "nats as it is", "nats new lines", "seconds", "model", "training"],
+            ["trial", "as it is", "new lines", "seconds", "model", "training"],
             (
                 [
                     str(one.number),
