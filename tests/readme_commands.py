@@ -133,11 +133,13 @@ def why(arguments, out, err):
 
 def compare(arguments, out, err):
     asked = option(arguments, "--models", "").split(",")
-    losses = {row["model"]: float(row["nats/char"]) for row in table(out)}
+    losses = {row["model"]: float(row["as it is"]) for row in table(out)}
     assert set(asked) <= set(losses)
     assert losses["ngram:2"] > losses["ngram:3"] > losses["ngram:5"] >= losses["ngram"] - 1e-4
     for row in table(out):
-        assert abs(math.exp(float(row["nats/char"])) - float(row["perplexity"])) < 2e-3
+        assert abs(math.exp(float(row["as it is"])) - float(row["perplexity"])) < 2e-3
+        assert float(row["new lines"]) < float(row["as it is"])
+        assert 0.0 < float(row["by heart"].rstrip("%")) < 100.0
 
 
 def draw(arguments, out, err):
@@ -170,11 +172,13 @@ def plot(arguments, out, err):
 def tune(arguments, out, err):
     rows, folder = table(out), Path(option(arguments, "-o", f"studies/names-{option(arguments, '--model', '')}"))
     assert len(rows) == int(option(arguments, "--trials", 0))
-    losses = [float(row["nats/char"]) for row in rows if row["nats/char"] not in ("", "–")]
+    losses = [float(row["new lines"]) for row in rows]
     assert losses == sorted(losses)
     best = load_run(re.search(r"the best run is kept in (\S+)", err)[1])
     assert best.family == option(arguments, "--model", "")
-    assert f"{best.facts['results']['dev']['nats_per_char']:.4f}" == rows[0]["nats/char"]
+    results = best.facts["results"]
+    assert f"{results['dev']['nats_per_char']:.4f}" == rows[0]["as it is"]
+    assert f"{results['new_lines']['nats_per_char']:.4f}" == rows[0]["new lines"]
     file = f"{arguments[0]} " if arguments[0].endswith(".txt") else ""
     assert f"train it again with: spellout train {file}" in err
     assert folder.is_dir()

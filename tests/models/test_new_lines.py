@@ -135,7 +135,7 @@ def test_two_parts_give_known_lines_their_shares_of_the_chance(lines, chance):
     plain = chances(model)
     known = Known.of(model, Trie(stream_of(lines), V))
     shares = known.trie.times / known.trie.times.sum()
-    both = chances(Weighted.of_two_parts(model, known, chance, shares))
+    both = chances(Weighted.of_two_parts(model, known, chance, np.log(shares)))
     assert sum(both.values()) == pytest.approx(1.0, rel=1e-9)
     mass = sum(plain[line] for line in set(lines))
     for line, probability in plain.items():

@@ -149,7 +149,8 @@ def print_result(trained: Trained) -> None:
     result = ""
     if dev is not None:
         on = f" (its first {dev.lines:,} lines)" if dev.lines < run.facts["split"]["dev"] else ""
-        result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity)}"
+        new = None if trained.new is None else trained.new.to_json()
+        result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity, new)}"
     terminal.note(
         f"{run.family}{order}: {run.model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}"
     )

@@ -33,10 +33,13 @@ def without_known(
     vocabulary: Vocabulary,
     lines: Sequence[str],
     progress: Callable[[float], None] = lambda share: None,
+    ratios: np.ndarray | None = None,
 ) -> Weighted:
     """The model of lines that are none of these. It is asked once along all of them, of which `progress` hears.
 
-    ValueError if it makes no other line.
+    `ratios` are what came of that before, if it is known. ValueError if it makes no other line.
     """
     trie = trie_of(vocabulary, vocabulary.encode(lines))
+    if ratios is not None and len(ratios) == len(trie) and np.isfinite(ratios[0]):
+        return Weighted(model, trie, ratios)
     return Weighted.of_new_lines(model, Known.of(model, trie, progress))

@@ -34,8 +34,11 @@ def shown_by(what: Kind) -> list[str]:
 
 
 def _loss(run: Run, line: str | None) -> Figure:
+    both = [event for event in run.events if "new_lines" in event]  # earlier versions judged one way only
     return loss_curves(
-        curve(run.events, "step", "nats_per_token"), curve(run.events, "evaluation", "nats_per_char")
+        curve(run.events, "step", "nats_per_token"),
+        curve(run.events, "evaluation", "nats_per_char"),
+        curve(both, "evaluation", "new_lines"),
     )
 
 

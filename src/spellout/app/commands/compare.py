@@ -67,18 +67,35 @@ def compare(
         print_rows(rows)
 
 
+_OTHERS = {
+    "new lines": "of new lines only, as none of these is among the lines they learned, to which they give the part "
+    "that they know by heart",
+    "two parts": "in two parts, as a line is new or among those they learned, to which they give the part that they "
+    "know by heart",
+}
+
+
 def print_rows(rows: Sequence[ModelResult]) -> None:
-    """Print a table with the best loss in bold."""
-    best = min(row.nats_per_char for row in rows) if rows else 0.0
+    """Print a table with the best loss in bold: of the models as they are, and as models of new lines."""
+    best = min(row.loss for row in rows) if rows else 0.0
+    other = "two parts" if any(row.split_by != "distinct" for row in rows) else "new lines"
+
+    def number(nats: float) -> Text:
+        return Text(f"{nats:.4f}", style="bold" if nats == best else "")
+
     terminal.print_table(
-        ["model", "split", "parameters", "nats/char", "bits/char", "perplexity", "unique", "novel", "seconds"],
+        [
+            *("model", "split", "parameters", "as it is", other, "by heart"),
+            *("perplexity", "unique", "novel", "seconds"),
+        ],
         (
             [
                 row.model,
                 row.split,
                 f"{row.parameters:,}",
-                Text(f"{row.nats_per_char:.4f}", style="bold" if row.nats_per_char == best else ""),
-                f"{row.bits_per_char:.4f}",
+                number(row.nats_per_char),
+                number(row.new_lines["nats_per_char"]) if row.new_lines else "",
+                terminal.by_heart(row.new_lines) if row.new_lines else "",
                 f"{row.perplexity:.3f}",
                 f"{row.unique:.1%}",
                 f"{row.novel:.1%}",
@@ -87,5 +104,7 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
             for row in rows
         ),
         left=["model", "split"],
-        spare=["split", "bits/char", "perplexity", "parameters", "unique", "novel", "seconds"],
+        spare=["split", "perplexity", "parameters", "unique", "novel", "by heart", "seconds"],
     )
+    if any(row.new_lines for row in rows):
+        terminal.note(f"nats per character of the models as they are, and {_OTHERS[other]}")

@@ -89,7 +89,8 @@ def tune(
 
 
 def _trial_note(trial: TuningTrial) -> str:
-    result = "stopped early" if trial.nats_per_char is None else f"dev {trial.nats_per_char:.4f}"
+    loss = trial.nats_per_char if trial.new_lines is None else trial.new_lines
+    result = "stopped early" if loss is None else f"dev {loss:.4f}"
     return f"trial {trial.number}: {result}, {trial.specification}"
 
 
@@ -112,11 +113,12 @@ def print_trials(
     else:
         hidden = ("seconds", "steps", "prior", "train_seed")
         terminal.print_table(
-            ["trial", "nats/char", "seconds", "model", "training"],
+            ["trial", "as it is", "new lines", "seconds", "model", "training"],
             (
                 [
                     str(one.number),
                     f"{one.nats_per_char:.4f}",
+                    "" if one.new_lines is None else f"{one.new_lines:.4f}",
                     f"{one.seconds:.1f}",
                     one.specification,
                     " ".join(f"{name}={value}" for name, value in one.training.items() if name not in hidden),

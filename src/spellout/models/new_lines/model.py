@@ -44,11 +44,11 @@ class Weighted:
         return cls(model, known.trie, ratios)
 
     @classmethod
-    def of_two_parts(cls, model: LanguageModel, known: Known, chance: float, shares: np.ndarray) -> Self:
-        """With a chance a known line, of which each has its share (L,), else a new one."""
+    def of_two_parts(cls, model: LanguageModel, known: Known, chance: float, log_shares: np.ndarray) -> Self:
+        """With a chance a known line, of which each has its share (L,), given as a logarithm, else a new one."""
         new = known.ratios(np.full(len(known.trie.leaves), -np.inf), 0.0)[0]
         with np.errstate(divide="ignore"):
-            ends = np.log(chance) + np.log(shares) - known.lines()
+            ends = np.log(chance) + log_shares - known.lines()
             others = float(np.log1p(-chance) - new) if chance < 1.0 else -np.inf
         return cls(model, known.trie, known.ratios(ends, others), others)
 

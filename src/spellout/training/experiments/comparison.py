@@ -25,7 +25,8 @@ from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
 from ...errors import SpelloutError, TrainingError, UsageError
-from ...generation.evaluation import Evaluation, evaluate, first_of, judging, unique_and_novel
+from ...generation.evaluation import Evaluation, first_of, judging, unique_and_novel
+from ...generation.judge import Judge
 from ...generation.scoring import batches
 from ...models.contract import Callback, LanguageModel
 from ...models.family import Specification
@@ -65,11 +66,10 @@ def compare(
     done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
     for name, trained in zip([one.text for one in specifications], trainings, strict=True):
-        known = trained.dev if part == "dev" else None
         callback({"event": "judging", "of": name})
-        row = _row(prepared, name, trained.run.model, part, trained.seconds, seed, known)
+        row = _row(prepared, name, trained.run.model, part, trained.seconds, seed, known=trained)
         if trained.dev is not None:
-            done.append((trained.dev.nats_per_char, name, trained, row))
+            done.append((trained.loss, name, trained, row))
         yield row
     best = sorted(done, key=lambda one: one[0])[:2]
     if len(best) == 2:
@@ -77,34 +77,35 @@ def compare(
         seconds = together([trained.seconds for _, _, trained, _ in best])
         first, second = (trained.run.model for _, _, trained, _ in best)
         callback({"event": "judging", "of": "the mixture"})
-        mixed, result = mix(prepared, first, second, part)
-        if mixture or result.nats_per_char < min(row.nats_per_char for *_, row in best) - NO_TIE:
-            name = " × ".join(name for _, name, _, _ in best)
-            yield _row(prepared, name, mixed, part, seconds, seed, result)
+        mixed, parts = mix(prepared, first, second, part)
+        row = _row(prepared, " × ".join(name for _, name, _, _ in best), mixed, part, seconds, seed, parts)
+        if mixture or row.loss < min(row.loss for *_, row in best) - NO_TIE:
+            yield row
 
 
 def mix(
     prepared: Prepared, first: LanguageModel, second: LanguageModel, part: Literal["dev", "test"]
-) -> tuple[Mixture, Evaluation]:
-    """Mix two models with a weight fitted on dev lines, and judge the mixture on `dev` or `test` lines.
+) -> tuple[Mixture, tuple[Evaluation, Evaluation]]:
+    """Mix two models with a weight fitted on dev lines, and judge the mixture on `dev` or `test` lines, as it is.
 
-    No line is judged with a weight that it helped to fit, and every row of a table is judged on the same lines.
-    Test lines are judged with the mixture that is returned. Dev lines are judged in two halves, every other line,
-    each with the weight that was fitted on the other half (Stone 1974, "Cross-Validatory Choice and Assessment of
-    Statistical Predictions"). Training lines held back for the fit would cost both models some, and a part of dev
-    that only fits would make the losses of a table incomparable with those of other commands.
+    The losses are those of `Judge.parts`. No line is judged with a weight that it helped to fit, and every row of a
+    table is judged on the same lines. Test lines are judged with the mixture that is returned. Dev lines are judged
+    in two halves, every other line, each with the weight that was fitted on the other half (Stone 1974,
+    "Cross-Validatory Choice and Assessment of Statistical Predictions"). Training lines held back for the fit would
+    cost both models some, and a part of dev that only fits would make the losses of a table incomparable with those
+    of other commands.
     """
-    dev = judging(prepared, "dev")
+    dev, judge = judging(prepared, "dev"), Judge(prepared)
     mixture = Mixture(first, second, _weight(prepared, first, second, dev))
     if part == "test":
-        return mixture, evaluate(mixture, prepared.vocabulary, judging(prepared, "test"))
+        return mixture, judge.parts(mixture, judge.held_out(judging(prepared, "test")))
     halves = [dev[::2], dev[1::2]]
-    results = [
-        evaluate(Mixture(first, second, _weight(prepared, first, second, other)), prepared.vocabulary, half)
-        for half, other in zip(halves, halves[::-1], strict=True)
-        if half
-    ]
-    return mixture, sum(results, Evaluation(0.0, 0, 0, 0))
+    new, seen = Evaluation(0.0, 0, 0, 0), Evaluation(0.0, 0, 0, 0)
+    for half, other in zip(halves, halves[::-1], strict=True):
+        fitted = Mixture(first, second, _weight(prepared, first, second, other))
+        on_new, on_seen = judge.parts(fitted, judge.held_out(half))
+        new, seen = new + on_new, seen + on_seen
+    return mixture, (new, seen)
 
 
 def _weight(prepared: Prepared, first: LanguageModel, second: LanguageModel, lines: Sequence[str]) -> float:
@@ -124,10 +125,15 @@ def _row(
     part: Literal["dev", "test"],
     seconds: float,
     seed: int,
-    known: Evaluation | None = None,
+    parts: tuple[Evaluation, Evaluation] | None = None,
+    known: Trained | None = None,
 ) -> ModelResult:
-    """Judge one model, unless it is known how good it is."""
-    result = known or evaluate(model, prepared.vocabulary, judging(prepared, part))
+    """Judge one model, unless its losses are known: as it is, or of its training on dev lines."""
+    result, new = (known.dev, known.new) if known and part == "dev" else (None, None)
+    if result is None:
+        judge = Judge(prepared)
+        judged = judge(model, judge.held_out(judging(prepared, part)), parts)
+        result, new = judged.as_it_is, judged.new
     unique, novel = unique_and_novel(model, prepared.vocabulary, prepared.split.train, SAMPLES, seed)
     return ModelResult(
         name,
@@ -141,6 +147,7 @@ def _row(
         unique,
         novel,
         seconds,
+        None if new is None else new.to_json(),
     )
 
 
@@ -228,7 +235,7 @@ def _work(
         except SpelloutError as error:
             pipe.send(("failed", error))
         else:
-            pipe.send(("done", (trained.seconds, trained.dev, trained.stopped)))
+            pipe.send(("done", (trained.seconds, trained.dev, trained.stopped, trained.new)))
 
 
 @contextmanager

@@ -64,7 +64,8 @@ class Tuning:
         self._study = _opened(folder)
         lines = prepared.lines
         data = {"name": Path(lines.name).name, "fingerprint": lines.fingerprint, **asdict(prepared.config)}
-        self._agree({"specification": specification.text, "training": _said(training), "data": data})
+        asked = {"specification": specification.text, "training": _said(training), "data": data}
+        self._agree(asked | {"judge": "new lines"})  # studies of before were judged otherwise
         # Trained once for all trials.
         self._prior = None
         if specification.prior is not None:
@@ -129,7 +130,7 @@ class Tuning:
             callback(event)
             if event["event"] == "evaluation" and (part := round(PARTS * event["progress"])) not in judged:
                 judged.add(part)
-                trial.report(event["nats_per_char"], part)
+                trial.report(event["new_lines" if "new_lines" in event else "nats_per_char"], part)
                 if trial.should_prune():
                     raise optuna.TrialPruned
 
@@ -141,7 +142,8 @@ class Tuning:
         finally:
             trial.set_user_attr("seconds", perf_counter() - start)
         assert trained.dev is not None
-        loss = trained.dev.nats_per_char
+        loss = trained.loss
+        trial.set_user_attr("as_it_is", trained.dev.nats_per_char)
         earlier = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         if all(one.value is None or loss < one.value for one in earlier):
             save_run(trained.run, self._folder / f"run-{trial.number}", overwrite=True)
@@ -208,8 +210,14 @@ def _suggested(trial: optuna.Trial, name: str, where: Numbers | Choices) -> Any:
 def _trial_of(one: FrozenTrial) -> TuningTrial:
     said = one.user_attrs
     value = one.value if one.state == TrialState.COMPLETE else None
+    plain = None if value is None else said["as_it_is"]
     return TuningTrial(
-        one.number, value, said.get("specification", ""), said.get("training", {}), said.get("seconds", 0.0)
+        one.number,
+        plain,
+        said.get("specification", ""),
+        said.get("training", {}),
+        said.get("seconds", 0.0),
+        None if value == plain else value,
     )
 
 
