@@ -74,7 +74,7 @@ def make(
     from ...training.best import AROUND
     from ...training.runs.folder import check_place
     from ...training.runs.run import save_run
-    from ...training.train import Job
+    from ...training.train import PASS_IN_A_PLAN, Job
 
     if not math.isfinite(seconds):
         raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
@@ -99,7 +99,7 @@ def make(
             terminal.note(f"kept in {out}")
         except RunError as error:  # the place was good before the training: what was learned is not lost with it
             failure = error
-    wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json)
+    wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN)
     try:
         print_samples(trained.run, sampling, wanted)
     finally:
