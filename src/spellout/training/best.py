@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from ..data.prepared import Prepared
 from ..errors import TrainingError
-from ..generation.evaluation import judging
-from ..generation.judge import Judge
 from ..models.arrays.first_layer import FEW_TOKENS
 from ..models.arrays.mlp import MlpConfig
 from .config import TrainingConfig
+from .judging import Judging
 from .plan import Plan
 from .runs.run import Trained
-from .train import MEANWHILE, Job, train
+from .train import Job, train
 
 LONG = 25.0
 """With so many seconds, several networks together win; measured on the dev lines of two splits of names."""
@@ -104,6 +103,4 @@ def is_better(trained: Trained, ngram: Trained, prepared: Prepared) -> bool:
     assert last is not None
     if last.state.best_loss is None:
         return False
-    judge = Judge(prepared)
-    before = judge.meanwhile(ngram.run.model, judge.held_out(judging(prepared, work=MEANWHILE)))
-    return last.state.best_loss < before.loss - NO_TIE
+    return last.state.best_loss < Judging(prepared).loss(ngram.run.model) - NO_TIE

@@ -12,8 +12,7 @@ import numpy as np
 
 from ..data.prepared import Prepared, longest, usual_length
 from ..errors import TrainingError
-from ..generation.evaluation import judging
-from ..generation.judge import PASS, Judge, Judged
+from ..generation.judge import Judged
 from ..models.contract import Callback, LanguageModel
 from ..models.family import Specification
 from ..models.learner import Learner
@@ -21,6 +20,7 @@ from ..models.ngram.model import NgramModel
 from ..models.ngram.training import train_ngram
 from ..optional import require
 from .config import TrainingConfig
+from .judging import Judging, losses_of
 from .loop import Loop, Reason
 from .plan import Plan
 from .runs.checkpoint import Checkpoint
@@ -28,11 +28,6 @@ from .runs.folder import fitting
 from .runs.log import Log
 from .runs.run import Run, Trained
 from .runs.unfinished import Unfinished
-
-MEANWHILE = 1 << 23
-"""The work of an evaluation while it trains (see `enough`), a tenth of a second or so."""
-PASS_IN_A_PLAN = PASS >> 3
-"""The work of the pass along the training lines, at the end of a training that has little time for it."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +66,7 @@ def train(job: Job) -> Trained:
     start = perf_counter()
     model, held_out = family.count(prepared.stream, prepared.vocabulary.size, job.specification.config, log)
     seconds = perf_counter() - start
-    judged = None
-    if prepared.split.dev:
-        judge = Judge(prepared)
-        judged = judge(model, judge.held_out(judging(prepared)))
+    judged = Judging(prepared).result(model)
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, **losses_of(judged)}
     log({"event": "trained", "model": family.name, **model.settings(), **results})
     return _finished(job, _run(job, model, results, log), judged, seconds)
@@ -88,12 +80,6 @@ def _finished(job: Job, run: Run, judged: Judged | None, seconds: float, stopped
     run = replace(run, ratios=judged.ratios)
     job.keep(run)
     return Trained(run, seconds, judged.as_it_is, stopped, judged.new)
-
-
-def losses_of(judged: Judged | None) -> dict[str, Any]:
-    """Give the losses of a model, as it is and as a model of new lines, as JSON holds them."""
-    new = judged and judged.new
-    return {"dev": judged and judged.as_it_is.to_json(), "new_lines": new and new.to_json()}
 
 
 def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> Run:
@@ -140,14 +126,9 @@ def _learn(job: Job, log: Log) -> Trained:
     learner = learner_of(job.specification, prepared.stream, size, job.training, callback, job.prior)
     training = job.training if job.plan is None else job.plan.planned(learner, job.training)
     best = _restored(going_on, learner) if going_on else None
-    meanwhile, judge = judging(prepared, work=MEANWHILE), Judge(prepared)
-    held = judge.held_out(meanwhile)
-    known: dict[float, Judged] = {}
-
-    def loss(model: LanguageModel) -> float:
-        result = judge.meanwhile(model, held)
-        known[result.loss] = result
-        return result.loss
+    judging = Judging(prepared)
+    if begun and best is not None:  # an earlier version may have judged otherwise
+        begun = replace(begun, best_loss=judging.loss(best))
 
     def now(results: dict[str, Any]) -> Run:
         """Make a run of everything as it is now."""
@@ -159,8 +140,8 @@ def _learn(job: Job, log: Log) -> Trained:
     loop = Loop(
         learner,
         training,
-        loss if prepared.split.dev else None,
-        described=lambda loss: known[loss].to_json(),
+        judging.loss if prepared.split.dev else None,
+        described=judging.described,
         callback=log,
         checkpoint=lambda: job.keep(now({"seconds": None, "held_out_nats_per_token": None, **losses_of(None)})),
         interrupted=job.interrupted,
@@ -169,12 +150,8 @@ def _learn(job: Job, log: Log) -> Trained:
         since=job.since,
     )
     stopped = loop.run()
-    state, model, judged = loop.state, loop.best, None
-    # With a plan there is no time for more lines.
-    if lines := judging(prepared) if job.plan is None else meanwhile:
-        before = known.get(state.best_loss or 0.0) if len(lines) == len(meanwhile) else None
-        parts, most = before.parts if before else None, PASS if job.plan is None else PASS_IN_A_PLAN
-        judged = judge(model, judge.held_out(lines), parts, most)
+    state, model = loop.state, loop.best
+    judged = judging.result(model, state.best_loss, planned=job.plan is not None)
     seconds = perf_counter() - start
     results: dict[str, Any] = {"seconds": seconds, "held_out_nats_per_token": None, **losses_of(judged)}
     results |= {"steps": state.step, "best_step": state.best_step, "stopped": stopped}

@@ -70,8 +70,8 @@ def compare(
 _OTHERS = {
     "new lines": "of new lines only, as none of these is among the lines they learned, to which they give the part "
     "that they know by heart",
-    "two parts": "in two parts, as a line is new or among those they learned, to which they give the part that they "
-    "know by heart",
+    "two parts": "in two parts, as a line is new or among those they learned, to which they give the part that "
+    "they know by heart",
 }
 
 

@@ -1,0 +1,53 @@
+"""How a training judges its model: meanwhile, to keep the best, and at the end (see `generation.judge`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..data.prepared import Prepared
+from ..generation.evaluation import judging
+from ..generation.judge import PASS, Judge, Judged
+from ..models.contract import LanguageModel
+
+MEANWHILE = 1 << 23
+"""The work of an evaluation while it trains (see `enough`), a tenth of a second or so."""
+PASS_IN_A_PLAN = PASS >> 3
+"""The work of the pass along the training lines, at the end of a training that has little time for it."""
+
+
+class Judging:
+    """Judges the models of one training on the dev lines, if there are any."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared, self._judge = prepared, Judge(prepared)
+        self._lines = judging(prepared, work=MEANWHILE)
+        self._held = self._judge.held_out(self._lines)
+        self._known: dict[float, Judged] = {}
+
+    def loss(self, model: LanguageModel) -> float:
+        """Judge a model on some of the dev lines: nats per character, as `Judged.loss` says."""
+        judged = self._judge.meanwhile(model, self._held)
+        self._known[judged.loss] = judged
+        return judged.loss
+
+    def described(self, loss: float) -> dict[str, Any]:
+        """Give both losses of a model that had this one, as an event holds them."""
+        return self._known[loss].to_json()
+
+    def result(self, model: LanguageModel, loss: float | None = None, planned: bool = False) -> Judged | None:
+        """Judge a model at the end, None without dev lines. `loss` is what it had meanwhile, if it was judged.
+
+        In a `planned` training there is no time for more lines.
+        """
+        lines = self._lines if planned else judging(self._prepared)
+        if not lines:
+            return None
+        known = self._known.get(loss or 0.0) if len(lines) == len(self._lines) else None
+        held, parts = self._judge.held_out(lines), known.parts if known else None
+        return self._judge(model, held, parts, PASS_IN_A_PLAN if planned else PASS)
+
+
+def losses_of(judged: Judged | None) -> dict[str, Any]:
+    """Give the losses of a model, as it is and as a model of new lines, as JSON holds them."""
+    new = judged and judged.new
+    return {"dev": judged and judged.as_it_is.to_json(), "new_lines": new and new.to_json()}
