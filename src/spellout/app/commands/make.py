@@ -72,9 +72,10 @@ def make(
         Also keep the trained model in this run folder.
     """
     from ...training.best import AROUND
+    from ...training.judging import PASS_IN_A_PLAN
     from ...training.runs.folder import check_place
     from ...training.runs.run import save_run
-    from ...training.train import PASS_IN_A_PLAN, Job
+    from ...training.train import Job
 
     if not math.isfinite(seconds):
         raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
