@@ -147,6 +147,7 @@ def test_greedy_says_if_the_likeliest_new_line_was_kept_back_to_judge(command, t
 
 
 def test_a_model_that_makes_nothing_new_is_one_sentence(command, folder, monkeypatch):
+    (folder / "new.safetensors").unlink()  # what is known from the training
     monkeypatch.setattr("spellout.models.new_lines.known.Known.ratios", lambda self, ends, new: np.array([-np.inf]))
     code, out, err = command("sample", folder)
     assert (code, out) == (1, "")
@@ -160,6 +161,26 @@ def test_a_prefix_without_new_lines_is_one_sentence(command, folder, monkeypatch
     code, out, err = command("sample", folder, "--prefix", "Em")
     assert (code, out) == (1, "")
     assert "--prefix Em: every line that the model makes from there is in its list, so none is new" in err
+
+
+def test_where_asking_about_the_list_is_too_much_work_lines_of_it_are_refused(
+    command, folder, names_file, monkeypatch
+):
+    known = load_run(folder).lines
+    (folder / "new.safetensors").unlink()
+    monkeypatch.setattr("spellout.generation.judge.COUNTED", 0)
+    code, out, err = command("sample", folder, "-n", 300)
+    assert code == 0
+    assert not set(out.split()) & set(known)
+    assert "new lines only: what the model repeats of its list is left out (see --as-it-is)" in err
+    as_it_is = command("sample", folder, "-n", 800, "--as-it-is")[1].split()
+    assert out.split() == [line for line in as_it_is if line not in known][:300]
+    mass = load_run(folder).facts["results"]["new_lines"]["mass"]
+    rows = [json.loads(line) for line in command("score", folder, names_file, "--json")[1].splitlines()]
+    lefts = [row["log_probability"] - row["new_log_probability"] for row in rows if not row["known"]]
+    assert lefts == pytest.approx([np.log1p(-mass)] * len(lefts))
+    code, out, err = command("make", names_file, "--model", "ngram:5", "--greedy")
+    assert (code, len(out.split())) == (0, 1)
 
 
 def test_runs_without_their_lines_say_so(command, names_file, tmp_path):

@@ -41,6 +41,8 @@ class Wanted:
     unique: bool
     nearest: bool
     json: bool
+    work: int | None = None
+    """How much may be done to find out what the model knows by heart, if that is less than usual."""
 
 
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
@@ -91,7 +93,7 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
 
     begun = check_prefix(run.vocabulary, sampling)
     unlike = wanted.known if wanted.novel else None
-    model = run.model if unlike is None else _of_new_lines(run, sampling)
+    model = run.model if unlike is None else _of_new_lines(run, sampling, wanted.work)
     if sampling.greedy:
         wanted = replace(wanted, count=1, unique=False)
     count, cut = wanted.count, _Cut(keep=sampling.max_length is not None or sampling.greedy)
@@ -127,7 +129,7 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
         raise GenerationError(f"stopped after {printed:,} of {count:,} lines: {refusal}")
 
 
-def _of_new_lines(run: Run, sampling: SamplingConfig) -> LanguageModel:
+def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> LanguageModel:
     """Give the model of new lines, and say how often the model as it is repeats one that it has learned.
 
     `GenerationError` if there is no new line, or none with this prefix.
@@ -135,7 +137,7 @@ def _of_new_lines(run: Run, sampling: SamplingConfig) -> LanguageModel:
     from ..generation.sampling import encode_prefix
 
     try:
-        model = new_lines(run)
+        model = new_lines(run, most)
     except GenerationError as error:
         raise GenerationError(f"{error}; --as-it-is makes those that it knows") from None
     if model is None:

@@ -72,6 +72,7 @@ def make(
         Also keep the trained model in this run folder.
     """
     from ...training.best import AROUND
+    from ...training.judging import PASS_IN_A_PLAN
     from ...training.runs.folder import check_place
     from ...training.runs.run import save_run
     from ...training.train import Job
@@ -99,7 +100,7 @@ def make(
             terminal.note(f"kept in {out}")
         except RunError as error:  # the place was good before the training: what was learned is not lost with it
             failure = error
-    wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json)
+    wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN)
     try:
         print_samples(trained.run, sampling, wanted)
     finally:

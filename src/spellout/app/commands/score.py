@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -81,11 +82,27 @@ def _novelty(run: Run) -> Novelty | None:
 
     if run.lines is None:
         return None
+    left = None
+    with suppress(GenerationError):  # it makes no others
+        if (model := new_lines(run)) is not None:
+            left = math.log(model.new_share)
+        elif (estimate := _estimated(run)) is not None:
+            mass, error = estimate
+            left = math.log1p(-mass)
+            terminal.note(
+                f"`as new` is estimated: {mass:.1%} ± {error:.1%} of what the model makes are in its list"
+            )
+    return Novelty(set(run.lines), left)
+
+
+def _estimated(run: Run) -> tuple[float, float] | None:
+    """Give the mass on the training lines, and its error, as they were estimated when the run was trained."""
     try:
-        model = new_lines(run)
-    except GenerationError:  # it makes no others
-        model = None
-    return Novelty(set(run.lines), None if model is None else math.log(model.new_share))
+        new = run.facts["results"]["new_lines"]
+        mass, error = float(new["mass"]), float(new["mass_error"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return (mass, error) if 0 <= mass < 1 else None
 
 
 def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Novelty | None) -> None:

@@ -82,15 +82,18 @@ class Weighted:
 
     def _reweighted(self, rows: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Change rows (B, V) of the model at nodes (B,) of the trie."""
-        on = np.flatnonzero((nodes != NOWHERE) & np.isfinite(self.ratios[nodes]))
+        on = np.flatnonzero(nodes != NOWHERE)
+        before = self.ratios[nodes[on]]
+        on, before = on[np.isfinite(before)], before[np.isfinite(before)]
         if not len(on):
             return rows
-        rows = np.array(rows, np.float64)
-        before = self.ratios[nodes[on]]
         parents, tokens, children = self.trie.edges_of(nodes[on])
-        along = rows[on[parents], tokens] + self.ratios[children] - before[parents]
-        rows[on] += (self.new - before)[:, None]
-        rows[on[parents], tokens] = along
+        edges = on[parents] * rows.shape[1] + tokens
+        along = np.take(rows, edges) + (self.ratios[children] - before[parents])
+        change = np.zeros(len(rows))
+        change[on] = self.new - before
+        rows = rows + change[:, None]  # all at once is faster than those alone
+        np.put(rows, edges, along)
         return rows
 
     def settings(self) -> dict[str, Any]:
@@ -119,8 +122,9 @@ class _WeightedReader:
         if self._nodes is None:  # the boundary at the start leads to the root
             self._nodes = np.zeros(len(tokens), np.int64)
         else:
-            there = self._model.trie.child(self._nodes, tokens)
-            self._nodes = np.where(tokens == 0, NOWHERE, there)
+            on = np.flatnonzero(self._nodes != NOWHERE)  # most have left it before they end
+            there = self._model.trie.child(self._nodes[on], tokens[on])
+            self._nodes[on] = np.where(tokens[on] == 0, NOWHERE, there)
         return self._model._reweighted(self._reader.read(tokens), self._nodes)
 
     def keep(self, rows: np.ndarray) -> None:
