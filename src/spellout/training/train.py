@@ -121,6 +121,10 @@ def _learn(job: Job, log: Log) -> Trained:
     training = job.training if job.plan is None else job.plan.planned(learner, job.training)
     best = _restored(going_on, learner) if going_on else None
     meanwhile = judging(prepared, work=MEANWHILE)
+    result_lines = (
+        judging(prepared) if job.plan is None else meanwhile
+    )  # with a plan there is no time for more lines
+    more = len(result_lines) > len(meanwhile)
     judged: dict[float, Evaluation] = {}
 
     def judge(model: LanguageModel) -> float:
@@ -145,12 +149,13 @@ def _learn(job: Job, log: Log) -> Trained:
         state=replace(begun) if begun else None,
         best=best,
         since=job.since,
+        afterwards=sum(map(len, result_lines)) / sum(map(len, meanwhile)) if more else 0.0,
     )
     stopped = loop.run()
     state, model, dev = loop.state, loop.best, None
-    if lines := judging(prepared) if job.plan is None else meanwhile:  # with a plan there is no time for more lines
-        known = judged.get(state.best_loss or 0.0) if len(lines) == len(meanwhile) else None
-        dev = known or evaluate(model, prepared.vocabulary, lines)
+    if result_lines:
+        known = None if more else judged.get(state.best_loss or 0.0)
+        dev = known or evaluate(model, prepared.vocabulary, result_lines)
     seconds = perf_counter() - start
     results: dict[str, Any] = {"seconds": seconds, "held_out_nats_per_token": None, "dev": dev and dev.to_json()}
     results |= {"steps": state.step, "best_step": state.best_step, "stopped": stopped}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...errors import UsageError
 from ..candidates import MANY_TOKENS
 from ..ngram.model import NgramModel
 from .large import LargeMlpLearner
@@ -16,10 +15,6 @@ def mlp_learner(
     stream: np.ndarray, vocabulary_size: int, config: MlpConfig, prior: NgramModel | None, seed: int
 ) -> MlpLearner | LargeMlpLearner:
     """A fresh network that learns from a stream, starting from an n-gram if there is one."""
-    if prior is not None:
-        if config.tied == "yes":
-            raise UsageError("tied=yes: such an mlp starts from no n-gram; leave out tied, or +ngram")
-        return MlpLearner(stream, vocabulary_size, config, prior, seed)
-    if vocabulary_size > MANY_TOKENS or config.tied == "yes":
-        return LargeMlpLearner(stream, vocabulary_size, config, seed)
-    return MlpLearner(stream, vocabulary_size, config, None, seed)
+    large = vocabulary_size > MANY_TOKENS or config.tied == "yes"
+    kind = LargeMlpLearner if large else MlpLearner
+    return kind(stream, vocabulary_size, config, prior, seed)
