@@ -19,6 +19,7 @@ from spellout.data.prepared import Prepared
 from spellout.errors import UsageError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
+from spellout.models.candidates import Candidates
 from spellout.models.neural import NeuralReader
 from spellout.models.ngram.leave_one_out import LeaveOneOut
 from spellout.models.ngram.model import NgramConfig
@@ -374,3 +375,73 @@ def test_a_gpu_learns_the_same(few, specification):
     for number in range(5):
         batch = np.arange(16 * number, 16 * number + 16)
         assert first.step(batch, 0.01) == pytest.approx(second.step(batch, 0.01), abs=0.01)
+
+
+# A large vocabulary: some tokens stand for all.
+
+LARGE = ["gru:8", "gru:8:embedding=6:tied=yes", "rnn:8:tied=yes", "mlp-bn:8:context=3", "bow:8"]
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Letters are many tokens here."""
+    monkeypatch.setattr("spellout.models.pytorch.learner.MANY_TOKENS", 5)
+
+
+def whole_logits(learner, chosen):
+    """What the network says of every token, with the targets, without those that are ignored."""
+    inputs, targets, _ = learner._read(chosen)
+    with learner._random(learner._steps):
+        logits = learner.network(*inputs)
+    return logits[targets >= 0], targets[targets >= 0]
+
+
+@pytest.mark.parametrize("specification", LARGE)
+def test_with_all_tokens_as_candidates_the_loss_is_that_of_the_whole_softmax(few, large, specification):
+    learner = begin(few, specification + ":dropout=0")
+    assert (learner._candidates.chances == 1).all()
+    chosen = np.arange(60)
+    for _ in range(3):
+        learner.step(chosen, 0.02)
+    logits, targets = whole_logits(learner, chosen)
+    expected = nn.functional.cross_entropy(logits, targets)
+    loss = learner.loss(chosen)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+    parameters = list(learner._parameters.values())
+    for ours, theirs in zip(*(torch.autograd.grad(one, parameters) for one in (loss, expected)), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("specification", LARGE)
+def test_with_some_candidates_the_loss_is_that_of_the_corrected_softmax(few, large, specification):
+    learner = begin(few, specification + ":dropout=0")
+    learner._candidates = Candidates(few.stream, few.vocabulary.size, 0, many=9)
+    chosen = np.arange(5)
+    learner.step(chosen, 0.02)
+    logits, targets = whole_logits(learner, chosen)
+    tokens, correction, places = learner._candidates.draw(1, np.append(0, targets.numpy()))
+    places = torch.tensor(places[1:])  # the first one stands for ignored targets
+    some = logits[:, tokens]
+    corrected = (some + torch.tensor(correction)).scatter(1, places[:, None], some.gather(1, places[:, None]))
+    expected = nn.functional.cross_entropy(corrected, places)
+    assert float(learner.loss(chosen).detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_a_prior_has_no_candidates(few, large):
+    assert begin(few, "gru:8+ngram:2")._candidates is None
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_tied_vectors_give_a_model_like_any_other(few, cell):
+    learner = begin(few, f"{cell}:8:embedding=6:tied=yes")
+    before = [learner.step(np.arange(100), 0.02) for _ in range(30)]
+    assert before[-1] < before[0] - 0.1
+    model = learner.model()
+    assert "head.weight" not in model.weights
+    again = type(model).restore(model.settings(), model.arrays())
+    tokens = np.array([[0, 3, 5, 1], [0, 1, 1, 2]])
+    rows = again.log_probabilities(tokens)
+    np.testing.assert_allclose(np.exp(rows).sum(-1), 1.0)
+    reader = model.reader(2)
+    for place in range(4):
+        np.testing.assert_allclose(reader.read(tokens[:, place]), rows[:, place], atol=1e-9)

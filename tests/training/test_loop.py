@@ -69,6 +69,17 @@ def test_evaluate_every_is_obeyed_and_the_end_is_always_judged(clock):
     assert [event["step"] for event in evaluations(events)] == [0, 10, 20, 25]
 
 
+@pytest.mark.parametrize(("afterwards", "most"), [(0.0, 99.0), (9.0, 90.0), (1000.0, 50.0)])
+def test_a_budget_of_seconds_lasts_for_the_last_evaluation_and_what_comes_afterwards(clock, afterwards, most):
+    def judge(steps):
+        clock.now += 1.0
+        return -steps
+
+    loop = Loop(Scripted(clock), TrainingConfig(seconds=100.0), judge, afterwards=afterwards)
+    assert loop.run() == "seconds"
+    assert most <= loop.state.seconds <= most + 1.1  # the last evaluation is among them
+
+
 def test_the_rate_follows_the_budget_in_steps(clock):
     learner = Scripted(clock)
     run(learner, steps=100, warmup=0.1, lr=2.0)

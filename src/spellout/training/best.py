@@ -10,6 +10,7 @@ from ..data.prepared import Prepared
 from ..errors import TrainingError
 from ..models.arrays.first_layer import FEW_TOKENS
 from ..models.arrays.mlp import MlpConfig
+from ..models.candidates import MANY_TOKENS
 from .config import TrainingConfig
 from .judging import Judging
 from .plan import Plan
@@ -36,6 +37,8 @@ LEFT_OUT = 1.7e-6, 1 << 20
 STEP = 1.2e-3, 2.5e-5, 1.2e-5
 """Seconds of a step of one network, what each of the first `FEW_TOKENS` tokens of the vocabulary adds, and each
 further one (bench/mlp_step.py)."""
+LARGE = 3e-2, 3e-2
+"""Seconds of a step on more than `MANY_TOKENS`, whatever their number: what the n-gram says, and each network."""
 ANEW = 2.2e-3
 """What a step takes longer where the n-gram has to be asked anew at every step, as of more positions than that."""
 NO_TIE = 1e-5
@@ -56,6 +59,8 @@ def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple
     few = min(vocabulary_size, FEW_TOKENS)
     usual = members * (STEP[0] + STEP[1] * few + STEP[2] * (vocabulary_size - few))
     usual += ANEW if positions > LEFT_OUT[1] else 0.0
+    if vocabulary_size > MANY_TOKENS:
+        usual = LARGE[0] + members * LARGE[1]
     most = max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch)
     lr = SMALL_LR if positions < SMALL else None
     training = TrainingConfig(seconds=max(seconds - LAST, seconds / 2), lr=lr)

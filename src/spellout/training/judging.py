@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..data.prepared import Prepared
-from ..generation.evaluation import judging
+from ..generation.evaluation import HIDDEN, judging
 from ..generation.judge import PASS, Judge, Judged
 from ..models.contract import LanguageModel
 
@@ -33,6 +33,16 @@ class Judging:
     def described(self, loss: float) -> dict[str, Any]:
         """Give both losses of a model that had this one, as an event holds them."""
         return self._known[loss].to_json()
+
+    def afterwards(self, planned: bool = False) -> float:
+        """Say how many times as much work as an evaluation meanwhile the result is, its pass included."""
+        if not self._lines:
+            return 0.0
+        size, stream = self._prepared.vocabulary.size + HIDDEN, len(self._prepared.stream)
+        judged = self._lines if planned else judging(self._prepared)
+        more = sum(map(len, judged)) if len(judged) > len(self._lines) else 0
+        meanwhile = sum(map(len, self._lines)) + min(stream, MEANWHILE // size)
+        return (more + min(stream, (PASS_IN_A_PLAN if planned else PASS) // size)) / meanwhile
 
     def result(self, model: LanguageModel, loss: float | None = None, planned: bool = False) -> Judged | None:
         """Judge a model at the end, None without dev lines. `loss` is what it had meanwhile, if it was judged.

@@ -68,7 +68,8 @@ class Loop:
     `checkpoint` is called now and then between two steps, when everything fits together. `interrupted` is asked
     after every step whether to stop. `state` and `best` are given to go on; the learner has its own state back.
     `since` is when the budget of seconds began (a `perf_counter`); by default after the first step, which may
-    compile something.
+    compile something. `afterwards` is how many times as long as an evaluation the result will be judged at the end,
+    by whoever runs the loop: the budget has to last for that, too.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Loop:
         state: LoopState | None = None,
         best: LanguageModel | None = None,
         since: float | None = None,
+        afterwards: float = 0.0,
     ) -> None:
         self.state = state or LoopState()
+        self._afterwards = afterwards
         self._learner, self._config, self._judge, self._described = learner, config, judge, described
         self._callback, self._checkpoint, self._interrupted = callback, checkpoint, interrupted
         self._best = best
@@ -194,9 +197,9 @@ class Loop:
         return "seconds" if deadline is not None and self.state.seconds >= deadline else None
 
     def _deadline(self) -> float | None:
-        """Say when to stop, so that the last evaluation still fits into the budget."""
-        budget = self._config.most_seconds
-        return None if budget is None else max(budget / 2, budget - (self._cost or 0.0))
+        """Say when to stop, so that the last evaluation and what comes afterwards still fit into the budget."""
+        budget, last = self._config.most_seconds, (self._cost or 0.0) * (1.0 + self._afterwards)
+        return None if budget is None else max(budget / 2, budget - last)
 
     def _progress(self, ahead: float = 0.0) -> float:
         """Say which part of the budget is spent, or will be `ahead` steps later."""

@@ -168,6 +168,7 @@ def _learn(job: Job, log: Log) -> Trained:
         state=replace(begun) if begun else None,
         best=best,
         since=since,
+        afterwards=judging.afterwards(planned=job.plan is not None),
     )
     stopped = loop.run()
     state, model = loop.state, loop.best

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..candidates import Candidates
 from ..ngram.counts import context_columns
+from ..ngram.model import NgramModel
 from ..parameters import Parts, Weights
 from .blas import one_thread
 from .dropout import kept
@@ -27,18 +28,22 @@ _ROUND = 256
 class LargeMlpLearner(ArrayLearner):
     """Trains an mlp on every position of a stream."""
 
-    def __init__(self, stream: np.ndarray, vocabulary_size: int, config: MlpConfig, seed: int) -> None:
-        super().__init__(MlpModel, stream, vocabulary_size, config, None, seed, examples=len(stream) - 1)
+    def __init__(
+        self, stream: np.ndarray, vocabulary_size: int, config: MlpConfig, prior: NgramModel | None, seed: int
+    ) -> None:
+        super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
         self._seed = seed
         self._candidates = Candidates(stream, vocabulary_size, seed)
         columns = context_columns(stream, config.context)
         self._windows = np.stack([column[:-1] for column in columns], axis=1)  # (examples, C), in few bytes
         self._targets = stream[1:].astype(np.int64)
+        self._networks: dict[tuple[int, int, int], tuple[MlpArrays, Weights, Weights]] = {}
+        if prior is not None:
+            return
         # At first, tokens are as likely as they are frequent: from equal chances, that alone would take an epoch.
         often = np.bincount(self._targets, minlength=vocabulary_size) + 0.5
         for member in range(config.members):
             self._parameters.views()[f"{member}.out.bias"][:] = np.log(often / often.sum())
-        self._networks: dict[tuple[int, int, int], tuple[MlpArrays, Weights, Weights]] = {}
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """Follow the gradient of some examples (N,); nan if it is not finite, and then nothing has moved."""
@@ -52,6 +57,7 @@ class LargeMlpLearner(ArrayLearner):
         tokens, correction, targets = self._candidates.draw(step, self._targets[chosen])
         read, windows = np.unique(self._windows[chosen], return_inverse=True)
         windows = windows.reshape(len(chosen), -1).astype(np.int64, copy=False)
+        prior = None if self._left_out is None else self._left_out.of_tokens(chosen, tokens)  # (N, T)
         weights = self._parameters.views()
         losses, parts = [], Parts()
         with one_thread(), np.errstate(all="ignore"):  # what is not finite is noticed at the end
@@ -62,7 +68,9 @@ class LargeMlpLearner(ArrayLearner):
                 keep = kept(self._config.dropout, network.hidden.shape, self._seed, step, member)
                 padded = np.full(len(taken["out.bias"]), -np.inf, np.float32)
                 padded[: len(tokens)] = correction
-                losses.append(network.loss(windows, targets, None, keep, padded))
+                if prior is not None:
+                    prior = np.pad(prior, ((0, 0), (0, len(padded) - prior.shape[1])))
+                losses.append(network.loss(windows, targets, prior, keep, padded))
                 network.backward()
                 found = _parts(gradients, read, tokens)
                 if self._config.tied == "yes":

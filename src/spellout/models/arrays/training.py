@@ -25,10 +25,8 @@ def mlp_learner(
     With `soft_targets`, probabilities (positions, V), it learns what a teacher says there: of all tokens, however
     many they are.
     """
-    if prior is not None and config.tied == "yes":
-        raise UsageError("tied=yes: such an mlp starts from no n-gram; leave out tied, or +ngram")
-    if soft_targets is not None and config.tied == "yes":
+    if soft_targets is None and (vocabulary_size > MANY_TOKENS or config.tied == "yes"):
+        return LargeMlpLearner(stream, vocabulary_size, config, prior, seed)
+    if config.tied == "yes":
         raise UsageError("tied=yes: such an mlp is no student; leave out tied, or the teacher")
-    if prior is None and soft_targets is None and (vocabulary_size > MANY_TOKENS or config.tied == "yes"):
-        return LargeMlpLearner(stream, vocabulary_size, config, seed)
     return MlpLearner(stream, vocabulary_size, config, prior, seed, soft_targets)

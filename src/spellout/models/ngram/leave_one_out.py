@@ -11,6 +11,7 @@ from .counts import context_columns, numbered_rows
 from .model import NgramModel
 
 _MOST_KEPT = 1 << 28  # numbers: one gibibyte of float32
+_ROWS_AT_ONCE = 256
 _FEW = 1 << 20
 """Of more positions, many are asked for before it pays to number all of them."""
 
@@ -46,6 +47,18 @@ class LeaveOneOut:
             self._kept[new] = self._rows(self._where[new])
             self._known[new] = True
         return np.take(self._kept, numbers, axis=0)
+
+    def of_tokens(self, places: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+        """The same of some tokens (T,) only: (N, T). It is worked out every time, as the tokens change."""
+        result = np.empty((len(places), len(tokens)), np.float32)
+        # A few rows at a time, so that they stay in a cache, and those of one last token together.
+        order = np.argsort(self._columns[0][places], kind="stable")
+        for start in range(0, len(order), _ROWS_AT_ONCE):
+            piece = order[start : start + _ROWS_AT_ONCE]
+            columns = [column[places[piece]] for column in self._columns]
+            targets = self._targets[places[piece]].astype(np.int64)
+            result[piece] = self._prior.leave_one_out_rows(columns, targets, tokens)
+        return result
 
     def _pays(self) -> bool:
         # Numbering sorts all positions once; in a long text that is not worth it for a few steps.

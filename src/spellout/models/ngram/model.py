@@ -136,13 +136,16 @@ class NgramModel:
         """A reader that remembers the last `context` tokens of every line."""
         return NgramReader(self, lines)
 
-    def leave_one_out_rows(self, columns: Columns, targets: np.ndarray) -> np.ndarray:
+    def leave_one_out_rows(
+        self, columns: Columns, targets: np.ndarray, tokens: np.ndarray | None = None
+    ) -> np.ndarray:
         """Log-probabilities (N, V) at training positions, each as if its own occurrence had not been counted.
 
         `columns` are the contexts of the positions, newest token first, and `targets` what followed, (N,) each.
+        With `tokens` (T,), different ones, only of these: (N, T).
         """
         contexts = self.contexts_of(columns)
-        return np.log(self._distributions(contexts, self._entries(contexts, targets)))
+        return np.log(self._distributions(contexts, self._entries(contexts, targets), tokens))
 
     def rows(self, columns: Columns) -> np.ndarray:
         """Log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first."""
@@ -213,15 +216,22 @@ class NgramModel:
             chances[places] = self._discounted(depth, counts) / total + weight * chances[places]
         return chances
 
-    def _distributions(self, contexts: list[np.ndarray], own: list[np.ndarray] | None = None) -> np.ndarray:
-        """(N, V) probabilities. `own`: the entry of each row's own token at each level, counted once less."""
+    def _distributions(
+        self, contexts: list[np.ndarray], own: list[np.ndarray] | None = None, tokens: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(N, V) probabilities, or (N, T) of some tokens (T,). `own`: the entry of each row's own token at each
+        level, counted once less."""
         gone = self._gone(own) if own else None
-        rows, done = self._begun(contexts, gone)
+        rows, done = self._begun(contexts, gone, tokens)
+        place_of = None
+        if tokens is not None:
+            place_of = np.full(self.vocabulary_size, -1, np.int32)
+            place_of[tokens] = np.arange(len(tokens))
         for depth, ids in enumerate(contexts):
             places = np.flatnonzero((ids >= 0) & (done < depth))
             if places.size:
                 left_out = (own[depth][places], gone[depth][places]) if own and gone else None
-                self._interpolate(depth, rows, places, ids[places], left_out)
+                self._interpolate(depth, rows, places, ids[places], left_out, place_of)
         return rows
 
     def _interpolate(
@@ -231,12 +241,19 @@ class NgramModel:
         places: np.ndarray,
         contexts: np.ndarray,
         left_out: LeftOut | None = None,
+        place_of: np.ndarray | None = None,
     ) -> None:
-        """Make of `rows[places]`, which hold what the shorter contexts say, what these contexts say, in place."""
+        """Make of `rows[places]`, which hold what the shorter contexts say, what these contexts say, in place.
+
+        `place_of` (V,) is the column of each token, -1 for one that has none; without it, a token is its column.
+        """
         level = self.levels[depth]
+        if place_of is not None:
+            self._interpolate_some(depth, rows, places, contexts, left_out, place_of)
+            return
         total, weight = self._weights(depth, contexts, left_out)
         owners, entries = level.entries_of(contexts)  # (S,) each: S tokens were seen after these contexts
-        counts = level.counts[entries]
+        columns, counts = level.tokens[entries], level.counts[entries]
         if left_out:
             own, gone = left_out
             counts = counts - (gone[owners] & (entries == own[owners]))
@@ -245,14 +262,51 @@ class NgramModel:
         else:
             rows[places] *= weight[:, None]
         share = self._discounted(depth, counts) / total[owners]
-        rows.reshape(-1)[places[owners] * self.vocabulary_size + level.tokens[entries]] += share
+        rows.reshape(-1)[places[owners] * rows.shape[1] + columns] += share
 
-    def _begun(self, contexts: list[np.ndarray], gone: list[np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+    def _interpolate_some(
+        self,
+        depth: int,
+        rows: np.ndarray,
+        places: np.ndarray,
+        contexts: np.ndarray,
+        left_out: LeftOut | None,
+        place_of: np.ndarray,
+    ) -> None:
+        """`_interpolate` for rows (N, T) of some tokens, whose columns `place_of` (V,) gives."""
+        level = self.levels[depth]
+        total, weight = self._weights(depth, contexts, left_out)
+        # A frequent word stands in many rows, with thousands of followers: each context is looked up once.
+        distinct, which = np.unique(contexts, return_inverse=True)
+        owners, entries = level.entries_of(distinct)
+        columns = place_of[level.tokens[entries]]
+        here = np.flatnonzero(columns >= 0)
+        counted = np.zeros((len(distinct), rows.shape[1]))
+        counted[owners[here], columns[here]] = self._discounted(depth, level.counts[entries[here]])
+        new = rows[places]
+        new *= weight[:, None]
+        added = counted[which]
+        added /= total[:, None]
+        new += added
+        rows[places] = new
+        if left_out:
+            own, gone = left_out
+            column = place_of[level.tokens[own]]
+            less = np.flatnonzero(gone & (column >= 0))
+            counts = level.counts[own[less]]
+            change = self._discounted(depth, counts - 1) - self._discounted(depth, counts)
+            rows[places[less], column[less]] += change / total[less]
+
+    def _begun(
+        self, contexts: list[np.ndarray], gone: list[np.ndarray] | None, tokens: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rows (N, V) that need only the levels above `done` (N,): as usual up to there, and known from tables."""
         done = np.full(len(contexts[0]), -1)
         if len(done) < _MANY or not self.interpolated:
-            return np.full((len(done), self.vocabulary_size), 1.0 / self.vocabulary_size), done
+            size = self.vocabulary_size if tokens is None else len(tokens)
+            return np.full((len(done), size), 1.0 / self.vocabulary_size), done
         starts, table = self._tables
+        table = table if tokens is None else table[:, tokens]
         # The row of the table for the longest context that is in it and counts nothing less.
         place = np.full(len(done), len(table) - 1)
         for depth, start in enumerate(starts):
