@@ -20,8 +20,8 @@ PLACES = 32
 """Later places in a line count as the last of these."""
 MOST_TOKENS = 256
 """Of so many tokens each can choose scales of its own; the others choose together."""
-BATCH = 1024
-LR = 1e-2
+BATCH = 512
+LR = 1.5e-2
 WARMUP = 0.05
 
 
@@ -50,6 +50,12 @@ def scales(weights: Weights, chosen: dict[str, np.ndarray]) -> np.ndarray:
     for name in ("last", "second"):
         total += weights[name][chosen[name]]
     return total
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """The rate of one of so many steps: it rises, and falls to zero, in straight lines."""
+    progress = (step + 0.5) / steps
+    return LR * min(progress / WARMUP, (1.0 - progress) / (1.0 - WARMUP))
 
 
 class Mixer:

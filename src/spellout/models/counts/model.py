@@ -9,13 +9,16 @@ and a mixer weighs their log-probabilities (`mixing.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
 from ...errors import UsageError
+from ..ngram.counts import Columns
 from ..ngram.model import NgramModel
 from ..parameters import Weights, flatten
 from ..softmax import log_softmax, picked
@@ -26,6 +29,8 @@ from .past import Past
 from .views import MOST_VIEWS, View, views
 
 _POSITIONS_AT_ONCE = 1 << 14
+_MOST_KEPT = 1 << 28  # numbers: one gibibyte of float32
+_Rows = Callable[[np.ndarray], np.ndarray]  # positions (N,) to rows (N, V)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,26 +166,51 @@ class CountsReader:
 
 
 class LeftOut:
-    """The mixture at positions of a training stream, without their own occurrences."""
+    """The mixture at positions of a training stream, without their own occurrences.
+
+    Attributes:
+        all: whether every view's rows are worked out beforehand, for all positions; of a long text or a large
+            vocabulary they are worked out when they are asked for.
+    """
 
     def __init__(self, model: CountsModel, stream: np.ndarray) -> None:
-        past = Past.of(stream)[:-1]
-        self._model, self._gates = model, gates(past, model.vocabulary_size)
-        self._rows = [
-            LeftOutRows(ngram, past.columns(view.columns, model.classes), stream[1:])
+        self._model, self._targets = model, stream[1:]
+        self._past = Past.of(stream)[:-1]
+        self._gates = gates(self._past, model.vocabulary_size)
+        self.all = len(self._targets) * model.vocabulary_size * len(model.models) <= _MOST_KEPT
+        self._rows: list[_Rows] = [
+            self._kept(view, ngram) if self.all else partial(self._asked, view, ngram)
             for view, ngram in zip(model.views, model.models, strict=True)
         ]
 
+    def _columns(self, view: View, places: np.ndarray | slice = slice(None)) -> Columns:
+        return self._past[places].columns(view.columns, self._model.classes)
+
+    def _kept(self, view: View, ngram: NgramModel) -> _Rows:
+        return LeftOutRows(ngram, self._columns(view), self._targets).at
+
+    def _asked(self, view: View, ngram: NgramModel, places: np.ndarray) -> np.ndarray:
+        targets = self._targets[places].astype(np.int64)
+        return ngram.leave_one_out_rows(self._columns(view, places), targets).astype(np.float32)
+
+    def only(self, places: np.ndarray) -> LeftOut:
+        """The same for some positions (N,), which are numbered anew; their rows are worked out now."""
+        some = copy(self)
+        some._gates = {name: gate[places] for name, gate in self._gates.items()}
+        some._rows = [partial(np.take, rows(places), axis=0) for rows in self._rows]
+        return some
+
     def views_at(self, places: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
         """Each view's rows (N, V) at some positions, and what chooses the scales there."""
-        return [rows.at(places) for rows in self._rows], {name: gate[places] for name, gate in self._gates.items()}
+        return [rows(places) for rows in self._rows], {name: gate[places] for name, gate in self._gates.items()}
 
     def at(self, places: np.ndarray) -> np.ndarray:
         """(N,) positions to the log-probabilities (N, V), float32, of the token that follows each."""
         rows, chosen = self.views_at(places)
-        logits = np.tile(self._model.weights["bias"], (len(places), 1))
-        for scale, row in zip(scales(self._model.weights, chosen).T, rows, strict=True):
-            logits += scale[:, None] * row
+        weights = self._model.weights
+        logits = np.tile(weights["bias"].astype(np.float32), (len(places), 1))
+        for scale, row in zip(scales(weights, chosen).T, rows, strict=True):
+            logits += scale[:, None].astype(np.float32) * row
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
         return logits

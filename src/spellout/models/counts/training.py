@@ -1,4 +1,8 @@
-"""From a stream of tokens to mixed counts: the order, the discounts of every view, the counts, then the mixer."""
+"""From a stream of tokens to mixed counts: the n-gram, the counts of every other view, then the mixer.
+
+The n-gram's order and discounts are those that suit held-out lines best. The other views' discounts are the closed
+form: fitted ones are no better once the mixer has weighed the views, and take ten times as long as counting.
+"""
 
 from __future__ import annotations
 
@@ -8,65 +12,69 @@ import numpy as np
 
 from ..contract import Callback
 from ..ngram.counts import Columns, Counts, count_rows
-from ..ngram.discounts import fit
-from ..ngram.levels import Level, build_levels, build_levels_of_occurrences
+from ..ngram.levels import build_levels, build_levels_of_occurrences
 from ..ngram.model import NgramConfig, NgramModel
-from ..ngram.search import hold_out
 from ..ngram.training import train_ngram
+from ..parameters import Weights
 from .letters import two_classes
-from .mixing import BATCH, LR, WARMUP, Mixer, mixing_shapes
+from .mixing import BATCH, Mixer, learning_rate, mixing_shapes
 from .model import CountsConfig, CountsModel
 from .past import RECENT, Past
 from .views import View, views
 
+_MOST_KEPT = 1 << 25
+"""Numbers of the views' rows at some positions that are kept for the mixer where not all of them are."""
+
 
 def train_counts(
-    stream: np.ndarray, vocabulary_size: int, config: CountsConfig, callback: Callback
+    stream: np.ndarray,
+    vocabulary_size: int,
+    config: CountsConfig,
+    callback: Callback,
+    first: NgramModel | None = None,
 ) -> tuple[CountsModel, float | None]:
-    """Train on one stream `0 line 0 line 0`. Also returns the nats per token that the first view's discounts give
-    held-out lines, None if no line was held out."""
-    first, held_out = train_ngram(stream, vocabulary_size, NgramConfig(order=config.order), callback)
-    config = replace(config, order=min(first.order, RECENT))
+    """Train on one stream `0 line 0 line 0`; `first` is the n-gram of the same stream, if there is one.
+
+    Also returns the nats per token that the n-gram's discounts give held-out lines, None if no line was held out.
+    """
+    held_out = None
+    if first is None:
+        first, held_out = train_ngram(stream, vocabulary_size, NgramConfig(order=config.order), callback)
+    config = replace(config, order=min(first.order, RECENT + 1))
     classes, past = two_classes(stream, vocabulary_size), Past.of(stream)[:-1]
-    cut = hold_out(stream)
-    models = [first] if first.order == len(views(1, first.order)[0].columns) + 1 else []
-    for view in views(config.views, first.order)[len(models) :]:
-        models.append(_counted(view, past.columns(view.columns, classes), stream[1:], vocabulary_size, cut))
-    start = {
-        name: np.zeros(shape, np.float32) for name, shape in mixing_shapes(config.views, vocabulary_size).items()
-    }
-    model = CountsModel(config, models, classes, start)
+    chosen = views(config.views, first.order)
+    models = [
+        counted(view, past.columns(view.columns, classes), stream[1:], vocabulary_size) for view in chosen[1:]
+    ]
+    if first.order == len(chosen[0].columns) + 1:
+        models.insert(0, first)
+    else:  # an order of one or a very high one
+        models.insert(0, counted(chosen[0], past.columns(chosen[0].columns, classes), stream[1:], vocabulary_size))
+    shapes = mixing_shapes(config.views, vocabulary_size)
+    model = CountsModel(config, models, classes, {name: np.zeros(shape) for name, shape in shapes.items()})
     model.weights = _mixed(model, stream)
     return model, held_out
 
 
-def _counted(view: View, columns: Columns, targets: np.ndarray, vocabulary_size: int, cut: int) -> NgramModel:
-    """The model of one view, whose discounts are fitted to the lines after the cut, which then are counted, too."""
-    every = [*columns, targets]
-
-    def counts(piece: slice) -> Counts:
-        return count_rows([column[piece] for column in every], vocabulary_size)
-
-    discounts = fit(_levels(view, counts(slice(cut))), counts(slice(cut, None))) if cut < len(targets) else None
-    levels = _levels(view, counts(slice(None)))
-    model = NgramModel.of_levels(levels, NgramConfig(), discounts)
-    model.continuation = view.continuation
-    return model
+def counted(view: View, columns: Columns, targets: np.ndarray, vocabulary_size: int) -> NgramModel:
+    """The model of one view: its columns and the token that followed at every position, (N,) each."""
+    counts: Counts = count_rows([*columns, targets], vocabulary_size)
+    levels = build_levels(counts) if view.continuation else build_levels_of_occurrences(counts)
+    return NgramModel.of_levels(levels, NgramConfig(), continuation=view.continuation)
 
 
-def _levels(view: View, counts: Counts) -> list[Level]:
-    return build_levels(counts) if view.continuation else build_levels_of_occurrences(counts)
-
-
-def _mixed(model: CountsModel, stream: np.ndarray) -> dict[str, np.ndarray]:
+def _mixed(model: CountsModel, stream: np.ndarray) -> Weights:
     """The mixer's weights, learned from positions whose own occurrences are left out."""
-    left_out, mixer, targets = model.left_out(stream), Mixer(len(model.models), model.vocabulary_size), stream[1:]
-    random = np.random.Generator(np.random.Philox(0))
-    steps, batch = model.config.steps, min(BATCH, len(targets))
+    left_out, targets, steps = model.left_out(stream), stream[1:], model.config.steps
+    mixer = Mixer(len(model.models), model.vocabulary_size)
+    # Raw numbers, since NumPy does not promise that what it makes of them stays the same.
+    places = (np.random.Philox(key=0).random_raw(steps * BATCH) % np.uint64(len(targets))).astype(np.int64)
+    if not left_out.all:
+        # Each is worked out once, and comes often.
+        some = max(BATCH, _MOST_KEPT // (len(model.models) * model.vocabulary_size))
+        left_out, targets, places = left_out.only(places[:some]), targets[places[:some]], places % some
     for step in range(steps):
-        progress = (step + 0.5) / steps
-        lr = LR * min(progress / WARMUP, (1.0 - progress) / (1.0 - WARMUP))
-        places = random.integers(0, len(targets), batch)
-        rows, chosen = left_out.views_at(places)
-        mixer.step(rows, chosen, targets[places].astype(np.int64), lr)
+        batch = places[step * BATCH : (step + 1) * BATCH]
+        rows, chosen = left_out.views_at(batch)
+        mixer.step(rows, chosen, targets[batch].astype(np.int64), learning_rate(step, steps))
     return mixer.weights()

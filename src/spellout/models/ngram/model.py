@@ -81,14 +81,21 @@ class NgramModel:
         return cls.of_levels(build_levels(counts), config, discounts)
 
     @classmethod
-    def of_levels(cls, levels: list[Level], config: NgramConfig, discounts: Discounts | None = None) -> Self:
+    def of_levels(
+        cls,
+        levels: list[Level],
+        config: NgramConfig,
+        discounts: Discounts | None = None,
+        *,
+        continuation: bool = True,
+    ) -> Self:
         """The same of counts that were sorted into levels before."""
         if config.smoothing == "add-k":
             # (count + k) / (total + k V): the formula above with θ = k V, no discounts, and 1/V below it.
             nothing = np.zeros((len(levels), 4))
             pseudo = np.full(len(levels), config.k * levels[0].vocabulary_size)
             return cls(levels, Discounts(nothing, pseudo), interpolated=False)
-        return cls(levels, discounts or closed_form(levels))
+        return cls(levels, discounts or closed_form(levels), continuation=continuation)
 
     def counted_anew(self, stream: np.ndarray) -> Self:
         """The same of another text `0 line 0 line 0`, with the order and the discounts that it has."""
