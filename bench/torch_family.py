@@ -2,13 +2,14 @@
 
     python bench/torch_family.py NAMES.txt [--only parts,steps,sampling,alone,quality] [--seconds 60,600]
 
-Parts: layers of our own against PyTorch's, forward and backward, medians of processor time on one core.
+Parts: layers of our own against PyTorch's, forward and backward, and the orthogonal updates of Muon against its
+author's formula; medians of processor time on one core.
 Steps: against the plain eager style of the same model, batch and sizes (bench/plain_models.py), interleaved,
 medians of processor time on one core.
 Sampling: 10,000 lines against recomputing one line at a time, which is timed over 100.
 Alone: networks with counts, by the part of the loss that is the network's own, after a number of steps; dev lines.
-Quality: two networks side by side, each on a core, and their mixture, on dev lines of both splits. The budget runs
-from the start of the processes until the models are back; the test loss is told once beside it.
+Quality: two networks side by side, each on a core, and both as an ensemble, on dev lines of both splits. The budget
+runs from the start of the processes until the models are back; the test loss is told once beside it.
 The last line is one JSON object.
 """
 
@@ -23,7 +24,6 @@ from itertools import islice, pairwise
 
 import numpy as np
 import torch
-from spellout.training.experiments.at_once import train_each
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
@@ -39,10 +39,11 @@ from spellout.generation.sampling import sample
 from spellout.models.pytorch import learner as torch_learner
 from spellout.models.pytorch.device import reproducible
 from spellout.models.pytorch.layers import FastDropout, PackedGru
+from spellout.models.pytorch.optimizers import orthogonal
 from spellout.models.pytorch.transformer import causal_self_attention
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.experiments.comparison import mix
+from spellout.training.experiments.comparison import mix, train_each
 from spellout.training.schedule import Order
 from spellout.training.train import learner_of
 
@@ -69,7 +70,8 @@ AROUND = 6.0
 
 
 def parts() -> dict[str, object]:
-    """Milliseconds of layers, PyTorch's and ours: dropout of a batch, a gru over lines, attention with dropout."""
+    """Milliseconds of layers, PyTorch's and ours: dropout of a batch, a gru over lines, attention with dropout,
+    orthogonal matrices."""
     torch.manual_seed(0)
     sizes = torch.tensor([128] * 4 + [112, 96, 64, 48, 32, 16, 16, 16])
     x = torch.randn(int(sizes.sum()), 128, requires_grad=True)
@@ -82,6 +84,8 @@ def parts() -> dict[str, object]:
     for length in (12, 24, 48):
         qkv = torch.randn(3, 128, 4, length, 16, requires_grad=True).unbind()
         ways[f"attention over {length}"] = [partial(way, *qkv) for way in (fused, ours)]
+    for shape in ((1, 192, 576), (1, 256, 768), (6, 96, 384)):
+        ways[f"orthogonal {shape}"] = [partial(way, torch.randn(shape)) for way in (newton_schulz, orthogonal)]
     rows = {}
     for name, pair in ways.items():
         times: list[list[float]] = [[], []]
@@ -89,7 +93,9 @@ def parts() -> dict[str, object]:
             for way, taken in zip(pair, times, strict=True):
                 begin = time.process_time()
                 with reproducible(torch.device("cpu"), 1):
-                    way().sum().backward()
+                    result = way()
+                    if result.requires_grad:
+                        result.sum().backward()
                 taken.append((time.process_time() - begin) * 1e3)
         pytorchs, ours = map(statistics.median, times)
         rows[name] = {
@@ -104,6 +110,16 @@ def parts() -> dict[str, object]:
 def remembered(layer: nn.GRU, x: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
     """What a recurrent layer remembers after each token of packed lines."""
     return layer(PackedSequence(x, sizes))[0].data
+
+
+def newton_schulz(x: torch.Tensor) -> torch.Tensor:
+    """Five rounds as Jordan 2024 writes them, in float32."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = x / x.norm(dim=(-2, -1), keepdim=True)
+    for _ in range(5):
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    return x
 
 
 def plain_step(name: str, prepared: Prepared, batch: int):
@@ -206,7 +222,7 @@ def alone(prepared: Prepared) -> dict[str, object]:
 
 
 def quality(lines: Lines, budget: int) -> dict[str, object]:
-    """Dev and test losses of the best networks after a budget, and of their mixture."""
+    """Dev and test losses of the best networks after a budget, and of both as an ensemble."""
     result: dict[str, object] = {}
     for split in ("lecture", "distinct"):
         prepared = Prepared.of(lines, DataConfig(split=split))
@@ -214,12 +230,11 @@ def quality(lines: Lines, budget: int) -> dict[str, object]:
         training = TrainingConfig(seconds=budget - AROUND, patience=0)
         trained = list(train_each(prepared, list(map(parse_specification, BEST[budget])), training, at_once=2))
         rows: dict[str, object] = {"seconds": round(time.perf_counter() - begin, 1)}
-        first, second = (one.run.model for one in trained)
         for name, one in zip(BEST[budget], trained, strict=True):
             rows[name] = judged(prepared, one.run.model) | {"steps": one.run.facts["results"]["steps"]}
-        found = {part: mix(prepared, first, second, part) for part in ("dev", "test")}
-        rows["mixture"] = {part: round(result.nats_per_char, 4) for part, (_, result) in found.items()}
-        rows["weight of the first"] = round(found["test"][0].weight, 3)
+        found = {part: mix(prepared, [one.run.model for one in trained], part) for part in ("dev", "test")}
+        rows["ensemble"] = {part: round(result.nats_per_char, 4) for part, (_, result) in found.items()}
+        rows[found["test"][0].kind] = [round(weight, 3) for weight in found["test"][0].weights]
         print(budget, split, rows, flush=True)
         result[split] = rows
     return result

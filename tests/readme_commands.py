@@ -88,6 +88,7 @@ def sample(arguments, out, err):
     run, made = run_of(arguments), out.splitlines()
     assert len(made) == int(option(arguments, "-n", 10))
     assert "--unique" not in arguments or len(set(made)) == len(made)
+    assert not set(made) & set(run.lines)
     assert all(line and set(line) <= set("".join(run.lines)) for line in made)
 
 
@@ -99,7 +100,17 @@ def score(arguments, out, err):
     assert surprise == sorted(surprise, reverse=True)
     if "Xzvjk" in lines:
         assert rows[0]["line"] == "Xzvjk"  # as anyone would say
+    known = set(run_of(arguments).lines)
+    sizes = {row["line"]: len(row["line"]) + 1 for row in rows if row["line"] not in known}
+    left = [
+        (float(row["bits/char"]) - float(row["as new"])) * sizes[row["line"]]
+        for row in rows
+        if row["line"] in sizes
+    ]
+    assert min(left) > 0
+    assert max(left) - min(left) < 0.0021 * max(sizes.values())  # all the same, as rounded
     for row, bits in zip(rows, surprise, strict=True):
+        assert (row["as new"] == "in the list") == (row["line"] in known)
         nats = -float(row["ln p"]) / (len(row["line"]) + 1)
         assert abs(bits - nats / math.log(2)) < 6e-4 + 0.0051 / (len(row["line"]) + 1) / math.log(2)  # as rounded
 

@@ -50,8 +50,8 @@ def place(tmp_path, monkeypatch):
         (["--prefix", "ma\nr"], 2, "must be one line"),
         (["--prefix", "marmar", "--max-length", 5], 2, "its 6 characters are more than --max-length 5"),
         (["--prefix", "marmar", "--max-length", 5, "--unit", "byte"], 2, "its 6 bytes are more"),
-        (["--prefix", "mara marb", "--max-length", 1, "--unit", "word"], 2, "its 2 words are more"),
-        (["--prefix", "Mara", "--unit", "word"], 1, "these lines know --prefix mara"),
+        (["--prefix", "marb marb", "--max-length", 1, "--unit", "word"], 2, "its 2 words are more"),
+        (["--prefix", "Marb", "--unit", "word"], 1, "these lines know --prefix marb"),
     ],
 )
 @pytest.mark.parametrize("model", [[], ["--model", "ngram"]])

@@ -153,15 +153,20 @@ def test_train_streaming(command, names_file, tmp_path):
     assert "--stream" in err
 
 
+def decisive(row):
+    """The loss that decides between the rows of a comparison."""
+    return row["new_lines"]["nats_per_char"]
+
+
 def test_compare_is_one_row_a_model(command, names_file):
     code, out, _ = command("compare", names_file, "--models", "ngram:2, ngram:3,ngram", "--json")
     rows = rows_of(out)
     assert code == 0
-    assert len(rows) == 3 or rows[3]["nats_per_char"] < min(row["nats_per_char"] for row in rows[:3])
+    assert len(rows) == 3 or decisive(rows[3]) < min(map(decisive, rows[:3]))
     asked = rows_of(command("compare", names_file, "--models", "ngram:2, ngram:3,ngram", "--mixture", "--json")[1])
     assert [row["model"] for row in asked[:3]] == ["ngram:2", "ngram:3", "ngram"]
-    best = sorted(asked[:3], key=lambda row: row["nats_per_char"])[:2]
-    mixture = " × ".join(row["model"] for row in best)
+    best = sorted(asked[:3], key=decisive)[:2]
+    mixture = " & ".join(row["model"] for row in best)
     assert [row["model"] for row in asked[3:]] == [mixture]
     assert 0 <= asked[3]["settings"]["weight"] <= 1
     assert [row["model"] for row in rows] == ["ngram:2", "ngram:3", "ngram", mixture][: len(rows)]
@@ -181,7 +186,7 @@ def test_compare_is_one_row_a_model(command, names_file):
     assert on_test[0]["split"] == "test"
     assert on_test[0]["nats_per_char"] != rows[0]["nats_per_char"]
     table = command("compare", names_file, "--models", "ngram:2", "--split", "lecture")[1].splitlines()
-    assert table[0].split("\t")[:4] == ["model", "split", "parameters", "nats/char"]
+    assert table[0].split("\t")[:4] == ["model", "split", "parameters", "nats as it is"]
 
 
 WRONG_DATA = {
@@ -271,13 +276,13 @@ def test_wrong_runs_and_characters(command, run_folder, tmp_path):
     assert "no such run folder" in command("sample", tmp_path / "nowhere")[2]
     path = tmp_path / "odd.txt"
     path.write_text("Emma\nM4x\n")
-    for arguments in (
-        ["sample", run_folder, "--prefix", "4"],
-        ["why", run_folder, "4"],
-    ):
-        code, out, err = command(*arguments)
-        assert (code, out) == (1, "")
-        assert "'4'" in err
+    # no line made begins so, while a line that is judged may: what is new has a price
+    code, out, err = command("sample", run_folder, "--prefix", "4")
+    assert (code, out) == (1, "")
+    assert "'4'" in err
+    code, _, err = command("why", run_folder, "4")
+    assert code == 0
+    assert "'4'" in err
     code, _, err = command("train", path, "-o", run_folder)
     assert code == 1
     assert "already holds a run" in err

@@ -6,7 +6,6 @@ import os
 import pytest
 
 from spellout.api import load_run
-from spellout.app.cli import run_command
 from spellout.data.lines import Lines
 from spellout.generation.scoring import score_lines
 from spellout.training.runs.places import name_of
@@ -66,6 +65,8 @@ def test_score_without_a_file_scores_the_bundled_names(here, command, few_bundle
     expected = [
         score.to_json(run.vocabulary) for score in score_lines(run.model, run.vocabulary, few_bundled.distinct)
     ]
+    more = "known", "new_log_probability", "new_bits_per_char"
+    assert [{name: row.pop(name) for name in more}["known"] for row in rows] == [False] * len(rows)
     assert rows == expected
     command("train")
     code, out, err = command("score", "--json")
@@ -149,7 +150,13 @@ def test_a_score_names_what_the_model_never_saw(here, command):
     assert code == 0
     assert rows[0][2] == "zoë"
     assert {row[2] for row in rows} == {"oxford", "zoë", "bradton"}
-    assert rows[0][0] == "inf"
-    assert rows[0][3] == "z at 1 (never seen)"
+    assert float(rows[0][0]) > 2 * float(rows[1][0])
+    assert rows[0][3].startswith("z at 1 (")
+    assert rows[0][3].endswith(" bits, never seen)")
     assert "1 of 3 lines hold what no training line held, such as 'z' in 'zoë'" in err
-    assert run_command(["why", "zoë"]) == 1
+    code, out, err = command("why", "zoë")
+    assert code == 0
+    assert [row.split("\t")[0] for row in out.splitlines()[1:]] == [*"zoë", "¶"]
+    assert "no training line holds 'z', 'ë': the bits are those of meeting something new" in err
+    steps = [json.loads(line) for line in command("why", "zoë", "--json")[1].splitlines()]
+    assert [step["new"] for step in steps] == [True, False, True, False]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from documentation import DOCS, run_blocks
 from readme_commands import CHECKS
 from spellout.errors import SpelloutError
 from spellout.models.table import MODELS
@@ -83,6 +84,10 @@ def test_the_python_in_the_readme_runs(capsys):
     assert [float(shown[1]), float(shown[2])] == pytest.approx([-3 * slope, 2 * slope], rel=1e-12)
     assert re.search(rf"d \S+ / d a = {-3 * slope:.6g}"[:-1], said)
     assert "softmax-before-cross-entropy" in said
+
+
+def test_the_page_about_new_lines_runs(capsys):
+    run_blocks(DOCS / "new-lines.md", capsys)
 
 
 def test_the_list_of_models_is_the_table():

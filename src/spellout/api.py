@@ -14,11 +14,11 @@ from .models.table import MODELS, parse_specification
 from .training.config import TrainingConfig
 from .training.distillation.config import DistillationConfig
 from .training.distillation.teacher import Teacher
+from .training.ensembles import train_any
 from .training.experiments import comparison
 from .training.experiments.results import ModelResult
 from .training.runs.run import Run, Trained, read_run
 from .training.train import Job
-from .training.train import train as train_job
 
 
 def train(
@@ -51,7 +51,7 @@ def train(
         raise UsageError(f"the third argument of train is a function that hears every event, got {callback!r}{way}")
     understood = _understood(specification, training)
     job = Job(prepared, understood, training, callback, keep, interrupted, teacher=_teacher(teacher, distillation))
-    return train_job(job)
+    return train_any(job)
 
 
 def compare(

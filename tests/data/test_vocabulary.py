@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellout.data.growing import GrowingAlphabet
 from spellout.data.lines import Lines
 from spellout.data.vocabulary import (
     Characters,
-    GrowingAlphabet,
     Words,
     build_vocabulary,
     could_be_read,

@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -7,11 +8,13 @@ from hypothesis import strategies as st
 
 from spellout.api import train
 from spellout.data.config import DataConfig
+from spellout.data.escape import CODE_POINTS
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.errors import NotFiniteError
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate, unique_and_novel
+from spellout.generation.novelty import Novelty
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import batches, explain_line, score_lines
 
@@ -41,7 +44,8 @@ def test_scores_come_in_the_order_of_the_lines_and_add_up(run):
     for score in scores:
         stream = run.vocabulary.encode([score.line])
         logs = run.model.log_probabilities(stream[None, :-1])[0]
-        picked = logs[np.arange(len(stream) - 1), stream[1:].astype(int)]
+        # what is kept for something new, every token pays
+        picked = logs[np.arange(len(stream) - 1), stream[1:].astype(int)] - run.vocabulary.escape.known_nats
         np.testing.assert_allclose(-score.nats, picked, atol=1e-12)
         assert score.log_probability == pytest.approx(picked.sum())
         assert score.bits_per_char == pytest.approx(-picked.sum() / np.log(2) / (len(score.line) + 1))
@@ -57,29 +61,46 @@ def test_a_wrong_looking_line_is_the_most_surprising(run):
     assert max(scores, key=lambda score: score.bits_per_char).line == "Xqzjk"
 
 
-def test_what_no_training_line_held_is_infinitely_surprising_and_the_rest_is_scored_without_it(run):
+def test_what_no_training_line_held_has_a_price_and_the_rest_is_scored_without_it(run):
+    """It is finite, so that losses compare, and the same wherever it stands, as the model never sees it."""
     lines = ["Emma", "M4ri7a", "7", "Marïa4", "Anna"]
     scores = list(score_lines(run.model, run.vocabulary, lines))
     assert [score.line for score in scores] == lines
     assert [score.unknown for score in scores] == [(), ("4", "7"), ("7",), ("ï", "4"), ()]
+    escape, others = run.vocabulary.escape, CODE_POINTS - len(run.vocabulary.characters)
+    price = np.log2((escape.tokens + 1) / (escape.once + 0.5)) + np.log2(others)
     for score in scores:
         symbols = score.symbols(run.vocabulary)
         assert symbols == [*score.line, "¶"]
         missing = np.array([symbol in score.unknown for symbol in symbols])
-        assert (np.isinf(score.bits) == missing).all()
+        np.testing.assert_allclose(score.bits[missing], price)
+        assert (score.tokens == -1).tolist() == missing[:-1].tolist()
         without = "".join(symbol for symbol in score.line if symbol not in score.unknown)
         if without:
             (plain,) = score_lines(run.model, run.vocabulary, [without])
             np.testing.assert_array_equal(score.bits[~missing], plain.bits)
-            assert score.known_bits == pytest.approx(plain.known_bits)
         row = json.loads(json.dumps(score.to_json(run.vocabulary), allow_nan=False))
-        assert [bits is None for bits in row["bits"]] == missing.tolist()
-        assert (row["bits_per_char"] is None) == (row["log_probability"] is None) == missing.any()
+        assert row["bits"] == score.bits.tolist()
         assert row["unknown"] == list(score.unknown)
+        assert evaluate(run.model, run.vocabulary, [score.line]).nats == pytest.approx(score.nats.sum())
     assert max(scores, key=lambda score: score.bits_per_char).unknown
 
 
-def test_words_without_a_token_are_named(names):
+def test_a_line_with_something_new_is_explained_as_it_is_scored(run):
+    for line in ("M4ri7a", "7", "Anna4"):
+        steps = explain_line(run.model, run.vocabulary, line)
+        (score,) = score_lines(run.model, run.vocabulary, [line])
+        assert [step.symbol for step in steps] == [*line, "¶"]
+        assert [step.new for step in steps] == [step.symbol.isdigit() for step in steps]
+        np.testing.assert_allclose([step.bits for step in steps], score.bits, atol=1e-12)
+        for before, after in pairwise(steps):
+            if before.new:  # the model read nothing in between
+                assert before.expected == after.expected
+                assert before.rank > after.rank or before.probability == after.probability
+            json.dumps(before.to_json(), allow_nan=False)
+
+
+def test_words_without_a_token_are_named_and_priced():
     lines = Lines.of(
         [f"{one} {other}" for one in ("New", "Old", "Big") for other in ("York", "Delhi", "Ely", "Bow")]
     )
@@ -87,7 +108,8 @@ def test_words_without_a_token_are_named(names):
     (score,) = score_lines(trained.model, trained.vocabulary, ["New Bern York"])
     assert score.unknown == ("Bern",)
     assert score.symbols(trained.vocabulary) == ["New", "Bern", "York", "¶"]
-    assert np.isinf(score.bits).tolist() == [False, True, False, False]
+    assert score.nats.argmax() == 1
+    assert np.isfinite(score.nats).all()
 
 
 def test_weights_that_give_no_probabilities_are_said_so(run):
@@ -147,3 +169,18 @@ def test_unique_and_novel_are_fractions_of_the_lines_made(run, names):
     copying = train(Prepared.of(Lines.of(["ab", "cd"]), DataConfig()), "ngram:3:smoothing=add-k:k=1e-9").run
     unique, novel = unique_and_novel(copying.model, copying.vocabulary, ["ab", "cd"], k=100)
     assert (unique, novel) == (0.02, 0.0)
+
+
+def test_a_line_among_new_lines_only_is_scored_by_what_the_known_ones_leave(run, names):
+    model = run.new_lines()
+    novelty = Novelty(set(run.lines), float(np.log(model.new_share)))
+    new, known = "Zenobrin", run.lines[0]
+    assert new not in run.lines
+    plain, of_known = score_lines(run.model, run.vocabulary, [new, known])
+    (among_new,) = score_lines(model, run.vocabulary, [new])
+    assert novelty.of_new_lines(plain) == pytest.approx(among_new.log_probability, rel=1e-9)
+    assert novelty.bits_per_char(plain) == pytest.approx(among_new.bits_per_char, rel=1e-9)
+    assert novelty.of_new_lines(of_known) is None
+    assert novelty.to_json(of_known) == {"known": True, "new_log_probability": None, "new_bits_per_char": None}
+    assert novelty.to_json(plain)["known"] is False
+    assert novelty.to_json(plain)["new_log_probability"] > plain.log_probability

@@ -13,6 +13,7 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
+from spellout.generation.price import Price
 from spellout.generation.sampling import sample
 from spellout.models.contract import LanguageModel
 from spellout.models.table import MODELS, parse_specification
@@ -29,16 +30,22 @@ SPECIFICATIONS = {
         "ngram:3:smoothing=add-k:k=0.1",
         "ngram:40",
     ],
+    "counts": ["counts:steps=20", "counts:4:steps=20:order=3", "counts:1:steps=1:order=1"],
     "bigram": ["bigram", "bigram+ngram:3"],
-    "mlp": ["mlp:8:context=3:embedding=2:batch=16", "mlp:4:context=1:embedding=2:batch=16+ngram:2"],
+    "mlp": [
+        "mlp:4:context=1:embedding=2:batch=16+counts:3:steps=20",
+        "mlp:8:context=3:embedding=2:batch=16",
+        "mlp:4:context=1:embedding=2:batch=16+ngram:2",
+    ],
     "gpt": ["gpt:4:heads=2:context=8:batch=4", "gpt:4:heads=1:layers=2:context=4:batch=4+ngram:2"],
     "mlp-bn": ["mlp-bn:8:context=3:embedding=4", "mlp-bn:8:context=1:statistics=calibrated+ngram:3"],
     "wavenet": ["wavenet:8:levels=2:embedding=4", "wavenet:8:levels=1:statistics=calibrated+ngram:4"],
     "rnn": ["rnn:8", "rnn:8:dropout=0+ngram:3"],
-    "gru": ["gru:8", "gru:8:optimizer=adamw+ngram:3"],
+    "gru": ["gru:8", "gru:8+counts:3:steps=20", "gru:8:optimizer=adamw+ngram:3"],
     "lstm": ["lstm:8", "lstm:8:dropout=0+ngram:3"],
     "bow": ["bow:8", "bow:8:dropout=0.5+ngram:3"],
     "transformer": ["transformer:8:layers=2:places=5", "transformer:8:tied=yes+ngram:3"],
+    "ensemble": ["ngram:2 & ngram:4", "2*mlp:8:context=3:embedding=2:batch=16+ngram:2 & gru:8+ngram:2"],
 }
 STEPS = TrainingConfig(steps=10, patience=0, evaluate_every=10)
 """For the models that learn in steps: few, so that everything here is quick."""
@@ -166,11 +173,14 @@ def test_sampling_never_emits_an_unknown_token(trained):
 
 def test_evaluation_agrees_with_the_log_probabilities(trained):
     run, total, count = trained.run, 0.0, 0
+    price = Price(run.vocabulary)
     for line in LINES:
-        stream = run.vocabulary.encode([line])
-        logs = run.model.log_probabilities(stream[None, :-1])[0]
+        reading = run.vocabulary.read([line])
+        stream = reading.stream
+        logs = run.model.log_probabilities(stream[None, :-1])[0] - price.known
         total -= logs[np.arange(len(stream) - 1), stream[1:].astype(int)].sum()
-        count += len(stream) - 1
+        total += price.of(reading.pieces).sum()
+        count += len(stream) - 1 + (0 if price.predicted else len(reading.pieces))
     result = evaluate(run.model, run.vocabulary, LINES)
     assert result.nats == pytest.approx(total, abs=1e-9)
     assert result.tokens == count

@@ -79,18 +79,39 @@ def test_a_trie_holds_every_beginning_once(lines):
     inner = {line[:length] for line in lines for length in range(len(line) + 1)}
     assert len(trie) == len(inner) + len(set(lines))
     assert sorted(trie.times.tolist()) == sorted(lines.count(line) for line in set(lines))
-    assert trie.holds[0] == len(set(lines))
     for line in inner:
         node = trie.walk(np.array([[0, *line]]))[0, -1]
         assert node != NOWHERE
-        assert trie.holds[node] == sum(other[: len(line)] == line for other in set(lines))
-        assert trie.begins[node] == sum(other < line for other in set(lines))
         _, tokens, children = trie.edges_of(np.array([node]))
         after = {other[len(line)] if len(other) > len(line) else 0 for other in lines if other[: len(line)] == line}
         assert tokens.tolist() == sorted(after)
         assert (trie.child(np.full(len(tokens), node), tokens) == children).all()
     outside = [line for line in EVERY_LINE if line not in inner]
     assert all(trie.walk(np.array([[0, *line]]))[0, -1] == NOWHERE for line in outside)
+
+
+@given(LISTS, LISTS)
+def test_a_trie_finds_its_lines(lines, others):
+    trie = Trie(stream_of(lines), V)
+    found = trie.find(stream_of(others))
+    in_order = sorted(set(lines), key=lambda line: (len(line), line))  # a leaf is one level below its line
+    assert [None if one == NOWHERE else in_order[one] for one in found] == [
+        line if line in lines else None for line in others
+    ]
+
+
+@given(LISTS, st.integers(1, 5))
+def test_the_blocks_of_a_trie_are_lines_in_their_order(lines, size):
+    trie = Trie(stream_of(lines), V)
+    in_order = sorted(set(lines))
+    for length, level in enumerate(trie.spans(size), 1):
+        ended = [(*line, 0) for line in in_order]
+        beginnings = sorted({line[:length] for line in ended if len(line) >= length})
+        nodes = dict(zip(beginnings, range(trie.levels[length], trie.levels[length + 1]), strict=True))
+        for block, (first, last) in enumerate(level):
+            some = ended[block * size : (block + 1) * size]
+            expected = {nodes[line[:length]] for line in some if len(line) >= length}
+            assert expected == set(range(first, last + 1))
 
 
 @given(LISTS)
@@ -114,7 +135,7 @@ def test_two_parts_give_known_lines_their_shares_of_the_chance(lines, chance):
     plain = chances(model)
     known = Known.of(model, Trie(stream_of(lines), V))
     shares = known.trie.times / known.trie.times.sum()
-    both = chances(Weighted.of_two_parts(model, known, chance, shares))
+    both = chances(Weighted.of_two_parts(model, known, chance, np.log(shares)))
     assert sum(both.values()) == pytest.approx(1.0, rel=1e-9)
     mass = sum(plain[line] for line in set(lines))
     for line, probability in plain.items():

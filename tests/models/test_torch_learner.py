@@ -8,6 +8,8 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from left_out import leave_one_out_score
@@ -24,7 +26,7 @@ from spellout.models.ngram.training import train_ngram
 from spellout.models.parameters import BETAS
 from spellout.models.pytorch.batches import NOWHERE, WholeLines
 from spellout.models.pytorch.learner import ALONE
-from spellout.models.pytorch.optimizers import Muon, TorchAdamW, optimizers_of
+from spellout.models.pytorch.optimizers import Muon, TorchAdamW, optimizers_of, orthogonal
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.train import learner_of
@@ -281,6 +283,19 @@ def test_the_optimizers_are_pytorchs(shape, kind):
         other.step()
     assert (ours - start).abs().max() > 0.1
     torch.testing.assert_close(ours, theirs, rtol=0, atol=close)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(0, 30), st.integers(0, 2**32 - 1))
+def test_orthogonal_updates_are_rounds_of_newton_schulz(matrices, rows, more, seed):
+    random = np.random.default_rng(seed)
+    x = random.standard_normal((matrices, rows, rows + more)) * 10.0 ** random.uniform(-5, 5, (matrices, rows, 1))
+    expected = x / np.linalg.norm(x, axis=(1, 2), keepdims=True)
+    for _ in range(5):  # the polynomial of each singular value, as Jordan 2024 gives it
+        u, s, v = np.linalg.svd(expected, full_matrices=False)
+        expected = u * (3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5)[:, None] @ v
+    found = orthogonal(torch.tensor(x, dtype=torch.float32))
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32), rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize("specification", ["mlp-bn:8:context=3", "wavenet:8:levels=2"])

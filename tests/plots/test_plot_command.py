@@ -24,11 +24,12 @@ TINY = {
     "transformer": "transformer:16:layers=2",
     "mlp-bn": "mlp-bn:8",
     "wavenet": "wavenet:8",
+    "ensemble": "mlp:8 & ngram:2 & bigram",
 }
 IN_STEPS = ("bigram", "mlp", "gpt", "mlp-bn", "wavenet", "rnn", "gru", "lstm", "bow", "transformer")
 LAYERED = ("mlp", "mlp-bn", "wavenet", "rnn", "gru", "lstm", "bow", "transformer")
 SHOWN_BY = {
-    "loss": IN_STEPS,
+    "loss": (*IN_STEPS, "ensemble"),
     "bigrams": tuple(MODELS),
     "embedding": ("mlp", "gpt", *LAYERED[1:]),
     "activations": LAYERED,
@@ -86,6 +87,11 @@ def test_a_picture_is_written_where_it_is_asked_for(command, folders, tmp_path, 
     assert out.stat().st_size > 1000
 
 
+def test_what_no_training_line_held_has_a_bar_too(command, folders, tmp_path):
+    arguments = ["--what", "surprise", "--line", "A漢a", "-o", tmp_path / "new.svg"]
+    assert command("plot", folders("ngram"), *arguments)[0] == 0
+
+
 def test_by_default_a_picture_is_named_after_its_kind(command, folders, tmp_path, monkeypatch):
     folder = folders("ngram")
     monkeypatch.chdir(tmp_path)
@@ -103,7 +109,6 @@ def test_a_picture_that_there_is_not_lists_those_there_are(command, folders):
     ("arguments", "code", "fragment"),
     [
         (["--what", "surprise", "-o", "a.gif"], 2, "-o a.gif: a picture's name ends in .png, .svg or .pdf"),
-        (["--what", "surprise", "--line", "漢"], 1, "漢"),
         (
             ["--what", "surprise", "-o", "no/where.png"],
             1,

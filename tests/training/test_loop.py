@@ -278,8 +278,8 @@ def test_a_comparison_has_networks_with_and_without_a_prior(few, neural):
     ("specification", "prior", "fragment"),
     [
         ("ngram:2+ngram", None, "ngram counts and starts from nothing; leave out +ngram"),
-        ("neural+neural", None, "a network starts from an n-gram, not from neural"),
-        ("neural", "neural", "--prior neural: a network starts from an n-gram"),
+        ("neural+neural", None, "a network starts from counts, not from neural"),
+        ("neural", "neural", "--prior neural: a network starts from counts"),
         ("neural+ngrm", None, "did you mean ngram?"),
         ("neural", "ngram:x", "not a number"),
         ("neural:3:noises=2", None, "no setting 'noises'"),

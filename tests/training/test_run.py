@@ -1,6 +1,7 @@
 import json
 import shutil
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from spellout.api import compare, load_run, train
 from spellout.data.config import DataConfig
+from spellout.data.escape import Escape
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.errors import DataError, RunError, UsageError
@@ -16,7 +18,7 @@ from spellout.generation.evaluation import evaluate
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.table import parse_specification
 from spellout.training.experiments.comparison import floor
-from spellout.training.runs.run import save_run
+from spellout.training.runs.run import Keeper, save_run
 from spellout.training.streaming import check_streaming, train_streaming
 
 
@@ -39,8 +41,29 @@ def test_a_run_comes_back_whole(names, tmp_path, unit):
     assert list(again.lines) == list(run.lines)
     assert again.vocabulary.to_json() == run.vocabulary.to_json()
     assert again.facts == json.loads(json.dumps(run.facts))
-    tokens = run.vocabulary.encode(names.distinct[:3])[None]
+    tokens = run.vocabulary.encode(run.lines[:3])[None]
     assert np.array_equal(again.model.log_probabilities(tokens), run.model.log_probabilities(tokens))
+
+
+@pytest.mark.parametrize("data", [DataConfig(), DataConfig(unit="word", min_count=2), DataConfig(unit="word")])
+def test_a_run_of_before_what_is_new_had_a_price_is_read_as_one_of_today(tmp_path, data):
+    lines = Lines.of([f"{one} {two}" for one in ("new", "old", "far", "a") for two in ("york", "ely", "bath", "x")])
+    run = train(Prepared.of(lines, data), "ngram:2").run
+    save_run(run, tmp_path / "run")
+    path = tmp_path / "run" / "vocabulary.json"
+    stored = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({name: stored[name] for name in stored.keys() - {"seen", "rare"}}), "utf-8")
+    assert load_run(tmp_path / "run").vocabulary.to_json() == run.vocabulary.to_json()
+    (tmp_path / "run" / "train.txt").unlink()  # as after --stream
+    assert load_run(tmp_path / "run").vocabulary.escape == Escape(2 * len(run.lines), 0)
+
+
+@pytest.mark.parametrize("seen", [{"tokens": 3}, {"tokens": 3, "once": 3}, {"tokens": 3.0, "once": 0}, [3, 0], 7])
+def test_counts_that_cannot_be_are_a_damaged_run(folder, seen):
+    path = folder / "vocabulary.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"seen": seen}), "utf-8")
+    with pytest.raises(RunError, match="damaged"):
+        load_run(folder)
 
 
 def test_the_folder_explains_itself_and_holds_no_code(folder, names, trained):
@@ -48,6 +71,7 @@ def test_the_folder_explains_itself_and_holds_no_code(folder, names, trained):
         "config.json",
         "vocabulary.json",
         "best.safetensors",
+        "new.safetensors",
         "train.txt",
         "log.jsonl",
     }
@@ -57,10 +81,37 @@ def test_the_folder_explains_itself_and_holds_no_code(folder, names, trained):
     assert config["settings"]["order"] == 4
     assert config["data"]["fingerprint"] == names.fingerprint
     assert config["split"] == {"name": "distinct", "seed": 42, "train": 2400, "dev": 300, "test": 300}
-    assert config["results"]["dev"]["nats_per_char"] == trained.dev.nats_per_char
+    results = config["results"]
+    assert results["dev"]["nats_per_char"] == trained.dev.nats_per_char
+    assert results["new_lines"] == trained.new.to_json()
+    assert results["new_lines"]["nats_per_char"] < results["dev"]["nats_per_char"]
+    assert 0.0 < results["new_lines"]["mass"] < 1.0
     events = [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
     assert [event["event"] for event in events] == ["order", "trained"]
     assert len((folder / "train.txt").read_text("utf-8").splitlines()) == 2400
+
+
+def test_the_model_of_new_lines_is_worked_out_once_and_kept(folder, trained):
+    again, tokens = load_run(folder), trained.run.vocabulary.encode(trained.run.lines[:20])[None]
+    kept, asked = again.new_lines(), replace(again, ratios=None).new_lines()
+    assert np.array_equal(again.ratios, kept.ratios)
+    np.testing.assert_allclose(kept.ratios, asked.ratios, rtol=1e-9)
+    np.testing.assert_allclose(kept.log_probabilities(tokens), asked.log_probabilities(tokens), rtol=1e-9)
+    (folder / "new.safetensors").unlink()  # as of a run of before
+    np.testing.assert_array_equal(load_run(folder).new_lines().ratios, asked.ratios)
+    (folder / "new.safetensors").write_bytes(b"no")
+    with pytest.raises(RunError, match="damaged"):
+        load_run(folder)
+    (folder / "train.txt").unlink()
+    assert load_run(folder).new_lines() is None
+
+
+def test_other_weights_have_no_use_for_what_is_kept_of_new_lines(folder, trained):
+    keep = Keeper(folder, there=True)
+    keep(replace(trained.run, ratios=None))
+    assert not (folder / "new.safetensors").exists()
+    keep(trained.run)
+    assert np.array_equal(load_run(folder).ratios, trained.run.ratios)
 
 
 def test_nothing_is_left_beside_a_run(folder):

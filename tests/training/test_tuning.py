@@ -22,7 +22,7 @@ from spellout.training.experiments.tuning import Tuning
 STEPS = TrainingConfig(steps=20, device="cpu", threads=1)
 BIGRAM = parse_specification("bigram")
 TRAINED = ranges_of(TrainingConfig)
-IN_STEPS = [family.name for family in MODELS.values() if family.in_steps]
+IN_STEPS = [family.name for family in MODELS.values() if family.learner]
 
 
 def ends(where):
@@ -101,8 +101,8 @@ def test_the_first_trial_has_the_models_own_settings_and_the_best_is_never_worse
     trials = list(study.run(4))
     assert [trial.number for trial in trials] == [0, 1, 2, 3]
     assert trials[0].nats_per_char == train(few, BIGRAM, training=STEPS).dev.nats_per_char
-    losses = [trial.nats_per_char for trial in trials]
-    assert [trial.nats_per_char for trial in study.best()] == sorted(losses)
+    losses = [trial.new_lines for trial in trials]
+    assert [trial.new_lines for trial in study.best()] == sorted(losses)
     assert len({trial.specification for trial in trials}) == 4
     kept = [number for number, loss in enumerate(losses) if loss == min(losses[: number + 1])]
     assert sorted(path.name for path in tmp_path.glob("study/run-*")) == [f"run-{number}" for number in kept]
@@ -208,14 +208,15 @@ def test_the_command_prints_the_best_and_how_to_train_it_again(command, names_fi
     code, out, err = command(*arguments)
     assert code == 0
     header, *rows = [line.split("\t") for line in out.splitlines()]
-    assert header == ["trial", "nats/char", "seconds", "model", "training"]
-    assert [float(row[1]) for row in rows] == sorted(float(row[1]) for row in rows)
+    assert header == ["trial", "nats as it is", "nats new lines", "seconds", "model", "training"]
+    assert [float(row[2]) for row in rows] == sorted(float(row[2]) for row in rows)
     assert "3 trials, 0 of them stopped early" in err
     again = re.search(r"train it again with: (spellout .*)", err).group(1)
     words = [str(tmp_path / "again") if word == "RUN" else word for word in shlex.split(again)[1:]]
     assert command(*words)[0] == 0
     facts = json.loads((tmp_path / "again" / "config.json").read_text())
-    assert f"{facts['results']['dev']['nats_per_char']:.4f}" == rows[0][1]
+    results = facts["results"]
+    assert [f"{results[way]['nats_per_char']:.4f}" for way in ("dev", "new_lines")] == rows[0][1:3]
 
 
 def test_the_test_lines_are_looked_at_once_and_when_asked(command, names_file, tmp_path, monkeypatch):
@@ -226,7 +227,7 @@ def test_the_test_lines_are_looked_at_once_and_when_asked(command, names_file, t
     first = json.loads(command(*arguments, "--json")[1].splitlines()[0])
     assert first["test"] is None
     assert looked == []
-    tested = [json.loads(command(*arguments, "--json", "--test")[1].splitlines()[0])["test"] for _ in range(2)]
+    tested = [json.loads(command(*arguments, "--json", "--test-best")[1].splitlines()[0])["test"] for _ in range(2)]
     assert len(looked) == 1
     assert tested[0] == tested[1]
     assert abs(tested[0]["nats_per_char"] - first["nats_per_char"]) < 0.3

@@ -55,6 +55,8 @@ Seconds = Annotated[
 ]
 Encoding = Annotated[str | None, Parameter(help="The encoding of FILE, if it is not UTF-8.")]
 Flag = Annotated[bool, Parameter(negative=())]
+Novel = Annotated[bool | None, Parameter(negative=("--as-it-is", "--no-novel"))]
+"""None: where the lines that are known are kept."""
 Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
 Data = Annotated[DataConfig, Parameter(name="*")]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
@@ -69,10 +71,10 @@ def listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def check_judged(data: DataConfig, part: str) -> None:
-    """Raise `UsageError` if a split keeps no lines of a part to judge by: to be asked before the reading."""
-    if data.split == "none":
-        raise UsageError(f"--split none keeps no {part} lines to judge by; leave it out, or take --split distinct")
+def check_at_once(count: int) -> None:
+    """Raise `UsageError` for a number of trainings side by side that cannot be."""
+    if count < 1:
+        raise UsageError(f"--at-once {count}: must be at least 1")
 
 
 def check_picture(path: Path) -> None:

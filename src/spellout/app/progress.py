@@ -99,7 +99,7 @@ class Watch:
             self._advance(0.0, label, note_of(event))
             return
         if kind == "evaluation" and event["best"]:
-            self._best = f", best dev {event['nats_per_char']:.4f}"
+            self._best = f", best dev {event.get('new_lines', event['nats_per_char']):.4f}"
         if kind in ("evaluation", "updates"):
             return
         if kind == "order" and event["held_out_nats_per_token"]:

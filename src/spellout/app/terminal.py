@@ -133,9 +133,37 @@ def _shown(text: str | Text) -> Text:
     return text if isinstance(text, Text) else Text(visible(text))
 
 
-def losses(nats: float, bits: float, perplexity: float) -> str:
-    """Say how good a model is; `nats` and `bits` are means over characters."""
-    return f"{nats:.4f} nats ({bits:.3f} bits) per character, perplexity {perplexity:.2f}"
+UNITS_COMPARE = (
+    "nats and bits per character compare with those of characters and bytes, as unknown words are spelled in them; "
+    "perplexity is per word, any unknown one as one token, and compares where the same words are known"
+)
+"""What is to be said where figures of words are shown."""
+
+
+def losses(
+    nats: float,
+    bits: float,
+    perplexity: float,
+    without_ends: float | None = None,
+    new_lines: dict[str, Any] | None = None,
+) -> str:
+    """Say how good a model is; `nats` and `bits` are means over characters, `without_ends` is of words.
+
+    `new_lines` are its losses as a model of new lines, as a run holds them.
+    """
+    more = "" if without_ends is None else f" per word ({without_ends:.2f} without line ends)"
+    said = f"{nats:.4f} nats ({bits:.3f} bits) per character, perplexity {perplexity:.2f}{more}"
+    if new_lines is None:
+        return said
+    other = "new lines" if new_lines["chance_seen"] is None else "new lines or ones seen before, in two parts"
+    known = by_heart(new_lines)
+    return f"as it is {said}; {other} {new_lines['nats_per_char']:.4f} nats ({known} on lines known by heart)"
+
+
+def by_heart(new_lines: dict[str, Any]) -> str:
+    """Say which part of its probability a model gives to the training lines, and how exactly that is known."""
+    error = f" ± {new_lines['mass_error']:.1%}" if new_lines["mass_error"] else ""
+    return f"{new_lines['mass']:.1%}{error}"
 
 
 def short(text: str, width: int = 60) -> str:

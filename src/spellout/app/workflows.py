@@ -13,14 +13,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ..data.config import DataConfig
+from ..errors import UsageError
 from ..training.config import TrainingConfig
 from . import terminal
-from .progress import progress_bar, training_progress
+from .progress import WHOLE, progress_bar, training_progress
 
 if TYPE_CHECKING:
     from ..data.lines import Lines
     from ..data.prepared import Prepared
     from ..models.family import Specification
+    from ..models.new_lines.model import Weighted
     from ..training.runs.run import Run, Trained
     from ..training.train import Job
 
@@ -43,13 +45,16 @@ def size(file: str) -> int | None:
 
 
 def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepared:
-    """Read lines, split and encode them, and warn if there are few."""
+    """Read lines, split and encode them, and warn if there are few. `UsageError` if two files are one stream."""
     from ..data.prepared import Prepared
     from ..data.splits import FEW_LINES
 
+    if [file, data.dev, data.test].count("-") > 1:
+        raise UsageError("- can be read once only: of FILE, --dev and --test, name the others")
     lines = read(file, encoding)
+    dev, test = (one if one is None else read(one, encoding) for one in (data.dev, data.test))
     with progress_bar(None, "splitting and encoding"):
-        prepared = Prepared.of(lines, data)
+        prepared = Prepared.of(lines, data, dev=dev, test=test)
     if (different := len(prepared.lines.distinct)) < FEW_LINES:
         terminal.warn(
             f"{prepared.lines.name} holds only {different} different lines: the same ones train and judge, "
@@ -74,7 +79,7 @@ def compile_for(*specifications: Specification) -> float:
     To be called before a training, so that its budget is its own, and where Ctrl-C ends the command.
     """
     start = perf_counter()
-    if any(one.family.compiled for one in specifications):
+    if any(one.family.compiled for each in specifications for one in each.alone):
         import numpy as np
 
         from ..programs.lanes import warm_up
@@ -91,6 +96,19 @@ def load_run(path: str | Path) -> Run:
     from ..training.runs.run import read_run
 
     return read_run(path, MODELS)
+
+
+def new_lines(run: Run) -> Weighted | None:
+    """Ask a run for its model of new lines; None where no one knows its training lines (see `Run.new_lines`)."""
+    done = 0.0
+    with progress_bar(WHOLE, "finding out what the model knows by heart") as advance:
+
+        def progress(share: float) -> None:
+            nonlocal done
+            advance(WHOLE * (share - done))
+            done = share
+
+        return run.new_lines(progress)
 
 
 @contextmanager
@@ -114,7 +132,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 def train(job: Job) -> Trained:
     """Train one model; say on what, how far it is, and how good it became."""
-    from ..training.train import train as train_on
+    from ..training.ensembles import train_any
 
     lines, split = job.prepared.lines, job.prepared.split
     different = f", {len(lines.distinct):,} different" if len(lines.distinct) != len(lines) else ""
@@ -122,7 +140,7 @@ def train(job: Job) -> Trained:
     parts = f": {train} to train, {dev} dev, {test} test" if split.dev else ""
     terminal.note(f"{Path(lines.name).name}: {len(lines):,} lines{different}; split {split.name}{parts}")
     with training_progress(1 if job.specification.family.in_steps else None) as watch:
-        trained = train_on(replace(job, callback=watch))
+        trained = train_any(replace(job, callback=watch))
     print_result(trained)
     return trained
 
@@ -135,7 +153,14 @@ def print_result(trained: Trained) -> None:
     result = ""
     if dev is not None:
         on = f" (its first {dev.lines:,} lines)" if dev.lines < run.facts["split"]["dev"] else ""
-        result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity)}"
+        ends = dev.perplexity_without_ends
+        new = None if trained.new is None else trained.new.to_json()
+        result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity, ends, new)}"
+        if dev.new:
+            what = "words" if ends is not None else "characters"
+            result += f"; {dev.new:,} {what} of {dev.tokens:,} tokens are new there"
     terminal.note(
         f"{run.family}{order}: {run.model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}"
     )
+    if dev is not None and dev.perplexity_without_ends is not None:
+        terminal.note(terminal.UNITS_COMPARE)

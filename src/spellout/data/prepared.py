@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .config import DataConfig
 from .lines import Lines
-from .splits import Split, split_lines
+from .splits import Split, given_split, split_lines
 from .vocabulary import Vocabulary, build_vocabulary
 
 
@@ -21,15 +22,38 @@ class Prepared:
     split: Split
     vocabulary: Vocabulary
     stream: np.ndarray
+    given: Mapping[str, Lines] = field(default_factory=dict)
+    """The lines of `dev` and `test`, if they have files of their own."""
 
     @classmethod
-    def of(cls, lines: Lines, config: DataConfig) -> Prepared:
-        """Split lines, and encode those to train on."""
-        split = split_lines(lines, config.split, config.split_seed)
-        # Words that are rare among the training lines are unknown; characters of every line get a token.
-        seen = split.train if config.unit == "word" and config.min_count > 1 else lines.distinct
-        vocabulary = build_vocabulary(seen, config.unit, config.min_count)
-        return cls(lines, config, split, vocabulary, vocabulary.encode(split.train))
+    def of(
+        cls, lines: Lines, config: DataConfig, *, dev: Lines | None = None, test: Lines | None = None
+    ) -> Prepared:
+        """Split lines, and encode those to train on.
+
+        `dev` and `test` lines that are given are not cut from the others; where `config` names a file of theirs,
+        that is read unless they are given.
+        """
+        config = replace(
+            config,
+            dev=dev.name if dev is not None and config.dev is None else config.dev,
+            test=test.name if test is not None and config.test is None else config.test,
+        )
+        dev = Lines.read(config.dev) if dev is None and config.dev is not None else dev
+        test = Lines.read(config.test) if test is None and config.test is not None else test
+        if config.given:
+            split = given_split(lines, dev, test, config.split_seed)
+        else:
+            split = split_lines(lines, config.split or "distinct", config.split_seed)
+        # A model knows nothing of the lines that judge it, not even their letters.
+        vocabulary = build_vocabulary(split.train, config.unit, config.min_count)
+        given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
+        return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
+
+    def encoded_by(self, vocabulary: Vocabulary) -> Prepared:
+        """The same with the tokens of another vocabulary, as a training that goes on had it."""
+        vocabulary = vocabulary.counted(self.split.train)
+        return replace(self, vocabulary=vocabulary, stream=vocabulary.encode(self.split.train))
 
 
 def usual_length(stream: np.ndarray) -> int:

@@ -40,12 +40,7 @@ def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Sp
     split or for another seed with `lecture`, whose seed is part of its definition.
     """
     check_split(how, seed)
-    if len(lines.distinct) == 1:
-        line = lines.distinct[0]
-        short = line if len(line) <= 40 else line[:39] + "…"
-        raise DataError(
-            f"{lines.name} holds only one line ({short!r}); give at least two different ones, one thing per line"
-        )
+    _check_lines(lines)
     texts = list(lines.distinct) if how == "distinct" else lines.in_file_order()
     if how == "none":
         return Split(texts, [], [], how)
@@ -54,3 +49,31 @@ def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Sp
     random.Random(seed).shuffle(texts)
     first, second = int(0.8 * len(texts)), int(0.9 * len(texts))
     return Split(texts[:first], texts[first:second], texts[second:], how)
+
+
+def given_split(lines: Lines, dev: Lines | None, test: Lines | None, seed: int = 42) -> Split:
+    """Take the lines of several files as three parts, repeated lines as often as they stand there.
+
+    Without `dev`, a tenth of `lines` is dev (of fewer than ten lines, all are). Each part is shuffled: the
+    n-gram is fitted on the last training lines, which in a sorted list are like no others (that costs names 0.1
+    nats), and the first lines of dev are to judge for all.
+    """
+    check_split("distinct", seed)
+    _check_lines(lines)
+    parts = [[] if one is None else one.in_file_order() for one in (lines, dev, test)]
+    for part in parts:
+        random.Random(seed).shuffle(part)
+    train, judging, testing = parts
+    if dev is None:
+        cut = int(0.9 * len(train))
+        train, judging = (train[:cut], train[cut:]) if len(train) >= FEW_LINES else (train, train)
+    return Split(train, judging, testing, "given")
+
+
+def _check_lines(lines: Lines) -> None:
+    if len(lines.distinct) == 1:
+        line = lines.distinct[0]
+        short = line if len(line) <= 40 else line[:39] + "…"
+        raise DataError(
+            f"{lines.name} holds only one line ({short!r}); give at least two different ones, one thing per line"
+        )

@@ -3,11 +3,13 @@
 Token 0 is the boundary: it starts and ends every line. Lines are encoded into one flat stream,
 `0 line 0 line 0 ... 0`, in the smallest unsigned type that holds every id: never one-hot, never padded.
 
-`Characters` has one token a character. A file may hold 10,000 different characters; beyond `MOST_CHARACTERS` the
-rarest are spelled in UTF-8 bytes (byte fallback, Kudo & Richardson 2018, "SentencePiece"), so that the vocabulary
-stays small and encoding still loses nothing. Bytes are the same with no characters at all. `GrowingAlphabet` makes
-them of a text that is read once. `Words` has one token for each word, and one for all words rarer than `min_count`,
-which is never sampled.
+`Characters` has one token a character. A file may hold 10,000 different characters; beyond `MOST_CHARACTERS`
+the rarest are spelled in UTF-8 bytes (byte fallback, Kudo & Richardson 2018, "SentencePiece"), so that the
+vocabulary stays small and encoding still loses nothing. Bytes are the same with no characters at all. `Words`
+has one token for each word, and one for all words rarer than `min_count`, which is never sampled.
+
+A vocabulary is made of the training lines, and other lines may hold what has no token: `read` says where it stands,
+and `escape` how likely that is.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import DataError
 from .config import Unit, check_unit
+from .escape import Escape, Reading
 
 MOST_CHARACTERS = 2048
 UNKNOWN_WORD = "<unknown>"
@@ -36,6 +40,11 @@ class Vocabulary(Protocol):
     """Number of tokens, the boundary included."""
     never_sampled: tuple[int, ...]
     """Tokens that stand for nothing in particular."""
+    escape: Escape
+    """How likely it is to meet what has no token."""
+
+    def read(self, lines: Sequence[str]) -> Reading:
+        """The stream of what is known of some lines, and what is not known of them."""
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
         """The stream `0 line 0 line 0`, shape (1 + tokens + lines,). `DataError` names what is not known."""
@@ -48,6 +57,9 @@ class Vocabulary(Protocol):
 
     def symbol(self, token: int) -> str:
         """How a token is shown to people."""
+
+    def counted(self, lines: Sequence[str]) -> Vocabulary:
+        """The same tokens, with what the training lines, which they all are, tell of what is new."""
 
     def to_json(self) -> dict[str, Any]:
         """Everything needed to build the vocabulary again, by `vocabulary_from_json`."""
@@ -94,12 +106,15 @@ class Characters:
 
     never_sampled: tuple[int, ...] = ()
 
-    def __init__(self, characters: Iterable[str], fallback_bytes: Iterable[int] = ()) -> None:
+    def __init__(
+        self, characters: Iterable[str], fallback_bytes: Iterable[int] = (), escape: Escape | None = None
+    ) -> None:
         self.characters = list(characters)
         self.bytes = list(fallback_bytes)
         self.unit: Unit = "char" if self.characters else "byte"
         self._symbols = ["¶", *self.characters, *(f"<0x{byte:02X}>" for byte in self.bytes)]
         self.size = len(self._symbols)
+        self.escape = escape or Escape(self.size, 0)
         self.dtype = smallest_dtype(self.size)
         highest = max(map(ord, ["\n", *self.characters]))
         self._token_of_code = np.full(max(highest + 2, 256), -1, np.int32)  # the last is nobody's
@@ -111,12 +126,41 @@ class Characters:
     @classmethod
     def of(cls, lines: Iterable[str], most: int = MOST_CHARACTERS) -> Characters:
         """The characters of some lines, sorted; beyond `most` different ones, the rarest as bytes."""
-        counts = times_of_codes((code_points(block), None) for block in _in_blocks(list(lines)))
+        lines = list(lines)
+        counts = times_of_codes((code_points(block), None) for block in _in_blocks(lines))
         used = np.flatnonzero(counts)
         # stable: of equally frequent characters those with the lower code come first, whatever the NumPy
-        by_count = [chr(code) for code in used[np.argsort(-counts[used], kind="stable")]]
-        rare = {byte for character in by_count[most:] for byte in character.encode()}
-        return cls(sorted(by_count[:most]), sorted(rare))
+        used = used[np.argsort(-counts[used], kind="stable")]
+        by_count = list(map(chr, used))
+        rare: Counter[int] = Counter()
+        for character in by_count[most:]:
+            for byte in character.encode():
+                rare[byte] += int(counts[ord(character)])
+        escape = Escape.of_counts(np.array([len(lines), *counts[used[:most]], *rare.values()]))
+        return cls(sorted(by_count[:most]), sorted(rare), escape)
+
+    def counted(self, lines: Sequence[str]) -> Characters:
+        """The same tokens, with what some lines tell of what is new."""
+        counts = np.bincount(self.read(lines).stream[1:], minlength=self.size)
+        return Characters(self.characters, self.bytes, Escape.of_counts(counts))
+
+    def read(self, lines: Sequence[str]) -> Reading:
+        """The stream of the characters that are known, and those that are not."""
+        letters = set().union(*lines)
+        sizes = {one: -1 if (tokens := self._encode_text(one)) is None else len(tokens) for one in letters}
+        strange = {one for one, size in sizes.items() if size < 0}
+        if not strange:
+            return Reading.of(self.encode(lines), [])
+        known, found = list(lines), []
+        for number, line in enumerate(lines):
+            if not strange.isdisjoint(line):  # seldom, so only such a line is taken to pieces
+                known[number], before = "".join(one for one in line if one not in strange), 0
+                for one in line:
+                    if one in strange:
+                        found.append((one, number, before))
+                    else:
+                        before += sizes[one]
+        return Reading.of(self.encode(known), found)
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
         """The stream `0 line 0 line 0`; `DataError` names a character that is not known."""
@@ -160,7 +204,7 @@ class Characters:
                     where = f"line {number} ({line[:40]!r})" if len(lines) > 1 else repr(line[:40])
                     return DataError(
                         f"the character {character!r} in {where} is not in any of the lines the model was "
-                        "trained on, so it has no probability; take it out, or train on lines that have it"
+                        "trained on; take it out, or train on lines that have it"
                     )
         raise AssertionError("encode failed, but every character is known")
 
@@ -175,50 +219,9 @@ class Characters:
         return self._symbols[token]
 
     def to_json(self) -> dict[str, Any]:
-        """The unit, the characters and the bytes, in the order of their tokens."""
-        return {"unit": self.unit, "characters": self.characters, "bytes": self.bytes}
-
-
-class GrowingAlphabet:
-    """Encodes clean text that is read once: its alphabet is not known beforehand and grows as characters are met.
-
-    Ids are given in order of appearance, so tokens of earlier blocks stay valid; at the end `vocabulary` gives the
-    ordinary vocabulary and the new id of every old one. Every character gets a token: a stream cannot know yet
-    which ones are rare.
-    """
-
-    def __init__(self) -> None:
-        self._characters = ["\n"]
-        self._token_of_code = np.full(128, -1, np.int32)
-        self._token_of_code[10] = 0
-
-    @property
-    def size(self) -> int:
-        """Number of tokens so far, the boundary included."""
-        return len(self._characters)
-
-    def encode(self, block: str) -> np.ndarray:
-        """The stream `0 line 0 line 0` of a block of whole lines, in the smallest type for the ids so far."""
-        codes = code_points("\n" + block)
-        used = np.flatnonzero(np.bincount(codes))
-        beyond = int(used[-1]) + 1 - len(self._token_of_code)
-        if beyond > 0:
-            self._token_of_code = np.pad(self._token_of_code, (0, beyond), constant_values=-1)
-        for code in used[self._token_of_code[used] < 0]:
-            self._token_of_code[code] = len(self._characters)
-            self._characters.append(chr(code))
-        table = self._token_of_code[: int(used[-1]) + 1].astype(smallest_dtype(self.size))
-        if codes.itemsize == table.itemsize == 1:  # the fastest of all lookups
-            padded = table.tobytes().ljust(256, b"\0")
-            return np.frombuffer(codes.tobytes().translate(padded), np.uint8)
-        return table[codes]
-
-    def vocabulary(self) -> tuple[Characters, np.ndarray]:
-        """The vocabulary with its characters sorted, and the new id of every id given so far."""
-        letters = sorted(self._characters[1:])
-        place = {character: i for i, character in enumerate(["\n", *letters])}
-        new_ids = np.array([place[character] for character in self._characters])
-        return Characters(letters), new_ids.astype(smallest_dtype(self.size))
+        """The unit, the characters and the bytes in the order of their tokens, and how likely others are."""
+        tokens = {"characters": self.characters, "bytes": self.bytes}
+        return {"unit": self.unit, **tokens, "seen": asdict(self.escape)}
 
 
 class Words:
@@ -226,41 +229,68 @@ class Words:
 
     unit: Unit = "word"
 
-    def __init__(self, words: Iterable[str], unknown: bool) -> None:
+    def __init__(
+        self, words: Iterable[str], unknown: bool, escape: Escape | None = None, rare: Iterable[str] = ()
+    ) -> None:
         self.words = list(words)
         self.unknown = unknown
         self.never_sampled: tuple[int, ...] = (1,) if unknown else ()
         self._symbols = ["¶", *([UNKNOWN_WORD] if unknown else []), *self.words]
         self.size = len(self._symbols)
+        self.escape = escape or Escape(self.size, 0)
+        self.rare = list(rare)
+        """What new words may look like: those that have no token, or were seen once, in the training lines."""
         self.dtype = smallest_dtype(self.size)
         self._token_of_word = dict(zip(self.words, range(1 + unknown, self.size), strict=True))
 
     @classmethod
     def of(cls, lines: Iterable[str], min_count: int = 1) -> Words:
         """The words of some lines, sorted; those seen fewer than `min_count` times become one unknown word."""
+        lines = list(lines)
         counts = Counter(word for line in lines for word in line.split())
         words = sorted(word for word, count in counts.items() if count >= min_count)
         if not words:
             raise DataError(f"no word stands {min_count} times or more in these lines; use a lower --min-count")
-        return cls(words, unknown=len(words) < len(counts))
+        return cls(words, len(words) < len(counts))._counted(counts, len(lines))
+
+    def counted(self, lines: Sequence[str]) -> Words:
+        """The same tokens, with what some lines tell of what is new."""
+        return self._counted(Counter(word for line in lines for word in line.split()), len(lines))
+
+    def _counted(self, counts: Counter[str], lines: int) -> Words:
+        escape = Escape.of_counts(np.array([lines, *counts.values()]))
+        most = max((count for word, count in counts.items() if word not in self._token_of_word), default=1)
+        rare = sorted(word for word, count in counts.items() if count <= most)
+        return Words(self.words, self.unknown, escape, rare)
+
+    def read(self, lines: Sequence[str]) -> Reading:
+        """The stream of the words that are known, or of the unknown word, and those that are not known."""
+        tokens = [0]
+        found: list[tuple[str, int, int]] = []
+        for number, line in enumerate(lines):
+            if "\n" in line:
+                raise _not_one_line([line])
+            start = len(tokens)
+            for word in line.split():
+                token = self._token_of_word.get(word)
+                if token is None:
+                    found.append((word, number, len(tokens) - start))
+                    if self.unknown:
+                        tokens.append(1)
+                else:
+                    tokens.append(token)
+            tokens.append(0)
+        return Reading.of(np.array(tokens, self.dtype), found)
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
         """The stream `0 line 0 line 0`; a new word is the unknown word if there is one, else a `DataError`."""
-        tokens = [0]
-        default = 1 if self.unknown else None
-        for number, line in enumerate(lines, 1):
-            if "\n" in line:
-                raise _not_one_line([line])
-            for word in line.split():
-                token = self._token_of_word.get(word, default)
-                if token is None:
-                    raise DataError(
-                        f"the word {word[:40]!r} in line {number} is not in any of the lines the model was "
-                        "trained on; take it out, or train with --min-count 2 so that rare words share a token"
-                    )
-                tokens.append(token)
-            tokens.append(0)
-        return np.array(tokens, self.dtype)
+        reading = self.read(lines)
+        if reading.pieces and not self.unknown:
+            raise DataError(
+                f"the word {reading.pieces[0][:40]!r} in line {reading.lines[0] + 1} is not in any of the lines "
+                "the model was trained on; take it out, or train with --min-count 2, so that rare words share one"
+            )
+        return reading.stream
 
     def pieces(self, line: str) -> list[str]:
         """The line's words."""
@@ -282,8 +312,10 @@ class Words:
         return self._symbols[token]
 
     def to_json(self) -> dict[str, Any]:
-        """The unit, the words in the order of their tokens, and whether there is an unknown word."""
-        return {"unit": self.unit, "words": self.words, "unknown": self.unknown}
+        """The unit, the words in the order of their tokens, whether there is an unknown word, and of new ones what
+        tells how likely they are and what they may look like."""
+        tokens = {"words": self.words, "unknown": self.unknown}
+        return {"unit": self.unit, **tokens, "seen": asdict(self.escape), "rare": self.rare}
 
 
 def build_vocabulary(lines: Iterable[str], unit: Unit = "char", min_count: int = 1) -> Vocabulary:
@@ -296,14 +328,26 @@ def build_vocabulary(lines: Iterable[str], unit: Unit = "char", min_count: int =
 
 def vocabulary_from_json(stored: dict[str, Any]) -> Vocabulary:
     """The inverse of `to_json`. Raises KeyError, TypeError or ValueError if `stored` is not such a thing."""
+    seen = stored.get("seen")  # the runs of earlier versions do not say
+    escape = seen and Escape(*(_whole(seen[name]) for name in ("tokens", "once")))
     if stored["unit"] == "word":
-        words = _all_different(stored["words"], lambda word: isinstance(word, str) and word.split() == [word])
-        return Words(words, bool(stored["unknown"]))
+        words, rare = (_all_different(stored.get(name, []), _is_word) for name in ("words", "rare"))
+        return Words(words, bool(stored["unknown"]), escape, rare)
     characters = _all_different(stored["characters"], lambda one: isinstance(one, str) and len(one) == 1)
     encoded = _all_different(stored["bytes"], lambda one: type(one) is int and 0 <= one < 256)
     if "\n" in characters or 10 in encoded:
         raise ValueError("the end of a line is a token")
-    return Characters(characters, encoded)
+    return Characters(characters, encoded, escape)
+
+
+def _is_word(word: Any) -> bool:
+    return isinstance(word, str) and word.split() == [word]
+
+
+def _whole(number: Any) -> int:
+    if type(number) is not int:
+        raise ValueError(f"{str(number)[:40]} is no whole number")
+    return number
 
 
 def _all_different(tokens: Any, sound: Callable[[Any], bool]) -> list[Any]:

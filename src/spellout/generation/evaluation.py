@@ -1,8 +1,13 @@
 """How good a model is: on held-out lines, and by what it makes.
 
-Losses are averages over all characters, the end of every line counted as one, whatever the model's tokens are:
-so models of characters, bytes and words compare. Perplexity is per token, as in the literature (per character
-for characters, per word for words, the end of the line included).
+Nats and bits are averages over all characters, the end of every line counted as one, whatever the model's
+tokens are, and what no training line held is paid for, an unknown word letter by letter (see `price`): so
+models of characters, bytes and words compare, of a words model all but where the white space is wider than a
+space.
+
+Perplexity is per token, as in the literature: per character for characters, per word for words, where an
+unknown word is one token, whichever it is. So it compares between models of one vocabulary only. For words the
+literature gives it with the line ends counted as tokens or without them; both are here.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
+from .price import Price
 from .sampling import sample
 from .scoring import NATS_PER_BIT, batches
 
@@ -34,12 +40,19 @@ HIDDEN = 128
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Losses on so many `lines`. `characters` and `tokens` count the line ends too."""
+    """Losses on so many `lines`. `characters` and `tokens` count the line ends too.
+
+    Of the `nats`, `spelling` say which unknown word it is, and `ends` are those of the line ends, which are
+    told for words only. `new` tokens are characters or words without a token of their own.
+    """
 
     nats: float
     characters: int
     tokens: int
     lines: int
+    spelling: float = 0.0
+    ends: float = 0.0
+    new: int = 0
 
     def __add__(self, other: Evaluation) -> Evaluation:
         """The losses on both, if no line is in both."""
@@ -58,31 +71,67 @@ class Evaluation:
     @property
     def perplexity(self) -> float:
         """exp(nats per token): among how many equally likely tokens the model hesitates."""
-        return float(np.exp(self.nats / self.tokens))
+        return float(np.exp((self.nats - self.spelling) / self.tokens))
 
-    def to_json(self) -> dict[str, float]:
+    @property
+    def perplexity_without_ends(self) -> float | None:
+        """The same of the words alone, without the ends of lines; None for characters and bytes."""
+        if not self.ends:
+            return None
+        return float(np.exp((self.nats - self.spelling - self.ends) / (self.tokens - self.lines)))
+
+    def to_json(self) -> dict[str, float | None]:
         """Give the losses, and on how many lines, as JSON holds them."""
-        names = ("nats_per_char", "bits_per_char", "perplexity", "lines")
+        names = (
+            "nats_per_char",
+            "bits_per_char",
+            "perplexity",
+            "perplexity_without_ends",
+            "lines",
+            "tokens",
+            "new",
+        )
         return {name: getattr(self, name) for name in names}
 
 
 def judging(prepared: Prepared, part: Literal["dev", "test"] = "dev", work: int = JUDGING) -> Sequence[str]:
-    """Choose the lines of a part that judge: the first ones, as many as so much work allows, or all."""
+    """Choose the lines of a part that judge: the first ones, as many as so much work allows, or all.
+
+    Results on lines that were given are to compare with what others publish: then all judge, whatever it costs.
+    """
     lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
-    return enough(lines, prepared.vocabulary, work)
+    return lines if part in prepared.given and work == JUDGING else enough(lines, prepared.vocabulary, work)
 
 
 def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Evaluation:
-    """The loss of a model on lines. `DataError` if they hold something that is not in the vocabulary."""
-    stream = vocabulary.encode(lines)
+    """The loss of a model on lines, also if they hold something that is not in the vocabulary."""
+    reading, price, words = vocabulary.read(lines), Price(vocabulary), vocabulary.unit == "word"
+    stream, new = reading.stream, len(reading.pieces)
+    spelling = float(price.spelling(reading.pieces).sum())
+    nats, ends = _nats_of_stream(model, stream, words)
+    nats += spelling + price.new * new + price.known * (len(stream) - 1)
+    return Evaluation(
+        nats,
+        characters=sum(map(len, lines)) + len(lines),
+        tokens=len(stream) - 1 + (0 if price.predicted else new),
+        lines=len(lines),
+        spelling=spelling if words else 0.0,
+        ends=ends + price.known * len(lines) if words else 0.0,
+        new=new,
+    )
+
+
+def _nats_of_stream(model: LanguageModel, stream: np.ndarray, ends: bool) -> tuple[float, float]:
+    """Minus the log-probability of a stream, and, if they are asked for, of its line ends alone."""
     if isinstance(model, NgramModel):  # many times as fast as a row for every position
-        nats = model.nats_of_stream(stream)
-    else:
-        nats = 0.0
-        for _, tokens, targets, lengths in batches(stream):
-            inside = np.arange(targets.shape[1]) < lengths[:, None]
-            nats -= float(model.score(tokens, targets)[inside].sum())
-    return Evaluation(nats, sum(map(len, lines)) + len(lines), len(stream) - 1, len(lines))
+        return model.nats_of_stream(stream), model.nats_of_ends(stream) if ends else 0.0
+    nats, of_ends = 0.0, 0.0
+    for _, tokens, targets, lengths in batches(stream):
+        inside = np.arange(targets.shape[1]) < lengths[:, None]
+        logs = model.score(tokens, targets)
+        nats -= float(logs[inside].sum())
+        of_ends -= float(logs[inside & (targets == 0)].sum()) if ends else 0.0
+    return nats, of_ends
 
 
 def enough(lines: Sequence[str], vocabulary: Vocabulary, work: int) -> Sequence[str]:

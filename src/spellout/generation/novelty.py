@@ -2,7 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from .scoring import NATS_PER_BIT, Score
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """Which lines are known, and the logarithm of what a model leaves to all others; None if nobody knows that.
+
+    A line that is not known is 1 / (what is left) times as likely among new lines only.
+    """
+
+    known: Collection[str]
+    left: float | None
+
+    def of_new_lines(self, score: Score) -> float | None:
+        """The log-probability of a line among the new ones. None for one that is known, or if nobody knows."""
+        if self.left is None or score.line in self.known:
+            return None
+        return score.log_probability - self.left
+
+    def bits_per_char(self, score: Score) -> float | None:
+        """The same as the mean surprise of a character, the end of the line counted as one."""
+        logarithm = self.of_new_lines(score)
+        return None if logarithm is None else -logarithm / NATS_PER_BIT / (len(score.line) + 1)
+
+    def to_json(self, score: Score) -> dict[str, Any]:
+        """Both, and whether the line is known, as JSON holds them. What is infinite there is null."""
+        both = {"new_log_probability": self.of_new_lines(score), "new_bits_per_char": self.bits_per_char(score)}
+        finite = {name: None if one is None or not isfinite(one) else one for name, one in both.items()}
+        return {"known": score.line in self.known, **finite}
 
 
 def nearest(line: str, training: Sequence[str]) -> tuple[str, int]:

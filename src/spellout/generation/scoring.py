@@ -1,4 +1,7 @@
-"""What a model thinks of given lines: the log-probability of every token, and of the whole line."""
+"""What a model thinks of given lines: the log-probability of every token, and of the whole line.
+
+What no training line held has a price as well (see `price`), and the model reads on as if it were not there.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ import numpy as np
 
 from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
-from ..errors import DataError, NotFiniteError
+from ..errors import NotFiniteError
 from ..models.contract import LanguageModel
+from .price import Price
 
 TOKENS_AT_ONCE = 1 << 15
 NATS_PER_BIT = float(np.log(2.0))
@@ -22,8 +26,8 @@ NATS_PER_BIT = float(np.log(2.0))
 class Score:
     """One line. `nats` (tokens + 1,): minus the log-probability of each token, then of the line's end.
 
-    A character or word that no training line held has no probability: its token is -1, its surprise infinite, and
-    `unknown` holds all such in their order. The others are scored as if it were not there.
+    A character or word without a token, as no training line held it, is -1 in `tokens`, and `unknown` holds all
+    such in their order. The others are scored as if it were not there, or stood for the unknown word.
     """
 
     line: str
@@ -40,11 +44,6 @@ class Score:
     def bits(self) -> np.ndarray:
         """The surprise of each token and of the line's end, in bits."""
         return self.nats / NATS_PER_BIT
-
-    @property
-    def known_bits(self) -> float:
-        """The surprise, in bits, of all that has a probability."""
-        return float(self.bits[np.isfinite(self.bits)].sum())
 
     @property
     def bits_per_char(self) -> float:
@@ -74,12 +73,16 @@ def _finite(number: float) -> float | None:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One token of a line: its log-probability after what stood before it, its rank, and what was likelier."""
+    """One token of a line: its log-probability after what stood before it, its rank, and what was likelier.
+
+    `new` says that no training line held it: then there is no token, and its rank is among those that are.
+    """
 
     symbol: str
     log_probability: float
     rank: int
     expected: list[tuple[str, float]]
+    new: bool = False
 
     @property
     def probability(self) -> float:
@@ -98,38 +101,46 @@ class Prediction:
             "probability": self.probability,
             "bits": self.bits,
             "rank": self.rank,
+            "new": self.new,
             "expected": [{"symbol": symbol, "probability": p} for symbol, p in self.expected],
         }
 
 
 def explain_line(model: LanguageModel, vocabulary: Vocabulary, line: str, top: int = 5) -> list[Prediction]:
     """Every token of a line and its end, with the `top` likeliest ones at that place."""
-    stream = vocabulary.encode([typed_line(line.strip(), "the line")])
-    rows = checked(model.log_probabilities(stream[None, :-1])[0])
-    predictions = []
-    for row, token in zip(rows, stream[1:].tolist(), strict=True):
+    (score,) = score_lines(model, vocabulary, [typed_line(line.strip(), "the line")])
+    stream = vocabulary.read([score.line]).stream
+    rows = checked(model.log_probabilities(stream[None, :-1])[0]) - Price(vocabulary).known
+    predictions, position = [], 0
+    for symbol, token, nats in zip(score.symbols(vocabulary), [*score.tokens.tolist(), 0], score.nats, strict=True):
+        row, log = rows[position], float(-nats if token < 0 else rows[position, token])
         order = np.argsort(-row, kind="stable")
         expected = [(vocabulary.symbol(int(one)), float(np.exp(row[one]))) for one in order[:top]]
-        rank = 1 + int(np.flatnonzero(order == token)[0])
-        predictions.append(Prediction(vocabulary.symbol(token), float(row[token]), rank, expected))
+        rank = 1 + int((row > log).sum() if token < 0 else np.flatnonzero(order == token)[0])
+        predictions.append(Prediction(symbol, log, rank, expected, new=token < 0))
+        if token >= 0 or Price(vocabulary).predicted:
+            position += 1
     return predictions
 
 
 def score_lines(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Iterator[Score]:
-    """Score lines, in their order; what they hold that no training line held is infinitely surprising."""
-    unknown: dict[int, tuple[np.ndarray, tuple[str, ...]]] = {}
-    try:
-        stream = vocabulary.encode(lines)
-    except DataError:
-        stream, unknown = _without_unknown(vocabulary, lines)
+    """Score lines, in their order."""
+    reading, price = vocabulary.read(lines), Price(vocabulary)
+    new, ends = price.of(reading.pieces), np.searchsorted(reading.lines, np.arange(len(lines) + 1))
     scores: list[Score | None] = [None] * len(lines)
-    for numbers, tokens, targets, lengths in batches(stream):
-        nats = -model.score(tokens, targets)
+    for numbers, tokens, targets, lengths in batches(reading.stream):
+        nats = price.known - model.score(tokens, targets)
         for number, row, target, length in zip(numbers.tolist(), nats, targets, lengths, strict=True):
-            positions, pieces = unknown.get(number, ((), ()))
-            read = np.insert(target[: length - 1].astype(np.int64), positions, -1)
-            surprises = np.insert(checked(row[:length]), positions, np.inf)
-            scores[number] = Score(lines[number], read, surprises, pieces)
+            here = slice(ends[number], ends[number + 1])
+            positions, surprises = reading.positions[here], checked(row[:length])
+            read = target[: length - 1].astype(np.int64)
+            if price.predicted:
+                read[positions] = -1
+                surprises[positions] += new[here]
+            else:
+                read = np.insert(read, positions, -1)
+                surprises = np.insert(surprises, positions, new[here])
+            scores[number] = Score(lines[number], read, surprises, tuple(reading.pieces[here]))
     return (score for score in scores if score is not None)
 
 
@@ -141,29 +152,6 @@ def checked(logs: np.ndarray) -> np.ndarray:
             "diverged or in a damaged file; train again"
         )
     return logs
-
-
-def _without_unknown(
-    vocabulary: Vocabulary, lines: Sequence[str]
-) -> tuple[np.ndarray, dict[int, tuple[np.ndarray, tuple[str, ...]]]]:
-    """The stream of what is known of the lines, and by line number where in it something is missing, and what."""
-    streams: list[np.ndarray] = [np.zeros(1, np.int64)]
-    unknown = {}
-    for number, line in enumerate(lines):
-        try:
-            streams.append(vocabulary.encode([line])[1:])
-        except DataError:  # seldom, so only such a line is taken to pieces
-            positions, missing, known = [], [], 0
-            for piece in vocabulary.pieces(line):
-                try:
-                    streams.append(vocabulary.encode([piece])[1:-1])
-                    known += len(streams[-1])
-                except DataError:
-                    positions.append(known)
-                    missing.append(piece)
-            streams.append(np.zeros(1, np.int64))
-            unknown[number] = np.array(positions), tuple(missing)
-    return np.concatenate(streams), unknown
 
 
 def batches(

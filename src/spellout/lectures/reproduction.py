@@ -7,8 +7,9 @@ those until the dev loss is the recorded one, everything included: the data is e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import log
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..models.contract import Callback, Event
 from ..models.table import parse_specification
 from ..training.config import TrainingConfig
 from ..training.train import Job, train
-from . import by_hand, loops
+from . import by_hand, loops, words
 from .counted import counted_in_python
 from .results import RESULTS
 from .smoothing import compare_smoothing
@@ -83,9 +84,11 @@ def reproduce(
     timed: int = 300,
     training: TrainingConfig = TrainingConfig(),
     callback: Callback = lambda event: None,
+    brown: Path | None = None,
 ) -> Iterator[LectureResult]:
     """The rows of some `RESULTS`, as they are ready. `timed` steps of each lecture's loop are timed.
 
+    `brown` is the folder of the Brown corpus (see `words.py`), without which the paper's row stays empty.
     `training` may say where our networks run, and a budget of `steps` in place of each result's own.
     `UsageError` names a result that is none.
     """
@@ -94,6 +97,8 @@ def reproduce(
     for name in only:
         if name in NETWORKS:
             yield from _network(prepared, NETWORKS[name], timed, training, callback)
+        elif name == "words":
+            yield from _words(brown, training, callback)
         else:
             yield from _OTHERS[name](prepared)
 
@@ -170,6 +175,41 @@ def reach(
     trained = train(Job(prepared, parse_specification(model), training, listen, interrupted=lambda: bool(reached)))
     assert trained.dev is not None
     return reached[0] if reached else (trained.dev.nats_per_char, perf_counter() - start)
+
+
+def _words(brown: Path | None, training: TrainingConfig, callback: Callback) -> Iterator[LectureResult]:
+    if brown is None:
+        remark = "a perplexity; needs the Brown corpus: --brown FOLDER, with train.txt and valid.txt in it"
+        yield LectureResult(lecture=2, result="the paper's words", recorded=words.PAPER_NETWORK, remark=remark)
+        return
+    prepared = words.brown(brown)
+    start = perf_counter()
+    counted, ngram = words.best_ngram(words.ngrams(prepared))
+    yield LectureResult(
+        lecture=2,
+        result="the paper's words, n-gram",
+        recorded=words.PAPER_NGRAM,
+        model=f"ngram:{ngram.order}",
+        loss=counted.words,
+        seconds=perf_counter() - start,
+        remark="perplexities of words, without line ends; ours on valid.txt",
+    )
+    limited = training.seconds is not None or training.steps is not None
+    budget = replace(training, patience=0) if limited else replace(training, patience=0, seconds=words.SECONDS)
+    start = perf_counter()
+    found = words.mixture(prepared, ngram, words.NETWORK, budget, callback)
+    stream = prepared.vocabulary.encode(prepared.split.dev)
+    alone, both = (words.Perplexity.of(nats, stream).words for nats in found.nats(stream))
+    yield LectureResult(
+        lecture=2,
+        result="the paper's words, mixed",
+        recorded=words.PAPER_NETWORK,
+        model="mlp, ngram",
+        loss=both,
+        seconds=perf_counter() - start,
+        remark=f"{both / counted.words:.3f} times the n-gram's (in the paper 0.81); the network alone {alone:.1f}, "
+        f"of weight {found.weight:.2f}",
+    )
 
 
 def _initialisation(prepared: Prepared) -> Iterator[LectureResult]:

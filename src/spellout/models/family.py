@@ -2,7 +2,8 @@
 
 A model is asked for as `name`, `name:number` or `name:number:field=value`, for example `ngram:5` or
 `ngram:2:smoothing=add-k:k=0.5`: the number sets the family's main dial, the fields are those of its config. After a
-plus, a network may name the n-gram that it starts from. A specification is understood once, and the value travels.
+plus, a network may name the counts that it starts from. `MODEL & MODEL` is an ensemble of both, `4*MODEL` one of
+four that differ by their seeds. A specification is understood once, and the value travels.
 """
 
 from __future__ import annotations
@@ -17,9 +18,15 @@ import numpy as np
 
 from ..errors import UsageError
 from .contract import Callback, LanguageModel
+from .counts.model import CountsConfig
+from .counts.priors import PriorConfig
 from .learner import Learner
 from .ngram.model import NgramConfig
 from .stored import name_of_today
+
+ENSEMBLE = "ensemble"
+"""The name of the family of ensembles, which no specification names alone."""
+MOST_MEMBERS = 64
 
 
 @dataclass(frozen=True)
@@ -37,9 +44,9 @@ class Family:
     """For models that learn in one go: from a stream, the vocabulary's size, a config and a callback to a model
     and its nats per held-out training token (None if none was held out)."""
     learner: Callable[..., Learner] | None = None
-    """For models that learn in steps: from a stream, the vocabulary's size, a config, the n-gram model to start
-    from (or None) and a seed to a learner; with `torch`, also from a device, a number of threads and a callback.
-    A `student` is given `soft_targets`, too, by name."""
+    """For models that learn in steps: from a stream, the vocabulary's size, a config, the counts to start from (or
+    None) and a seed to a learner; with `torch`, also from a device, a number of threads and a callback. A `student`
+    is given `soft_targets`, too, by name."""
     torch: bool = False
     """Whether it needs PyTorch."""
     student: bool = False
@@ -49,7 +56,7 @@ class Family:
 
     @property
     def in_steps(self) -> bool:
-        """Say whether it learns in steps. It counts otherwise."""
+        """Say whether it learns in steps, or has members that may. It counts otherwise."""
         return self.count is None
 
 
@@ -59,21 +66,33 @@ class Specification:
 
     Attributes:
         text: the specification as it was written.
-        prior: the n-gram that a network starts from (Neubig & Dyer 2016, "Generalizing and Hybridizing Count-based
+        prior: the counts that a network starts from (Neubig & Dyer 2016, "Generalizing and Hybridizing Count-based
             and Neural Language Models"); None for models that start from nothing.
+        members: those of an ensemble; none of any other model.
     """
 
     text: str
     family: Family
     config: Any
-    prior: NgramConfig | None = None
+    prior: PriorConfig | None = None
+    members: tuple[Specification, ...] = ()
+
+    @property
+    def alone(self) -> tuple[Specification, ...]:
+        """List what is to be trained by itself: the members of an ensemble, or this model."""
+        return self.members or (self,)
 
 
 def parse(text: str, models: Mapping[str, Family], prior: str | None = None) -> Specification:
-    """Understand MODEL or MODEL+NGRAM. `prior` is the n-gram of networks that name none.
+    """Understand MODEL, MODEL+COUNTS, or several with `&` between them. `prior` is of networks that name none.
 
     `UsageError` says what is not understood.
     """
+    if "&" in text or "*" in text or text.strip() == ENSEMBLE:
+        members = _members(text, models, prior)
+        if len(members) > 1:
+            return Specification(text.strip(), models[ENSEMBLE], None, members=members)
+        return members[0]
     name, plus, start = text.partition("+")
     family, config = _alone(name, models)
     if not family.in_steps:
@@ -83,11 +102,30 @@ def parse(text: str, models: Mapping[str, Family], prior: str | None = None) -> 
     wanted = start if plus else prior
     if wanted is None:
         return Specification(text, family, config)
-    other, ngram = _alone(wanted, models)
-    if not isinstance(ngram, NgramConfig):
+    other, counted = _alone(wanted, models)
+    if not isinstance(counted, (NgramConfig, CountsConfig)):
         where = f"model {text!r}" if plus else f"--prior {prior}"
-        raise UsageError(f"{where}: a network starts from an n-gram, not from {other.name}; use ngram or ngram:5")
-    return Specification(text, family, config, ngram)
+        raise UsageError(f"{where}: a network starts from counts, not from {other.name}; use ngram or counts")
+    return Specification(text, family, config, counted)
+
+
+def _members(text: str, models: Mapping[str, Family], prior: str | None) -> tuple[Specification, ...]:
+    """Understand the members of an ensemble; `4*MODEL` are four of them."""
+    how = 'name its members, as in "gru+ngram & mlp+ngram" or "4*gru+ngram"'
+    if "(" in text or ")" in text:
+        raise UsageError(f"model {text!r}: the members of an ensemble are models, not ensembles; {how}")
+    members: list[Specification] = []
+    for part in text.split("&"):
+        times, star, one = part.rpartition("*")
+        if not one.strip() or one.strip() == ENSEMBLE:
+            raise UsageError(f"model {text!r}: an ensemble has a model on each side of &; {how}")
+        if star and not (times.strip().isascii() and times.strip().isdecimal()):
+            raise UsageError(f"model {text!r}: before the * stands how many, as in 4*{one.strip()}")
+        many = int(times[-9:]) if star else 1
+        if not 1 <= many <= MOST_MEMBERS - len(members):
+            raise UsageError(f"model {text!r}: an ensemble has from 1 to {MOST_MEMBERS} members")
+        members += [parse(one.strip(), models, prior)] * many
+    return tuple(members)
 
 
 def _alone(text: str, models: Mapping[str, Family]) -> tuple[Family, Any]:

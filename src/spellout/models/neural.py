@@ -1,9 +1,9 @@
-"""What all networks share, whatever engine runs them: they give logits, and may start from an n-gram.
+"""What all networks share, whatever engine runs them: they give logits, and may start from counts.
 
-With a prior, the logits of a token are scale · log p_ngram + what the network adds, so that the network learns what
-the counts do not know. In training, the counts of each token's own occurrence are left out, or the network would
-learn to trust what was memorised (Neubig & Dyer 2016, "Generalizing and Hybridizing Count-based and Neural Language
-Models"; Li et al. 2022, "Residual Learning of Neural Text Generation with n-gram Language Model").
+With a prior, the logits of a token are scale · log p_counts + what the network adds, so that the network learns
+what the counts do not know. In training, the counts of each token's own occurrence are left out, or the network
+would learn to trust what was memorised (Neubig & Dyer 2016, "Generalizing and Hybridizing Count-based and Neural
+Language Models"; Li et al. 2022, "Residual Learning of Neural Text Generation with n-gram Language Model").
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .contract import Reader
-from .ngram.model import NgramModel
+from .contract import LanguageModel, Reader
+from .counts.priors import Prior, restore_prior
+from .softmax import log_softmax, picked
 from .stored import check_sizes, stored_config
 
 _LOGITS_AT_ONCE = 1 << 22
@@ -27,14 +28,14 @@ class NeuralModel(ABC):
     Attributes:
         config: the dataclass of its settings; `Config` is its type.
         weights: what it has learned, by name; with a prior also how much that counts.
-        prior: the n-gram it starts from, or None.
+        prior: the n-gram or the mixed counts it starts from, or None.
     """
 
     Config: ClassVar[type[Any]]
     context: int | None
 
     def __init__(
-        self, config: Any, vocabulary_size: int, weights: dict[str, np.ndarray], prior: NgramModel | None = None
+        self, config: Any, vocabulary_size: int, weights: dict[str, np.ndarray], prior: Prior | None = None
     ) -> None:
         self.config = config
         self.vocabulary_size = vocabulary_size
@@ -45,7 +46,7 @@ class NeuralModel(ABC):
             self.parameters += prior.parameters
         self.context = self.own_context
         if prior is not None and self.context is not None:
-            self.context = max(self.context, prior.context or 0)
+            self.context = None if prior.context is None else max(self.context, prior.context)
 
     @property
     def own_context(self) -> int | None:
@@ -71,13 +72,7 @@ class NeuralModel(ABC):
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of each target after its tokens."""
-        scores = np.empty(targets.shape)
-        # A few lines at a time: all logits of many lines would not fit in memory.
-        rows = max(1, _LOGITS_AT_ONCE // (tokens.shape[1] * self.vocabulary_size))
-        for start in range(0, len(tokens), rows):
-            piece = slice(start, start + rows)
-            scores[piece] = picked(self.log_probabilities(tokens[piece]), targets[piece])
-        return scores
+        return score_in_pieces(self, tokens, targets)
 
     def reader(self, lines: int) -> Reader:
         """A reader that runs the network on what it has read of every line, as far back as its context goes."""
@@ -101,12 +96,12 @@ class NeuralModel(ABC):
         """The inverse of `settings` and `arrays`; ValueError or KeyError if they are not of such a network."""
         counts = {name.removeprefix("prior."): a for name, a in arrays.items() if name.startswith("prior.")}
         weights = {name: array for name, array in arrays.items() if not name.startswith("prior.")}
-        prior = None if settings["prior"] is None else NgramModel.restore(settings["prior"], counts)
+        prior = None if settings["prior"] is None else restore_prior(settings["prior"], counts)
         config = stored_config(cls.Config, settings["config"])
         check_sizes(config, weights)  # before a network of absurd sizes is built
         model = cls(config, int(settings["vocabulary_size"]), weights, prior)
         if prior is not None and prior.vocabulary_size != model.vocabulary_size:
-            raise ValueError("the network and its n-gram differ in vocabulary")
+            raise ValueError("the network and its counts differ in vocabulary")
         model.check()
         return model
 
@@ -126,8 +121,8 @@ class NeuralReader:
     def read(self, tokens: np.ndarray) -> np.ndarray:
         """Log-probabilities (B, V) of what follows."""
         self._tokens = np.column_stack([self._tokens, tokens])
-        if self._model.context is not None:  # what no longer matters is forgotten
-            self._tokens = self._tokens[:, -max(1, self._model.context) :]
+        if self._model.own_context is not None:  # what no longer matters to the network is forgotten
+            self._tokens = self._tokens[:, -max(1, self._model.own_context) :]
         prior = None if self._prior is None else self._prior.read(tokens)
         return log_softmax(self._model.next_logits(self._tokens, prior))
 
@@ -138,14 +133,11 @@ class NeuralReader:
             self._prior.keep(rows)
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log-probabilities (..., V) of logits, in float64; nan where these are not finite, for the caller to see."""
-    # The largest is subtracted first, so that no exponential overflows.
-    with np.errstate(invalid="ignore"):
-        shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def picked(rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The number of each target in its row: (..., V) and (...,) to (...,)."""
-    return np.take_along_axis(rows, targets[..., None].astype(np.int64), axis=-1)[..., 0]
+def score_in_pieces(model: LanguageModel, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Log-probabilities (B, T) of targets, some lines at a time: all V of many would not fit in memory."""
+    scores = np.empty(targets.shape)
+    rows = max(1, _LOGITS_AT_ONCE // (tokens.shape[1] * model.vocabulary_size))
+    for start in range(0, len(tokens), rows):
+        piece = slice(start, start + rows)
+        scores[piece] = picked(model.log_probabilities(tokens[piece]), targets[piece])
+    return scores

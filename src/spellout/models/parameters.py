@@ -6,6 +6,7 @@ The numbers stand in the order of the weights' names, float32.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from .learner import UPDATES_EVERY, update_ratio
 
 Shapes = dict[str, tuple[int, ...]]
 Weights = dict[str, np.ndarray]
+Numbers = tuple[np.float32, ...]
+Parts = dict[str, tuple[np.ndarray | None, np.ndarray]]
+"""A gradient by the names of the weights: the rows (R,) that have one, each once, and it (R, ...); None: all."""
 BETAS = (0.9, 0.99)
 EPSILON = 1e-8
 LONGEST_GRADIENT = 1.0
@@ -65,24 +69,58 @@ class Parameters:
 
     def move(self, gradient: np.ndarray, lr: float) -> bool:
         """Follow a gradient (P,); False if it is not finite, and then nothing has moved."""
+        pieces = [gradient[piece] for piece in self._pieces]
+
+        def follow(factor: np.float32, numbers: Numbers) -> None:
+            for piece, part in zip(self._pieces, pieces, strict=True):
+                g = part * factor + _FLOOR
+                adam(self.array[piece], g, self._mean[piece], self._square[piece], numbers, np.sqrt)
+
+        return self._moved(pieces, lr, follow)
+
+    def move_parts(self, parts: Parts, lr: float) -> bool:
+        """Follow a gradient that most rows of large matrices have no part in; False if it is not finite.
+
+        Rows without a gradient stay as they are, and so do their means: work and memory grow with the rows that are
+        moved, not with all. (PyTorch calls that `SparseAdam`.)
+        """
+
+        def follow(factor: np.float32, numbers: Numbers) -> None:
+            kept = [views(flat, self._shapes) for flat in (self.array, self._mean, self._square)]
+            for name, (rows, gradient) in parts.items():
+                g = gradient * factor + _FLOOR
+                if rows is None:
+                    p, mean, square = (arrays[name] for arrays in kept)
+                    adam(p, g, mean, square, numbers, np.sqrt)
+                    continue
+                taken = [arrays[name][rows] for arrays in kept]
+                adam(taken[0], g, taken[1], taken[2], numbers, np.sqrt)
+                for arrays, moved in zip(kept, taken, strict=True):
+                    arrays[name][rows] = moved
+
+        return self._moved([gradient for _, gradient in parts.values()], lr, follow)
+
+    def _moved(self, gradients: list[np.ndarray], lr: float, follow: Callable[[np.float32, Numbers], None]) -> bool:
+        """Have the gradients followed after they were shortened, and measure by how much; False if not finite."""
         # In float64: squares of float32 may be too large for float32.
-        length = math.sqrt(sum([float(np.square(gradient[p], dtype=np.float64).sum()) for p in self._pieces]))
+        length = math.sqrt(sum([float(np.square(part, dtype=np.float64).sum()) for part in gradients]))
         if not math.isfinite(length):
             return False
         before = self._matrices() if self.steps % UPDATES_EVERY == 0 else {}
         self.steps += 1
         numbers = tuple(map(np.float32, adam_numbers(self.steps, lr, BETAS, EPSILON, self._decay)))
-        factor = np.float32(LONGEST_GRADIENT / max(length, LONGEST_GRADIENT))
         with np.errstate(all="ignore"):  # a rate that is too high is noticed by the next loss
-            for piece in self._pieces:
-                g = gradient[piece] * factor + _FLOOR
-                adam(self.array[piece], g, self._mean[piece], self._square[piece], numbers, np.sqrt)
+            follow(np.float32(LONGEST_GRADIENT / max(length, LONGEST_GRADIENT)), numbers)
             after = self._matrices() if before else {}
             self.updates = {name: update_ratio(array, after[name]) for name, array in before.items()}
         return True
 
     def _matrices(self) -> Weights:
         return {name: array for name, array in self.weights().items() if array.ndim == 2}
+
+    def views(self) -> Weights:
+        """The numbers themselves, by name: they change with the next step."""
+        return views(self.array, self._shapes)
 
     def weights(self) -> Weights:
         """A copy of the numbers of now, by name."""

@@ -6,10 +6,18 @@ A new model is a row here and its file. Whoever stands below this file and has t
 
 from __future__ import annotations
 
+from types import NoneType
+
 from ..errors import UsageError
-from .arrays.learner import MlpLearner, MlpModel
+from .arrays.learner import MlpModel
 from .arrays.mlp import MlpConfig
-from .family import Family, Specification, parse
+from .arrays.training import mlp_learner
+from .counts.model import CountsConfig, CountsModel
+from .counts.training import train_counts
+from .ensembles.ensemble import Ensemble
+from .ensembles.mixture import Mixture
+from .ensembles.product import Product
+from .family import ENSEMBLE, Family, Specification, parse
 from .ngram.model import NgramConfig, NgramModel
 from .ngram.training import train_ngram
 from .pytorch.bow import BowModel
@@ -40,6 +48,15 @@ MODELS = {
             count=train_ngram,
         ),
         Family(
+            name="counts",
+            sentence="counts in many contexts, mixed: last letters, place, beginning, classes of letters",
+            paper="Mahoney 2005, PAQ; Knoll & de Freitas 2012",
+            dial="views",
+            config=CountsConfig,
+            model=CountsModel,
+            count=train_counts,
+        ),
+        Family(
             name="bigram",
             sentence="one linear layer on the last letter; learns what counting pairs knows",
             paper="Karpathy 2022, the first lecture's network",
@@ -56,7 +73,7 @@ MODELS = {
             dial="hidden",
             config=MlpConfig,
             model=MlpModel,
-            learner=MlpLearner,
+            learner=mlp_learner,
             student=True,
         ),
         Family(
@@ -112,8 +129,18 @@ MODELS = {
             paper="Vaswani et al. 2017; Radford et al. 2019, GPT-2",
             dial="width",
         ),
+        Family(
+            name=ENSEMBLE,
+            sentence="several models as one, `MODEL & MODEL` or `4*MODEL`: the better of product and mixture",
+            paper="Hinton 2002, products of experts; Jelinek & Mercer 1980, mixtures",
+            dial="",
+            config=NoneType,
+            model=Ensemble,  # type: ignore[type-abstract]  # its `restore` makes one of the kinds below
+        ),
     ]
 }
+# An ensemble's file stands below this one, and is told here what can be a member, and what it can be itself.
+Ensemble.table, Ensemble.kinds = MODELS, {kind.kind: kind for kind in (Product, Mixture)}
 
 
 def parse_specification(text: str, prior: str | None = None) -> Specification:
@@ -124,8 +151,10 @@ def parse_specification(text: str, prior: str | None = None) -> Specification:
 def in_steps(text: str, prior: str | None, lacking: str) -> Specification:
     """Understand the specification of a model that learns in steps. `UsageError`: what one that counts lacks."""
     specification = parse_specification(text, prior)
+    if specification.members:
+        raise UsageError(f"--model {text}: an ensemble {lacking}; name one of its members")
     if not specification.family.in_steps:
-        others = ", ".join(family.name for family in MODELS.values() if family.in_steps)
+        others = ", ".join(family.name for family in MODELS.values() if family.learner)
         name = specification.family.name
         raise UsageError(f"--model {text}: {name} counts and {lacking}; models that have: {others}")
     return specification

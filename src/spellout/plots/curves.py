@@ -15,26 +15,48 @@ USUAL = -3.0
 
 
 def loss_curves(
-    training: tuple[Sequence[float], Sequence[float]], dev: tuple[Sequence[float], Sequence[float]]
+    training: tuple[Sequence[float], Sequence[float]],
+    dev: tuple[Sequence[float], Sequence[float]],
+    new: tuple[Sequence[float], Sequence[float]] = ((), ()),
 ) -> Figure:
     """Losses over steps: of the training batches, nats per token, and of the dev lines, nats per character.
 
-    Each is steps and losses; either may be empty.
+    Of the dev lines as it is, and `new` as a model of new lines, which decides which step is best. Each is steps
+    and losses, and may be empty.
     """
     figure, (axes,) = new_figure(8, 4.5)
-    blue, orange = colours(2)
+    blue, orange, green = colours(3)
     if training[0]:
         axes.plot(*training, color=blue, linewidth=1.2, label="training, per token, smoothed")
     if dev[0]:
-        axes.plot(*dev, color=orange, marker="o", markersize=4, linewidth=1.2, label="dev, per character")
-        best = int(np.argmin(dev[1]))
-        axes.axhline(dev[1][best], color=orange, linewidth=0.8, linestyle=":")
-        title = f"loss: best dev {dev[1][best]:.4f} nats per character after {dev[0][best]:,} steps"
+        label = "dev as it is, per character" if new[0] else "dev, per character"
+        axes.plot(*dev, color=orange, marker="o", markersize=4, linewidth=1.2, label=label)
+        if new[0]:
+            axes.plot(*new, color=green, marker="o", markersize=4, linewidth=1.2, label="dev, new lines")
+        (steps, losses), colour = (new, green) if new[0] else (dev, orange)
+        best = int(np.argmin(losses))
+        axes.axhline(losses[best], color=colour, linewidth=0.8, linestyle=":")
+        title = f"loss: best dev {losses[best]:.4f} nats per character after {steps[best]:,} steps"
     else:
         title = "loss"
     plain(axes, title, "step", "nats")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
+    return figure
+
+
+def member_curves(losses: Mapping[str, tuple[Sequence[float], Sequence[float]]], together: float | None) -> Figure:
+    """Dev losses over steps of an ensemble's members, and a line where all together are; nats per character."""
+    figure, (axes,) = new_figure(8, 4.5)
+    for (name, (steps, nats)), colour in zip(losses.items(), colours(len(losses)), strict=True):
+        axes.plot(steps, nats, color=colour, marker="o", markersize=4, linewidth=1.2, label=name)
+    title = "dev loss of the members"
+    if together is not None:
+        axes.axhline(together, color="black", linewidth=1.0, linestyle="--", label="all together")
+        title += f"; all together {together:.4f} nats per character"
+    plain(axes, title, "step", "nats per character")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=8)
     return figure
 
 

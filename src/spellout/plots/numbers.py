@@ -15,6 +15,7 @@ from ..errors import RunError, UsageError
 from ..generation.scoring import score_lines
 from ..models.contract import Event
 from ..models.inspection import Inside
+from ..models.table import parse_specification
 from ..training.runs.log import number_of
 from ..training.runs.run import Run
 
@@ -51,7 +52,6 @@ def attention(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
 def surprise(run: Run, line: str | None) -> tuple[list[str], np.ndarray]:
     """The symbols (T) of a line and its end, and the surprise of each in bits (T,)."""
     line = chosen_line(run, line)
-    run.vocabulary.encode([line])  # a character without a probability has no bar
     (score,) = score_lines(run.model, run.vocabulary, [line])
     return score.symbols(run.vocabulary), score.bits
 
@@ -97,6 +97,21 @@ def curve(events: Sequence[Event], name: str, value: str) -> tuple[list[int], li
     """Steps, and a number that the events of one name hold."""
     chosen = [event for event in events if event["event"] == name]
     return [int(number_of(event, "step")) for event in chosen], [number_of(event, value) for event in chosen]
+
+
+def of_members(run: Run) -> dict[str, list[Event]]:
+    """The events of the training of each member of an ensemble, by its number and its specification."""
+    names = [one.text for one in parse_specification(str(run.facts.get("specification"))).members]
+    found: dict[str, list[Event]] = {}
+    for number, name in enumerate(names, 1):
+        found[f"{number}. {name}"] = [event for event in run.events if event.get("member") == number]
+    return {name: events for name, events in found.items() if any(one["event"] == "evaluation" for one in events)}
+
+
+def dev_loss(run: Run) -> float | None:
+    """Nats per character of the whole on dev lines; None where there are none, or before the training is over."""
+    dev = (run.facts.get("results") or {}).get("dev")
+    return number_of({"event": "trained", **dev}, "nats_per_char") if dev else None
 
 
 def chosen_line(run: Run, line: str | None) -> str:

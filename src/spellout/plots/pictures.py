@@ -7,13 +7,14 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from ..errors import UsageError
+from ..models.family import ENSEMBLE
 from ..models.table import MODELS
 from ..training.runs.run import Run
-from .curves import loss_curves, update_ratios
+from .curves import loss_curves, member_curves, update_ratios
 from .kinds import Kind
 from .layers import activation_histograms, gradient_histograms, saturation_maps
 from .letters import attention_maps, bigram_map, embedding_scatter, surprise_bars
-from .numbers import attention, curve, embedding, inside, pairs, surprise, updates
+from .numbers import attention, curve, dev_loss, embedding, inside, of_members, pairs, surprise, updates
 
 
 def picture(run: Run, what: Kind, line: str | None = None) -> Figure:
@@ -34,8 +35,14 @@ def shown_by(what: Kind) -> list[str]:
 
 
 def _loss(run: Run, line: str | None) -> Figure:
+    if run.family == ENSEMBLE:
+        losses = {name: curve(events, "evaluation", "nats_per_char") for name, events in of_members(run).items()}
+        return member_curves(losses, dev_loss(run))
+    both = [event for event in run.events if "new_lines" in event]  # earlier versions judged one way only
     return loss_curves(
-        curve(run.events, "step", "nats_per_token"), curve(run.events, "evaluation", "nats_per_char")
+        curve(run.events, "step", "nats_per_token"),
+        curve(run.events, "evaluation", "nats_per_char"),
+        curve(both, "evaluation", "new_lines"),
     )
 
 
@@ -64,7 +71,7 @@ PICTURES: dict[Kind, tuple[str, Callable[[Run, str | None], Figure]]] = {
     "activations": ("inspect", _activations),
     "gradients": ("inspect", _gradients),
     "saturation": ("bounded", _saturation),
-    "updates": ("in_steps", lambda run, line: update_ratios(*updates(run.events))),
+    "updates": ("learner", lambda run, line: update_ratios(*updates(run.events))),
     "attention": ("attention", lambda run, line: attention_maps(*attention(run, line))),
     "surprise": ("score", lambda run, line: surprise_bars(*surprise(run, line))),
 }

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from ..data.prepared import Prepared
 from ..errors import TrainingError
-from ..generation.evaluation import evaluate
+from ..generation.evaluation import judging
+from ..generation.judge import Judge
 from ..models.arrays.first_layer import FEW_TOKENS
 from ..models.arrays.mlp import MlpConfig
 from .config import TrainingConfig
 from .plan import Plan
 from .runs.run import Trained
-from .train import Job, train
+from .train import MEANWHILE, Job, train
 
 LONG = 25.0
 """With so many seconds, several networks together win; measured on the dev lines of two splits of names."""
@@ -98,10 +99,11 @@ def improve(job: Job) -> Trained | None:
 
 
 def is_better(trained: Trained, ngram: Trained, prepared: Prepared) -> bool:
-    """Say whether a network is better than the n-gram it started from, on the lines that judged the network."""
-    assert trained.dev is not None
-    assert ngram.dev is not None
-    before = ngram.dev
-    if before.lines != trained.dev.lines:
-        before = evaluate(ngram.run.model, prepared.vocabulary, prepared.split.dev[: trained.dev.lines])
-    return trained.dev.nats_per_char < before.nats_per_char - NO_TIE
+    """Say whether a network is better than the n-gram it started from, judged as in the network's training."""
+    last = trained.run.last
+    assert last is not None
+    if last.state.best_loss is None:
+        return False
+    judge = Judge(prepared)
+    before = judge.meanwhile(ngram.run.model, judge.held_out(judging(prepared, work=MEANWHILE)))
+    return last.state.best_loss < before.loss - NO_TIE

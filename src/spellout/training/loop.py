@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 from ..models.contract import Callback, LanguageModel
 from ..models.learner import Learner
@@ -53,7 +53,7 @@ class LoopState:
     evaluated_at: float = 0.0
     best_step: int | None = None
     best_loss: float | None = None
-    """Nats per character of the best model on dev lines."""
+    """Nats per character of the best model on dev lines, as `judge` gave it."""
     without_gain: int = 0
     """How many evaluations have brought none since."""
     hurried: bool = False
@@ -63,6 +63,7 @@ class LoopState:
 
 class Loop:
     """Drives one training. `judge` gives the nats per character of a model on dev lines; None if there are none.
+    `described` gives what the event of an evaluation says of them.
 
     `checkpoint` is called now and then between two steps, when everything fits together. `interrupted` is asked
     after every step whether to stop. `state` and `best` are given to go on; the learner has its own state back.
@@ -76,6 +77,7 @@ class Loop:
         config: TrainingConfig,
         judge: Callable[[LanguageModel], float] | None = None,
         *,
+        described: Callable[[float], dict[str, Any]] = lambda loss: {"nats_per_char": loss},
         callback: Callback = lambda event: None,
         checkpoint: Callable[[], None] = lambda: None,
         interrupted: Callable[[], bool] = lambda: False,
@@ -84,7 +86,7 @@ class Loop:
         since: float | None = None,
     ) -> None:
         self.state = state or LoopState()
-        self._learner, self._config, self._judge = learner, config, judge
+        self._learner, self._config, self._judge, self._described = learner, config, judge, described
         self._callback, self._checkpoint, self._interrupted = callback, checkpoint, interrupted
         self._best = best
         self._order = Order(learner.examples, config.batch or learner.batch, config.train_seed)
@@ -114,7 +116,7 @@ class Loop:
             if perf_counter() >= self._keep_at:
                 self._keep()
             self._step()
-        self._publish("stopped", reason=state.stopped, best_step=state.best_step, nats_per_char=state.best_loss)
+        self._publish("stopped", reason=state.stopped, best_step=state.best_step, best_loss=state.best_loss)
         return state.stopped
 
     def _step(self) -> None:
@@ -153,7 +155,7 @@ class Loop:
         state.without_gain = 0 if gain else state.without_gain + 1
         if gain:
             self._best, state.best_loss, state.best_step = model, loss, state.step
-        self._publish("evaluation", nats_per_char=loss, best=gain)
+        self._publish("evaluation", **self._described(loss), best=gain)
 
     def _keep(self) -> None:
         start = perf_counter()

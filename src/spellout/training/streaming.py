@@ -9,9 +9,9 @@ from time import perf_counter
 from typing import Any
 
 from ..data.config import DataConfig
+from ..data.growing import GrowingAlphabet
 from ..data.lines import read_blocks, source_name
 from ..data.prepared import longest, usual_length
-from ..data.vocabulary import GrowingAlphabet
 from ..errors import DataError, UsageError
 from ..models.family import Specification
 from ..models.ngram.model import NgramConfig
@@ -68,5 +68,7 @@ def check_streaming(config: DataConfig, specification: Specification) -> NgramCo
         name = specification.family.name
         raise UsageError(f"--stream counts n-grams in one pass; {name} needs the lines in memory")
     if config != DataConfig():
-        raise UsageError("--stream reads characters and trains on every line; leave out --unit and --split")
+        raise UsageError(
+            "--stream reads characters and trains on every line; leave out --unit, --split, --dev and --test"
+        )
     return specification.config

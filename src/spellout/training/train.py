@@ -12,16 +12,16 @@ import numpy as np
 
 from ..data.prepared import Prepared, longest, usual_length
 from ..errors import TrainingError
-from ..generation.evaluation import Evaluation, evaluate, judging
+from ..generation.evaluation import judging
+from ..generation.judge import PASS, Judge, Judged
 from ..models.contract import Callback, LanguageModel
+from ..models.counts.priors import Prior, train_prior
 from ..models.family import Specification
 from ..models.learner import Learner
-from ..models.ngram.model import NgramModel
-from ..models.ngram.training import train_ngram
 from ..optional import require
 from .config import TrainingConfig
 from .distillation.teacher import Teacher
-from .loop import Loop
+from .loop import Loop, Reason
 from .plan import Plan
 from .runs.checkpoint import Checkpoint
 from .runs.folder import fitting
@@ -31,6 +31,8 @@ from .runs.unfinished import Unfinished
 
 MEANWHILE = 1 << 23
 """The work of an evaluation while it trains (see `enough`), a tenth of a second or so."""
+PASS_IN_A_PLAN = PASS >> 3
+"""The work of the pass along the training lines, at the end of a training that has little time for it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Job:
     """The training stops after the step in which this becomes true."""
     going_on: Unfinished | None = None
     """An earlier part of the same training."""
-    prior: NgramModel | None = None
+    prior: Prior | None = None
     """The n-gram to start from, if it was trained on these lines before."""
     since: float | None = None
     """When the budget of seconds began (`perf_counter`)."""
@@ -57,6 +59,8 @@ class Job:
     plan: Plan | None = None
     """A number of steps is made of it first; then the seconds of `training` are for emergencies, and the lines that
     judge meanwhile also judge the result."""
+    at_once: int = 1
+    """So many members of an ensemble train side by side."""
 
 
 def train(job: Job) -> Trained:
@@ -75,12 +79,29 @@ def train(job: Job) -> Trained:
     start = perf_counter()
     model, held_out = family.count(prepared.stream, prepared.vocabulary.size, job.specification.config, log)
     seconds = perf_counter() - start
-    dev = evaluate(model, prepared.vocabulary, judging(prepared)) if prepared.split.dev else None
-    results = {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": dev and dev.to_json()}
+    judged = None
+    if prepared.split.dev:
+        judge = Judge(prepared)
+        judged = judge(model, judge.held_out(judging(prepared)))
+    results = {"seconds": seconds, "held_out_nats_per_token": held_out, **losses_of(judged)}
     log({"event": "trained", "model": family.name, **model.settings(), **results})
-    run = _run(job, model, results, log)
+    return finished(job, _run(job, model, results, log), judged, seconds)
+
+
+def finished(job: Job, run: Run, judged: Judged | None, seconds: float, stopped: Reason | None = None) -> Trained:
+    """Keep the run with what judging it has brought."""
+    if judged is None:
+        job.keep(run)
+        return Trained(run, seconds, None, stopped)
+    run = replace(run, ratios=judged.ratios)
     job.keep(run)
-    return Trained(run, seconds, dev)
+    return Trained(run, seconds, judged.as_it_is, stopped, judged.new)
+
+
+def losses_of(judged: Judged | None) -> dict[str, Any]:
+    """Give the losses of a model, as it is and as a model of new lines, as JSON holds them."""
+    new = judged and judged.new
+    return {"dev": judged and judged.as_it_is.to_json(), "new_lines": new and new.to_json()}
 
 
 def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> Run:
@@ -96,6 +117,10 @@ def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> R
 def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) -> dict[str, Any]:
     """Write the part of `config.json` that people read, and `--resume` to prepare the lines again."""
     lines, split, config = prepared.lines, prepared.split, prepared.config
+    given = {
+        part: {"name": Path(there.name).name, "fingerprint": there.fingerprint}
+        for part, there in prepared.given.items()
+    }
     return {
         "specification": specification,
         "data": {
@@ -112,6 +137,7 @@ def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) ->
             "train": len(split.train),
             "dev": len(split.dev),
             "test": len(split.test),
+            **({"given": given} if given else {}),
         },
         "usual_length": usual_length(prepared.stream),
         "longest": longest(prepared.stream),
@@ -134,13 +160,14 @@ def _learn(job: Job, log: Log) -> Trained:
     learner = learner_of(job.specification, stream, size, job.training, callback, job.prior, soft_targets)
     training = job.training if job.plan is None else job.plan.planned(learner, job.training)
     best = _restored(going_on, learner) if going_on else None
-    meanwhile = judging(prepared, work=MEANWHILE)
-    judged: dict[float, Evaluation] = {}
+    meanwhile, judge = judging(prepared, work=MEANWHILE), Judge(prepared)
+    held = judge.held_out(meanwhile)
+    known: dict[float, Judged] = {}
 
-    def judge(model: LanguageModel) -> float:
-        result = evaluate(model, prepared.vocabulary, meanwhile)
-        judged[result.nats_per_char] = result
-        return result.nats_per_char
+    def loss(model: LanguageModel) -> float:
+        result = judge.meanwhile(model, held)
+        known[result.loss] = result
+        return result.loss
 
     def now(results: dict[str, Any]) -> Run:
         """Make a run of everything as it is now."""
@@ -152,33 +179,35 @@ def _learn(job: Job, log: Log) -> Trained:
     loop = Loop(
         learner,
         training,
-        judge if prepared.split.dev else None,
+        loss if prepared.split.dev else None,
+        described=lambda loss: known[loss].to_json(),
         callback=log,
-        checkpoint=lambda: job.keep(now({"seconds": None, "held_out_nats_per_token": None, "dev": None})),
+        checkpoint=lambda: job.keep(now({"seconds": None, "held_out_nats_per_token": None, **losses_of(None)})),
         interrupted=job.interrupted,
         state=replace(begun) if begun else None,
         best=best,
         since=since,
     )
     stopped = loop.run()
-    state, model, dev = loop.state, loop.best, None
-    if lines := judging(prepared) if job.plan is None else meanwhile:  # with a plan there is no time for more lines
-        known = judged.get(state.best_loss or 0.0) if len(lines) == len(meanwhile) else None
-        dev = known or evaluate(model, prepared.vocabulary, lines)
+    state, model, judged = loop.state, loop.best, None
+    # With a plan there is no time for more lines.
+    if lines := judging(prepared) if job.plan is None else meanwhile:
+        before = known.get(state.best_loss or 0.0) if len(lines) == len(meanwhile) else None
+        parts, most = before.parts if before else None, PASS if job.plan is None else PASS_IN_A_PLAN
+        judged = judge(model, judge.held_out(lines), parts, most)
     seconds = perf_counter() - start
-    results: dict[str, Any] = {"seconds": seconds, "held_out_nats_per_token": None, "dev": dev and dev.to_json()}
+    results: dict[str, Any] = {"seconds": seconds, "held_out_nats_per_token": None, **losses_of(judged)}
     results |= {"steps": state.step, "best_step": state.best_step, "stopped": stopped}
     if stopped != "interrupted":
         log({"event": "trained", "model": job.specification.family.name, **model.settings(), **results})
-    run = now(results)
-    job.keep(run)
+    trained = finished(job, now(results), judged, seconds, stopped)
     if stopped == "diverged":
         raise TrainingError(
             f"the loss is not finite after {state.step:,} steps, most likely because the learning rate "
             f"{training.lr or learner.lr:g} is too high; train again with a smaller --lr, or ask "
             "`spellout lr-find` for one"
         )
-    return Trained(run, seconds, dev, stopped)
+    return trained
 
 
 def _restored(going_on: Unfinished, learner: Learner) -> LanguageModel | None:
@@ -195,8 +224,8 @@ def check_trainable(specification: Specification, training: TrainingConfig) -> N
 
     What is asked for first should cost no reading.
     """
-    if specification.family.torch:
-        require("torch", f"the model {specification.family.name}")
+    for family in (one.family for one in specification.alone if one.family.torch):
+        require("torch", f"the model {family.name}")
         from ..models.pytorch.device import check_device
 
         check_device(training.device)
@@ -208,7 +237,7 @@ def learner_of(
     vocabulary_size: int,
     training: TrainingConfig,
     callback: Callback = lambda event: None,
-    prior: NgramModel | None = None,
+    prior: Prior | None = None,
     soft_targets: np.ndarray | None = None,
 ) -> Learner:
     """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given.
@@ -216,7 +245,7 @@ def learner_of(
     A student learns from `soft_targets`, what a teacher says at every position (positions, V).
     """
     if specification.prior is not None and prior is None:
-        prior = train_ngram(stream, vocabulary_size, specification.prior, callback)[0]
+        prior = train_prior(stream, vocabulary_size, specification.prior, callback)
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()

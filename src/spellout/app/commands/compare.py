@@ -12,7 +12,7 @@ from ...errors import UsageError
 from ...training.config import TrainingConfig
 from ...training.experiments.results import ModelResult
 from .. import terminal
-from ..options import Data, Encoding, File, Flag, Json, Training, check_judged, listed
+from ..options import Data, Encoding, File, Flag, Json, Training, check_at_once, listed
 from ..progress import training_progress
 from ..workflows import asked, compile_for, prepare
 
@@ -45,13 +45,12 @@ def compare(
     """
     from ...training.experiments.comparison import compare as rows_of
 
-    if at_once < 1:
-        raise UsageError(f"--at-once {at_once}: must be at least 1")
+    check_at_once(at_once)
     # A typing error in the last one should not cost the first one's training.
     wanted = [asked(name, training) for name in listed(models)]
     if not wanted:
         raise UsageError("--models: name at least one model, such as ngram:5")
-    check_judged(data, on)
+    data.check_keeps(on)
     prepared = prepare(file, encoding, data)
     rows: list[ModelResult] = []
     compile_for(*wanted)
@@ -68,18 +67,31 @@ def compare(
 
 
 def print_rows(rows: Sequence[ModelResult]) -> None:
-    """Print a table with the best loss in bold."""
-    best = min(row.nats_per_char for row in rows) if rows else 0.0
+    """Print a table with the best loss in bold: of the models as they are, and as models of new lines."""
+    best = min(row.loss for row in rows) if rows else 0.0
+    other = "two parts" if any(row.split_by != "distinct" for row in rows) else "new lines"
+    words = any(row.perplexity_without_ends is not None for row in rows)
+    less = ["bits/char", "perplexity", *["without ends"] * words]
+
+    def number(nats: float) -> Text:
+        return Text(f"{nats:.4f}", style="bold" if nats == best else "")
+
     terminal.print_table(
-        ["model", "split", "parameters", "nats/char", "bits/char", "perplexity", "unique", "novel", "seconds"],
+        [
+            *("model", "split", "parameters", "nats as it is", f"nats {other}", "by heart"),
+            *(*less, "unique", "novel", "seconds"),
+        ],
         (
             [
                 row.model,
                 row.split,
                 f"{row.parameters:,}",
-                Text(f"{row.nats_per_char:.4f}", style="bold" if row.nats_per_char == best else ""),
+                number(row.nats_per_char),
+                number(row.new_lines["nats_per_char"]) if row.new_lines else "",
+                terminal.by_heart(row.new_lines) if row.new_lines else "",
                 f"{row.bits_per_char:.4f}",
                 f"{row.perplexity:.3f}",
+                *([f"{row.perplexity_without_ends:.3f}"] if words else []),
                 f"{row.unique:.1%}",
                 f"{row.novel:.1%}",
                 f"{row.seconds:.2f}",
@@ -87,5 +99,8 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
             for row in rows
         ),
         left=["model", "split"],
-        spare=["split", "bits/char", "perplexity", "parameters", "unique", "novel", "seconds"],
+        spare=["split", *less, "parameters", "unique", "novel", "by heart", "seconds"],
     )
+    if words:
+        new = f"{rows[0].new:,} of {rows[0].tokens:,} words and line ends judged are unknown words; "
+        terminal.note(new + terminal.UNITS_COMPARE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -31,6 +32,7 @@ def lectures(
     *,
     only: str = ",".join(RESULTS),
     timed: int = 300,
+    brown: Path | None = None,
     training: Training = TrainingConfig(),
     encoding: Encoding = None,
     json: Json = False,
@@ -45,6 +47,8 @@ def lectures(
         Which results, separated by commas.
     timed
         How many steps of each lecture's loop are timed.
+    brown
+        A folder with train.txt and valid.txt, the Brown corpus cut as in Bengio et al. 2003: for the paper's row.
     """
     if timed < 1:
         raise UsageError(f"--timed {timed}: must be at least 1")
@@ -56,7 +60,7 @@ def lectures(
     lines = read(file, encoding)
     rows: list[LectureResult] = []
     with training_progress(None) as watch:
-        for row in reproduce(lines, wanted, timed, training, watch):
+        for row in reproduce(lines, wanted, timed, training, watch, brown):
             watch.finish()
             if json:
                 terminal.print_json(row.to_json())

@@ -64,8 +64,9 @@ def _print_summary(summary: Summary, floor: ModelResult | None) -> None:
         ("longest", short(summary.longest)),
     ]
     if floor:
-        losses = terminal.losses(floor.nats_per_char, floor.bits_per_char, floor.perplexity)
-        rows.append(("floor", f"an n-gram reaches {losses} on dev lines: a model must do better"))
+        figures = floor.nats_per_char, floor.bits_per_char, floor.perplexity
+        losses = terminal.losses(*figures, new_lines=floor.new_lines)
+        rows.append(("floor", f"an n-gram reaches on dev lines {losses}: a model must do better"))
     terminal.print_pairs(rows)
 
 

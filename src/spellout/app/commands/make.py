@@ -14,32 +14,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...data.config import DataConfig
-from ...errors import DataError, GenerationError, RunError, SpelloutError, UsageError
+from ...errors import RunError, SpelloutError, UsageError
 from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
 from .. import clock, terminal
-from ..options import Count, Data, Encoding, File, Flag, Json, Out, RunFolder, Sampling, Seconds, newest
-from ..progress import track, training_progress
+from ..options import Count, Data, Encoding, File, Flag, Json, Novel, Out, RunFolder, Sampling, Seconds, newest
+from ..progress import training_progress
+from ..samples import Wanted, check_prefix, print_samples
 from ..workflows import asked, compile_for, interruptible, load_run, prepare, print_result, train
 
 if TYPE_CHECKING:
     from ...data.prepared import Prepared
     from ...data.vocabulary import Vocabulary
-    from ...generation.sampling import Sample
     from ...models.contract import LanguageModel
     from ...models.family import Specification
-    from ...training.runs.run import Run, Trained
+    from ...training.runs.run import Trained
 
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
 EXAMPLES = 3
 LONGEST_SHOWN = 40
-PATIENCE = 10_000
-"""After so many candidates in a row that will not do, no more are tried."""
-_UNITS = {"char": "characters", "byte": "bytes", "word": "words"}
 
 
 def make(
@@ -51,7 +48,7 @@ def make(
     seconds: Seconds = 10.0,
     data: Data = DataConfig(),
     sampling: Sampling = SamplingConfig(),
-    novel: bool = True,
+    novel: Novel = None,
     unique: bool = True,
     nearest: Flag = False,
     out: Out | None = None,
@@ -66,7 +63,7 @@ def make(
         What to train, such as ngram or ngram:5. Without it, the n-gram says at once how good it is, and the best
         network that starts from it is trained in the rest of --seconds.
     novel
-        Only lines that FILE does not hold.
+        Only lines that FILE does not hold, which is the default; --as-it-is: all that the model makes.
     unique
         No line twice.
     nearest
@@ -88,7 +85,7 @@ def make(
         check_place(out)
     _preview(file, encoding, data)
     prepared = prepare(file, encoding, data)
-    _check_prefix(prepared.vocabulary, sampling)
+    check_prefix(prepared.vocabulary, sampling)
     if specification is None:
         trained = _train_best(prepared, seconds)
     elif specification.family.in_steps:
@@ -102,10 +99,9 @@ def make(
             terminal.note(f"kept in {out}")
         except RunError as error:  # the place was good before the training: what was learned is not lost with it
             failure = error
-    known = prepared.split.known
-    unlike, near = known if novel else None, known if nearest else None
+    wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json)
     try:
-        _print_samples(trained.run, sampling, count, unlike, unique, near, json)
+        print_samples(trained.run, sampling, wanted)
     finally:
         if failure is not None:
             raise failure
@@ -117,7 +113,7 @@ def sample(
     *,
     count: Count = 10,
     sampling: Sampling = SamplingConfig(),
-    novel: Flag = False,
+    novel: Novel = None,
     unique: Flag = False,
     nearest: Flag = False,
     json: Json = False,
@@ -127,7 +123,7 @@ def sample(
     Parameters
     ----------
     novel
-        Only lines that are not training lines.
+        Only lines that are not training lines, which is the default; --as-it-is: all that the model makes.
     unique
         No line twice.
     nearest
@@ -141,7 +137,9 @@ def sample(
             f"{run} keeps no training lines, as after --stream, so --novel and --nearest cannot be "
             "answered; train without --stream"
         )
-    _print_samples(loaded, sampling, count, lines if novel else None, unique, lines if nearest else None, json)
+    if lines is None and novel is None:
+        terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
+    print_samples(loaded, sampling, Wanted(count, lines, novel is not False, unique, nearest, json))
 
 
 def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
@@ -225,125 +223,3 @@ def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known:
     config, accept = SamplingConfig(max_length=longest), only(unlike=known, unique=True)
     made = sample(model, vocabulary, config, accept=accept, cut=lambda one: False, patience=100)
     return ", ".join(terminal.short(one.text, LONGEST_SHOWN) for one in islice(made, EXAMPLES)) or "those it knows"
-
-
-def _check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
-    """Count the tokens of the prefix; an error if no line can begin with it: to be asked before a training."""
-    from ...generation.sampling import encode_prefix
-
-    prefix = sampling.prefix
-    said = f"--prefix {prefix if prefix.isprintable() else repr(prefix)}"
-    try:
-        tokens = encode_prefix(vocabulary, prefix)
-    except DataError:
-        for other in (prefix.lower(), prefix.upper(), prefix.title()):
-            if _is_known(vocabulary, other):
-                raise DataError(f"{said}: no line is written so; these lines know --prefix {other}") from None
-        missing = next(piece for piece in vocabulary.pieces(prefix) if not _is_known(vocabulary, piece))
-        raise DataError(
-            f"{said}: {missing!r} is in none of the lines the model learns from, so no line can begin with it"
-        ) from None
-    if set(tokens.tolist()) & {0, *vocabulary.never_sampled}:
-        raise DataError(f"{said}: it holds what no line is made of, a line end or a rare word; take it out")
-    longest = sampling.max_length
-    if longest is not None and len(tokens) > longest:
-        raise UsageError(
-            f"{said}: its {len(tokens)} {_UNITS[vocabulary.unit]} are more than --max-length {longest}"
-        )
-    return len(tokens)
-
-
-def _is_known(vocabulary: Vocabulary, text: str) -> bool:
-    try:
-        vocabulary.encode([text])
-    except DataError:
-        return False
-    return True
-
-
-class _Cut:
-    """Counts lines that were cut at the length limit, and says whether they are printed."""
-
-    def __init__(self, keep: bool) -> None:
-        self.keep, self.count, self.in_a_row = keep, 0, 0
-
-    def __call__(self, sample: Sample) -> bool:
-        self.count += 1
-        self.in_a_row += 1
-        return self.keep
-
-
-def _print_samples(
-    run: Run,
-    sampling: SamplingConfig,
-    count: int,
-    unlike: Sequence[str] | None,
-    unique: bool,
-    near: Sequence[str] | None,
-    json: bool,
-) -> None:
-    """Print lines as they are made, not among `unlike`, and with the nearest of `near` if given.
-
-    Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
-    `GenerationError` if the model cannot make so many.
-    """
-    from ...generation.novelty import nearest, only
-    from ...generation.sampling import sample as lines_of
-
-    begun = _check_prefix(run.vocabulary, sampling)
-    if sampling.greedy:
-        count, unlike, unique = 1, None, False
-    cut = _Cut(keep=sampling.max_length is not None or sampling.greedy)
-    limit = sampling.max_length or max(run.length_limit, begun + run.usual_length + 10)
-    made = lines_of(
-        run.model,
-        run.vocabulary,
-        replace(sampling, max_length=limit),
-        accept=only(unlike=unlike, unique=unique),
-        cut=cut,
-        patience=PATIENCE,
-    )
-    printed = shortened = 0
-    for one in track(islice(made, count), count, "making", printing=True):
-        row: dict[str, Any] = {"line": one.text, "complete": one.complete}
-        if near is not None:
-            row["nearest"], row["distance"] = nearest(one.text, near)
-        _print_line(row, json)
-        printed, shortened, cut.in_a_row = printed + 1, shortened + (not one.complete), 0
-    length = f"{limit:,} {_UNITS[run.vocabulary.unit]}"
-    if shortened:
-        terminal.note(f"cut at {length}: {shortened:,} of {printed:,} lines, which --json marks")
-    elif cut.count and printed and not cut.keep:
-        terminal.note(
-            f"left out {cut.count:,} line{'s' * (cut.count > 1)} that did not end within {length}, made others; "
-            "--max-length shows them cut"
-        )
-    if printed < count:
-        raise GenerationError(
-            f"stopped after {printed:,} of {count:,} lines: {_refusal(cut, limit, length, unlike, unique)}"
-        )
-
-
-def _print_line(row: dict[str, Any], as_json: bool) -> None:
-    """Print one line, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
-    if as_json:
-        terminal.print_json(row)
-        return
-    line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
-    terminal.print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
-
-
-def _refusal(cut: _Cut, limit: int, length: str, unlike: Sequence[str] | None, unique: bool) -> str:
-    """Say what the last tries were refused for."""
-    from ...generation.sampling import cost_of_cut
-
-    if not cut.keep and 2 * cut.in_a_row * cost_of_cut(limit) > PATIENCE:
-        return (
-            f"of the last tries, {cut.in_a_row:,} did not end within {length}; see such lines, cut, with "
-            "--max-length, or train longer, on more lines, so that the model learns where they end"
-        )
-    kind = " ".join(["new"] * (unlike is not None) + ["different"] * unique + ["one"])
-    return (
-        f"{PATIENCE:,} tries in a row brought no other {kind}; ask for fewer, raise --temperature, or give more "
-        "lines to learn from"
-    )

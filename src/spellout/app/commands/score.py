@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.text import Text
 
-from ...errors import UsageError
+from ...errors import GenerationError, UsageError
 from .. import terminal
 from ..options import Encoding, File, Json, Line, newest
 from ..progress import progress_bar
-from ..workflows import load_run, read
+from ..workflows import load_run, new_lines, read
 
 if TYPE_CHECKING:
     from ...data.vocabulary import Vocabulary
+    from ...generation.novelty import Novelty
     from ...generation.scoring import Prediction, Score
+    from ...training.runs.run import Run
 
 LONGEST_BAR = 12
 """The bar of a surprise has a block for every bit, so many at most."""
@@ -33,6 +35,8 @@ def score(
     json: Json = False,
 ) -> None:
     """Say how surprising each line of FILE is to the model of RUN, in bits per character.
+
+    Of a line that is not in the list that the model learned from, also as one of the new lines only.
 
     spellout score RUN FILE; spellout score FILE takes the newest run under ./runs; spellout score RUN, the bundled
     names.
@@ -56,32 +60,62 @@ def score(
     lines = read(file, encoding).in_file_order()
     with progress_bar(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
+    novelty = _novelty(loaded)
     if unknown := [one for one in scores if one.unknown]:
         terminal.warn(
             f"{len(unknown):,} of {len(scores):,} lines hold what no training line held, such as "
-            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: its surprise is infinite"
+            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: it costs what something new costs, and the "
+            "rest is read as if it were not there"
         )
     if sort != "file":
-        scores.sort(key=lambda one: (one.bits_per_char, one.known_bits), reverse=sort == "surprise")
+        scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
     if json:
         for one in scores:
-            terminal.print_json(one.to_json(loaded.vocabulary))
+            terminal.print_json(one.to_json(loaded.vocabulary) | (novelty.to_json(one) if novelty else {}))
     else:
-        _print_scores(scores, loaded.vocabulary)
+        _print_scores(scores, loaded.vocabulary, novelty)
 
 
-def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary) -> None:
+def _novelty(run: Run) -> Novelty | None:
+    """Find out which lines are known, and what the model leaves to others; None if nobody knows."""
+    from ...generation.novelty import Novelty
+
+    if run.lines is None:
+        return None
+    try:
+        model = new_lines(run)
+    except GenerationError:  # it makes no others
+        model = None
+    return Novelty(set(run.lines), None if model is None else math.log(model.new_share))
+
+
+def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Novelty | None) -> None:
     def worst(score: Score) -> str:
         position = int(score.nats.argmax())
-        symbol, bits = score.symbols(vocabulary)[position], float(score.bits[position])
-        return f"{symbol} at {position + 1} ({f'{bits:.1f} bits' if math.isfinite(bits) else 'never seen'})"
+        symbol, token = score.symbols(vocabulary)[position], [*score.tokens.tolist(), 0][position]
+        return f"{symbol} at {position + 1} ({score.bits[position]:.1f} bits{', never seen' * (token < 0)})"
 
+    def among_new(score: Score) -> str:
+        bits = novelty.bits_per_char(score) if novelty else None
+        return "in the list" if bits is None else f"{bits:.3f}"
+
+    columns: dict[str, Callable[[Score], str]] = {
+        "bits/char": lambda score: f"{score.bits_per_char:.3f}",
+        "ln p": lambda score: f"{score.log_probability:.2f}",
+        "line": lambda score: score.line,
+        "most surprising": worst,
+        "as new": among_new,
+    }
+    if novelty is None or novelty.left is None:
+        del columns["as new"]
     terminal.print_table(
-        ["bits/char", "ln p", "line", "most surprising"],
-        ([f"{s.bits_per_char:.3f}", f"{s.log_probability:.2f}", s.line, worst(s)] for s in scores),
+        list(columns),
+        ([cell(score) for cell in columns.values()] for score in scores),
         left=["line", "most surprising"],
-        spare=["ln p"],
+        spare=[name for name in ("ln p", "as new") if name in columns],
     )
+    if novelty and (known := sum(one.line in novelty.known for one in scores)):
+        terminal.note(f"{known:,} of {len(scores):,} lines are in the list that the model learned from")
 
 
 def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, json: Json = False) -> None:
@@ -100,6 +134,7 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
     json
         One JSON object a letter.
     """
+    from ...data.typed import typed_line
     from ...generation.scoring import explain_line
     from ...training.runs.folder import CONFIG
 
@@ -111,33 +146,56 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
         raise UsageError("name the line to spell out, as in: spellout why Sophia")
     loaded = load_run(run or newest())
     explained = explain_line(loaded.model, loaded.vocabulary, line, top)
+    known = None if loaded.lines is None else typed_line(line.strip(), "the line") in loaded.lines
+    among_new = None if known else _among_new(loaded, line)
     if json:
-        for step in explained:
-            terminal.print_json(step.to_json())
-    else:
-        _print_letters(explained)
+        for place, step in enumerate(explained):
+            new = among_new[place].probability if among_new else None
+            terminal.print_json(step.to_json() | {"known": known, "new_probability": new})
+        return
+    _print_letters(explained, among_new)
+    if known:
+        terminal.note("this line is in the list that the model learned from: as a new one it has no chance")
 
 
-def _print_letters(steps: Sequence[Prediction]) -> None:
+def _among_new(run: Run, line: str) -> list[Prediction] | None:
+    """Explain a line that is new as one of the new lines only; None if nobody knows these."""
+    from ...generation.scoring import explain_line
+
+    try:
+        model = new_lines(run)
+    except GenerationError:  # it makes none
+        return None
+    return None if model is None else explain_line(model, run.vocabulary, line, 0)
+
+
+def _print_letters(steps: Sequence[Prediction], among_new: Sequence[Prediction] | None) -> None:
     """A line spelled out, a row a letter, and the whole line's surprise below."""
+    columns: dict[str, list[Any]] = {
+        "letter": [step.symbol for step in steps],
+        "chance": [f"{step.probability:.4f}" for step in steps],
+        "as new": [f"{step.probability:.4f}" for step in among_new or []],
+        "bits": [f"{step.bits:.2f}" for step in steps],
+        "surprise": [_surprise_bar(step.bits) for step in steps],
+        "rank": [str(step.rank) for step in steps],
+        "likeliest here": ["  ".join(f"{symbol} {chance:.2f}" for symbol, chance in s.expected) for s in steps],
+    }
+    if among_new is None:
+        del columns["as new"]
     terminal.print_table(
-        ["letter", "chance", "bits", "surprise", "rank", "likeliest here"],
-        (
-            [
-                step.symbol,
-                f"{step.probability:.4f}",
-                f"{step.bits:.2f}",
-                _surprise_bar(step.bits),
-                str(step.rank),
-                "  ".join(f"{symbol} {probability:.2f}" for symbol, probability in step.expected),
-            ]
-            for step in steps
-        ),
+        list(columns),
+        list(zip(*columns.values(), strict=True)),
         left=["letter", "surprise", "likeliest here"],
-        spare=["chance", "rank", "surprise"],
+        spare=[name for name in ("as new", "chance", "rank", "surprise") if name in columns],
     )
     bits = sum(step.bits for step in steps)
-    terminal.note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter; ¶ is the end of the line")
+    as_new = f"; as a new line {sum(step.bits for step in among_new):.2f} in all" if among_new else ""
+    terminal.note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter{as_new}; ¶ is the end of the line")
+    if new := list(dict.fromkeys(step.symbol for step in steps if step.new)):
+        terminal.note(
+            f"no training line holds {', '.join(map(repr, new))}: the bits are those of meeting something new and "
+            "of saying what it is, and the rest is read as if it were not there"
+        )
 
 
 def _surprise_bar(bits: float) -> Text:

@@ -14,7 +14,7 @@ from ...training.config import TrainingConfig
 from ...training.distillation.config import DistillationConfig
 from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
-from ..options import Data, Distillation, Encoding, File, Flag, Json, Out, Training
+from ..options import Data, Distillation, Encoding, File, Flag, Json, Out, Training, check_at_once
 from ..progress import progress_bar
 from ..workflows import asked, compile_for, interruptible, prepare, print_result, size
 from ..workflows import train as train_on
@@ -35,6 +35,7 @@ def train(
     order: int | None = None,
     data: Data = DataConfig(),
     training: Training = TrainingConfig(),
+    at_once: int = 1,
     teacher: Path | None = None,
     distillation: Distillation = DistillationConfig(),
     resume: Flag = False,
@@ -53,6 +54,8 @@ def train(
         What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1.
     order
         The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
+    at_once
+        How many members of an ensemble, such as "gru+ngram & mlp+ngram", train side by side.
     teacher
         The model is a student of this run: it learns what that says, also of lines that it makes.
     resume
@@ -78,6 +81,7 @@ def train(
         raise UsageError("--resume and --overwrite need the run folder: name it with -o")
     if stream and file is None:
         raise UsageError("--stream is for a file larger than memory: name it")
+    check_at_once(at_once)
     wanted = _with_order(model or "ngram", order)
     with ExitStack() as stack:
         out = stack.enter_context(new_folder(name_of(file))) if out is None else out
@@ -94,7 +98,10 @@ def train(
                 job = Job(prepare(file, encoding, data), specification, training, keep=keep, teacher=found)
             again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
             again += [*(["--encoding", encoding] if encoding else []), "--resume"]
-            trained = _train_into(out, job, shlex.join(again))
+            for part, name in (("--dev", data.dev), ("--test", data.test)):
+                again += [] if name is None else [part, name]
+            again += [] if at_once == 1 else ["--at-once", str(at_once)]
+            trained = _train_into(out, replace(job, at_once=at_once), shlex.join(again))
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
@@ -148,9 +155,10 @@ def _resumed(
     going_on.check(model, data, training, *others)
     check_trainable(going_on.specification, going_on.training)
     check_file(out / LAST)
-    prepared = prepare(file, encoding, going_on.data)
-    going_on.check_lines(prepared.lines)
+    prepared = prepare(file, encoding, replace(going_on.data, dev=data.dev, test=data.test))
+    going_on.check_lines(prepared.lines, prepared.given)
     keep = Keeper(out, there=True)
+    prepared = prepared.encoded_by(going_on.vocabulary)
     return Job(prepared, going_on.specification, going_on.training, keep=keep, going_on=going_on, teacher=found)
 
 

@@ -13,7 +13,7 @@ from ...training.config import TrainingConfig
 from ...training.experiments.results import TuningTrial
 from ...training.runs.places import STUDIES, name_of
 from .. import terminal
-from ..options import BEST, Data, Encoding, File, Flag, Json, Out, Training, check_judged
+from ..options import BEST, Data, Encoding, File, Flag, Json, Out, Training
 from ..progress import training_progress
 from ..workflows import compile_for, prepare
 
@@ -30,7 +30,7 @@ def tune(
     model: str = BEST,
     out: Out | None = None,
     trials: int = 20,
-    test: Flag = False,
+    test_best: Flag = False,
     data: Data = DataConfig(),
     training: Training = TrainingConfig(),
     encoding: Encoding = None,
@@ -50,7 +50,7 @@ def tune(
         The folder of the study; by default studies/NAME-MODEL.
     trials
         How many trainings in all, each of --seconds or --steps.
-    test
+    test_best
         At the end, also say how good the best is on test lines. Do this once.
     json
         One JSON object a trial, the best first.
@@ -67,7 +67,8 @@ def tune(
     specification = in_steps(model, training.prior, "has nothing to tune")
     Space.of(specification, training)
     check_trainable(specification, training)
-    check_judged(data, "dev")
+    for part in ["dev", *["test"] * test_best]:
+        data.check_keeps(part)
     check_study(out)
     tuning = Tuning(out, prepare(file, encoding, data), specification, training)
     compile_for(specification)
@@ -82,21 +83,22 @@ def tune(
     best = tuning.best()[:TRIALS_SHOWN]
     if not best:
         raise TrainingError(f"no trial in {out} has ended well; give more --trials or --seconds, or a lower --lr")
-    tested = tuning.test(best[0]) if test else None
-    given = {one.name: getattr(data, one.name) for one in fields(data) if getattr(data, one.name) != one.default}
-    again = best[0].command(file, "RUN", given | ({"encoding": encoding} if encoding else {}))
+    tested = tuning.test(best[0]) if test_best else None
+    asked = {one.name: getattr(data, one.name) for one in fields(data) if getattr(data, one.name) != one.default}
+    again = best[0].command(file, "RUN", asked | ({"encoding": encoding} if encoding else {}))
     print_trials(best, tuning.count(), tested, again, str(tuning.run_folder(best[0])), json)
 
 
 def _trial_note(trial: TuningTrial) -> str:
-    result = "stopped early" if trial.nats_per_char is None else f"dev {trial.nats_per_char:.4f}"
+    loss = trial.nats_per_char if trial.new_lines is None else trial.new_lines
+    result = "stopped early" if loss is None else f"dev {loss:.4f}"
     return f"trial {trial.number}: {result}, {trial.specification}"
 
 
 def print_trials(
     trials: Sequence[TuningTrial],
     count: tuple[int, int],
-    tested: dict[str, float] | None,
+    tested: dict[str, float | None] | None,
     again: str,
     folder: str,
     as_json: bool,
@@ -112,11 +114,12 @@ def print_trials(
     else:
         hidden = ("seconds", "steps", "prior", "train_seed")
         terminal.print_table(
-            ["trial", "nats/char", "seconds", "model", "training"],
+            ["trial", "nats as it is", "nats new lines", "seconds", "model", "training"],
             (
                 [
                     str(one.number),
                     f"{one.nats_per_char:.4f}",
+                    "" if one.new_lines is None else f"{one.new_lines:.4f}",
                     f"{one.seconds:.1f}",
                     one.specification,
                     " ".join(f"{name}={value}" for name, value in one.training.items() if name not in hidden),

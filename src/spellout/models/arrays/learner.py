@@ -9,16 +9,16 @@ from functools import cached_property
 
 import numpy as np
 
+from ..counts.priors import Prior, left_out
 from ..inspection import Activations, Inside
 from ..ngram.counts import context_columns, context_windows
-from ..ngram.leave_one_out import LeaveOneOut
-from ..ngram.model import NgramModel
 from ..parameters import Weights, views
 from . import mlp
 from .blas import one_thread
+from .dropout import kept
 from .exact import ExactLinear
-from .mlp import MlpArrays, MlpConfig
-from .network import ArrayLearner, WindowModel, member_of
+from .mlp import MlpArrays, MlpConfig, scale, untied
+from .network import GradientLearner, WindowModel, member_of
 
 _WINDOWS_AT_ONCE = 512  # what is worked out for them stays in the fast cache
 _LARGEST_TABLES = 1 << 19  # numbers
@@ -33,13 +33,17 @@ class MlpModel(WindowModel):
 
     def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """The mean of the members' logits: windows (N, C) and the prior's rows (N, V) to (N, V)."""
-        logits = np.zeros((len(windows), self.vocabulary_size))
+        logits = np.empty((len(windows), self.vocabulary_size))
+        first, *others = self._exact_members
         with one_thread():
             for start in range(0, len(windows), _WINDOWS_AT_ONCE):
                 piece = slice(start, start + _WINDOWS_AT_ONCE)
-                for member in self._exact_members:
-                    logits[piece] += member.logits(windows[piece], None if prior is None else prior[piece])
-        logits /= len(self._exact_members)
+                rows = None if prior is None else prior[piece]
+                logits[piece] = first.logits(windows[piece], rows)
+                for member in others:
+                    logits[piece] += member.logits(windows[piece], rows)
+        if others:
+            logits /= len(self._exact_members)
         return logits
 
     def token_vectors(self) -> np.ndarray:
@@ -48,16 +52,19 @@ class MlpModel(WindowModel):
 
     def inspect(self, stream: np.ndarray) -> Inside:
         """Activations and gradients of the loss on a stream `0 line 0 line 0`, of the first member, in float64."""
-        weights = {name: array.astype(np.float64) for name, array in member_of(self.weights, 0).items()}
+        own = member_of(self.weights, 0)
+        weights = untied({name: array.astype(np.float64) for name, array in own.items()})
         gradients = {name: np.empty_like(array) for name, array in weights.items()}
         windows = context_windows(stream, self.config.context)  # (N, C)
-        prior = None if self.prior is None else LeaveOneOut(self.prior, stream).at(np.arange(len(windows)))
+        prior = None if self.prior is None else left_out(self.prior, stream).at(np.arange(len(windows)))
         network = MlpArrays(weights, gradients, len(windows))
         network.loss(windows, stream[1:].astype(np.int64), prior)
         before = network.before.copy()
         network.backward()
         layer = Activations("layer 1, tanh", before, network.hidden, network.d_hidden, True)
-        return Inside([layer], {name: array for name, array in gradients.items() if array.ndim == 2})
+        if self.config.tied == "yes":
+            gradients["embedding"] = gradients["embedding"] * scale(own) + gradients["out.weight"]
+        return Inside([layer], {name: gradients[name] for name, array in own.items() if array.ndim == 2})
 
     @cached_property  # made when it is first run: a model in training is often only saved
     def _exact_members(self) -> list[_Member]:
@@ -68,6 +75,7 @@ class _Member:
     """One network, run so that a window's logits do not depend on those beside it (see `exact.py`)."""
 
     def __init__(self, weights: Weights) -> None:
+        weights = untied(weights)
         embedding = weights["embedding"]
         self._first = ExactLinear(
             weights["hidden.weight"], weights["hidden.bias"], float(np.abs(embedding).max(initial=0.0))
@@ -80,13 +88,22 @@ class _Member:
         if "prior.weight" in weights:  # how much the prior counts: one output more
             out = np.vstack([out, weights["prior.weight"]])
             bias = np.append(bias, weights["prior.bias"])
-        self._last = ExactLinear(out, bias, 1.0)  # tanh is at most 1
+        self._project: ExactLinear | None = None
+        largest = 1.0  # tanh is at most 1
+        if "project.weight" in weights:
+            project, added = weights["project.weight"], weights["project.bias"]
+            self._project = ExactLinear(project, added, largest)
+            largest = float((np.abs(project).sum(axis=1) + np.abs(added)).max())
+        self._last = ExactLinear(out, bias, largest)
 
     def logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Windows (N, C) and the prior's rows (N, V) to logits (N, V)."""
         hidden = self._before(windows)  # (N, H)
         # Rounding also takes away what the last bits of tanh differ by between processors.
-        outputs = self._last(self._last.whole(np.tanh(hidden, out=hidden)))  # (N, V), and the prior's scale
+        features = np.tanh(hidden, out=hidden)
+        if self._project is not None:
+            features = self._project(self._project.whole(features))  # (N, H) to (N, E)
+        outputs = self._last(self._last.whole(features))  # (N, V), and the prior's scale
         if prior is None:
             return outputs
         logits: np.ndarray = outputs[:, :-1] + outputs[:, -1:] * prior
@@ -103,7 +120,7 @@ class _Member:
         return before
 
 
-class MlpLearner(ArrayLearner):
+class MlpLearner(GradientLearner):
     """Trains an mlp on every position of a stream.
 
     With `soft_targets`, probabilities (positions, V), it learns what a teacher says there, not the token that came.
@@ -114,11 +131,12 @@ class MlpLearner(ArrayLearner):
         stream: np.ndarray,
         vocabulary_size: int,
         config: MlpConfig,
-        prior: NgramModel | None,
+        prior: Prior | None,
         seed: int,
         soft_targets: np.ndarray | None = None,
     ) -> None:
         super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
+        self._seed = seed
         self._gradient = np.zeros_like(self._parameters.array)
         self._members: list[MlpArrays] = []
         self._made_for = 0  # so many windows, as a batch may be of any size
@@ -137,8 +155,10 @@ class MlpLearner(ArrayLearner):
         prior = None if self._left_out is None else self._left_out.at(chosen)
         losses = []
         with one_thread(), np.errstate(all="ignore"):  # what is not finite is noticed at the end
-            for member in self._members_for(len(chosen)):
-                losses.append(member.loss(windows, targets, prior))
+            for number, member in enumerate(self._members_for(len(chosen))):
+                shape = member.hidden.shape
+                keep = kept(self._config.dropout, shape, self._seed, self._parameters.steps, number)
+                losses.append(member.loss(windows, targets, prior, keep))
                 member.backward()
         return sum(losses) / len(losses), self._gradient
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...errors import UsageError
 from ..parameters import Shapes, Weights
-from ..ranges import Context, Embedding, Hidden, WeightDecay
+from ..ranges import Context, Dropout, Embedding, Hidden, Tied, WeightDecay
 from .first_layer import first_layer
 
 MOST_MEMBERS = 256
@@ -39,6 +39,10 @@ class MlpConfig:
     """The highest learning rate."""
     weight_decay: WeightDecay = 0.05
     """How much AdamW shrinks the weights."""
+    dropout: Dropout = 0.0
+    """The part of the hidden units that is left out in each step (Srivastava 2014)."""
+    tied: Tied = "no"
+    """yes: the vectors of the tokens also give their logits (Press & Wolf 2017); for large vocabularies."""
     members: int = 1
     """So many networks learn side by side and answer together: slower, better."""
 
@@ -46,6 +50,8 @@ class MlpConfig:
         for name in ("hidden", "context", "embedding", "batch", "members"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name)}: an mlp needs at least 1")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"dropout={self.dropout:g}: must be at least 0 and below 1")
         if self.members > MOST_MEMBERS:
             raise UsageError(f"members={self.members}: at most {MOST_MEMBERS} networks learn side by side")
 
@@ -58,11 +64,18 @@ def shapes(config: MlpConfig, vocabulary_size: int, prior: bool) -> Shapes:
             f"{member}.embedding": (vocabulary_size, config.embedding),
             f"{member}.hidden.weight": (config.hidden, config.context * config.embedding),
             f"{member}.hidden.bias": (config.hidden,),
-            f"{member}.out.weight": (vocabulary_size, config.hidden),
-            f"{member}.out.bias": (vocabulary_size,),
         }
+        if config.tied == "yes":
+            shapes |= {
+                f"{member}.project.weight": (config.embedding, config.hidden),
+                f"{member}.project.bias": (config.embedding,),
+            }
+        else:
+            shapes |= {f"{member}.out.weight": (vocabulary_size, config.hidden)}
+        shapes |= {f"{member}.out.bias": (vocabulary_size,)}
         if prior:
-            shapes |= {f"{member}.prior.weight": (config.hidden,), f"{member}.prior.bias": ()}
+            features = config.embedding if config.tied == "yes" else config.hidden
+            shapes |= {f"{member}.prior.weight": (features,), f"{member}.prior.bias": ()}
     return shapes
 
 
@@ -78,9 +91,28 @@ def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, 
         weights[f"{member}.embedding"] = random.standard_normal((vocabulary_size, config.embedding))
         hidden = random.standard_normal((config.hidden, inputs))
         weights[f"{member}.hidden.weight"] = hidden * (5 / 3) / np.sqrt(inputs)
+        if config.tied == "yes":
+            weights[f"{member}.embedding"] /= np.sqrt(config.embedding)  # logits are sums of so many products
+            project = random.standard_normal((config.embedding, config.hidden))
+            weights[f"{member}.project.weight"] = project / np.sqrt(config.hidden)
         if prior:
             weights[f"{member}.prior.bias"] = np.ones(())
     return weights
+
+
+def untied(weights: Weights) -> Weights:
+    """The arrays that a network runs on: of tied vectors two, what is read and what gives the logits."""
+    if "out.weight" in weights:
+        return weights
+    embedding = weights["embedding"]
+    return weights | {"embedding": embedding * scale(weights), "out.weight": embedding}
+
+
+def scale(weights: Weights) -> np.floating:
+    """How many times as large tied vectors (V, E) are when they are read: sqrt(E), for a deviation of 1."""
+    embedding = weights["embedding"]
+    factor: np.floating = embedding.dtype.type(embedding.shape[1] ** 0.5)
+    return factor
 
 
 class MlpArrays:
@@ -100,35 +132,53 @@ class MlpArrays:
     def __init__(self, weights: Weights, gradients: Weights, windows: int) -> None:
         self._weights, self._gradients = weights, gradients
         self._first = first_layer(weights, gradients, windows)
-        vocabulary, hidden = weights["out.weight"].shape
+        (vocabulary, features), hidden = weights["out.weight"].shape, len(weights["hidden.weight"])
         outputs, real = vocabulary + ("prior.weight" in weights), weights["out.weight"].dtype
         self._columns = np.arange(windows)
         # Logits have a window in each column, so that sums over the vocabulary add up whole rows.
         self.before, self.hidden, self.d_hidden = np.empty((3, windows, hidden), real)
-        self._last, self._d_last = np.empty((2, outputs, hidden), real)
+        self._last, self._d_last = np.empty((2, outputs, features), real)
         self._outputs = np.empty((outputs, windows), real)
         self._logits = self._outputs[:vocabulary]
         self._prior, self._added = np.empty((2, vocabulary if outputs > vocabulary else 0, windows), real)
 
-    def loss(self, windows: np.ndarray, targets: np.ndarray, prior: np.ndarray | None) -> float:
+    def loss(
+        self,
+        windows: np.ndarray,
+        targets: np.ndarray,
+        prior: np.ndarray | None,
+        kept: np.ndarray | None = None,
+        correction: np.ndarray | None = None,
+    ) -> float:
         """Mean nats per token of windows (N, C), the newest token first, that are followed by targets: tokens (N,),
         or distributions (N, V).
 
-        `prior` (N, V) are log-probabilities to start from.
+        `prior` (N, V) are log-probabilities to start from. `kept` (N, H) is by how much dropout multiplies each
+        hidden number. If the tokens are candidates for a larger vocabulary, `correction` (V,) is added to the
+        logits of all but the targets.
         """
         w, outputs, logits = self._weights, self._outputs, self._logits
-        self._targets, size = targets, len(logits)
+        self._targets, self._kept, size = targets, kept, len(logits)
         self._first.forward(windows, self.before)  # (N, H)
         np.tanh(self.before, out=self.hidden)
+        self._given = self.hidden if kept is None else self.hidden * kept
+        if "project.weight" in w:
+            self._features = self._given @ w["project.weight"].T + w["project.bias"]  # (N, H) to (N, E)
+        else:
+            self._features = self._given
         self._last[:size] = w["out.weight"]
         if prior is not None:
             self._last[size] = w["prior.weight"]  # how much the prior counts is one output more
-        np.matmul(self._last, self.hidden.T, out=outputs)  # (V, N), a window in each column
+        np.matmul(self._last, self._features.T, out=outputs)  # (V, N), a window in each column
         logits += w["out.bias"][:, None]
         if prior is not None:
             outputs[size] += w["prior.bias"]
             self._prior[:] = prior.T
             logits += np.multiply(self._prior, outputs[size], out=self._added)
+        if correction is not None:
+            own = logits[targets, self._columns]
+            logits += correction[:, None]
+            logits[targets, self._columns] = own
         logits -= logits.max(axis=0)  # softmax stays the same, and no exponential is too large
         soft = targets.ndim > 1
         right = (logits * targets.T).sum(axis=0) if soft else logits[targets, self._columns]  # (N,)
@@ -153,11 +203,19 @@ class MlpArrays:
             np.multiply(d_logits, self._prior, out=self._added)
             np.sum(self._added, axis=0, out=d_outputs[size])
             np.sum(d_outputs[size], axis=0, out=d["prior.bias"])
-        np.matmul(d_outputs, hidden, out=self._d_last)  # (V, H)
+        np.matmul(d_outputs, self._features, out=self._d_last)  # (V, H)
         d["out.weight"][:] = self._d_last[:size]
         if len(d_outputs) > size:
             d["prior.weight"][:] = self._d_last[size]
-        np.matmul(d_outputs.T, self._last, out=self.d_hidden)  # (N, H)
+        if "project.weight" in d:
+            d_features = d_outputs.T @ self._last  # (N, E)
+            np.matmul(d_features.T, self._given, out=d["project.weight"])
+            np.sum(d_features, axis=0, out=d["project.bias"])
+            np.matmul(d_features, self._weights["project.weight"], out=self.d_hidden)
+        else:
+            np.matmul(d_outputs.T, self._last, out=self.d_hidden)  # (N, H)
+        if self._kept is not None:
+            self.d_hidden *= self._kept
         # tanh' = 1 - tanh²
         d_before = np.multiply(hidden, hidden, out=self.before)
         np.subtract(1.0, d_before, out=d_before)

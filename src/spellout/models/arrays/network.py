@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..counts.priors import Prior, left_out
 from ..neural import NeuralModel
 from ..ngram.counts import context_columns
-from ..ngram.leave_one_out import LeaveOneOut
-from ..ngram.model import NgramModel
 from ..parameters import Parameters, Shapes, Weights, flatten
+from ..softmax import picked
 
-_ROWS_AT_ONCE = 1 << 15  # windows whose logits are in memory together
+_LOGITS_AT_ONCE = 1 << 20
+"""So many are worked out together: for one letter's vocabulary 32,768 windows, for 16,384 words 64."""
 
 
 class ArrayModel(NeuralModel):
@@ -67,14 +68,33 @@ class WindowModel(ArrayModel):
     def _in_pieces(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
         windows = np.stack(columns, axis=1).astype(np.int64, copy=False)  # (N, C)
         result = np.empty((len(windows), self.vocabulary_size))
-        for start in range(0, len(result), _ROWS_AT_ONCE):
-            piece = slice(start, start + _ROWS_AT_ONCE)
+        rows = max(1, _LOGITS_AT_ONCE // self.vocabulary_size)
+        for start in range(0, len(result), rows):
+            piece = slice(start, start + rows)
             result[piece] = self.window_logits(windows[piece], None if prior is None else prior[piece])
         return result
 
+    def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Log-probability (B, T) of each target after its tokens: all logits of some windows at a time."""
+        if self.prior is not None:
+            return super().score(tokens, targets)
+        columns = context_columns(tokens, self.config.context)
+        windows = np.stack([column.ravel() for column in columns], axis=1).astype(np.int64, copy=False)  # (N, C)
+        wanted, scores = targets.ravel().astype(np.int64), np.empty(targets.size)
+        rows = max(1, _LOGITS_AT_ONCE // self.vocabulary_size)
+        for start in range(0, len(windows), rows):
+            piece = slice(start, start + rows)
+            logits = self.window_logits(windows[piece], None)
+            # `log_softmax` at the targets, in place: what is worked out fits in a cache, and need not be kept.
+            logits -= logits.max(axis=1, keepdims=True)
+            scores[piece] = picked(logits, wanted[piece])
+            with np.errstate(invalid="ignore"):
+                scores[piece] -= np.log(np.exp(logits, out=logits).sum(axis=1))
+        return scores.reshape(targets.shape)
+
 
 class ArrayLearner(ABC):
-    """Trains such a network with AdamW. It is a `learner.Learner`; the engine gives the gradient."""
+    """Trains such a network with AdamW. It is a `learner.Learner`."""
 
     def __init__(
         self,
@@ -82,7 +102,7 @@ class ArrayLearner(ABC):
         stream: np.ndarray,
         vocabulary_size: int,
         config: Any,
-        prior: NgramModel | None,
+        prior: Prior | None,
         seed: int,
         examples: int,
     ) -> None:
@@ -93,20 +113,11 @@ class ArrayLearner(ABC):
         random = np.random.Generator(np.random.Philox(seed))
         weights = network.start(config, vocabulary_size, random, prior is not None)
         self._parameters = Parameters(weights, self._shapes, config.weight_decay)
-        self._left_out = LeaveOneOut(prior, stream) if prior else None
+        self._left_out = left_out(prior, stream) if prior else None
 
     @abstractmethod
-    def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
-        """The mean loss of some examples' tokens in nats, and its gradient (P,), which the next call overwrites.
-
-        Members of a network learn side by side: the loss is their mean, the gradient that of the sum of theirs.
-        """
-
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """Follow the gradient of some examples (N,); nan if it is not finite, and then nothing has moved."""
-        loss, gradient = self.gradient(chosen)
-        # The loss is looked at before the weights move: a step from nan would spoil all of them.
-        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
 
     @property
     def updates(self) -> dict[str, float]:
@@ -124,6 +135,23 @@ class ArrayLearner(ABC):
     def load_state(self, state: Weights) -> None:
         """Go on from what `state` returned; ValueError or KeyError if it does not fit."""
         self._parameters.load_state(state)
+
+
+class GradientLearner(ArrayLearner):
+    """The engine gives the gradient of all weights, and all are moved."""
+
+    @abstractmethod
+    def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
+        """The mean loss of some examples' tokens in nats, and its gradient (P,), which the next call overwrites.
+
+        Members of a network learn side by side: the loss is their mean, the gradient that of the sum of theirs.
+        """
+
+    def step(self, chosen: np.ndarray, lr: float) -> float:
+        """Follow the gradient of some examples (N,); nan if it is not finite, and then nothing has moved."""
+        loss, gradient = self.gradient(chosen)
+        # The loss is looked at before the weights move: a step from nan would spoil all of them.
+        return loss if np.isfinite(loss) and self._parameters.move(gradient, lr) else float("nan")
 
 
 def member_of(weights: dict[str, Any], member: int) -> dict[str, Any]:

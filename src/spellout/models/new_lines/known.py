@@ -30,29 +30,32 @@ class Known:
         """Ask the model once at every inner node. `progress` hears which share of the lines is done."""
         along, leaving = np.zeros(len(trie)), np.full(len(trie), -np.inf)
         most = max(1, min(LINES_AT_ONCE, _CELLS_AT_ONCE // model.vocabulary_size))
-        for start in range(0, len(trie.leaves), most):  # what the model remembers of more would not fit in memory
-            stop = start + most
+        spans = trie.spans(most)  # what the model remembers of more lines would not fit in memory
+        blocks = -(-len(trie.leaves) // most)
+        for block in range(blocks):
             reader, nodes, tokens = model.reader(1), np.zeros(1, np.int64), np.zeros(1, np.int64)
-            while len(nodes):
+            for level in spans:
                 rows = np.array(reader.read(tokens), np.float64)  # a copy, as it is written to
                 parents, tokens, children = trie.edges_of(nodes)
                 along[children] = rows[parents, tokens]
                 # Added up, not subtracted from 1: of lines that are known by heart nothing would be left.
                 rows[parents, tokens] = -np.inf
                 leaving[nodes] = log_sum(rows)
-                first = trie.begins[children]
-                here = (tokens != 0) & (first < stop) & (first + trie.holds[children] > start)
+                first, last = level[block]
+                here = (tokens != 0) & (children >= first) & (children <= last)
                 nodes, tokens = children[here], tokens[here]
-                if len(nodes):
-                    reader.keep(parents[here])
-            progress(min(1.0, stop / len(trie.leaves)))
+                if not len(nodes):
+                    break
+                reader.keep(parents[here])
+            progress((block + 1) / blocks)
         return cls(trie, along, leaving)
 
     def lines(self) -> np.ndarray:
         """Give the log-probability (L,) of every line, its end included, in the order of the trie's leaves."""
         trie, total = self.trie, self.along.copy()
-        for below in trie.below():
-            total[below] += total[trie.parents(below)]
+        for above, below, starts in trie.families():
+            sizes = np.diff(starts, append=below.stop - below.start)
+            total[below] += np.repeat(total[above], sizes)
         return total[trie.leaves]
 
     def ratios(self, ends: np.ndarray, new: float) -> np.ndarray:
@@ -64,8 +67,9 @@ class Known:
         trie = self.trie
         ratios = self.leaving + new
         ratios[trie.leaves] = ends
-        for below in trie.below()[::-1]:
-            np.logaddexp.at(ratios, trie.parents(below), self.along[below] + ratios[below])
+        for above, below, starts in trie.families(upwards=True):
+            through = np.logaddexp.reduceat(self.along[below] + ratios[below], starts)
+            ratios[above] = np.logaddexp(ratios[above], through)
         return ratios
 
 

@@ -44,11 +44,11 @@ class Weighted:
         return cls(model, known.trie, ratios)
 
     @classmethod
-    def of_two_parts(cls, model: LanguageModel, known: Known, chance: float, shares: np.ndarray) -> Self:
-        """With a chance a known line, of which each has its share (L,), else a new one."""
+    def of_two_parts(cls, model: LanguageModel, known: Known, chance: float, log_shares: np.ndarray) -> Self:
+        """With a chance a known line, of which each has its share (L,), given as a logarithm, else a new one."""
         new = known.ratios(np.full(len(known.trie.leaves), -np.inf), 0.0)[0]
         with np.errstate(divide="ignore"):
-            ends = np.log(chance) + np.log(shares) - known.lines()
+            ends = np.log(chance) + log_shares - known.lines()
             others = float(np.log1p(-chance) - new) if chance < 1.0 else -np.inf
         return cls(model, known.trie, known.ratios(ends, others), others)
 
@@ -56,6 +56,11 @@ class Weighted:
     def new_share(self) -> float:
         """What the model gives to lines that are not known, if known ones have no weight."""
         return float(np.exp(self.ratios[0]))
+
+    def can_begin(self, tokens: np.ndarray) -> bool:
+        """Whether any line with a weight begins with these tokens (T,), a boundary not among them."""
+        node = self.trie.walk(np.concatenate([[0], tokens])[None])[0, -1]
+        return bool(np.isfinite(self.new if node == NOWHERE else self.ratios[node]))
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
         """(B, T) token ids to (B, T, V) log-probabilities."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .counts import Columns, Counts
+from .counts import Columns, Counts, count_rows
 
 _MOST = 2.0**53
 """So far float64 holds every whole number."""
@@ -119,6 +119,14 @@ def build_levels(table: Counts) -> list[Level]:
         table = table.continuations()
         levels.append(longest_level(table))
     return levels[::-1]
+
+
+def build_levels_of_occurrences(table: Counts) -> list[Level]:
+    """The same, with counts of occurrences at every level."""
+    *columns, tokens = table.columns
+    size = table.vocabulary_size
+    shorter = [count_rows([*columns[:length], tokens], size, table.counts) for length in range(len(columns))]
+    return [longest_level(one) for one in (*shorter, table)]
 
 
 def one_order_more(levels: list[Level], table: Counts) -> list[Level]:

@@ -58,13 +58,17 @@ class NgramModel:
         levels: the counts, level m for contexts of m tokens.
         discounts: what is taken from them, and what is given to the shorter context.
         interpolated: whether shorter contexts are mixed in; if not (add-k), the uniform distribution is.
+        continuation: whether counts below the longest context are of different longer ones (Kneser & Ney 1995); if
+            not, they are of occurrences.
         order: the n of the n-grams; `context` is one less.
     """
 
-    def __init__(self, levels: list[Level], discounts: Discounts, *, interpolated: bool = True) -> None:
+    def __init__(
+        self, levels: list[Level], discounts: Discounts, *, interpolated: bool = True, continuation: bool = True
+    ) -> None:
         self.levels = levels
         self.discounts = discounts
-        self.interpolated = interpolated
+        self.interpolated, self.continuation = interpolated, continuation
         self.order = len(levels)
         self.context: int | None = self.order - 1
         self._past = max(self.order - 1, 1)  # columns of context, at least one to give the shape
@@ -116,6 +120,13 @@ class NgramModel:
         """Minus the log-probability of a stream `0 line 0 line 0`; what stands there often is looked up once."""
         return self.nats_per_token(Counts.of(stream, self.order, self.vocabulary_size)) * (len(stream) - 1)
 
+    def nats_of_ends(self, stream: np.ndarray) -> float:
+        """Minus the log-probability of the line ends of such a stream."""
+        columns = [column[:-1] for column in context_columns(stream, self._past)]
+        ends = stream[1:] == 0
+        chances = self._chances([column[ends] for column in columns], stream[1:][ends])
+        return -float(np.log(chances).sum())
+
     def reader(self, lines: int) -> NgramReader:
         """A reader that remembers the last `context` tokens of every line."""
         return NgramReader(self, lines)
@@ -127,6 +138,10 @@ class NgramModel:
         """
         contexts = self.contexts_of(columns)
         return np.log(self._distributions(contexts, self._entries(contexts, targets)))
+
+    def rows(self, columns: Columns) -> np.ndarray:
+        """Log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first."""
+        return np.log(self._distributions(self.contexts_of(columns)))
 
     # Persistence.
 
@@ -157,7 +172,9 @@ class NgramModel:
         discounts = checked_discounts(arrays["discounts"], arrays["concentrations"], order)
         if not levels or len(levels[0].keys) != 1:
             raise ValueError("there are no counts of single tokens")
-        return cls(levels, discounts, interpolated=bool(settings["interpolated"]))
+        # Runs of before have no word on continuation, and count so.
+        continuation = bool(settings.get("continuation", True))
+        return cls(levels, discounts, interpolated=bool(settings["interpolated"]), continuation=continuation)
 
     # The recursion over levels, for whole distributions and for single tokens.
 
@@ -291,7 +308,8 @@ class NgramModel:
         for level, own in zip(reversed(self.levels), reversed(entries), strict=True):
             seen = own >= 0
             gone.append(seen & reaches)
-            reaches = np.where(seen, gone[-1] & (level.counts_of(own) == 1), reaches)
+            if self.continuation:
+                reaches = np.where(seen, gone[-1] & (level.counts_of(own) == 1), reaches)
         return gone[::-1]
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..counts.priors import left_out
 from ..inspection import Activations, Inside
-from ..ngram.leave_one_out import LeaveOneOut
 from .batches import NOWHERE, corpus_of
 
 _FUNCTIONS = {torch.Tensor.tanh: "tanh", torch.tanh: "tanh", nn.functional.gelu: "GELU"}
@@ -56,7 +56,7 @@ def look_inside(model: Any, stream: np.ndarray) -> Inside:
     kept = positions != NOWHERE
     logits, positions = logits[torch.as_tensor(kept, device=device)], positions[kept]
     if model.prior is not None:
-        counted = torch.as_tensor(LeaveOneOut(model.prior, stream).at(positions), device=device)
+        counted = torch.as_tensor(left_out(model.prior, stream).at(positions), device=device)
         logits = network.blend(logits, counted)
     targets = torch.as_tensor(stream[1:].astype(np.int64)[positions], device=device)
     loss = nn.functional.cross_entropy(logits, targets)

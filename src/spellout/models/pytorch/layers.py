@@ -54,9 +54,45 @@ def linear(inputs: int, outputs: int, gain: float = 1.0, bias: bool = True) -> n
     return layer
 
 
-def small_linear(inputs: int, outputs: int) -> nn.Linear:
+class Head(nn.Linear):
+    """A last layer that may be asked for the logits of some tokens only: of `chosen` (T,), unless it is None."""
+
+    chosen: Tensor | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, H) to (N, V), or to (N, T)."""
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
+        if self.chosen is not None:
+            weight, bias = weight[self.chosen], bias[self.chosen]
+        return nn.functional.linear(input, weight, bias)
+
+
+class TiedHead(nn.Module):
+    """The same with the vectors of the tokens for its weights (Press & Wolf 2017, "Using the Output Embedding to
+    Improve Language Models"): what the network says is projected to their width first."""
+
+    chosen: Tensor | None = None
+
+    def __init__(self, inputs: int, width: int, vocabulary_size: int) -> None:
+        super().__init__()
+        self.project = linear(inputs, width, SMALL)
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+
+    def forward(self, x: Tensor, vectors: Tensor) -> Tensor:
+        """(N, H) and the vectors (V, E) to (N, V), or to (N, T)."""
+        bias: Tensor = self.bias
+        if self.chosen is not None:
+            vectors, bias = vectors[self.chosen], bias[self.chosen]
+        return nn.functional.linear(self.project(x), vectors, bias)
+
+
+def small_linear(inputs: int, outputs: int) -> Head:
     """A last layer: its logits are small, so that at first all tokens are about equally likely."""
-    return linear(inputs, outputs, SMALL)
+    layer = Head(inputs, outputs)
+    nn.init.normal_(layer.weight, std=SMALL * inputs**-0.5)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def embeddings(vocabulary_size: int, positions: int, width: int, std: float) -> dict[str, nn.Module]:

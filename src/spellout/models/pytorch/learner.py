@@ -3,7 +3,8 @@
 All tokens are one tensor on the device and batches are made by index. Matrices decay and, with Muon, move by
 orthogonal updates; everything else moves as AdamW does. With a prior, the logits are weighed with the n-gram's
 log-probabilities of every training position without itself, and the network learns to do well both with them and
-without: if only the whole counts, it leaves to the n-gram what it should have learned.
+without: if only the whole counts, it leaves to the n-gram what it should have learned. Of a large vocabulary, and
+without a prior, some tokens stand for all (`candidates.py`).
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..candidates import MANY_TOKENS, Candidates
 from ..contract import Callback, LanguageModel
+from ..counts.priors import Prior, left_out
 from ..learner import UPDATES_EVERY, update_ratio
-from ..ngram.leave_one_out import LeaveOneOut
-from ..ngram.model import NgramModel
 from ..parameters import LONGEST_GRADIENT
 from .batches import corpus_of
 from .device import chosen_device, reproducible
+from .layers import Head, TiedHead
 from .optimizers import optimizers_of
 
 ALONE = 0.15
@@ -56,7 +58,7 @@ class TorchLearner:
         stream: np.ndarray,
         vocabulary_size: int,
         config: Any,
-        prior: NgramModel | None,
+        prior: Prior | None,
         seed: int,
         device: str = "auto",
         threads: int = 1,
@@ -78,10 +80,17 @@ class TorchLearner:
             assert prior is None, "a student starts from nothing"
             nowhere = np.zeros((1, vocabulary_size), soft_targets.dtype)
             self._targets = torch.as_tensor(np.concatenate([soft_targets, nowhere]), device=self.device)
-        self._rows = None if prior is None else LeaveOneOut(prior, stream)
+        self._rows = None if prior is None else left_out(prior, stream)
         with self._random(0), reproducible(self.device, threads):  # drawn on the CPU: the same for every device
             self.network: Any = model.build(config, vocabulary_size, prior is not None).to(self.device)
         self._parameters = dict(self.network.named_parameters())
+        self._candidates: Candidates | None = None
+        head = getattr(self.network, "head", None)
+        if vocabulary_size > MANY_TOKENS and prior is None and isinstance(head, Head | TiedHead):
+            self._candidates = Candidates(stream, vocabulary_size, seed)
+            # At first, tokens are as likely as they are frequent: from equal chances, that would take an epoch.
+            often = torch.bincount(self._targets[:-1], minlength=vocabulary_size) + 0.5
+            head.bias.data.copy_((often / often.sum()).log())
         self._optimizers = optimizers_of(self._parameters, config)
         self.updates: dict[str, float] = {}
         self._tell_first_loss(callback)
@@ -100,12 +109,27 @@ class TorchLearner:
 
     def _losses(self, inputs: tuple[Tensor, ...], targets: Tensor, counted: Tensor | None) -> tuple[Tensor, Tensor]:
         """The loss, and what training makes small."""
+        if self._candidates is not None and self.network.training:
+            estimate = self._estimate(inputs, targets, self._candidates)
+            return estimate, estimate
         logits = self.network(*inputs)  # (N, V)
         alone = _cross_entropy(logits, targets)
         if counted is None:
             return alone, alone
         loss = nn.functional.cross_entropy(self.network.blend(logits, counted), targets)
         return loss, torch.lerp(loss, alone, ALONE)
+
+    def _estimate(self, inputs: tuple[Tensor, ...], targets: Tensor, candidates: Candidates) -> Tensor:
+        """The loss, estimated from the logits of some tokens."""
+        known = targets.clamp(min=0)  # ignored ones have no place of their own, and need none
+        drawn = candidates.draw(self._steps, known.cpu().numpy())
+        tokens, correction, places = (torch.as_tensor(array, device=self.device) for array in drawn)
+        self.network.head.chosen = tokens
+        logits = self.network(*inputs)  # (N, T)
+        self.network.head.chosen = None
+        own = logits.gather(1, places[:, None])
+        corrected = (logits + correction).scatter(1, places[:, None], own)
+        return nn.functional.cross_entropy(corrected, torch.where(targets < 0, _IGNORED, places))
 
     def step(self, chosen: np.ndarray, lr: float) -> float:
         """Learn from the examples `chosen` (N,) at a learning rate; the mean nats per token before the step.

@@ -17,9 +17,10 @@ from ...errors import UsageError
 from ...optional import require
 from ..contract import Reader
 from ..inspection import Inside
-from ..neural import NeuralModel, log_softmax
+from ..neural import NeuralModel
 from ..ngram.counts import context_columns
 from ..ranges import Dropout, Optimizer, WeightDecay
+from ..softmax import log_softmax
 
 if TYPE_CHECKING:
     import torch

@@ -13,6 +13,7 @@ the gru takes a fifth less time a step with this one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -25,6 +26,8 @@ SLOW = 0.2
 """With Muon: the learning rate of what AdamW moves, as a part of the rate of the matrices."""
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
+WIDE = 2
+"""From so many columns for each row, Newton–Schulz is worked out on the smaller square matrix."""
 
 
 class TorchAdamW:
@@ -93,16 +96,31 @@ class Muon:
 
 def orthogonal(matrices: Tensor) -> Tensor:
     """Nearly the closest matrices (M, rows, columns), with at least as many columns as rows, whose singular values
-    are all 1: five rounds of Newton–Schulz."""
+    are all 1: five rounds of Newton–Schulz.
+
+    Each round multiplies a matrix X by a polynomial of X Xᵀ, and all these polynomials commute. So where matrices
+    are wide, the rounds go over X Xᵀ (rows, rows) alone, and their product multiplies X once: a third less time for
+    three columns a row (bench/torch_family.py).
+    """
     a, b, c = _QUINTIC
     alone = len(matrices) == 1
     add_product = torch.addmm if alone else torch.baddbmm  # the first is faster
     x = matrices / matrices.flatten(1).norm(dim=1).clamp(min=1e-7)[:, None, None]
     x = x[0] if alone else x
-    for _ in range(_ROUNDS):
-        square = x @ x.mT
-        x = add_product(x, add_product(square, square, square, beta=b, alpha=c), x, beta=a)
-    return x.view_as(matrices)
+    if x.shape[-1] < WIDE * x.shape[-2]:
+        for _ in range(_ROUNDS):
+            square = x @ x.mT
+            x = add_product(x, add_product(square, square, square, beta=b, alpha=c), x, beta=a)
+        return x.view_as(matrices)
+    square = x @ x.mT
+    factors: list[Tensor] = []
+    for number in range(_ROUNDS):
+        if number:
+            square = factors[-1] @ square @ factors[-1]
+        factor = add_product(square, square, square, beta=b, alpha=c)
+        factor.diagonal(dim1=-2, dim2=-1).add_(a)
+        factors.append(factor)
+    return (reduce(torch.matmul, factors) @ x).view_as(matrices)
 
 
 def optimizers_of(parameters: Mapping[str, Tensor], config: Any) -> list[TorchAdamW | Muon]:

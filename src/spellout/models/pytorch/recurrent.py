@@ -10,7 +10,7 @@ batch are packed: at every step only those that have not ended are computed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ..ranges import Dropout, Embedding, Hidden, Optimizer
 from .model import LineModel, NetworkConfig, State
@@ -34,6 +34,8 @@ class RecurrentConfig(NetworkConfig):
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
+    tied: Literal["no", "yes"] = "no"
+    """yes: the vectors of the tokens also give their logits (Press & Wolf 2017); for large vocabularies."""
 
 
 class RecurrentModel(LineModel):
@@ -46,7 +48,7 @@ class RecurrentModel(LineModel):
         """The layers, with random weights."""
         from torch import nn
 
-        from .layers import FastDropout, PackedGru, small_linear
+        from .layers import FastDropout, PackedGru, TiedHead, small_linear
 
         cell = {RnnModel: nn.RNN, GruModel: PackedGru, LstmModel: nn.LSTM}[cls]
         parts = {
@@ -55,6 +57,9 @@ class RecurrentModel(LineModel):
             "dropout": FastDropout(config.dropout),
             "head": small_linear(config.hidden, vocabulary_size),
         }
+        if config.tied == "yes":
+            nn.init.normal_(parts["embedding"].weight, std=config.embedding**-0.5)  # logits are sums of products
+            parts["head"] = TiedHead(config.hidden, config.embedding, vocabulary_size)
         for name, parameter in parts["layer"].named_parameters():
             if name.startswith("weight_hh"):  # a memory that neither fades nor explodes at first
                 for gate in parameter.data.split(config.hidden):
@@ -70,9 +75,9 @@ class RecurrentModel(LineModel):
         """Tokens (N,) of lines side by side, of which `sizes` (T,) go on at each step, to logits (N, V)."""
         from torch.nn.utils.rnn import PackedSequence
 
-        x = net.dropout(net.embedding(tokens))  # (N, E)
+        x = net.dropout(_vectors(net, tokens))  # (N, E)
         remembered, _ = net.layer(PackedSequence(x, sizes))  # (N, H), packed
-        return net.head(net.dropout(remembered.data))  # (N, V)
+        return _logits(net, net.dropout(remembered.data))  # (N, V)
 
     @staticmethod
     def read(net: Any, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
@@ -81,8 +86,20 @@ class RecurrentModel(LineModel):
         The state is what the cell remembers, (1, B, H); the lstm has two of them.
         """
         before = state if state is None or len(state) > 1 else state[0]
-        remembered, after = net.layer(net.embedding(tokens)[None], before)  # (1, B, H)
-        return net.head(remembered[0]), after if isinstance(after, tuple) else (after,)
+        remembered, after = net.layer(_vectors(net, tokens)[None], before)  # (1, B, H)
+        return _logits(net, remembered[0]), after if isinstance(after, tuple) else (after,)
+
+
+def _vectors(net: Any, tokens: Tensor) -> Tensor:
+    """Tokens (N,) to vectors (N, E) of a deviation of 1 at first."""
+    vectors: Tensor = net.embedding(tokens)
+    return vectors * vectors.shape[-1] ** 0.5 if net.config.tied == "yes" else vectors
+
+
+def _logits(net: Any, x: Tensor) -> Tensor:
+    """What is remembered, (N, H), to logits (N, V)."""
+    logits: Tensor = net.head(x, net.embedding.weight) if net.config.tied == "yes" else net.head(x)
+    return logits
 
 
 class RnnModel(RecurrentModel):

@@ -22,9 +22,9 @@ from ...autograd.value import Value
 from ...nn.losses import cross_entropy
 from ...programs.program import Program
 from ...programs.recording import trace
-from ..arrays.network import ArrayLearner, ArrayModel, WindowModel, member_of
+from ..arrays.network import ArrayModel, GradientLearner, WindowModel, member_of
+from ..counts.priors import Prior
 from ..ngram.counts import context_columns
-from ..ngram.model import NgramModel
 from ..parameters import Shapes, Weights, flatten
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ _LINES_AT_ONCE = 1 << 12  # lines whose logits are in memory together
 class ScalarModel(ArrayModel):
     """A network that is run as a program. A family gives its `Config`, `shapes`, `start` and `formula`."""
 
-    def __init__(
-        self, config: Any, vocabulary_size: int, weights: Weights, prior: NgramModel | None = None
-    ) -> None:
+    def __init__(self, config: Any, vocabulary_size: int, weights: Weights, prior: Prior | None = None) -> None:
         super().__init__(config, vocabulary_size, weights, prior)
         self._lanes: dict[int, Lanes] = {}
 
@@ -140,7 +138,7 @@ class ScalarLineModel(ScalarModel):
         return result
 
 
-class ScalarLearner(ArrayLearner):
+class ScalarLearner(GradientLearner):
     """Trains a formula on the examples of a stream, those of one number of positions together."""
 
     def __init__(
@@ -149,7 +147,7 @@ class ScalarLearner(ArrayLearner):
         stream: np.ndarray,
         vocabulary_size: int,
         config: Any,
-        prior: NgramModel | None,
+        prior: Prior | None,
         seed: int,
     ) -> None:
         self._starts, self._lengths = network.examples(stream, config)

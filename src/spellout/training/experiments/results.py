@@ -11,8 +11,11 @@ from typing import Any
 class ModelResult:
     """Holds how good one model of a comparison is.
 
-    `split` is dev or test, `split_by` how the lines were divided; `unique` and `novel` are fractions of 1,000
-    lines made; `seconds` is the training time.
+    The losses are those of the model as it is, and `new_lines` is what it reaches as a model of new lines, if that
+    is known: losses by the same names, and its `mass` on the training lines. `split` is dev or test, `split_by`
+    how the lines were divided; `unique` and `novel` are fractions of 1,000 lines made; `seconds` is the training
+    time. Of the `tokens` judged, `new` ones have no token of their own; `perplexity_without_ends` is that of words,
+    without the line ends, and None for other units.
     """
 
     model: str
@@ -26,6 +29,15 @@ class ModelResult:
     unique: float
     novel: float
     seconds: float
+    tokens: int = 0
+    new: int = 0
+    perplexity_without_ends: float | None = None
+    new_lines: dict[str, Any] | None = None
+
+    @property
+    def loss(self) -> float:
+        """The nats per character that decide which model is better."""
+        return float(self.new_lines["nats_per_char"]) if self.new_lines else self.nats_per_char
 
     def to_json(self) -> dict[str, Any]:
         """Give the result as one JSON object."""
@@ -34,13 +46,17 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class TuningTrial:
-    """Holds what a trial tried and how good that was on dev lines. `nats_per_char` is None if it was stopped."""
+    """Holds what a trial tried and how good that was on dev lines, as it is and for new lines.
+
+    `nats_per_char` is None if it was stopped, and `new_lines` also where there is no such loss.
+    """
 
     number: int
     nats_per_char: float | None
     specification: str
     training: dict[str, Any]
     seconds: float
+    new_lines: float | None = None
 
     def command(self, file: str | None, out: str, data: dict[str, Any]) -> str:
         """Write the command line that trains it again; `data` are flags that say how FILE is read."""

@@ -26,8 +26,8 @@ from ...data.prepared import Prepared
 from ...errors import RunError, TrainingError, UsageError
 from ...generation.evaluation import evaluate, judging
 from ...models.contract import Callback, Event
+from ...models.counts.priors import train_prior
 from ...models.family import Specification
-from ...models.ngram.training import train_ngram
 from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig
 from ..runs.places import check_file, check_folder, holds, writing
@@ -55,21 +55,25 @@ class Tuning:
     def __init__(
         self, folder: Path, prepared: Prepared, specification: Specification, training: TrainingConfig
     ) -> None:
-        if not prepared.split.dev:
-            raise UsageError(
-                f"--split {prepared.split.name} keeps no dev lines to judge; tune with --split distinct"
-            )
+        prepared.config.check_keeps("dev")
         self._folder, self._prepared, self._training = folder, prepared, training
         self._space = Space.of(specification, training)
         self._study = _opened(folder)
-        lines = prepared.lines
-        data = {"name": Path(lines.name).name, "fingerprint": lines.fingerprint, **asdict(prepared.config)}
-        self._agree({"specification": specification.text, "training": _said(training), "data": data})
+        lines, config = prepared.lines, prepared.config
+        data: dict[str, Any] = {
+            "name": Path(lines.name).name,
+            "fingerprint": lines.fingerprint,
+            "unit": config.unit,
+        }
+        data |= {"min_count": config.min_count, "split": prepared.split.name, "split_seed": config.split_seed}
+        data |= {part: there.fingerprint for part, there in prepared.given.items()}
+        asked = {"specification": specification.text, "training": _said(training), "data": data}
+        self._agree(asked | {"judge": "new lines"})  # studies of before were judged otherwise
         # Trained once for all trials.
         self._prior = None
         if specification.prior is not None:
             size = prepared.vocabulary.size
-            self._prior = train_ngram(prepared.stream, size, specification.prior, lambda event: None)[0]
+            self._prior = train_prior(prepared.stream, size, specification.prior, lambda event: None)
 
     def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[TuningTrial]:
         """Give trials as they end, until `trials` of all processes have ended or are on their way."""
@@ -105,17 +109,16 @@ class Tuning:
         """Say where the run of a trial is, if it was the best when it ended."""
         return self._folder / f"run-{trial.number}"
 
-    def test(self, trial: TuningTrial) -> dict[str, float]:
+    def test(self, trial: TuningTrial) -> dict[str, float | None]:
         """Judge a trial's run on test lines: they are looked at once, and asked again, the answer is the same."""
         seen, number = self._study.user_attrs.get("test", {}), str(trial.number)
         if number not in seen:
-            if not self._prepared.split.test:
-                raise UsageError(f"--split {self._prepared.split.name} keeps no test lines")
+            self._prepared.config.check_keeps("test")
             family = self._space.specification.family
             run = read_run(self.run_folder(trial), {family.name: family})
             seen = seen | {number: evaluate(run.model, run.vocabulary, judging(self._prepared, "test")).to_json()}
             self._study.set_user_attr("test", seen)
-        found: dict[str, float] = seen[number]
+        found: dict[str, float | None] = seen[number]
         return found
 
     def _try(self, trial: optuna.Trial, callback: Callback) -> float:
@@ -129,7 +132,7 @@ class Tuning:
             callback(event)
             if event["event"] == "evaluation" and (part := round(PARTS * event["progress"])) not in judged:
                 judged.add(part)
-                trial.report(event["nats_per_char"], part)
+                trial.report(event["new_lines" if "new_lines" in event else "nats_per_char"], part)
                 if trial.should_prune():
                     raise optuna.TrialPruned
 
@@ -141,7 +144,8 @@ class Tuning:
         finally:
             trial.set_user_attr("seconds", perf_counter() - start)
         assert trained.dev is not None
-        loss = trained.dev.nats_per_char
+        loss = trained.loss
+        trial.set_user_attr("as_it_is", trained.dev.nats_per_char)
         earlier = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         if all(one.value is None or loss < one.value for one in earlier):
             save_run(trained.run, self._folder / f"run-{trial.number}", overwrite=True)
@@ -208,8 +212,14 @@ def _suggested(trial: optuna.Trial, name: str, where: Numbers | Choices) -> Any:
 def _trial_of(one: FrozenTrial) -> TuningTrial:
     said = one.user_attrs
     value = one.value if one.state == TrialState.COMPLETE else None
+    plain = None if value is None else said["as_it_is"]
     return TuningTrial(
-        one.number, value, said.get("specification", ""), said.get("training", {}), said.get("seconds", 0.0)
+        one.number,
+        plain,
+        said.get("specification", ""),
+        said.get("training", {}),
+        said.get("seconds", 0.0),
+        None if value == plain else value,
     )
 
 

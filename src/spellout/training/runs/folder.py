@@ -5,6 +5,7 @@
     best.safetensors   what the model has learned: the best weights
     last.safetensors   where the training is, and all that going on needs (only of models that learn in steps)
     train.txt          the training lines, so that "new" and "nearest" can be answered (not after streaming)
+    new.safetensors    what a model of new lines has along those lines (see `models/new_lines`), if that is known
     log.jsonl          what happened, one event a line
 
 Nothing in it can carry code. A run is written beside its place and renamed into it, so there is either the whole
@@ -34,6 +35,7 @@ VOCABULARY = "vocabulary.json"
 WEIGHTS = "best.safetensors"
 LAST = "last.safetensors"
 LINES = "train.txt"
+NEW = "new.safetensors"
 
 
 def read_config(path: Path, models: Container[str]) -> dict[str, Any]:

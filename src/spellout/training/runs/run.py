@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
+from ...data.escape import Escape
 from ...data.lines import LONGEST_LINE
 from ...data.vocabulary import Vocabulary, vocabulary_from_json
-from ...errors import RunError
+from ...errors import GenerationError, RunError
 from ...files import told
 from ...generation.evaluation import LONGEST_MADE, Evaluation
+from ...generation.judge import Conditional
+from ...generation.new_lines import without_known
 from ...models.contract import LanguageModel
 from ...models.family import Family
+from ...models.new_lines.model import Weighted
 from ...version import __version__
 from ..loop import Reason
 from . import folder
@@ -35,7 +39,7 @@ class Run:
 
     `facts` is the part of `config.json` that people read: data, split, results. `lines` are the training lines,
     None if they were not kept. `last` says where a training in steps is; it is None for other models and for a run
-    that was read only to be used.
+    that was read only to be used. `ratios` are those of the model of new lines, if they were worked out.
     """
 
     family: str
@@ -45,6 +49,7 @@ class Run:
     facts: dict[str, Any]
     events: Sequence[dict[str, Any]] = field(default_factory=list)
     last: Checkpoint | None = None
+    ratios: np.ndarray | None = None
 
     @property
     def usual_length(self) -> int:
@@ -61,15 +66,42 @@ class Run:
         longest = int(self.facts.get("longest", 0))
         return min(max(2 * self.usual_length + 10, longest), LONGEST_MADE)
 
+    def new_lines(self, progress: Callable[[float], None] = lambda share: None) -> Weighted | None:
+        """Give the model of lines that are not among the training lines; None if those were not kept.
+
+        `progress` hears which share of the lines the model has been asked about. `GenerationError` if it makes no
+        other lines.
+        """
+        if self.lines is None:
+            return None
+        try:
+            return without_known(self.model, self.vocabulary, self.lines, progress, self.ratios)
+        except ValueError:
+            raise GenerationError(
+                "the model makes no line that it has not learned from; train on more lines, or another model"
+            ) from None
+
 
 @dataclass(frozen=True)
 class Trained:
-    """Holds a run, and what it took. `stopped` says what ended a training in steps, None for models that count."""
+    """Holds a run, what it took, and how good it is.
+
+    `stopped` says what ended a training in steps, None for models that count. `dev` is the loss of the model as it
+    is, and `new` that of the model of new lines, where there is one.
+    """
 
     run: Run
     seconds: float
     dev: Evaluation | None
     stopped: Reason | None = None
+    new: Conditional | None = None
+
+    @property
+    def loss(self) -> float:
+        """Give the nats per character that decide which model is better. There must be dev lines."""
+        decides = self.new.result if self.new else self.dev
+        assert decides is not None
+        return decides.nats_per_char
 
 
 def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
@@ -107,6 +139,7 @@ class Keeper:
             self._there = True
             return
         with told(self._path, "written"):
+            (self._path / folder.NEW).unlink(missing_ok=True)  # of other weights
             for name, content in _changing(run):
                 temporary = self._path / f".{name}"
                 folder.write(temporary, content)
@@ -128,6 +161,8 @@ def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
     yield LOG, b"".join(folder.as_json(event) for event in run.events)
     yield folder.WEIGHTS, save(run.model.arrays())
     yield folder.CONFIG, folder.as_json(config, indent=2)
+    if run.ratios is not None:
+        yield folder.NEW, save({"ratios": run.ratios})
     if run.last is not None:
         yield folder.LAST, run.last.to_bytes()
 
@@ -141,7 +176,8 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
     config = folder.read_config(path, models)
     try:
         with folder.fitting(path):
-            vocabulary = vocabulary_from_json(folder.read_json(path, folder.VOCABULARY))
+            tokens = folder.read_json(path, folder.VOCABULARY)
+            vocabulary = vocabulary_from_json(tokens)
             arrays = load((path / folder.WEIGHTS).read_bytes())
             model = models[config["model"]].model.restore(config["settings"], arrays)
             if model.vocabulary_size != vocabulary.size:
@@ -151,13 +187,19 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
                 if type(length) is not int or not 0 < length <= LONGEST_LINE:
                     raise ValueError(f"{name} is not the length of a line")
             lines = _read_lines(path / folder.LINES, config) if (path / folder.LINES).exists() else None
+            if "seen" not in tokens:  # earlier versions did not count
+                if lines is not None:
+                    vocabulary = vocabulary.counted(lines)
+                else:  # a line has one token and its end, at least
+                    vocabulary.escape = Escape(2 * int(config["split"]["train"]), 0)
+            ratios = _read_ratios(path / folder.NEW) if lines and (path / folder.NEW).exists() else None
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
     skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
     facts = {key: value for key, value in config.items() if key not in skip}
-    return Run(config["model"], model, vocabulary, lines, facts)
+    return Run(config["model"], model, vocabulary, lines, facts, ratios=ratios)
 
 
 def _read_lines(path: Path, config: dict[str, Any]) -> list[str]:
@@ -166,3 +208,11 @@ def _read_lines(path: Path, config: dict[str, Any]) -> list[str]:
     if rest or not lines or len(lines) != config.get("split", {}).get("train", len(lines)):
         raise ValueError(f"{path.name} does not hold the lines it was trained on")
     return lines
+
+
+def _read_ratios(path: Path) -> np.ndarray:
+    """Read the ratios of a model of new lines. ValueError if they cannot be that."""
+    ratios = load(path.read_bytes())["ratios"]
+    if ratios.dtype != np.float64 or ratios.ndim != 1 or np.isnan(ratios).any() or (ratios == np.inf).any():
+        raise ValueError(f"{path.name} does not hold ratios")
+    return ratios

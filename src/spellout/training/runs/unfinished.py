@@ -9,13 +9,14 @@ from typing import Any
 
 from ...data.config import DataConfig
 from ...data.lines import Lines
+from ...data.vocabulary import Vocabulary, vocabulary_from_json
 from ...errors import RunError, UsageError
 from ...models.contract import Event
 from ...models.family import Family, Specification, parse
 from ...models.stored import stored_config
 from ..config import TrainingConfig
 from .checkpoint import Checkpoint
-from .folder import LAST, fitting, read_config
+from .folder import LAST, VOCABULARY, fitting, read_config, read_json
 from .log import read_log
 
 
@@ -28,6 +29,9 @@ class Unfinished:
     data: DataConfig
     training: TrainingConfig
     fingerprint: str
+    given: dict[str, dict[str, str]]
+    """The name and the fingerprint of the lines of dev and test, if they had files of their own."""
+    vocabulary: Vocabulary
     checkpoint: Checkpoint
     events: list[Event]
     teacher: dict[str, Any] | None = None
@@ -51,16 +55,18 @@ class Unfinished:
             data, split, text = config["data"], config["split"], config["specification"]
             if not isinstance(text, str):
                 raise ValueError("specification is no text")
-            read = {"split": split["name"], "split_seed": split["seed"]} | {
-                n: data[n] for n in ("unit", "min_count")
-            }
+            given = _given(split.get("given", {}))
+            read = {"split": None if given else split["name"], "split_seed": split["seed"]}
+            read |= {name: data[name] for name in ("unit", "min_count")}
             training = _training(config["training"], path)
             specification = parse(text, models, training.prior)
             events = [event for event in read_log(path) if event.get("step", 0) <= state.step]
             events.append({"event": "resumed", "step": state.step, "seconds": state.seconds})
             asked = stored_config(DataConfig, read)
+            vocabulary = vocabulary_from_json(read_json(path, VOCABULARY))
+            where = data["fingerprint"], given, vocabulary
             teacher = config.get("teacher")
-            return cls(path, specification, asked, training, data["fingerprint"], checkpoint, events, teacher)
+            return cls(path, specification, asked, training, *where, checkpoint, events, teacher)
 
     def check(
         self, model: str | None, data: DataConfig, training: TrainingConfig, *others: tuple[Any, Any]
@@ -73,6 +79,14 @@ class Unfinished:
         for asked, kept in ((data, self.data), (training, self.training), *others):
             for one in fields(asked):
                 settings.append((one.name, getattr(asked, one.name), getattr(kept, one.name), one.default))
+        for part in ("dev", "test"):  # which file it is, its lines will tell
+            there = self.given.get(part)
+            if there and getattr(data, part) is None:
+                raise UsageError(
+                    f"{self.path} was begun with --{part} {there['name']} and goes on as it began; name it again"
+                )
+            if there:
+                settings = [one for one in settings if one[0] != part]
         for name, value, there, default in settings:
             if value not in (default, there):
                 flag, now = "--" + name.replace("_", "-"), "has none" if there is None else f"has {there}"
@@ -80,12 +94,25 @@ class Unfinished:
                     f"{flag} {value}: {self.path} {now} and goes on as it began; leave the flag out, or train anew"
                 )
 
-    def check_lines(self, lines: Lines) -> None:
-        """Raise `RunError` if these are not the lines that the training began with."""
+    def check_lines(self, lines: Lines, given: Mapping[str, Lines] | None = None) -> None:
+        """Raise `RunError` if these are not the lines that the training began with, and was judged by."""
         if lines.fingerprint != self.fingerprint:
             raise RunError(
                 f"{lines.name} is not what {self.path} was trained on: its lines differ; give the same file"
             )
+        for part, there in (given or {}).items():
+            if there.fingerprint != self.given[part]["fingerprint"]:
+                raise RunError(
+                    f"--{part} {there.name} is not what judges {self.path}: its lines differ; give the same file"
+                )
+
+
+def _given(kept: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Read which files of dev and test lines a run names."""
+    given = {part: {name: kept[part][name] for name in ("name", "fingerprint")} for part in kept}
+    if not given.keys() <= {"dev", "test"}:
+        raise ValueError("there are lines of another part than dev and test")
+    return given
 
 
 def _training(kept: dict[str, Any], path: Path) -> TrainingConfig:

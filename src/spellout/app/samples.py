@@ -1,0 +1,191 @@
+"""Lines that the model of a run makes, printed as they come: new ones, or all of them as it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DataError, GenerationError, UsageError
+from ..generation.config import SamplingConfig
+from . import terminal
+from .progress import track
+from .workflows import new_lines
+
+if TYPE_CHECKING:
+    from ..data.vocabulary import Vocabulary
+    from ..generation.sampling import Sample
+    from ..models.contract import LanguageModel
+    from ..training.runs.run import Run
+
+PATIENCE = 10_000
+"""After so many candidates in a row that will not do, no more are tried."""
+WORTH_SAYING = 5e-4
+"""Models that repeat fewer of their lines than that make hardly anything else without being told."""
+_UNITS = {"char": "characters", "byte": "bytes", "word": "words"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Says which lines are wanted, and what is shown of them.
+
+    `known` are the lines that a new one must not be, among which the nearest is looked for; None if they were not
+    kept. `novel`: only new ones, where that can be told.
+    """
+
+    count: int
+    known: Sequence[str] | None
+    novel: bool
+    unique: bool
+    nearest: bool
+    json: bool
+
+
+def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
+    """Count the tokens of the prefix; an error if no line can begin with it: to be asked before a training."""
+    from ..generation.sampling import encode_prefix
+
+    said = _said(sampling)
+    try:
+        tokens = encode_prefix(vocabulary, sampling.prefix)
+    except DataError:
+        for other in (sampling.prefix.lower(), sampling.prefix.upper(), sampling.prefix.title()):
+            if _is_known(vocabulary, other):
+                raise DataError(f"{said}: no line is written so; these lines know --prefix {other}") from None
+        missing = next(piece for piece in vocabulary.pieces(sampling.prefix) if not _is_known(vocabulary, piece))
+        raise DataError(
+            f"{said}: {missing!r} is in none of the lines the model learns from, so no line can begin with it"
+        ) from None
+    if set(tokens.tolist()) & {0, *vocabulary.never_sampled}:
+        raise DataError(f"{said}: it holds what no line is made of, a line end or a rare word; take it out")
+    longest = sampling.max_length
+    if longest is not None and len(tokens) > longest:
+        raise UsageError(
+            f"{said}: its {len(tokens)} {_UNITS[vocabulary.unit]} are more than --max-length {longest}"
+        )
+    return len(tokens)
+
+
+def _said(sampling: SamplingConfig) -> str:
+    return f"--prefix {sampling.prefix if sampling.prefix.isprintable() else repr(sampling.prefix)}"
+
+
+def _is_known(vocabulary: Vocabulary, text: str) -> bool:
+    try:
+        vocabulary.encode([text])
+    except DataError:
+        return False
+    return True
+
+
+def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
+    """Print lines as they are made.
+
+    Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
+    `GenerationError` if the model cannot make so many.
+    """
+    from ..generation.novelty import nearest, only
+    from ..generation.sampling import sample as lines_of
+
+    begun = check_prefix(run.vocabulary, sampling)
+    unlike = wanted.known if wanted.novel else None
+    model = run.model if unlike is None else _of_new_lines(run, sampling)
+    if sampling.greedy:
+        wanted = replace(wanted, count=1, unique=False)
+    count, cut = wanted.count, _Cut(keep=sampling.max_length is not None or sampling.greedy)
+    limit = sampling.max_length or max(run.length_limit, begun + run.usual_length + 10)
+    made = lines_of(
+        model,
+        run.vocabulary,
+        replace(sampling, max_length=limit),
+        # a line that models of new lines do not know of: of those that judge, or the same in other tokens
+        accept=only(unlike=None if sampling.greedy else unlike, unique=wanted.unique),
+        cut=cut,
+        patience=PATIENCE,
+    )
+    printed = shortened = 0
+    for one in track(islice(made, count), count, "making", printing=True):
+        row: dict[str, Any] = {"line": one.text, "complete": one.complete}
+        if wanted.nearest and wanted.known is not None:
+            row["nearest"], row["distance"] = nearest(one.text, wanted.known)
+        _print_line(row, wanted.json)
+        printed, shortened, cut.in_a_row = printed + 1, shortened + (not one.complete), 0
+        if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
+            terminal.note("the list holds this line too, though the model did not learn from it")
+    length = f"{limit:,} {_UNITS[run.vocabulary.unit]}"
+    if shortened:
+        terminal.note(f"cut at {length}: {shortened:,} of {printed:,} lines, which --json marks")
+    elif cut.count and printed and not cut.keep:
+        terminal.note(
+            f"left out {cut.count:,} line{'s' * (cut.count > 1)} that did not end within {length}, made others; "
+            "--max-length shows them cut"
+        )
+    if printed < count:
+        refusal = _refusal(cut, limit, length, unlike is not None, wanted.unique)
+        raise GenerationError(f"stopped after {printed:,} of {count:,} lines: {refusal}")
+
+
+def _of_new_lines(run: Run, sampling: SamplingConfig) -> LanguageModel:
+    """Give the model of new lines, and say how often the model as it is repeats one that it has learned.
+
+    `GenerationError` if there is no new line, or none with this prefix.
+    """
+    from ..generation.sampling import encode_prefix
+
+    try:
+        model = new_lines(run)
+    except GenerationError as error:
+        raise GenerationError(f"{error}; --as-it-is makes those that it knows") from None
+    if model is None:
+        terminal.note("new lines only: what the model repeats of its list is left out (see --as-it-is)")
+        return run.model
+    if not model.can_begin(encode_prefix(run.vocabulary, sampling.prefix)):
+        raise GenerationError(
+            f"{_said(sampling)}: every line that the model makes from there is in its list, so none is new; "
+            "--as-it-is makes those"
+        )
+    if (mass := 1.0 - model.new_share) >= WORTH_SAYING:
+        terminal.note(
+            f"new lines only: as it is, the model would repeat a line it has learned {mass:.1%} of the time "
+            "(see --as-it-is)"
+        )
+    return model
+
+
+class _Cut:
+    """Counts lines that were cut at the length limit, and says whether they are printed."""
+
+    def __init__(self, keep: bool) -> None:
+        self.keep, self.count, self.in_a_row = keep, 0, 0
+
+    def __call__(self, sample: Sample) -> bool:
+        self.count += 1
+        self.in_a_row += 1
+        return self.keep
+
+
+def _print_line(row: dict[str, Any], as_json: bool) -> None:
+    """Print one line, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
+    if as_json:
+        terminal.print_json(row)
+        return
+    line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
+    terminal.print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
+
+
+def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool) -> str:
+    """Say what the last tries were refused for."""
+    from ..generation.sampling import cost_of_cut
+
+    if not cut.keep and 2 * cut.in_a_row * cost_of_cut(limit) > PATIENCE:
+        return (
+            f"of the last tries, {cut.in_a_row:,} did not end within {length}; see such lines, cut, with "
+            "--max-length, or train longer, on more lines, so that the model learns where they end"
+        )
+    kind = " ".join(["new"] * novel + ["different"] * unique + ["one"])
+    return (
+        f"{PATIENCE:,} tries in a row brought no other {kind}; ask for fewer, raise --temperature, or give more "
+        "lines to learn from"
+    )

@@ -1,0 +1,233 @@
+"""Judges models on held-out lines both ways: as they are, and as models of new lines (see `models/new_lines`).
+
+Where no held-out line can be a training line, the model is asked for new lines only: every line's probability is
+divided by what the training lines leave, which costs no second look at the held-out lines. Where lines may recur,
+it is in two parts: with the chance that the training lines suggest one of them, else a new line. What of its
+probability a model gives to the training lines, its mass on them, is a measure of how much it knows by heart.
+
+A held-out line of words with an unknown one is new, as is one that has the words of a training line but other
+space between them: the model cannot tell them apart, but they are other lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from math import expm1, isfinite, log, log1p, sqrt
+from typing import Any
+
+import numpy as np
+
+from ..data.prepared import Prepared, longest, usual_length
+from ..models.contract import LanguageModel
+from ..models.new_lines.known import Known
+from ..models.new_lines.recurring import Recurrence
+from ..models.new_lines.trie import NOWHERE, Trie
+from ..models.ngram.model import NgramModel
+from .config import SamplingConfig
+from .evaluation import HIDDEN, Evaluation, evaluate
+from .new_lines import trie_of
+from .sampling import sample
+
+PASS = 1 << 28
+"""The work (see `evaluation.enough`) of a pass along the training lines that is still made: as of a million and a
+half letters."""
+COUNTED = 64
+"""A model that counts does so much more of it in the same time, as it asks for each context once."""
+MEANWHILE = 1 << 23
+"""The work of such a pass while a model is trained; for more, some of the training lines stand for all."""
+DRAWS = 1000, 10_000
+"""Where there is no pass, at least and at most so many lines are drawn to see how many of them are known."""
+MOST = 0.999
+"""Where some lines stand for all, a mass is at most that."""
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """The loss of a model of new lines, or of two parts.
+
+    Attributes:
+        result: the loss.
+        mass: what the model as it is gives to the training lines together.
+        error: the standard error of the mass, if it was estimated; else 0.
+        chance: of a line that was seen before; None if lines do not recur.
+    """
+
+    result: Evaluation
+    mass: float
+    error: float = 0.0
+    chance: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the loss and what it rests on, as JSON holds them."""
+        more = {"mass": self.mass, "mass_error": self.error, "chance_seen": self.chance}
+        return self.result.to_json() | more
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out lines: new ones, and ones that are also training lines, with which of these they are (S,)."""
+
+    new: Sequence[str]
+    seen: Sequence[str]
+    which: np.ndarray
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model judged both ways.
+
+    Attributes:
+        parts: the losses of the model as it is, on new lines and on lines that were seen before.
+        new: as a model of new lines; None where there is no such loss, as where training lines judge.
+        ratios: what a model of new lines has along the training lines (see `Known.ratios`), if it was asked about
+            all of them.
+    """
+
+    parts: tuple[Evaluation, Evaluation]
+    new: Conditional | None = None
+    ratios: np.ndarray | None = None
+
+    @property
+    def as_it_is(self) -> Evaluation:
+        """The loss of the model as it is."""
+        return self.parts[0] + self.parts[1]
+
+    def to_json(self) -> dict[str, float]:
+        """Give the losses, in nats per character, as the events of a training hold them."""
+        new = {} if self.new is None else {"new_lines": self.new.result.nats_per_char, "mass": self.new.mass}
+        return {"nats_per_char": self.as_it_is.nats_per_char, **new}
+
+    @property
+    def loss(self) -> float:
+        """The nats per character that decide which model is better."""
+        return (self.new.result if self.new else self.as_it_is).nats_per_char
+
+
+class Judge:
+    """Judges models of the same training lines."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        split = prepared.split
+        # With a handful of lines, the same ones train and judge: none of them is new.
+        self.both_ways = split.train != split.dev
+        self.recurring = split.name != "distinct"
+
+    def held_out(self, lines: Sequence[str]) -> HeldOut:
+        """Divide lines into those that are new, and those that are not."""
+        if not (self.both_ways and self.recurring):
+            return HeldOut(lines, [], np.zeros(0, np.int64))
+        known = set(self._prepared.split.train)
+        seen = [line for line in lines if line in known]
+        which = self._trie.find(self._prepared.vocabulary.encode(seen))
+        vague = {line for line, one in zip(seen, which.tolist(), strict=True) if one == NOWHERE}
+        new = [line for line in lines if line not in known or line in vague]
+        return HeldOut(new, [line for line in seen if line not in vague], which[which != NOWHERE])
+
+    def __call__(
+        self,
+        model: LanguageModel,
+        held: HeldOut,
+        parts: tuple[Evaluation, Evaluation] | None = None,
+        most: int = PASS,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Judged:
+        """Judge a model, exactly if the pass along the training lines is not more work than `most`.
+
+        `parts` are its losses as it is, if they are known. `progress` hears which share of the pass is done.
+        """
+        parts = parts or self.parts(model, held)
+        if not self.both_ways:
+            return Judged(parts)
+        if not can_be_asked(model, self._prepared.stream, most):
+            mass, error = self._drawn(model)
+            return self._judged(held, parts, log1p(-mass), error)
+        known = Known.of(model, self._trie, progress)
+        ratios = known.ratios(np.full(len(self._trie.leaves), -np.inf), 0.0)
+        # A sum of what leads off the trie: of lines that are known by heart, 1 less their sum would be noise.
+        logs = known.lines() if self.recurring else None
+        return replace(self._judged(held, parts, float(ratios[0]), 0.0, logs), ratios=ratios)
+
+    def meanwhile(self, model: LanguageModel, held: HeldOut) -> Judged:
+        """Judge a model in a training. The same lines always stand for all: differences are sharper than losses."""
+        parts = self.parts(model, held)
+        if not self.both_ways:
+            return Judged(parts)
+        few, logs = self._few, None
+        known = Known.of(model, few)
+        if few is self._trie:
+            left = float(known.ratios(np.full(len(few.leaves), -np.inf), 0.0)[0])
+            logs = known.lines() if self.recurring else None
+        else:
+            share = len(few.leaves) / max(1, len(self._trie.leaves))
+            left = log1p(-min(MOST, float(np.exp(known.lines()).sum()) / share))
+        return self._judged(held, parts, left, 0.0, logs)
+
+    def _judged(
+        self,
+        held: HeldOut,
+        parts: tuple[Evaluation, Evaluation],
+        left: float,
+        error: float,
+        logs: np.ndarray | None = None,
+    ) -> Judged:
+        """`left` is the logarithm of what the training lines leave to new ones; `logs` (L,) are those of what they
+        have, if that is known of all of them."""
+        new, seen = parts
+        if not isfinite(left):  # all that the model makes it has learned
+            return Judged(parts)
+        if not self.recurring:
+            result = replace(new, nats=new.nats + new.lines * left)
+            return Judged(parts, Conditional(result, -expm1(left), error))
+        again = self._recurrence
+        shares = again.log_shares(self._trie.times, logs)[held.which] if seen.lines else np.zeros(0)
+        nats = new.nats + new.lines * (left - log1p(-again.chance)) - float((log(again.chance) + shares).sum())
+        return Judged(parts, Conditional(replace(new + seen, nats=nats), -expm1(left), error, again.chance))
+
+    def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
+        """The losses of a model as it is, on the new lines and on those that were seen before."""
+        nothing = Evaluation(0.0, 0, 0, 0)
+        new, seen = (
+            evaluate(model, self._prepared.vocabulary, part) if part else nothing for part in (held.new, held.seen)
+        )
+        return new, seen
+
+    def _drawn(self, model: LanguageModel) -> tuple[float, float]:
+        """Estimate the mass, and its standard error, from lines that are drawn from the model."""
+        prepared = self._prepared
+        most, known = longest(prepared.stream), set(prepared.split.train)
+        usual = (usual_length(prepared.stream) + 1) * (model.vocabulary_size + HIDDEN)
+        draws = min(max(DRAWS[0], PASS // usual), DRAWS[1])
+        # One that does not end by then is longer than all training lines.
+        made = sample(model, prepared.vocabulary, SamplingConfig(max_length=most + 1))
+        found = [one.complete and one.text in known for one in islice(made, draws)]
+        # Half a line more of each kind: with none of one kind, the other would be certain.
+        mass = (sum(found) + 0.5) / (len(found) + 1)
+        return mass, sqrt(mass * (1 - mass) / (len(found) + 1))
+
+    @cached_property
+    def _trie(self) -> Trie:
+        return trie_of(self._prepared.vocabulary, self._prepared.stream)
+
+    @cached_property
+    def _few(self) -> Trie:
+        """Every k-th training line, or all."""
+        every = -(-len(self._prepared.stream) * (self._prepared.vocabulary.size + HIDDEN) // MEANWHILE)
+        if every == 1:
+            return self._trie
+        prepared = self._prepared
+        some = list(dict.fromkeys(prepared.split.train))[::every]
+        return trie_of(prepared.vocabulary, prepared.vocabulary.encode(some))
+
+    @cached_property
+    def _recurrence(self) -> Recurrence:
+        return Recurrence.of(self._trie, self._prepared.stream)
+
+
+def can_be_asked(model: LanguageModel, stream: np.ndarray, most: int = PASS) -> bool:
+    """Say whether asking a model along all lines of a stream is not more work than `most`."""
+    size = model.vocabulary_size + HIDDEN
+    return len(stream) * size <= most * (COUNTED if isinstance(model, NgramModel) else 1)

@@ -1,0 +1,45 @@
+"""Which lines a model knows: the trie of them, and what the model says along it.
+
+A line of words with an unknown one is not known for this: other lines have the same tokens, and are new. A model
+never makes such lines, so nothing that is made is in the list without being noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..data.vocabulary import Vocabulary
+from ..models.contract import LanguageModel
+from ..models.new_lines.known import Known
+from ..models.new_lines.model import Weighted
+from ..models.new_lines.trie import Trie
+
+
+def trie_of(vocabulary: Vocabulary, stream: np.ndarray) -> Trie:
+    """The trie of the lines of a stream of which the tokens say everything."""
+    if len(vocabulary.never_sampled):
+        vague = np.isin(stream, vocabulary.never_sampled)
+        ends = np.flatnonzero(stream == 0)
+        clear = np.add.reduceat(vague, ends[:-1]) == 0 if len(ends) > 1 else np.zeros(0, bool)
+        keep = np.concatenate([[True], np.repeat(clear, np.diff(ends))])  # each line with the end after it
+        stream = stream[keep]
+    return Trie(stream, vocabulary.size)
+
+
+def without_known(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    lines: Sequence[str],
+    progress: Callable[[float], None] = lambda share: None,
+    ratios: np.ndarray | None = None,
+) -> Weighted:
+    """The model of lines that are none of these. It is asked once along all of them, of which `progress` hears.
+
+    `ratios` are what came of that before, if it is known. ValueError if it makes no other line.
+    """
+    trie = trie_of(vocabulary, vocabulary.encode(lines))
+    if ratios is not None and len(ratios) == len(trie) and np.isfinite(ratios[0]):
+        return Weighted(model, trie, ratios)
+    return Weighted.of_new_lines(model, Known.of(model, trie, progress))

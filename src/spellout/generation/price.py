@@ -1,0 +1,107 @@
+"""What a new character or word costs: the chance of meeting something new, and then which one it is.
+
+Models know the tokens of the training lines. A line that is judged may hold more, and a price that is infinite,
+or none at all, would make losses incomparable. So a model never sees what is new, its context goes on as if
+that were not there, and beside the model stands `Escape`: with its chance something new comes and is spelled,
+else the model's token.
+
+    a token t       p(t | context) · (1 - chance)
+    a new character chance / how many characters there are without a token
+    a new word      chance · P(its letters)
+
+All these sum to one. A new word is spelled by the letters of those words that were rare in training themselves
+(`Speller`), and a letter that none of them has costs what a new character costs. A vocabulary with an unknown word
+has the model say how likely that is, and such a word pays for its letters only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ..data.escape import CODE_POINTS
+from ..data.vocabulary import Characters, Vocabulary, Words
+from ..models.ngram.training import quick_ngram
+
+
+class Speller:
+    """The letters of words that have no token: P(word), given that it is none of the `known` ones.
+
+    An n-gram of the letters of the `rare` words, each of them once, says how likely a word is; what it would
+    give to the words that have tokens, or to no letters at all, the others share.
+    """
+
+    def __init__(self, rare: Iterable[str], known: Sequence[str]) -> None:
+        words = list(rare) or list(known)
+        self._letters = Characters.of(words)
+        self._price = Price(self._letters)
+        self._model = quick_ngram(self._letters.encode(words), self._letters.size)
+        mass = math.fsum(np.exp(-self._nats([*known, ""])))
+        self._rest = math.log1p(-mass)
+
+    def nats(self, words: Sequence[str]) -> np.ndarray:
+        """Minus the log-probability of each word (U,), none of which is known."""
+        different = list(dict.fromkeys(words))
+        nats = dict(zip(different, (self._nats(different) + self._rest).tolist(), strict=True))
+        return np.array([nats[word] for word in words])
+
+    def _nats(self, words: Sequence[str]) -> np.ndarray:
+        """The same where a word may also be known."""
+        reading = self._letters.read(words)
+        stream = reading.stream.astype(np.int64)
+        # What an n-gram knows of a position ends at the boundary before it, so a stream may be one long row.
+        letters = self._price.known - self._model.score(stream[None, :-1], stream[None, 1:])[0]
+        ends = np.flatnonzero(stream == 0)
+        nats: np.ndarray = np.add.reduceat(letters, ends[:-1])
+        np.add.at(nats, reading.lines, self._price.of(reading.pieces))
+        return nats
+
+
+@dataclass(frozen=True)
+class Price:
+    """What the tokens of a vocabulary pay for what has no token, and what that costs; all in nats."""
+
+    vocabulary: Vocabulary
+
+    @property
+    def predicted(self) -> bool:
+        """Whether the model itself says how likely an unknown word is."""
+        return isinstance(self.vocabulary, Words) and self.vocabulary.unknown
+
+    @property
+    def known(self) -> float:
+        """What every token pays, the end of a line too."""
+        return 0.0 if self.predicted else self.vocabulary.escape.known_nats
+
+    @property
+    def new(self) -> float:
+        """What it costs to meet something new, before it is spelled."""
+        return 0.0 if self.predicted else self.vocabulary.escape.new_nats
+
+    def spelling(self, pieces: Sequence[str]) -> np.ndarray:
+        """What it costs to say which one it is, of each new character or word (U,)."""
+        if not pieces:
+            return np.zeros(0)
+        if isinstance(self.vocabulary, Words):
+            return _speller_of(self.vocabulary).nats(pieces)
+        assert isinstance(self.vocabulary, Characters)
+        # Where bytes stand for some, these are among the others too: it costs a trace too much.
+        return np.full(len(pieces), math.log(CODE_POINTS - len(self.vocabulary.characters)))
+
+    def of(self, pieces: Sequence[str]) -> np.ndarray:
+        """What each new character or word (U,) costs, beside what the model says of the unknown word."""
+        return self.new + self.spelling(pieces)
+
+
+_SPELLERS: WeakKeyDictionary[Words, Speller] = WeakKeyDictionary()
+
+
+def _speller_of(vocabulary: Words) -> Speller:
+    """Make the speller of a vocabulary when the first new word is met, and only once."""
+    if vocabulary not in _SPELLERS:
+        _SPELLERS[vocabulary] = Speller(vocabulary.rare, vocabulary.words)
+    return _SPELLERS[vocabulary]

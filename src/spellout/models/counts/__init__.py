@@ -1,0 +1,1 @@
+"""Counts in many contexts, mixed."""

@@ -1,0 +1,88 @@
+"""What a view says at every position of the text that it has counted, each without that very occurrence.
+
+`NgramModel.leave_one_out_rows` says so of some positions; here it is worked out for all of them, level by level
+and for all tokens of a context at once. Where the same token follows the same columns it is the same, so there is
+one row for each different n-gram: of a level's entry, the distribution of its context after the entry has been
+counted once less. Below the longest context the shorter one is left as it is or counts less, too (see
+`NgramModel._gone`).
+
+    C contexts and E entries of a level · U different n-grams · V vocabulary
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ngram.counts import Columns, numbered_rows
+from ..ngram.levels import Level
+from ..ngram.model import NgramModel
+
+
+class LeftOutRows:
+    """The rows of one view.
+
+    Attributes:
+        rows: (U, V) float32, log-probabilities.
+        numbers: (N,) the row of every position.
+    """
+
+    def __init__(self, model: NgramModel, columns: Columns, targets: np.ndarray) -> None:
+        size = model.vocabulary_size
+        self.numbers, where = numbered_rows([*columns, targets], size)
+        contexts = model.contexts_of([column[where] for column in columns])
+        depth = sum((ids >= 0).astype(np.int64) for ids in contexts) - 1  # of the longest context
+        tokens = targets[where].astype(np.int64)
+        self.rows = np.empty((len(where), size), np.float32)
+        for level, distributions in enumerate(_all_left_out(model)):
+            here = np.flatnonzero(depth == level)
+            entries = model.levels[level].find_entries(contexts[level][here], tokens[here])
+            self.rows[here] = np.log(distributions[entries])
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """The rows (N, V) of some positions (N,)."""
+        return self.rows.take(self.numbers[places], axis=0)
+
+
+def _all_left_out(model: NgramModel) -> list[np.ndarray]:
+    """For every level the distributions (E, V), float32, of each entry's context without one of its occurrences."""
+    size, found = model.vocabulary_size, []
+    usual = np.full((1, size), 1.0 / size, np.float32)  # of the contexts one shorter, with everything counted
+    left_out = usual
+    below: Level | None = None
+    for depth, level in enumerate(model.levels):
+        suffixes = (level.keys // np.uint64(size)).astype(np.int64)  # all 0 at the lowest level
+        of = (level.entry_keys // np.uint64(size)).astype(np.int64)  # the context of each entry
+        tokens = level.tokens.astype(np.int64)
+        shorter = usual[suffixes]  # (C, V)
+        if below is None:
+            lower = np.repeat(usual, len(of), axis=0)
+        else:
+            lower = left_out[below.find_entries(suffixes[of], tokens)]
+            if model.continuation:  # the shorter context loses nothing, unless the n-gram vanishes from this one
+                stays = level.counts > 1
+                lower[stays] = shorter[of[stays]]
+        amounts, concentration = model.discounts.amounts[depth], model.discounts.concentrations[depth]
+        total, mass = level.totals + concentration, level.kinds @ amounts + concentration
+        discounted = level.counts - amounts[np.minimum(level.counts, 3)]
+        shares = np.zeros((len(level.keys), size), np.float32)
+        shares[of, tokens] = discounted
+
+        fewer = level.counts - 1
+        after = fewer - amounts[np.minimum(fewer, 3)]
+        left = total[of] - 1.0
+        weight = mass[of] + amounts[np.minimum(fewer, 3)] - amounts[np.minimum(level.counts, 3)]
+        only = left <= 0  # the context was seen this once: without it, the shorter one decides
+        left, weight = np.where(only, 1.0, left), np.where(only, 1.0, weight)
+        left_out = shares[of]
+        left_out[np.arange(len(of)), tokens] = after
+        left_out *= (1.0 / left).astype(np.float32)[:, None]
+        lower *= (weight / left).astype(np.float32)[:, None]
+        left_out += lower
+
+        usual = shares
+        usual *= (1.0 / total).astype(np.float32)[:, None]
+        shorter *= (mass / total).astype(np.float32)[:, None]
+        usual += shorter
+        found.append(left_out)
+        below = level
+    return found

@@ -1,0 +1,54 @@
+"""The views of what was read: which columns of the past (`past.py`) a context is made of, the most important first.
+
+Each view is an n-gram model of its own, whose "tokens of context" are its columns (`ngram/model.py`): what was not
+seen after all of them is taken from what was seen after fewer. Alone most are poor; what they know beside the last
+letters is how long lines are, how they begin, which classes of letters take turns, and what stands two or three
+letters back, whatever stands between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .past import RECENT
+
+
+@dataclass(frozen=True)
+class View:
+    """Columns that make a context.
+
+    Attributes:
+        columns: their names, the most important first.
+        continuation: whether shorter contexts count after how many longer ones a token was seen (Kneser & Ney
+            1995), which is good where the columns are tokens in a row; else all counts are of occurrences.
+    """
+
+    columns: tuple[str, ...]
+    continuation: bool = False
+
+
+def _view(columns: str, continuation: bool = False) -> View:
+    return View(tuple(columns.split()), continuation)
+
+
+OTHERS = (
+    _view("place c1 c2 c3 c4"),
+    _view("place k1 c1 k2 k3 k4 k5 k6"),
+    _view("c1 c2 k3 k4 k5 k6 k7"),
+    _view("c1 c2 place f1 f2 c3"),
+    _view("c2 c3 c4", continuation=True),
+    _view("c1 c2 c4 c5"),
+    _view("c1 place c2 c3"),
+    _view("c1", continuation=True),
+    _view("c3 c4 c5", continuation=True),
+    _view("c1 c2 c3", continuation=True),
+    _view("c1 c2 c3 f1 f2"),
+)
+"""Beside the last tokens, in the order in which they help: measured on dev lines of names (bench/counts.py)."""
+MOST_VIEWS = 1 + len(OTHERS)
+
+
+def views(number: int, order: int) -> list[View]:
+    """The first `number` views; the first of all is the n-gram of the last tokens, of this order."""
+    last = View(tuple(f"c{back}" for back in range(1, max(2, min(order, RECENT + 1)))), continuation=True)
+    return [last, *OTHERS[: number - 1]]

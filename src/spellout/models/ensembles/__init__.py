@@ -1,0 +1,1 @@
+"""Several models as one: products of experts and mixtures, with fitted weights."""
