@@ -50,6 +50,8 @@ def train(
         )
         raise UsageError(f"the third argument of train is a function that hears every event, got {callback!r}{way}")
     understood = _understood(specification, training)
+    if teacher is not None:
+        Teacher.check_student(understood)
     job = Job(prepared, understood, training, callback, keep, interrupted, teacher=_teacher(teacher, distillation))
     return train_any(job)
 

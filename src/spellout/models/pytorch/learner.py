@@ -86,7 +86,8 @@ class TorchLearner:
         self._parameters = dict(self.network.named_parameters())
         self._candidates: Candidates | None = None
         head = getattr(self.network, "head", None)
-        if vocabulary_size > MANY_TOKENS and prior is None and isinstance(head, Head | TiedHead):
+        many = vocabulary_size > MANY_TOKENS and prior is None and soft_targets is None
+        if many and isinstance(head, Head | TiedHead):
             self._candidates = Candidates(stream, vocabulary_size, seed)
             # At first, tokens are as likely as they are frequent: from equal chances, that would take an epoch.
             often = torch.bincount(self._targets[:-1], minlength=vocabulary_size) + 0.5

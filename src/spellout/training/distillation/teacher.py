@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
@@ -125,10 +125,9 @@ class Teacher:
                 "may know lines that are to judge the student; use the same split"
             )
         try:
-            vocabulary.encode(prepared.lines.distinct)
+            return prepared.encoded_by(vocabulary)
         except DataError as error:
             raise DataError(f"{prepared.lines.name} does not fit the teacher: {error}") from None
-        return replace(prepared, vocabulary=vocabulary, stream=vocabulary.encode(split.train))
 
     def lessons(self, prepared: Prepared, seed: int, callback: Callback = lambda event: None) -> Lessons:
         """Let the teacher make lines, and ask it what it says of them and of the training lines.
