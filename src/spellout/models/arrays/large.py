@@ -13,6 +13,7 @@ import numpy as np
 
 from ..candidates import Candidates
 from ..ngram.counts import context_columns
+from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
 from ..parameters import Parts, Weights
 from .blas import one_thread
@@ -57,7 +58,9 @@ class LargeMlpLearner(ArrayLearner):
         tokens, correction, targets = self._candidates.draw(step, self._targets[chosen])
         read, windows = np.unique(self._windows[chosen], return_inverse=True)
         windows = windows.reshape(len(chosen), -1).astype(np.int64, copy=False)
-        prior = None if self._left_out is None else self._left_out.of_tokens(chosen, tokens)  # (N, T)
+        left_out = self._left_out
+        assert left_out is None or isinstance(left_out, LeaveOneOut)
+        prior = None if left_out is None else left_out.of_tokens(chosen, tokens)  # (N, T)
         weights = self._parameters.views()
         losses, parts = [], Parts()
         with one_thread(), np.errstate(all="ignore"):  # what is not finite is noticed at the end

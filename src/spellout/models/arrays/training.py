@@ -6,6 +6,7 @@ import numpy as np
 
 from ...errors import UsageError
 from ..candidates import MANY_TOKENS
+from ..counts.model import CountsModel
 from ..counts.priors import Prior
 from .large import LargeMlpLearner
 from .learner import MlpLearner
@@ -26,6 +27,8 @@ def mlp_learner(
     many they are.
     """
     if soft_targets is None and (vocabulary_size > MANY_TOKENS or config.tied == "yes"):
+        if isinstance(prior, CountsModel):  # these say something of every token, and of so many that takes long
+            raise UsageError("+counts: such an mlp starts from an n-gram only; use +ngram")
         return LargeMlpLearner(stream, vocabulary_size, config, prior, seed)
     if config.tied == "yes":
         raise UsageError("tied=yes: such an mlp is no student; leave out tied, or the teacher")
