@@ -48,8 +48,8 @@ OTHERS = (
     _view("place c1 c2 c3 c4"),
     _view("c1 c2 c3 c4 c5 c6 c7 c8", continuation=True),
 )
-"""Beside the last tokens, in the order in which they help most, each beside those before it: measured on training lines
-of names, each left out."""
+"""Beside the last tokens, in the order in which they help most, each beside those before it: measured on the
+training lines of names, each left out."""
 MOST_VIEWS = 1 + len(OTHERS)
 
 
