@@ -18,8 +18,8 @@ from ..models.ngram.model import NgramModel
 PART, LARGEST_PART = 0.04, 0.1
 """The part of the training lines that is held out, and the largest part that may be, where lines are few."""
 FEWEST, ENOUGH, MOST = 25, 100, 1000
-"""Weights fitted to fewer lines are no better than equal ones, to `ENOUGH` nearly as good as they get, and to more than
-`MOST` hardly better (bench/ensembles.py)."""
+"""Weights fitted to fewer lines are no better than equal ones, to `ENOUGH` nearly as good as they get, and to more
+than `MOST` hardly better (bench/ensembles.py)."""
 NUMBERS_FITTED = 1 << 22
 """A weight is one number: it needs no more probabilities than these, and they are in memory together."""
 
