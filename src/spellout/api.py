@@ -27,8 +27,12 @@ def train(
     training: TrainingConfig = TrainingConfig(),
     keep: Callable[[Run], None] = lambda run: None,
     interrupted: Callable[[], bool] = lambda: False,
+    at_once: int = 1,
 ) -> Trained:
     """Train one model, such as `ngram:5` or `mlp:128+ngram`, on the training lines and judge it by the dev lines.
+
+    An ensemble, such as `gru+ngram & mlp+ngram` or `4*mlp+ngram`, is one model; `at_once` of its members train side
+    by side (a script then needs `if __name__ == "__main__":`).
 
     `callback` hears every event as it happens; the run's log keeps those worth keeping. Models that learn in steps
     follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
@@ -44,7 +48,10 @@ def train(
             else ""
         )
         raise UsageError(f"the third argument of train is a function that hears every event, got {callback!r}{way}")
-    return train_any(Job(prepared, _understood(specification, training), training, callback, keep, interrupted))
+    job = Job(
+        prepared, _understood(specification, training), training, callback, keep, interrupted, at_once=at_once
+    )
+    return train_any(job)
 
 
 def compare(
