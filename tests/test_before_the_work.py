@@ -19,13 +19,18 @@ def nothing_is_done(monkeypatch):
         raise AssertionError("that could have been refused before")
 
     # All are imported before one is replaced: a module that is first imported now would keep the replacement.
-    modules = [
-        importlib.import_module(f"spellout.training.{name}")
-        for name in ("experiments.tuning", "experiments.comparison", "best", "train")
+    functions = [
+        ("experiments.tuning", "train"),
+        ("experiments.comparison", "train_any"),
+        ("ensembles", "train_any"),
+        ("ensembles", "train"),
+        ("train", "train"),
+        ("best", "train"),
+        ("best", "improve"),
     ]
-    for module in modules:
-        monkeypatch.setattr(module, "train", refuse)
-    monkeypatch.setattr(modules[2], "improve", refuse)
+    modules = [importlib.import_module(f"spellout.training.{module}") for module, _ in functions]
+    for module, (_, name) in zip(modules, functions, strict=True):
+        monkeypatch.setattr(module, name, refuse)
     monkeypatch.setattr(importlib.import_module("spellout.training.experiments.lr_finder"), "find_lr", refuse)
     return lambda: monkeypatch.setattr(Lines, "_collect", refuse)
 

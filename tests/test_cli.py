@@ -168,7 +168,8 @@ def test_compare_is_one_row_a_model(command, names_file):
     best = sorted(asked[:3], key=decisive)[:2]
     mixture = " & ".join(row["model"] for row in best)
     assert [row["model"] for row in asked[3:]] == [mixture]
-    assert 0 <= asked[3]["settings"]["weight"] <= 1
+    assert asked[3]["settings"]["kind"] in ("product", "mixture")
+    assert all(weight >= 0 for weight in asked[3]["settings"]["weights"])
     assert [row["model"] for row in rows] == ["ngram:2", "ngram:3", "ngram", mixture][: len(rows)]
     keys = {
         "model",

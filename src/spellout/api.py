@@ -29,10 +29,14 @@ def train(
     training: TrainingConfig = TrainingConfig(),
     keep: Callable[[Run], None] = lambda run: None,
     interrupted: Callable[[], bool] = lambda: False,
+    at_once: int = 1,
     teacher: Run | str | Path | None = None,
     distillation: DistillationConfig = DistillationConfig(),
 ) -> Trained:
     """Train one model, such as `ngram:5` or `mlp:128+ngram`, on the training lines and judge it by the dev lines.
+
+    An ensemble, such as `gru+ngram & mlp+ngram` or `4*mlp+ngram`, is one model; `at_once` of its members train side
+    by side (a script then needs `if __name__ == "__main__":`).
 
     `callback` hears every event as it happens; the run's log keeps those worth keeping. Models that learn in steps
     follow `training`, are given to `keep` now and then and at the end, and stop after the step in which
@@ -52,7 +56,8 @@ def train(
     understood = _understood(specification, training)
     if teacher is not None:
         Teacher.check_student(understood)
-    job = Job(prepared, understood, training, callback, keep, interrupted, teacher=_teacher(teacher, distillation))
+    found = _teacher(teacher, distillation)
+    job = Job(prepared, understood, training, callback, keep, interrupted, teacher=found, at_once=at_once)
     return train_any(job)
 
 
