@@ -24,7 +24,6 @@ from itertools import islice, pairwise
 
 import numpy as np
 import torch
-from spellout.training.experiments.at_once import train_each
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
@@ -44,7 +43,7 @@ from spellout.models.pytorch.optimizers import orthogonal
 from spellout.models.pytorch.transformer import causal_self_attention
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.experiments.comparison import mix
+from spellout.training.experiments.comparison import mix, train_each
 from spellout.training.schedule import Order
 from spellout.training.train import learner_of
 
