@@ -30,6 +30,8 @@ class RecurrentConfig(NetworkConfig):
     """How many numbers it remembers a line by."""
     embedding: Embedding = 32
     """How many numbers stand for a token."""
+    wide: int | None = None
+    """How many GELU units stand between what it remembers and the logits; by default none."""
     dropout: Dropout = 0.15
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
@@ -37,23 +39,24 @@ class RecurrentConfig(NetworkConfig):
 
 
 class RecurrentModel(LineModel):
-    """Embedding, one recurrent layer, and logits from what it remembers."""
+    """Embedding, one recurrent layer, and logits from what it remembers, at once or through a wide layer."""
 
     Config = RecurrentConfig
 
     @classmethod
-    def parts(cls, config: RecurrentConfig, vocabulary_size: int) -> dict[str, nn.Module]:
+    def parts(cls, config: RecurrentConfig, vocabulary_size: int) -> dict[str, nn.Module | None]:
         """The layers, with random weights."""
         from torch import nn
 
-        from .layers import FastDropout, PackedGru, small_linear
+        from .layers import FastDropout, PackedGru, linear, small_linear
 
         cell = {RnnModel: nn.RNN, GruModel: PackedGru, LstmModel: nn.LSTM}[cls]
         parts = {
             "embedding": nn.Embedding(vocabulary_size, config.embedding),
             "layer": cell(config.embedding, config.hidden),
             "dropout": FastDropout(config.dropout),
-            "head": small_linear(config.hidden, vocabulary_size),
+            "head": small_linear(config.wide or config.hidden, vocabulary_size),
+            "wide": linear(config.hidden, config.wide, 2**0.5) if config.wide else None,
         }
         for name, parameter in parts["layer"].named_parameters():
             if name.startswith("weight_hh"):  # a memory that neither fades nor explodes at first
@@ -72,7 +75,7 @@ class RecurrentModel(LineModel):
 
         x = net.dropout(net.embedding(tokens))  # (N, E)
         remembered, _ = net.layer(PackedSequence(x, sizes))  # (N, H), packed
-        return net.head(net.dropout(remembered.data))  # (N, V)
+        return _logits(net, remembered.data)
 
     @staticmethod
     def read(net: Any, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
@@ -82,7 +85,7 @@ class RecurrentModel(LineModel):
         """
         before = state if state is None or len(state) > 1 else state[0]
         remembered, after = net.layer(net.embedding(tokens)[None], before)  # (1, B, H)
-        return net.head(remembered[0]), after if isinstance(after, tuple) else (after,)
+        return _logits(net, remembered[0]), after if isinstance(after, tuple) else (after,)
 
 
 class RnnModel(RecurrentModel):
@@ -95,3 +98,13 @@ class GruModel(RecurrentModel):
 
 class LstmModel(RecurrentModel):
     """Gates choose what is written to, kept in, and shown of a second memory."""
+
+
+def _logits(net: Any, remembered: Tensor) -> Tensor:
+    """What a cell remembers, (..., H), to logits (..., V)."""
+    from torch.nn.functional import gelu
+
+    x = net.dropout(remembered)
+    if net.wide is not None:
+        x = net.dropout(gelu(net.wide(x)))  # (..., wide)
+    return net.head(x)
