@@ -41,7 +41,7 @@ SPECIFICATIONS = {
     "mlp-bn": ["mlp-bn:8:context=3:embedding=4", "mlp-bn:8:context=1:statistics=calibrated+ngram:3"],
     "wavenet": ["wavenet:8:levels=2:embedding=4", "wavenet:8:levels=1:statistics=calibrated+ngram:4"],
     "rnn": ["rnn:8", "rnn:8:dropout=0+ngram:3"],
-    "gru": ["gru:8", "gru:8+counts:3:steps=20", "gru:8:optimizer=adamw+ngram:3"],
+    "gru": ["gru:8:wide=5", "gru:8+counts:3:steps=20", "gru:8:optimizer=adamw+ngram:3"],
     "lstm": ["lstm:8", "lstm:8:dropout=0+ngram:3"],
     "bow": ["bow:8", "bow:8:dropout=0.5+ngram:3"],
     "transformer": ["transformer:8:layers=2:places=5", "transformer:8:tied=yes+ngram:3"],

@@ -68,18 +68,21 @@ def test_wavenet_is_dilated_convolutions(tokens):
     assert_same(model, tokens, x.transpose(1, 2) @ w["head.weight"].T + w["head.bias"])
 
 
+@pytest.mark.parametrize("wide", [None, 9])
 @pytest.mark.parametrize(
     ("family", "cell"),
     [(RnnModel, nn.RNNCell), (GruModel, nn.GRUCell), (LstmModel, nn.LSTMCell)],
 )
-def test_recurrent_networks_are_their_cells_one_token_after_the_other(tokens, family, cell):
-    model, w = made(family, hidden=7, embedding=5)
+def test_recurrent_networks_are_their_cells_one_token_after_the_other(tokens, family, cell, wide):
+    model, w = made(family, hidden=7, embedding=5, wide=wide)
     one = cell(5, 7).double()
     one.load_state_dict({name: w[f"layer.{name}_l0"] for name, _ in one.named_parameters()})
     state, rows = None, []
     for column in torch.tensor(tokens.T):
         state = one(w["embedding.weight"][column], state)
         shown = state[0] if isinstance(state, tuple) else state
+        if wide:
+            shown = nn.functional.gelu(shown @ w["wide.weight"].T + w["wide.bias"])
         rows.append(shown @ w["head.weight"].T + w["head.bias"])
     assert_same(model, tokens, torch.stack(rows, 1).detach())
 

@@ -30,6 +30,8 @@ class RecurrentConfig(NetworkConfig):
     """How many numbers it remembers a line by."""
     embedding: Embedding = 32
     """How many numbers stand for a token."""
+    wide: int | None = None
+    """How many GELU units stand between what it remembers and the logits; by default none."""
     dropout: Dropout = 0.15
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
@@ -39,27 +41,28 @@ class RecurrentConfig(NetworkConfig):
 
 
 class RecurrentModel(LineModel):
-    """Embedding, one recurrent layer, and logits from what it remembers."""
+    """Embedding, one recurrent layer, and logits from what it remembers, at once or through a wide layer."""
 
     Config = RecurrentConfig
 
     @classmethod
-    def parts(cls, config: RecurrentConfig, vocabulary_size: int) -> dict[str, nn.Module]:
+    def parts(cls, config: RecurrentConfig, vocabulary_size: int) -> dict[str, nn.Module | None]:
         """The layers, with random weights."""
         from torch import nn
 
-        from .layers import FastDropout, PackedGru, TiedHead, small_linear
+        from .layers import FastDropout, PackedGru, TiedHead, linear, small_linear
 
         cell = {RnnModel: nn.RNN, GruModel: PackedGru, LstmModel: nn.LSTM}[cls]
         parts = {
             "embedding": nn.Embedding(vocabulary_size, config.embedding),
             "layer": cell(config.embedding, config.hidden),
             "dropout": FastDropout(config.dropout),
-            "head": small_linear(config.hidden, vocabulary_size),
+            "head": small_linear(config.wide or config.hidden, vocabulary_size),
+            "wide": linear(config.hidden, config.wide, 2**0.5) if config.wide else None,
         }
         if config.tied == "yes":
             nn.init.normal_(parts["embedding"].weight, std=config.embedding**-0.5)  # logits are sums of products
-            parts["head"] = TiedHead(config.hidden, config.embedding, vocabulary_size)
+            parts["head"] = TiedHead(config.wide or config.hidden, config.embedding, vocabulary_size)
         for name, parameter in parts["layer"].named_parameters():
             if name.startswith("weight_hh"):  # a memory that neither fades nor explodes at first
                 for gate in parameter.data.split(config.hidden):
@@ -77,7 +80,7 @@ class RecurrentModel(LineModel):
 
         x = net.dropout(_vectors(net, tokens))  # (N, E)
         remembered, _ = net.layer(PackedSequence(x, sizes))  # (N, H), packed
-        return _logits(net, net.dropout(remembered.data))  # (N, V)
+        return _logits(net, remembered.data)  # (N, V)
 
     @staticmethod
     def read(net: Any, tokens: Tensor, state: State | None) -> tuple[Tensor, State]:
@@ -96,12 +99,6 @@ def _vectors(net: Any, tokens: Tensor) -> Tensor:
     return vectors * vectors.shape[-1] ** 0.5 if net.config.tied == "yes" else vectors
 
 
-def _logits(net: Any, x: Tensor) -> Tensor:
-    """What is remembered, (N, H), to logits (N, V)."""
-    logits: Tensor = net.head(x, net.embedding.weight) if net.config.tied == "yes" else net.head(x)
-    return logits
-
-
 class RnnModel(RecurrentModel):
     """h = tanh(W x + U h)."""
 
@@ -112,3 +109,14 @@ class GruModel(RecurrentModel):
 
 class LstmModel(RecurrentModel):
     """Gates choose what is written to, kept in, and shown of a second memory."""
+
+
+def _logits(net: Any, remembered: Tensor) -> Tensor:
+    """What a cell remembers, (..., H), to logits (..., V)."""
+    from torch.nn.functional import gelu
+
+    x = net.dropout(remembered)
+    if net.wide is not None:
+        x = net.dropout(gelu(net.wide(x)))  # (..., wide)
+    logits: Tensor = net.head(x, net.embedding.weight) if net.config.tied == "yes" else net.head(x)
+    return logits
