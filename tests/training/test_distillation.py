@@ -156,6 +156,19 @@ def test_the_fingerprint_tells_teachers_apart(few, counted, tmp_path):
     assert Teacher(train(few, "ngram:2").run).fingerprint != Teacher(counted).fingerprint
 
 
+def test_an_ensemble_teaches_and_does_not_learn(few, tmp_path):
+    ensemble = train(few, "ngram:2 & mlp:8", training=STEPS).run
+    save_run(ensemble, tmp_path / "ensemble")
+    found = Teacher.read(tmp_path / "ensemble", MODELS, TWICE)
+    assert found.fingerprint == Teacher(ensemble).fingerprint
+    student = train(few, "mlp:8", training=STEPS, teacher=tmp_path / "ensemble", distillation=TWICE).run
+    assert student.facts["teacher"]["specification"] == "ngram:2 & mlp:8"
+    said = ensemble.model.log_probabilities(few.vocabulary.encode(few.split.train[:1])[None, :-1])[0]
+    lessons = found.lessons(few, seed=0)
+    np.testing.assert_allclose(lessons.soft_targets[: len(said)].astype(float), np.exp(said), rtol=6e-4, atol=4e-8)
+    assert "ensemble cannot learn from a teacher" in refused(UsageError, few, "ngram:2 & mlp:8", ensemble)
+
+
 def refused(error, prepared, specification, teacher, distillation=TWICE):
     with pytest.raises(error) as caught:
         train(prepared, specification, training=STEPS, teacher=teacher, distillation=distillation)

@@ -12,7 +12,7 @@ from ...errors import UsageError
 class DistillationConfig:
     """How a student learns from a teacher."""
 
-    made: float = 10.0
+    made: float = 1.0
     """With --teacher: so many lines that the teacher makes for each training line; 0: training lines only."""
     new_lines: bool = False
     """With --teacher: learn from lines it makes that are new, and from what it says of them as such."""

@@ -54,7 +54,8 @@ def made_lessons(
 
     `TrainingError` if it ends hardly any before they have `longest` tokens.
     """
-    config, noting = SamplingConfig(seed=seed, max_length=longest), _Noting(teacher)
+    config = SamplingConfig(seed=seed, max_length=longest)
+    noting: Any = _Noting(teacher)  # all of a model that sampling needs
     made = sample(noting, vocabulary, config, cut=lambda one: False)
     lessons = [noting.lesson(one.candidate) for one in islice(made, count)]
     if len(lessons) < count:
