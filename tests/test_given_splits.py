@@ -10,6 +10,7 @@ from spellout.api import compare, load_run
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
+from spellout.data.vocabulary import Characters
 from spellout.errors import UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.models.table import MODELS
@@ -189,3 +190,20 @@ def test_models_are_compared_on_given_lines_from_python():
         list(compare(prepared, ["ngram:2"], "test"))
     with pytest.raises(UsageError, match="--split lecture cuts FILE"):
         Prepared.of(Lines.of(TRAIN), DataConfig(split="lecture"), dev=Lines.of(DEV))
+
+
+def test_a_training_begun_with_the_letters_of_all_lines_goes_on_with_them(here, command, monkeypatch):
+    """As those of earlier versions were."""
+    with monkeypatch.context() as patch:
+        patch.setattr("spellout.data.prepared.build_vocabulary", lambda lines, *_: Characters.of([*lines, "é"]))
+        patch.setattr("spellout.training.loop.Loop._reason", interrupted_after(2))
+        flags = ["--model", "bigram", "--steps", 9, "--patience", 0]
+        assert command("train", "train.txt", "-o", "run", *flags)[0] == 130
+    path = here / "run" / "vocabulary.json"
+    stored = json.loads(path.read_text("utf-8"))
+    del stored["seen"]
+    path.write_text(json.dumps(stored), "utf-8")
+    assert command("train", "train.txt", "-o", "run", "--resume")[0] == 0
+    run = load_run("run")
+    assert "é" in run.vocabulary.characters
+    assert run.vocabulary.escape == Characters.of(run.lines).escape
