@@ -3,7 +3,8 @@
 Where no held-out line can be a training line, the model is asked for new lines only: every line's probability is
 divided by what the training lines leave, which costs no second look at the held-out lines. Where lines may recur,
 it is in two parts: with the chance that the training lines suggest one of them, else a new line. What of its
-probability a model gives to the training lines, its mass on them, is a measure of how much it knows by heart.
+probability a model gives to the training lines, its mass on them, is a measure of how much it knows by heart. A
+model of new lines is bolder than the model as it is (see `sharpness`).
 
 A held-out line of words with an unknown one is new, as is one that has the words of a training line but other
 space between them: the model cannot tell them apart, but they are other lines.
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from math import expm1, isfinite, log, log1p, sqrt
+from math import isfinite, log, log1p, sqrt
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..data.prepared import Prepared, longest, usual_length
 from ..models.contract import LanguageModel
 from ..models.new_lines.known import Known
 from ..models.new_lines.recurring import Recurrence
+from ..models.new_lines.sharpness import fitted_sharpness, sharper
 from ..models.new_lines.trie import NOWHERE, Trie
 from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
@@ -83,12 +85,13 @@ class Judged:
         parts: the losses of the model as it is, on new lines and on lines that were seen before.
         new: as a model of new lines; None where there is no such loss, as where training lines judge.
         ratios: what a model of new lines has along the training lines (see `Known.ratios`), if it was asked about
-            all of them.
+            all of them; and below, how sharp it is.
     """
 
     parts: tuple[Evaluation, Evaluation]
     new: Conditional | None = None
     ratios: np.ndarray | None = None
+    sharpness: float = 1.0
 
     @property
     def as_it_is(self) -> Evaluation:
@@ -142,50 +145,56 @@ class Judge:
         parts = parts or self.parts(model, held)
         if not self.both_ways:
             return Judged(parts)
+        bold = sharper(model, self._sharpness)
         if not can_be_asked(model, self._prepared.stream, most):
             mass, error = self._drawn(model)
-            return self._judged(held, parts, log1p(-mass), error)
-        known = Known.of(model, self._trie, progress)
-        ratios = known.ratios(np.full(len(self._trie.leaves), -np.inf), 0.0)
+            left = log1p(-(mass if bold is model else self._drawn(bold)[0]))
+            return self._judged(bold, held, parts, left, mass, error)
+        known = Known.of(model, self._trie, progress, self._sharpness)
+        ratios, logs = known.ratios(np.full(len(self._trie.leaves), -np.inf), 0.0), known.lines(as_it_is=True)
         # A sum of what leads off the trie: of lines that are known by heart, 1 less their sum would be noise.
-        logs = known.lines() if self.recurring else None
-        return replace(self._judged(held, parts, float(ratios[0]), 0.0, logs), ratios=ratios)
+        judged = self._judged(bold, held, parts, float(ratios[0]), float(np.exp(logs).sum()), logs=logs)
+        return replace(judged, ratios=ratios, sharpness=self._sharpness)
 
     def meanwhile(self, model: LanguageModel, held: HeldOut) -> Judged:
         """Judge a model in a training. The same lines always stand for all: differences are sharper than losses."""
         parts = self.parts(model, held)
         if not self.both_ways:
             return Judged(parts)
-        few, logs = self._few, None
-        known = Known.of(model, few)
+        few, bold = self._few, sharper(model, self._sharpness)
+        known = Known.of(model, few, sharpness=self._sharpness)
+        logs = known.lines(as_it_is=True)
         if few is self._trie:
             left = float(known.ratios(np.full(len(few.leaves), -np.inf), 0.0)[0])
-            logs = known.lines() if self.recurring else None
-        else:
-            share = len(few.leaves) / max(1, len(self._trie.leaves))
-            left = log1p(-min(MOST, float(np.exp(known.lines()).sum()) / share))
-        return self._judged(held, parts, left, 0.0, logs)
+            return self._judged(bold, held, parts, left, float(np.exp(logs).sum()), logs=logs)
+        share = len(few.leaves) / max(1, len(self._trie.leaves))
+        mass, of_bold = (min(MOST, float(np.exp(one).sum()) / share) for one in (logs, known.lines()))
+        return self._judged(bold, held, parts, log1p(-of_bold), mass)
 
     def _judged(
         self,
+        bold: LanguageModel,
         held: HeldOut,
         parts: tuple[Evaluation, Evaluation],
         left: float,
-        error: float,
+        mass: float,
+        error: float = 0.0,
         logs: np.ndarray | None = None,
     ) -> Judged:
-        """`left` is the logarithm of what the training lines leave to new ones; `logs` (L,) are those of what they
-        have, if that is known of all of them."""
+        """`left` is the logarithm of what the training lines leave to new ones in the `bold` model; `mass` and `logs`
+        (L,) are what they have in the model as it is, and the logarithms of that of each of them, if it is known."""
         new, seen = parts
         if not isfinite(left):  # all that the model makes it has learned
             return Judged(parts)
+        if self._sharpness != 1.0 and new.lines:
+            new = evaluate(bold, self._prepared.vocabulary, held.new)
         if not self.recurring:
             result = replace(new, nats=new.nats + new.lines * left)
-            return Judged(parts, Conditional(result, -expm1(left), error))
+            return Judged(parts, Conditional(result, mass, error))
         again = self._recurrence
         shares = again.log_shares(self._trie.times, logs)[held.which] if seen.lines else np.zeros(0)
         nats = new.nats + new.lines * (left - log1p(-again.chance)) - float((log(again.chance) + shares).sum())
-        return Judged(parts, Conditional(replace(new + seen, nats=nats), -expm1(left), error, again.chance))
+        return Judged(parts, Conditional(replace(new + seen, nats=nats), mass, error, again.chance))
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
         """The losses of a model as it is, on the new lines and on those that were seen before."""
@@ -211,6 +220,10 @@ class Judge:
     @cached_property
     def _trie(self) -> Trie:
         return trie_of(self._prepared.vocabulary, self._prepared.stream)
+
+    @cached_property
+    def _sharpness(self) -> float:
+        return fitted_sharpness(self._prepared.stream, self._prepared.vocabulary.size)
 
     @cached_property
     def _few(self) -> Trie:
