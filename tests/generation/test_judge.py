@@ -104,12 +104,12 @@ def test_meanwhile_some_lines_stand_for_all(prepared, repeated, monkeypatch):
         judge = Judge(data)
         held = judge.held_out(data.split.dev)
         exact = judge(model, held)
-        assert judge.meanwhile(model, held).loss == exact.loss
+        assert judge.meanwhile(model, held).loss == pytest.approx(exact.loss, abs=1e-8)
         monkeypatch.setattr(module, "MEANWHILE", len(data.stream) * (data.vocabulary.size + 128) // 3)
         some = Judge(data).meanwhile(model, held)
-        assert some.loss != exact.loss
+        assert abs(some.loss - exact.loss) > 1e-6
         assert some.loss == pytest.approx(exact.loss, abs=0.03)
-        assert some.as_it_is == exact.as_it_is
+        assert some.as_it_is.nats == pytest.approx(exact.as_it_is.nats, abs=1e-4)
         monkeypatch.undo()
 
 
