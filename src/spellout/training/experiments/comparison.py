@@ -14,7 +14,7 @@ from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
 from ...generation.evaluation import JUDGING, Evaluation, enough, judging, unique_and_novel
-from ...generation.judge import Judge
+from ...generation.judge import Judge, Judged
 from ...models.contract import Callback, Event, LanguageModel
 from ...models.ensembles.ensemble import Ensemble
 from ...models.family import Specification
@@ -110,7 +110,7 @@ def _row(
     result, new = (known.dev, known.new) if known and part == "dev" else (None, None)
     if result is None:
         judge = Judge(prepared)
-        judged = judge(model, judge.held_out(judging(prepared, part)), parts)
+        judged = judge(model, judge.held_out(judging(prepared, part)), parts and Judged(parts))
         result, new = judged.as_it_is, judged.new
     unique, novel = unique_and_novel(model, prepared.vocabulary, prepared.split.train, SAMPLES, seed)
     return ModelResult(
