@@ -28,7 +28,7 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
-from spellout.generation.judge import Judge
+from spellout.generation.judge import Judge, Judged
 from spellout.generation.new_lines import trie_of
 from spellout.generation.sampling import sample
 from spellout.models.new_lines.known import Known
@@ -76,7 +76,7 @@ def both_ways(prepared: Prepared, specification: str, steps: int) -> dict[str, o
     built = process_time()
     known = Known.of(model, trie)
     passed = process_time()
-    judged = judge(model, held, parts)
+    judged = judge(model, held, Judged(parts))
     assert judged.new is not None
     found: dict[str, object] = {
         "nats_as_it_is": round(judged.as_it_is.nats_per_char, 5),

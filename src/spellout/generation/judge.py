@@ -3,7 +3,8 @@
 Where no held-out line can be a training line, the model is asked for new lines only: every line's probability is
 divided by what the training lines leave, which costs no second look at the held-out lines. Where lines may recur,
 it is in two parts: with the chance that the training lines suggest one of them, else a new line. What of its
-probability a model gives to the training lines, its mass on them, is a measure of how much it knows by heart.
+probability a model gives to the training lines, its mass on them, is a measure of how much it knows by heart. A
+model of new lines is bolder than the model as it is (see `sharpness`).
 
 A held-out line of words with an unknown one is new, as is one that has the words of a training line but other
 space between them: the model cannot tell them apart, but they are other lines.
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from math import expm1, isfinite, log, log1p, sqrt
+from math import isfinite, log, log1p, sqrt
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..data.prepared import Prepared, longest, usual_length
 from ..models.contract import LanguageModel
 from ..models.new_lines.known import Known
 from ..models.new_lines.recurring import Recurrence
+from ..models.new_lines.sharpness import fitted_sharpness, sharper
 from ..models.new_lines.trie import NOWHERE, Trie
 from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
@@ -82,13 +84,16 @@ class Judged:
     Attributes:
         parts: the losses of the model as it is, on new lines and on lines that were seen before.
         new: as a model of new lines; None where there is no such loss, as where training lines judge.
+        bold: the loss of the sharper model on new lines, before it is asked for these only.
         ratios: what a model of new lines has along the training lines (see `Known.ratios`), if it was asked about
-            all of them.
+            all of them; and below, how sharp it is.
     """
 
     parts: tuple[Evaluation, Evaluation]
     new: Conditional | None = None
+    bold: Evaluation | None = None
     ratios: np.ndarray | None = None
+    sharpness: float = 1.0
 
     @property
     def as_it_is(self) -> Evaluation:
@@ -106,6 +111,34 @@ class Judged:
         return (self.new.result if self.new else self.as_it_is).nats_per_char
 
 
+class Together:
+    """Held-out lines and some training lines in one trie.
+
+    Attributes:
+        new, seen: which of the trie's lines the held-out lines are.
+        few: which are the training lines, or every k-th of them, in the order of their own trie.
+        every: that k.
+        beside: the losses on the held-out lines without what models say, once they are known.
+    """
+
+    def __init__(self, prepared: Prepared, held: HeldOut, known: Trie) -> None:
+        self.held = held
+        vocabulary = prepared.vocabulary
+        self.every = -(-len(prepared.stream) * (vocabulary.size + HIDDEN) // MEANWHILE)
+        some = prepared.split.train
+        if self.every > 1:
+            some = list(dict.fromkeys(some))[:: self.every]
+        training = prepared.stream if self.every == 1 else vocabulary.encode(some)
+        new, seen = vocabulary.encode(held.new), vocabulary.encode(held.seen)
+        self.trie = Trie(np.concatenate([new, seen[1:], training[1:]]), vocabulary.size)
+        self.new, self.seen = self.trie.find(new), self.trie.find(seen)
+        which, here = known.find(training), self.trie.find(training)
+        clear = which != NOWHERE  # of the others, the tokens do not say everything
+        _, first = np.unique(which[clear], return_index=True)
+        self.few = here[clear][first]
+        self.beside: tuple[Evaluation, Evaluation] | None = None
+
+
 class Judge:
     """Judges models of the same training lines."""
 
@@ -115,6 +148,7 @@ class Judge:
         # With a handful of lines, the same ones train and judge: none of them is new.
         self.both_ways = split.train != split.dev
         self.recurring = split.name != "distinct"
+        self._together: Together | None = None
 
     def held_out(self, lines: Sequence[str]) -> HeldOut:
         """Divide lines into those that are new, and those that are not."""
@@ -131,61 +165,89 @@ class Judge:
         self,
         model: LanguageModel,
         held: HeldOut,
-        parts: tuple[Evaluation, Evaluation] | None = None,
+        before: Judged | None = None,
         most: int = PASS,
         progress: Callable[[float], None] = lambda share: None,
     ) -> Judged:
         """Judge a model, exactly if the pass along the training lines is not more work than `most`.
 
-        `parts` are its losses as it is, if they are known. `progress` hears which share of the pass is done.
+        `before` is what `meanwhile` said of it on these lines. `progress` hears which share of the pass is done.
         """
-        parts = parts or self.parts(model, held)
+        parts = before.parts if before else self.parts(model, held)
         if not self.both_ways:
             return Judged(parts)
+        bold = sharper(model, self._sharpness)
+        of_bold = before.bold if before else None
+        if of_bold is None:
+            of_bold = self.parts(bold, replace(held, seen=[]))[0] if bold is not model else parts[0]
         if not can_be_asked(model, self._prepared.stream, most):
             mass, error = self._drawn(model)
-            return self._judged(held, parts, log1p(-mass), error)
-        known = Known.of(model, self._trie, progress)
-        ratios = known.ratios(np.full(len(self._trie.leaves), -np.inf), 0.0)
+            left = log1p(-(mass if bold is model else self._drawn(bold)[0]))
+            return self._judged(of_bold, held, parts, left, mass, error)
+        known = Known.of(model, self._trie, progress, self._sharpness)
+        ratios, logs = known.ratios(np.full(len(self._trie.leaves), -np.inf), 0.0), known.lines(as_it_is=True)
         # A sum of what leads off the trie: of lines that are known by heart, 1 less their sum would be noise.
-        logs = known.lines() if self.recurring else None
-        return replace(self._judged(held, parts, float(ratios[0]), 0.0, logs), ratios=ratios)
+        judged = self._judged(of_bold, held, parts, float(ratios[0]), float(np.exp(logs).sum()), logs=logs)
+        return replace(judged, ratios=ratios, sharpness=self._sharpness)
 
     def meanwhile(self, model: LanguageModel, held: HeldOut) -> Judged:
-        """Judge a model in a training. The same lines always stand for all: differences are sharper than losses."""
-        parts = self.parts(model, held)
+        """Judge a model in a training. The same lines always stand for all: differences are sharper than losses.
+
+        Held-out and training lines are in one trie, along which the model is asked once.
+        """
         if not self.both_ways:
-            return Judged(parts)
-        few, logs = self._few, None
-        known = Known.of(model, few)
-        if few is self._trie:
-            left = float(known.ratios(np.full(len(few.leaves), -np.inf), 0.0)[0])
-            logs = known.lines() if self.recurring else None
-        else:
-            share = len(few.leaves) / max(1, len(self._trie.leaves))
-            left = log1p(-min(MOST, float(np.exp(known.lines()).sum()) / share))
-        return self._judged(held, parts, left, 0.0, logs)
+            return Judged(self.parts(model, held))
+        if self._together is None or self._together.held is not held:
+            self._together = Together(self._prepared, held, self._trie)
+        together = self._together
+        known = Known.of(model, together.trie, sharpness=self._sharpness)
+        logs, of_bold = known.lines(as_it_is=True), known.lines()
+        if together.beside is None:  # what no model says, such as of letters that are new: always the same
+            nats = [float(-logs[which].sum()) for which in (together.new, together.seen)]
+            new, seen = self.parts(model, held)
+            # Rounded, so that a training that goes on judges to the last digit as one that was not interrupted.
+            new, seen = (
+                replace(new, nats=round(new.nats - nats[0], 6)),
+                replace(seen, nats=round(seen.nats - nats[1], 6)),
+            )
+            together.beside = new, seen
+        new, seen = together.beside
+        bold = replace(new, nats=new.nats - float(of_bold[together.new].sum()))
+        new, seen = (
+            replace(part, nats=part.nats - float(logs[which].sum()))
+            for part, which in ((new, together.new), (seen, together.seen))
+        )
+        few, every = together.few, together.every
+        mass = min(MOST, float(np.exp(logs[few]).sum()) * every)
+        if every > 1:
+            left = log1p(-min(MOST, float(np.exp(of_bold[few]).sum()) * every))
+            return self._judged(bold, held, (new, seen), left, mass)
+        ends = np.zeros(len(together.trie.leaves))
+        ends[few] = -np.inf
+        return self._judged(bold, held, (new, seen), float(known.ratios(ends, 0.0)[0]), mass, logs=logs[few])
 
     def _judged(
         self,
+        bold: Evaluation,
         held: HeldOut,
         parts: tuple[Evaluation, Evaluation],
         left: float,
-        error: float,
+        mass: float,
+        error: float = 0.0,
         logs: np.ndarray | None = None,
     ) -> Judged:
-        """`left` is the logarithm of what the training lines leave to new ones; `logs` (L,) are those of what they
-        have, if that is known of all of them."""
-        new, seen = parts
+        """`bold` is the loss of the sharper model on new lines, and `left` the logarithm of what it leaves to them.
+        `mass` is what the training lines have in the model as it is, and `logs` (L,) what each has, if known."""
+        seen = parts[1]
         if not isfinite(left):  # all that the model makes it has learned
             return Judged(parts)
         if not self.recurring:
-            result = replace(new, nats=new.nats + new.lines * left)
-            return Judged(parts, Conditional(result, -expm1(left), error))
+            result = replace(bold, nats=bold.nats + bold.lines * left)
+            return Judged(parts, Conditional(result, mass, error), bold)
         again = self._recurrence
         shares = again.log_shares(self._trie.times, logs)[held.which] if seen.lines else np.zeros(0)
-        nats = new.nats + new.lines * (left - log1p(-again.chance)) - float((log(again.chance) + shares).sum())
-        return Judged(parts, Conditional(replace(new + seen, nats=nats), -expm1(left), error, again.chance))
+        nats = bold.nats + bold.lines * (left - log1p(-again.chance)) - float((log(again.chance) + shares).sum())
+        return Judged(parts, Conditional(replace(bold + seen, nats=nats), mass, error, again.chance), bold)
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
         """The losses of a model as it is, on the new lines and on those that were seen before."""
@@ -213,14 +275,8 @@ class Judge:
         return trie_of(self._prepared.vocabulary, self._prepared.stream)
 
     @cached_property
-    def _few(self) -> Trie:
-        """Every k-th training line, or all."""
-        every = -(-len(self._prepared.stream) * (self._prepared.vocabulary.size + HIDDEN) // MEANWHILE)
-        if every == 1:
-            return self._trie
-        prepared = self._prepared
-        some = list(dict.fromkeys(prepared.split.train))[::every]
-        return trie_of(prepared.vocabulary, prepared.vocabulary.encode(some))
+    def _sharpness(self) -> float:
+        return fitted_sharpness(self._prepared.stream, self._prepared.vocabulary.size)
 
     @cached_property
     def _recurrence(self) -> Recurrence:

@@ -14,6 +14,7 @@ from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.new_lines.known import Known
 from ..models.new_lines.model import Weighted
+from ..models.new_lines.sharpness import fitted_sharpness, sharper
 from ..models.new_lines.trie import Trie
 
 
@@ -34,12 +35,18 @@ def without_known(
     lines: Sequence[str],
     progress: Callable[[float], None] = lambda share: None,
     ratios: np.ndarray | None = None,
+    sharpness: float | None = None,
 ) -> Weighted:
     """The model of lines that are none of these. It is asked once along all of them, of which `progress` hears.
 
-    `ratios` are what came of that before, if it is known. ValueError if it makes no other line.
+    `ratios` are what came of that before, if it is known, with this `sharpness`; without one, it is fitted on the
+    lines. ValueError if the model makes no other line.
     """
-    trie = trie_of(vocabulary, vocabulary.encode(lines))
+    stream = vocabulary.encode(lines)
+    trie = trie_of(vocabulary, stream)
+    if sharpness is None:
+        sharpness, ratios = fitted_sharpness(stream, vocabulary.size), None
+    bold = sharper(model, sharpness)
     if ratios is not None and len(ratios) == len(trie) and np.isfinite(ratios[0]):
-        return Weighted(model, trie, ratios)
-    return Weighted.of_new_lines(model, Known.of(model, trie, progress))
+        return Weighted(bold, trie, ratios)
+    return Weighted.of_new_lines(bold, Known.of(model, trie, progress, sharpness))

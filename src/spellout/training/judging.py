@@ -43,8 +43,7 @@ class Judging:
         if not lines:
             return None
         known = self._known.get(loss or 0.0) if len(lines) == len(self._lines) else None
-        held, parts = self._judge.held_out(lines), known.parts if known else None
-        return self._judge(model, held, parts, PASS_IN_A_PLAN if planned else PASS)
+        return self._judge(model, self._judge.held_out(lines), known, PASS_IN_A_PLAN if planned else PASS)
 
 
 def losses_of(judged: Judged | None) -> dict[str, Any]:

@@ -77,7 +77,8 @@ def _finished(job: Job, run: Run, judged: Judged | None, seconds: float, stopped
     if judged is None:
         job.keep(run)
         return Trained(run, seconds, None, stopped)
-    run = replace(run, ratios=judged.ratios)
+    if judged.ratios is not None:
+        run = replace(run, ratios=judged.ratios, sharpness=judged.sharpness)
     job.keep(run)
     return Trained(run, seconds, judged.as_it_is, stopped, judged.new)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -20,39 +20,47 @@ class Known:
         trie: the lines.
         along: (N,) float64, of each node but the root: of its token, given those before it.
         leaving: (N,) float64, of each inner node: of all tokens that lead off the trie together.
+        as_it_is: (N,) float64, `along` before the model was made sharper.
     """
 
-    def __init__(self, trie: Trie, along: np.ndarray, leaving: np.ndarray) -> None:
+    def __init__(
+        self, trie: Trie, along: np.ndarray, leaving: np.ndarray, as_it_is: np.ndarray | None = None
+    ) -> None:
         self.trie, self.along, self.leaving = trie, along, leaving
+        self.as_it_is = along if as_it_is is None else as_it_is
 
     @classmethod
-    def of(cls, model: LanguageModel, trie: Trie, progress: Callable[[float], None] = lambda share: None) -> Known:
-        """Ask the model once at every inner node. `progress` hears which share of the lines is done."""
-        along, leaving = np.zeros(len(trie)), np.full(len(trie), -np.inf)
-        most = max(1, min(LINES_AT_ONCE, _CELLS_AT_ONCE // model.vocabulary_size))
-        spans = trie.spans(most)  # what the model remembers of more lines would not fit in memory
-        blocks = -(-len(trie.leaves) // most)
-        for block in range(blocks):
-            reader, nodes, tokens = model.reader(1), np.zeros(1, np.int64), np.zeros(1, np.int64)
-            for level in spans:
-                rows = np.array(reader.read(tokens), np.float64)  # a copy, as it is written to
-                parents, tokens, children = trie.edges_of(nodes)
-                along[children] = rows[parents, tokens]
-                # Added up, not subtracted from 1: of lines that are known by heart nothing would be left.
-                rows[parents, tokens] = -np.inf
-                leaving[nodes] = log_sum(rows)
-                first, last = level[block]
-                here = (tokens != 0) & (children >= first) & (children <= last)
-                nodes, tokens = children[here], tokens[here]
-                if not len(nodes):
-                    break
-                reader.keep(parents[here])
-            progress((block + 1) / blocks)
-        return cls(trie, along, leaving)
+    def of(
+        cls,
+        model: LanguageModel,
+        trie: Trie,
+        progress: Callable[[float], None] = lambda share: None,
+        sharpness: float = 1.0,
+    ) -> Known:
+        """Ask the model once at every inner node. `progress` hears which share of the lines is done.
 
-    def lines(self) -> np.ndarray:
-        """Give the log-probability (L,) of every line, its end included, in the order of the trie's leaves."""
-        trie, total = self.trie, self.along.copy()
+        What it says is made sharper (see `sharpness`).
+        """
+        along, leaving = np.zeros(len(trie)), np.full(len(trie), -np.inf)
+        as_it_is = None if sharpness == 1.0 else np.zeros(len(trie))
+        for nodes, rows in asked(model, trie, progress):
+            parents, tokens, children = trie.edges_of(nodes)
+            if as_it_is is not None:
+                as_it_is[children] = rows[parents, tokens]
+                rows *= sharpness
+                rows -= log_sum(rows)[:, None]
+            along[children] = rows[parents, tokens]
+            # Added up, not subtracted from 1: of lines that are known by heart nothing would be left.
+            rows[parents, tokens] = -np.inf
+            leaving[nodes] = log_sum(rows)
+        return cls(trie, along, leaving, as_it_is)
+
+    def lines(self, as_it_is: bool = False) -> np.ndarray:
+        """Give the log-probability (L,) of every line, its end included, in the order of the trie's leaves.
+
+        With `as_it_is`, before the model was made sharper.
+        """
+        trie, total = self.trie, (self.as_it_is if as_it_is else self.along).copy()
         for above, below, starts in trie.families():
             sizes = np.diff(starts, append=below.stop - below.start)
             total[below] += np.repeat(total[above], sizes)
@@ -71,6 +79,28 @@ class Known:
             through = np.logaddexp.reduceat(self.along[below] + ratios[below], starts)
             ratios[above] = np.logaddexp(ratios[above], through)
         return ratios
+
+
+def asked(
+    model: LanguageModel, trie: Trie, progress: Callable[[float], None] = lambda share: None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Give some inner nodes (B,) and the model's log-probabilities (B, V) there, which may be written to, until all
+    were there; a node of several blocks of lines is there in each of them."""
+    most = max(1, min(LINES_AT_ONCE, _CELLS_AT_ONCE // model.vocabulary_size))
+    spans = trie.spans(most)  # what the model remembers of more lines would not fit in memory
+    blocks = -(-len(trie.leaves) // most)
+    for block in range(blocks):
+        reader, nodes, tokens = model.reader(1), np.zeros(1, np.int64), np.zeros(1, np.int64)
+        for level in spans:
+            yield nodes, np.array(reader.read(tokens), np.float64)
+            parents, tokens, children = trie.edges_of(nodes)
+            first, last = level[block]
+            here = (tokens != 0) & (children >= first) & (children <= last)
+            nodes, tokens = children[here], tokens[here]
+            if not len(nodes):
+                break
+            reader.keep(parents[here])
+        progress((block + 1) / blocks)
 
 
 def log_sum(rows: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
 from ...errors import SpelloutError, TrainingError, UsageError
 from ...generation.evaluation import Evaluation, first_of, judging, unique_and_novel
-from ...generation.judge import Judge
+from ...generation.judge import Judge, Judged
 from ...generation.scoring import batches
 from ...models.contract import Callback, LanguageModel
 from ...models.family import Specification
@@ -132,7 +132,7 @@ def _row(
     result, new = (known.dev, known.new) if known and part == "dev" else (None, None)
     if result is None:
         judge = Judge(prepared)
-        judged = judge(model, judge.held_out(judging(prepared, part)), parts)
+        judged = judge(model, judge.held_out(judging(prepared, part)), parts and Judged(parts))
         result, new = judged.as_it_is, judged.new
     unique, novel = unique_and_novel(model, prepared.vocabulary, prepared.split.train, SAMPLES, seed)
     return ModelResult(

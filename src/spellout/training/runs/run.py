@@ -38,7 +38,8 @@ class Run:
 
     `facts` is the part of `config.json` that people read: data, split, results. `lines` are the training lines,
     None if they were not kept. `last` says where a training in steps is; it is None for other models and for a run
-    that was read only to be used. `ratios` are those of the model of new lines, if they were worked out.
+    that was read only to be used. `ratios` and `sharpness` are those of the model of new lines, if they
+    were worked out.
     """
 
     family: str
@@ -49,6 +50,7 @@ class Run:
     events: Sequence[dict[str, Any]] = field(default_factory=list)
     last: Checkpoint | None = None
     ratios: np.ndarray | None = None
+    sharpness: float | None = None
 
     @property
     def usual_length(self) -> int:
@@ -74,7 +76,7 @@ class Run:
         if self.lines is None:
             return None
         try:
-            return without_known(self.model, self.vocabulary, self.lines, progress, self.ratios)
+            return without_known(self.model, self.vocabulary, self.lines, progress, self.ratios, self.sharpness)
         except ValueError:
             raise GenerationError(
                 "the model makes no line that it has not learned from; train on more lines, or another model"
@@ -161,7 +163,7 @@ def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
     yield folder.WEIGHTS, save(run.model.arrays())
     yield folder.CONFIG, folder.as_json(config, indent=2)
     if run.ratios is not None:
-        yield folder.NEW, save({"ratios": run.ratios})
+        yield folder.NEW, save({"ratios": run.ratios, "sharpness": np.array(run.sharpness)})
     if run.last is not None:
         yield folder.LAST, run.last.to_bytes()
 
@@ -185,14 +187,14 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
                 if type(length) is not int or not 0 < length <= LONGEST_LINE:
                     raise ValueError(f"{name} is not the length of a line")
             lines = _read_lines(path / folder.LINES, config) if (path / folder.LINES).exists() else None
-            ratios = _read_ratios(path / folder.NEW) if lines and (path / folder.NEW).exists() else None
+            new = _read_new(path / folder.NEW) if lines and (path / folder.NEW).exists() else {}
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
     skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
     facts = {key: value for key, value in config.items() if key not in skip}
-    return Run(config["model"], model, vocabulary, lines, facts, ratios=ratios)
+    return Run(config["model"], model, vocabulary, lines, facts, **new)
 
 
 def _read_lines(path: Path, config: dict[str, Any]) -> list[str]:
@@ -203,9 +205,12 @@ def _read_lines(path: Path, config: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _read_ratios(path: Path) -> np.ndarray:
-    """Read the ratios of a model of new lines. ValueError if they cannot be that."""
-    ratios = load(path.read_bytes())["ratios"]
+def _read_new(path: Path) -> dict[str, Any]:
+    """Read the ratios and the sharpness of a model of new lines. ValueError if they cannot be that."""
+    arrays = load(path.read_bytes())
+    ratios, sharpness = arrays["ratios"], float(arrays["sharpness"])
     if ratios.dtype != np.float64 or ratios.ndim != 1 or np.isnan(ratios).any() or (ratios == np.inf).any():
         raise ValueError(f"{path.name} does not hold ratios")
-    return ratios
+    if not 0.1 <= sharpness <= 10.0:
+        raise ValueError(f"{path.name} does not hold a sharpness")
+    return {"ratios": ratios, "sharpness": sharpness}

@@ -1,0 +1,122 @@
+"""How sure a model of new lines should be: a model, each of whose probabilities is taken to a power.
+
+A model learns to give every line its probability, known ones too. Where those are taken away, it may be bolder than
+it would have to be otherwise: a power above 1 makes likely lines likelier, known and new ones alike, and what the
+known ones gain is given back. Measured on dev lines, a power of 1.1 to 1.15 takes 0.006 to 0.010 nats per character
+from n-grams and networks of the course's names, and 1.05 takes 0.003 from those of passwords (bench/new_lines.py).
+The best one is nearly the same for all models of a list, so an n-gram of nine tenths of its lines finds it on those
+of the last tenth that are new to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from ..contract import LanguageModel, Reader
+from ..neural import log_softmax, picked
+from ..ngram.search import some_lines
+from ..ngram.training import QUICK_TOKENS, quick_ngram
+from .known import asked
+from .trie import NOWHERE, Trie
+
+POWERS = np.arange(0.95, 1.41, 0.05)
+HELD_OUT = 10
+"""Every so-manieth line is held out."""
+FEWEST = 100
+"""With fewer held-out lines that are new, the power is 1."""
+_NUMBERS = 1 << 26  # of probabilities that the fit may ask for
+_MOST = 0.999
+
+
+class Sharper:
+    """A model with probabilities in proportion to another one's to a power, the `sharpness`."""
+
+    def __init__(self, model: LanguageModel, sharpness: float) -> None:
+        self.model, self.sharpness = model, sharpness
+        self.vocabulary_size, self.context = model.vocabulary_size, model.context
+        self.parameters = model.parameters + 1
+
+    def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
+        """(B, T) token ids to (B, T, V) log-probabilities."""
+        return log_softmax(self.sharpness * self.model.log_probabilities(tokens))
+
+    def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Log-probability (B, T) of each target after its tokens."""
+        return picked(self.log_probabilities(tokens), targets)
+
+    def reader(self, lines: int) -> Reader:
+        """The model's reader, its answers to the power."""
+        return _SharperReader(self.model.reader(lines), self.sharpness)
+
+    def settings(self) -> dict[str, Any]:
+        """The sharpness and the settings of the model."""
+        return {"sharpness": self.sharpness, "model": self.model.settings()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays of the model."""
+        return self.model.arrays()
+
+    @classmethod
+    def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
+        """Always raises ValueError: it takes the model's family to restore it."""
+        raise ValueError("a sharper model is not restored; restore the model, and make it sharper again")
+
+
+class _SharperReader:
+    """The model's reader (see `contract.Reader`)."""
+
+    def __init__(self, reader: Reader, sharpness: float) -> None:
+        self._reader, self._sharpness = reader, sharpness
+
+    def read(self, tokens: np.ndarray) -> np.ndarray:
+        """Log-probabilities (B, V) of what follows."""
+        return log_softmax(self._sharpness * self._reader.read(tokens))
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with these lines only."""
+        self._reader.keep(rows)
+
+
+def sharper(model: LanguageModel, sharpness: float) -> LanguageModel:
+    """Give the model as sharp as that: itself for 1."""
+    return model if sharpness == 1.0 else Sharper(model, sharpness)
+
+
+def fitted_sharpness(stream: np.ndarray, vocabulary_size: int) -> float:
+    """Fit the sharpness on held-out lines that the others do not hold."""
+    stream = some_lines(stream, min(QUICK_TOKENS, _NUMBERS // vocabulary_size))
+    ends = np.flatnonzero(stream == 0)
+    held = np.zeros(len(ends) - 1, bool)
+    held[HELD_OUT - 1 :: HELD_OUT] = True
+    chosen = np.concatenate([[True], np.repeat(held, np.diff(ends))])  # each line with the end after it
+    rest, last = stream[np.concatenate([[True], ~chosen[1:]])], stream[chosen]
+    trie, others = Trie(rest, vocabulary_size), Trie(last, vocabulary_size)
+    new = others.find(last)[trie.find(last) == NOWHERE]
+    if len(new) < FEWEST:
+        return 1.0
+    model = quick_ngram(rest, vocabulary_size)
+    known, found = (_lines_to_powers(model, one, POWERS) for one in (trie, others))
+    left = np.log1p(-np.minimum(_MOST, np.exp(known).sum(axis=1)))
+    losses = left - found[:, new].mean(axis=1)  # nats of a new line
+    best = int(np.clip(losses.argmin(), 1, len(POWERS) - 2))
+    # The lowest point of the parabola through the three around the best.
+    below, here, above = losses[best - 1 : best + 2]
+    bend = below - 2 * here + above
+    moved = (below - above) / (2 * bend) if bend > 0 else 0.0
+    return round(float(np.clip(POWERS[best] + moved * (POWERS[1] - POWERS[0]), 1.0, POWERS[-1])), 3)
+
+
+def _lines_to_powers(model: LanguageModel, trie: Trie, powers: np.ndarray) -> np.ndarray:
+    """The log-probability of every line of a trie if the model is as sharp as each of these, (powers, L)."""
+    total = np.zeros((len(powers), len(trie)))
+    for nodes, rows in asked(model, trie):
+        parents, tokens, children = trie.edges_of(nodes)
+        for number, power in enumerate(powers):
+            sums = np.log(np.exp(power * rows).sum(axis=1))
+            total[number, children] = power * rows[parents, tokens] - sums[parents]
+    for above, below, starts in trie.families():
+        sizes = np.diff(starts, append=below.stop - below.start)
+        total[:, below] += np.repeat(total[:, above], sizes, axis=1)
+    return total[:, trie.leaves]
