@@ -110,7 +110,8 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
         "most surprising": worst,
         "as new": among_new,
     }
-    if novelty is None:
+    known = sum(one.line in novelty.known for one in scores) if novelty else 0
+    if novelty is None or (known < len(scores) and not novelty.among_new):  # nobody knows
         del columns["as new"]
     terminal.print_table(
         list(columns),
@@ -118,7 +119,7 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
         left=["line", "most surprising"],
         spare=[name for name in ("ln p", "as new") if name in columns],
     )
-    if novelty and (known := sum(one.line in novelty.known for one in scores)):
+    if known:
         terminal.note(f"{known:,} of {len(scores):,} lines are in the list that the model learned from")
 
 
