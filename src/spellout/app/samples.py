@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 10_000
 """After so many candidates in a row that will not do, no more are tried."""
-WORTH_SAYING = 5e-4
-"""Models that repeat fewer of their lines than that make hardly anything else without being told."""
+NEARLY_ALL = 0.9995
 _UNITS = {"char": "characters", "byte": "bytes", "word": "words"}
 
 
@@ -135,25 +134,32 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
     `GenerationError` if there is no new line, or none with this prefix.
     """
     from ..generation.sampling import encode_prefix
+    from ..models.new_lines.sharpness import fitted_sharpness, sharper
 
     try:
         model = new_lines(run, most)
     except GenerationError as error:
         raise GenerationError(f"{error}; --as-it-is makes those that it knows") from None
-    if model is None:
-        terminal.note("new lines only: what the model repeats of its list is left out (see --as-it-is)")
-        return run.model
+    mass = _by_heart(run)
+    often = f": as it is, the model would repeat a line it has learned {mass} of the time" if mass else ""
+    terminal.note(f"new lines only{often} (see --as-it-is)")
+    if model is None:  # then lines that are known are refused, from the same model otherwise
+        return sharper(run.model, fitted_sharpness(run.vocabulary.encode(run.lines or []), run.vocabulary.size))
     if not model.can_begin(encode_prefix(run.vocabulary, sampling.prefix)):
         raise GenerationError(
             f"{_said(sampling)}: every line that the model makes from there is in its list, so none is new; "
             "--as-it-is makes those"
         )
-    if (mass := 1.0 - model.new_share) >= WORTH_SAYING:
-        terminal.note(
-            f"new lines only: as it is, the model would repeat a line it has learned {mass:.1%} of the time "
-            "(see --as-it-is)"
-        )
     return model
+
+
+def _by_heart(run: Run) -> str | None:
+    """Say which part of its probability the model as it is gives to its list, if it was judged."""
+    try:
+        mass = float(run.facts["results"]["new_lines"]["mass"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return f"{mass:.1%}" if mass < NEARLY_ALL else "nearly all"
 
 
 class _Cut:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -12,19 +12,17 @@ from .scoring import NATS_PER_BIT, Score
 
 @dataclass(frozen=True)
 class Novelty:
-    """Which lines are known, and the logarithm of what a model leaves to all others; None if nobody knows that.
+    """Which lines are known, and the log-probability of each of the others in a model of new lines.
 
-    A line that is not known is 1 / (what is left) times as likely among new lines only.
+    Without such a model there are none of these.
     """
 
     known: Collection[str]
-    left: float | None
+    among_new: Mapping[str, float]
 
     def of_new_lines(self, score: Score) -> float | None:
         """The log-probability of a line among the new ones. None for one that is known, or if nobody knows."""
-        if self.left is None or score.line in self.known:
-            return None
-        return score.log_probability - self.left
+        return self.among_new.get(score.line)
 
     def bits_per_char(self, score: Score) -> float | None:
         """The same as the mean surprise of a character, the end of the line counted as one."""

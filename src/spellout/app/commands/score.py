@@ -61,7 +61,7 @@ def score(
     lines = read(file, encoding).in_file_order()
     with progress_bar(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
-    novelty = _novelty(loaded)
+    novelty = _novelty(loaded, scores)
     if unknown := [one for one in scores if one.unknown]:
         terminal.warn(
             f"{len(unknown):,} of {len(scores):,} lines hold what {_unknown(loaded.vocabulary)[0]}, such as "
@@ -76,33 +76,19 @@ def score(
         _print_scores(scores, loaded.vocabulary, novelty)
 
 
-def _novelty(run: Run) -> Novelty | None:
-    """Find out which lines are known, and what the model leaves to others; None if nobody knows."""
+def _novelty(run: Run, scores: Sequence[Score]) -> Novelty | None:
+    """Find out which lines are known, and how likely the others are among new lines only; None if nobody knows."""
     from ...generation.novelty import Novelty
+    from ...generation.scoring import score_lines
 
     if run.lines is None:
         return None
-    left = None
+    known, model = set(run.lines), None
     with suppress(GenerationError):  # it makes no others
-        if (model := new_lines(run)) is not None:
-            left = math.log(model.new_share)
-        elif (estimate := _estimated(run)) is not None:
-            mass, error = estimate
-            left = math.log1p(-mass)
-            terminal.note(
-                f"`as new` is estimated: {mass:.1%} ± {error:.1%} of what the model makes are in its list"
-            )
-    return Novelty(set(run.lines), left)
-
-
-def _estimated(run: Run) -> tuple[float, float] | None:
-    """Give the mass on the training lines, and its error, as they were estimated when the run was trained."""
-    try:
-        new = run.facts["results"]["new_lines"]
-        mass, error = float(new["mass"]), float(new["mass_error"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return (mass, error) if 0 <= mass < 1 else None
+        model = new_lines(run)
+    others = list(dict.fromkeys(one.line for one in scores if one.line not in known)) if model else []
+    among_new = score_lines(model or run.model, run.vocabulary, others)
+    return Novelty(known, {one.line: one.log_probability for one in among_new})
 
 
 def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Novelty | None) -> None:
@@ -113,7 +99,9 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
 
     def among_new(score: Score) -> str:
         bits = novelty.bits_per_char(score) if novelty else None
-        return "in the list" if bits is None else f"{bits:.3f}"
+        if bits is not None:
+            return f"{bits:.3f}"
+        return "in the list" if novelty and score.line in novelty.known else ""
 
     columns: dict[str, Callable[[Score], str]] = {
         "bits/char": lambda score: f"{score.bits_per_char:.3f}",
@@ -122,7 +110,8 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
         "most surprising": worst,
         "as new": among_new,
     }
-    if novelty is None or novelty.left is None:
+    known = sum(one.line in novelty.known for one in scores) if novelty else 0
+    if novelty is None or (known < len(scores) and not novelty.among_new):  # nobody knows
         del columns["as new"]
     terminal.print_table(
         list(columns),
@@ -130,7 +119,7 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
         left=["line", "most surprising"],
         spare=[name for name in ("ln p", "as new") if name in columns],
     )
-    if novelty and (known := sum(one.line in novelty.known for one in scores)):
+    if known:
         terminal.note(f"{known:,} of {len(scores):,} lines are in the list that the model learned from")
 
 
