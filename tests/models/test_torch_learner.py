@@ -427,6 +427,16 @@ def test_with_some_candidates_the_loss_is_that_of_the_corrected_softmax(few, lar
     assert float(learner.loss(chosen).detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
+def test_at_first_tokens_of_a_large_vocabulary_are_as_likely_as_they_are_frequent(few, large):
+    events = []
+    begin(few, "gru:8", callback=events.append)
+    often = np.bincount(few.stream[1:], minlength=few.vocabulary.size) + 0.5
+    targets = few.stream[1:]
+    frequent = -np.log(often / often.sum())[targets].mean()
+    assert events[-1]["expected"] == pytest.approx(frequent, rel=1e-3)
+    assert events[-1]["nats_per_token"] == pytest.approx(frequent, abs=0.03)
+
+
 def test_a_prior_has_no_candidates(few, large):
     assert begin(few, "gru:8+ngram:2")._candidates is None
 

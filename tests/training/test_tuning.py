@@ -60,9 +60,10 @@ def test_every_numeric_setting_is_tuned_or_said_why_not(name):
 
 def test_what_is_said_stays():
     space = Space.of(parse_specification("mlp:64:lr=0.01+ngram:3"), TrainingConfig(batch=99, decay="cosine"))
-    assert set(space.ranges) == {"context", "embedding", "weight_decay"}
+    assert set(space.ranges) == {"context", "dropout", "embedding", "tied", "weight_decay"}
     specification, training = space.settled(lambda field, where: space.defaults[field])
-    assert specification.text == "mlp:64:lr=0.01:embedding=24:context=6:weight_decay=0.05+ngram:3"
+    found = "embedding=24:context=6:dropout=0.0:weight_decay=0.05:tied=no"
+    assert specification.text == f"mlp:64:lr=0.01:{found}+ngram:3"
     assert (training.batch, training.decay, training.lr) == (99, "cosine", None)
 
 

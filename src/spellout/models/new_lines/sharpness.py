@@ -15,9 +15,9 @@ from typing import Any, Self
 import numpy as np
 
 from ..contract import LanguageModel, Reader
-from ..neural import log_softmax, picked
 from ..ngram.search import some_lines
 from ..ngram.training import QUICK_TOKENS, quick_ngram
+from ..softmax import log_softmax, picked
 from .known import asked
 from .trie import NOWHERE, Trie
 

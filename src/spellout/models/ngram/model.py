@@ -313,7 +313,6 @@ class NgramModel:
             size = self.vocabulary_size if tokens is None else len(tokens)
             return np.full((len(done), size), 1.0 / self.vocabulary_size), done
         starts, table = self._tables
-        table = table if tokens is None else table[:, tokens]
         # The row of the table for the longest context that is in it and counts nothing less.
         place = np.full(len(done), len(table) - 1)
         for depth, start in enumerate(starts):
@@ -321,7 +320,9 @@ class NgramModel:
             if gone:
                 usual &= ~gone[depth]  # once gone at a level, an occurrence is gone at all above
             done[usual], place[usual] = depth, start + contexts[depth][usual]
-        return table[place], done
+        if tokens is None:
+            return table[place], done
+        return (table[:, tokens][place] if len(table) <= len(place) else table[place][:, tokens]), done
 
     @cached_property
     def _tables(self) -> tuple[list[int], np.ndarray]:

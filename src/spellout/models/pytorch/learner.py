@@ -223,7 +223,7 @@ class TorchLearner:
                 generator.set_state(state)
 
     def _tell_first_loss(self, callback: Callback) -> None:
-        """Before any step, all tokens should be equally likely, or as likely as the n-gram says."""
+        """Before any step, all tokens should be equally likely, or as likely as the n-gram or their counts say."""
         judged = min(self.examples, POSITIONS_JUDGED, max(1, NUMBERS_JUDGED // self._vocabulary_size))
         inputs, targets, counted = self._read(np.arange(judged))
         with torch.no_grad(), self._random(0), reproducible(self.device, self.threads):
@@ -231,6 +231,9 @@ class TorchLearner:
             first = float(self._losses(inputs, targets, counted)[0])
             self.network.train()
             expected = math.log(self._vocabulary_size)
+            if self._candidates is not None:
+                rows = self.network.head.bias.log_softmax(0).expand(len(targets), -1)
+                expected = float(nn.functional.nll_loss(rows, targets))
             if counted is not None:
                 expected = float(nn.functional.nll_loss(counted, targets))
         callback({"event": "first_loss", "nats_per_token": first, "expected": expected})

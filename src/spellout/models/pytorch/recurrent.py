@@ -10,9 +10,9 @@ batch are packed: at every step only those that have not ended are computed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..ranges import Dropout, Embedding, Hidden, Optimizer
+from ..ranges import Dropout, Embedding, Hidden, Optimizer, Tied
 from .model import LineModel, NetworkConfig, State
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RecurrentConfig(NetworkConfig):
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
     """muon moves the hidden matrices by orthogonal updates (Jordan 2024), and the rest as adamw does."""
-    tied: Literal["no", "yes"] = "no"
+    tied: Tied = "no"
     """yes: the vectors of the tokens also give their logits (Press & Wolf 2017); for large vocabularies."""
 
 
