@@ -14,6 +14,7 @@ from ..data.prepared import Prepared, longest, usual_length
 from ..errors import TrainingError
 from ..generation.evaluation import Evaluation, evaluate, judging
 from ..models.contract import Callback, LanguageModel
+from ..models.counts.model import CountsConfig
 from ..models.counts.priors import Prior, train_prior
 from ..models.family import Specification
 from ..models.learner import Learner
@@ -47,7 +48,7 @@ class Job:
     going_on: Unfinished | None = None
     """An earlier part of the same training."""
     prior: Prior | None = None
-    """The n-gram to start from, if it was trained on these lines before."""
+    """What to start from, if it was trained on these lines before; of mixed counts, their n-gram will do."""
     since: float | None = None
     """When the budget of seconds began (`perf_counter`)."""
     plan: Plan | None = None
@@ -65,7 +66,9 @@ def train(job: Job) -> Trained:
     if family.count is None:
         return _learn(job, log)
     start = perf_counter()
-    model, held_out = family.count(prepared.stream, prepared.vocabulary.size, job.specification.config, log)
+    known = {"first": job.prior} if isinstance(job.specification.config, CountsConfig) else {}
+    size = prepared.vocabulary.size
+    model, held_out = family.count(prepared.stream, size, job.specification.config, log, **known)
     seconds = perf_counter() - start
     dev = evaluate(model, prepared.vocabulary, judging(prepared)) if prepared.split.dev else None
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, "dev": dev and dev.to_json()}
@@ -196,8 +199,8 @@ def learner_of(
     prior: Prior | None = None,
 ) -> Learner:
     """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given."""
-    if specification.prior is not None and prior is None:
-        prior = train_prior(stream, vocabulary_size, specification.prior, callback)
+    if specification.prior is not None:
+        prior = train_prior(stream, vocabulary_size, specification.prior, callback, prior)
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()
