@@ -201,8 +201,9 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     if not is_time(len(prepared.stream), seconds, elapsed):
         text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed)
         if text is not None:
-            counts = train(Job(prepared, parse_specification(text), prior=prior))
-            if is_better(counts, ngram, prepared):
+            counts = improve(Job(prepared, parse_specification(text), prior=prior))
+            if counts is not None and is_better(counts, ngram, prepared):
+                print_result(counts)
                 return counts
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
