@@ -38,7 +38,7 @@ MIXED = (4, 100), (8, 200), (16, 400)
 
 
 def losses(model: LanguageModel, prepared: Prepared, trie: Trie, may_recur: bool) -> dict[str, float]:
-    """Nats per character of the dev lines as the model is and as a model of new lines; and the known lines' mass."""
+    """Nats per character of dev lines as the model is and as a model of new lines; and the mass of known lines."""
     known = Known.of(model, trie)
     new = Weighted.of_new_lines(model, known)
     mass = 1.0 - new.new_share
