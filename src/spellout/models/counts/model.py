@@ -41,7 +41,7 @@ class CountsConfig:
     """How many views are mixed, the n-gram of the last tokens the first of them."""
     order: int | None = None
     """The n of that n-gram. Without it, the best order on held-out training lines is taken."""
-    steps: int = 400
+    steps: int = 800
     """Steps of the mixer's training, at most."""
 
     def __post_init__(self) -> None:
