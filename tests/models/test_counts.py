@@ -11,12 +11,14 @@ from spellout.models.counts.letters import two_classes
 from spellout.models.counts.mixing import Mixer, gates, scales
 from spellout.models.counts.model import CountsConfig, CountsModel
 from spellout.models.counts.past import RECENT, Past
+from spellout.models.counts.priors import train_prior
 from spellout.models.counts.training import train_counts
 from spellout.models.counts.views import MOST_VIEWS, View, views
 from spellout.models.ngram.counts import count_rows
 from spellout.models.ngram.discounts import closed_form
 from spellout.models.ngram.levels import build_levels, build_levels_of_occurrences
-from spellout.models.ngram.model import NgramModel
+from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.training import train_ngram
 
 VOCABULARY = 5
 LINES = st.lists(st.lists(st.integers(1, VOCABULARY - 1), min_size=1, max_size=6), min_size=2, max_size=12)
@@ -179,3 +181,36 @@ def test_vowels_and_consonants_take_turns():
 def test_settings_that_cannot_be_are_refused(setting):
     with pytest.raises(UsageError):
         CountsConfig(**setting)
+
+
+def test_an_ngram_that_is_there_is_not_counted_again(trained):
+    _, stream = trained
+    config = CountsConfig(steps=30, order=3)
+    model = train_counts(stream, VOCABULARY, config, lambda event: None)[0]
+    ngram = train_ngram(stream, VOCABULARY, NgramConfig(order=3), lambda event: None)[0]
+    again = train_counts(stream, VOCABULARY, config, lambda event: None, ngram)[0]
+    assert again.models[0] is ngram
+    tokens = np.array([[0, 1, 2, 3]])
+    assert np.array_equal(again.log_probabilities(tokens), model.log_probabilities(tokens))
+    assert train_prior(stream, VOCABULARY, CountsConfig(), lambda event: None, again) is again
+
+
+def test_what_is_too_large_to_keep_is_worked_out_when_it_is_asked_for(trained, monkeypatch):
+    model, stream = trained
+    kept, places = model.left_out(stream), np.arange(0, len(stream) - 1, 3)
+    monkeypatch.setattr("spellout.models.counts.model._MOST_KEPT", 0)
+    asked = model.left_out(stream)
+    assert kept.all
+    assert not asked.all
+    assert np.allclose(asked.at(places), kept.at(places), atol=1e-5)
+    assert np.allclose(asked.only(places).at(np.arange(len(places))), kept.at(places), atol=1e-5)
+    again = train_counts(stream, VOCABULARY, CountsConfig(steps=5), lambda event: None)[0]
+    assert np.isfinite(again.log_probabilities(np.array([[0, 1, 2]]))).all()
+
+
+def test_a_view_that_someone_else_wrote_has_columns_that_there_are(trained):
+    model, _ = trained
+    settings = model.settings()
+    settings["views"][1]["columns"] = "c1 c99"
+    with pytest.raises(ValueError, match="c99"):
+        CountsModel.restore(settings, model.arrays())

@@ -8,7 +8,16 @@ from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.prepared import Prepared
 from spellout.models.table import parse_specification
-from spellout.training.best import EPOCHS, FEWEST_STEPS, SMALL_LR, best_training, improve, is_time
+from spellout.training.best import (
+    EPOCHS,
+    FEWEST_STEPS,
+    MIXED_LR,
+    SMALL_LR,
+    best_counts,
+    best_training,
+    improve,
+    is_time,
+)
 from spellout.training.train import Job
 from spellout.training.train import train as train_job
 
@@ -17,13 +26,13 @@ def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
     prepared = Prepared.of(names, DataConfig())
     ngram = train(prepared, "ngram")
     specification, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, 20.0)
-    assert specification == "mlp+ngram"
+    assert specification == "mlp+counts"
     training = replace(training, seconds=None, steps=plan.most)  # however slow the machine is
     events = []
     prior = ngram.run.model
     best = train_job(Job(prepared, parse_specification(specification), training, events.append, prior=prior))
     losses = [event["nats_per_char"] for event in events if event["event"] == "evaluation"]
-    assert losses[0] == pytest.approx(ngram.dev.nats_per_char, abs=1e-6)
+    assert losses[0] < ngram.dev.nats_per_char  # it begins as the mixed counts are
     losses = [event["new_lines"] for event in events if event["event"] == "evaluation"]
     assert best.loss == pytest.approx(min(losses), abs=1e-8)
     assert best.dev.nats_per_char < ngram.dev.nats_per_char - 0.02
@@ -31,11 +40,13 @@ def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
 
 def test_what_is_trained_depends_on_the_text_and_the_seconds():
     specification, training, plan = best_training(180_000, 28, 10.0)
-    assert (specification, training.lr, training.steps) == ("mlp+ngram", None, None)
+    assert (specification, training.lr, training.steps) == ("mlp+counts", MIXED_LR, None)
     assert plan.most == EPOCHS * 180_000 // 1024
-    assert 6.0 < plan.seconds < training.seconds < 10.0
+    assert 5.0 < plan.seconds < training.seconds < 10.0
     more, _, long = best_training(180_000, 28, 60.0)
-    assert more == "mlp:128:members=4+ngram"
+    assert more == "mlp:128:members=4+counts"
+    assert best_training(180_000, 5_000, 10.0)[0] == "mlp+ngram"
+    assert best_training(2_000_000, 28, 60.0)[0] == "mlp:128:members=4+ngram"
     assert long.usual == pytest.approx(4 * plan.usual)
     _, small, few = best_training(100, 28, 10.0)
     assert (small.lr, few.most) == (SMALL_LR, FEWEST_STEPS)
@@ -50,6 +61,14 @@ def test_a_network_is_begun_while_there_is_time_for_it():
     assert not is_time(5_000_000, 10.0, 7.5)  # it was slow up to now
     assert is_time(180_000, 10.0, 2.5)
     assert not is_time(180_000, 1.5, 0.8)
+
+
+def test_counts_are_mixed_where_there_is_no_time_for_a_network():
+    assert best_counts(180_000, 28, 1.5, 0.55) == "counts:8:steps=200"
+    assert best_counts(180_000, 28, 1.0, 0.55) == "counts:4:steps=100"
+    assert best_counts(180_000, 28, 1.0, 0.8) is None
+    assert best_counts(180_000, 5_000, 2.0, 0.5) is None
+    assert best_counts(2_000_000, 28, 2.0, 0.5) is None
 
 
 def test_a_network_that_diverges_is_none(names):

@@ -14,10 +14,8 @@ from dataclasses import dataclass, fields
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import numpy as np
-
 from ..errors import UsageError
-from .contract import Callback, LanguageModel
+from .contract import LanguageModel
 from .counts.model import CountsConfig
 from .counts.priors import PriorConfig
 from .learner import Learner
@@ -40,7 +38,7 @@ class Family:
     """The config field that a bare number in a specification sets."""
     config: type[Any]
     model: type[LanguageModel]
-    count: Callable[[np.ndarray, int, Any, Callback], tuple[LanguageModel, float | None]] | None = None
+    count: Callable[..., tuple[LanguageModel, float | None]] | None = None
     """For models that learn in one go: from a stream, the vocabulary's size, a config and a callback to a model
     and its nats per held-out training token (None if none was held out)."""
     learner: Callable[..., Learner] | None = None

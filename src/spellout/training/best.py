@@ -11,6 +11,7 @@ from ..errors import TrainingError
 from ..models.arrays.first_layer import FEW_TOKENS
 from ..models.arrays.mlp import MlpConfig
 from ..models.candidates import MANY_TOKENS
+from ..models.counts.mixing import MOST_TOKENS
 from .config import TrainingConfig
 from .judging import Judging
 from .plan import Plan
@@ -46,6 +47,35 @@ NO_TIE = 1e-5
 SMALL = 60_000
 """Texts of fewer positions are learned more carefully: on 300 to 4,000 names that won 0.01 to 0.02 nats."""
 SMALL_LR = 2e-3
+MIXED_LR = 3e-3
+"""A network that starts from mixed counts has less to learn: at 6e-3 it is no better, and forgets more."""
+MIXED_BEFORE = 6e-6
+"""Seconds for each position until the counts are mixed, beside the n-gram's."""
+MIXED = (8, 200), (4, 100)
+"""Views and steps of mixed counts where there is no time for a network."""
+MIXING = 2e-7, 4e-5
+"""Seconds that a view takes for each position, and for each step of the mixer (bench/counts.py)."""
+LEAVING = 0.15
+"""Seconds that are kept for making lines and leaving."""
+
+
+def best_counts(positions: int, vocabulary_size: int, seconds: float, elapsed: float) -> str | None:
+    """Choose how many counts to mix after the n-gram, `elapsed` seconds after a command of so many began.
+
+    For when there is no time for a network. None if there is none for that either, or if the text is too long or
+    of too many different tokens.
+    """
+    if not _may_be_mixed(positions, vocabulary_size):
+        return None
+    slower = max(1.0, elapsed / _of_positions(READY, positions))
+    for views, steps in MIXED:
+        if elapsed + slower * views * (MIXING[0] * positions + MIXING[1] * steps) <= seconds - LEAVING:
+            return f"counts:{views}:steps={steps}"
+    return None
+
+
+def _may_be_mixed(positions: int, vocabulary_size: int) -> bool:
+    return positions <= LEFT_OUT[1] and vocabulary_size <= MOST_TOKENS
 
 
 def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple[str, TrainingConfig, Plan]:
@@ -55,16 +85,19 @@ def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple
     began; those of the plan are what is usually left for the network.
     """
     members = 4 if seconds >= LONG else 1
-    specification = f"mlp:128:members={members}+ngram" if members > 1 else "mlp+ngram"
+    mixed = _may_be_mixed(positions, vocabulary_size)
+    network = f"mlp:128:members={members}" if members > 1 else "mlp"
+    specification = f"{network}+{'counts' if mixed else 'ngram'}"
     few = min(vocabulary_size, FEW_TOKENS)
     usual = members * (STEP[0] + STEP[1] * few + STEP[2] * (vocabulary_size - few))
     usual += ANEW if positions > LEFT_OUT[1] else 0.0
     if vocabulary_size > MANY_TOKENS:
         usual = LARGE[0] + members * LARGE[1]
     most = max(FEWEST_STEPS, EPOCHS * positions // MlpConfig().batch)
-    lr = SMALL_LR if positions < SMALL else None
+    lr = SMALL_LR if positions < SMALL else MIXED_LR if mixed else None
     training = TrainingConfig(seconds=max(seconds - LAST, seconds / 2), lr=lr)
-    return specification, training, plan_for(positions, _learning(positions, seconds), usual, most)
+    left = _learning(positions, seconds) - (positions * MIXED_BEFORE if mixed else 0.0)
+    return specification, training, plan_for(positions, left, usual, most)
 
 
 def plan_for(positions: int, seconds: float, usual: float | None = None, most: int | None = None) -> Plan:

@@ -14,6 +14,7 @@ from ..data.prepared import Prepared, longest, usual_length
 from ..errors import TrainingError
 from ..generation.judge import Judged
 from ..models.contract import Callback, LanguageModel
+from ..models.counts.model import CountsConfig
 from ..models.counts.priors import Prior, train_prior
 from ..models.family import Specification
 from ..models.learner import Learner
@@ -46,7 +47,7 @@ class Job:
     going_on: Unfinished | None = None
     """An earlier part of the same training."""
     prior: Prior | None = None
-    """The n-gram to start from, if it was trained on these lines before."""
+    """What to start from, if it was trained on these lines before; of mixed counts, their n-gram will do."""
     since: float | None = None
     """When the budget of seconds began (`perf_counter`)."""
     teacher: Teacher | None = None
@@ -72,7 +73,9 @@ def train(job: Job) -> Trained:
     if family.count is None:
         return _learn(job, log)
     start = perf_counter()
-    model, held_out = family.count(prepared.stream, prepared.vocabulary.size, job.specification.config, log)
+    known = {"first": job.prior} if isinstance(job.specification.config, CountsConfig) else {}
+    size = prepared.vocabulary.size
+    model, held_out = family.count(prepared.stream, size, job.specification.config, log, **known)
     seconds = perf_counter() - start
     judged = Judging(prepared).result(model)
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, **losses_of(judged)}
@@ -223,8 +226,8 @@ def learner_of(
 
     A student learns from `soft_targets`, what a teacher says at every position (positions, V).
     """
-    if specification.prior is not None and prior is None:
-        prior = train_prior(stream, vocabulary_size, specification.prior, callback)
+    if specification.prior is not None:
+        prior = train_prior(stream, vocabulary_size, specification.prior, callback, prior)
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()

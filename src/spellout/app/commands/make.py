@@ -187,19 +187,27 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     """
     from ...models.ngram.model import NgramModel
     from ...models.table import parse_specification
-    from ...training.best import best_training, improve, is_better, is_time
+    from ...training.best import best_counts, best_training, improve, is_better, is_time
     from ...training.train import Job
 
     ngram = train(Job(prepared, parse_specification("ngram")))
     if not prepared.split.dev or seconds == 0:
         return ngram
+    prior = ngram.run.model
+    assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
-    if not is_time(len(prepared.stream), seconds, perf_counter() - clock.began()):
+    elapsed = perf_counter() - clock.began()
+    if not is_time(len(prepared.stream), seconds, elapsed):
+        text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed)
+        if text is not None:
+            counts = improve(Job(prepared, parse_specification(text), prior=prior))
+            if counts is not None and is_better(counts, ngram, prepared):
+                print_result(counts)
+                return counts
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
     text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds)
-    specification, prior, since = parse_specification(text), ngram.run.model, clock.began()
-    assert isinstance(prior, NgramModel)
+    specification, since = parse_specification(text), clock.began()
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
         job = Job(prepared, specification, training, interrupted=interrupted, prior=prior, since=since, plan=plan)

@@ -21,7 +21,9 @@ PLACES = 32
 MOST_TOKENS = 256
 """Of so many tokens each can choose scales of its own; the others choose together."""
 BATCH = 512
-LR = 1.5e-2
+HIGHEST_LR = 1.5e-2
+WAY = 2.5
+"""Rate times steps: AdamW goes so far, whether in few steps or, with less noise, in many."""
 WARMUP = 0.05
 
 
@@ -55,7 +57,7 @@ def scales(weights: Weights, chosen: dict[str, np.ndarray]) -> np.ndarray:
 def learning_rate(step: int, steps: int) -> float:
     """The rate of one of so many steps: it rises, and falls to zero, in straight lines."""
     progress = (step + 0.5) / steps
-    return LR * min(progress / WARMUP, (1.0 - progress) / (1.0 - WARMUP))
+    return min(HIGHEST_LR, WAY / steps) * min(progress / WARMUP, (1.0 - progress) / (1.0 - WARMUP))
 
 
 class Mixer:

@@ -26,7 +26,7 @@ from ..stored import stored_config
 from .left_out import LeftOutRows
 from .mixing import gates, mixing_shapes, scales
 from .past import Past
-from .views import MOST_VIEWS, View, views
+from .views import MOST_VIEWS, View, checked_view
 
 _POSITIONS_AT_ONCE = 1 << 14
 _MOST_KEPT = 1 << 28  # numbers: one gibibyte of float32
@@ -41,8 +41,8 @@ class CountsConfig:
     """How many views are mixed, the n-gram of the last tokens the first of them."""
     order: int | None = None
     """The n of that n-gram. Without it, the best order on held-out training lines is taken."""
-    steps: int = 400
-    """Steps of the mixer's training."""
+    steps: int = 800
+    """Steps of the mixer's training, at most."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.views <= MOST_VIEWS:
@@ -58,17 +58,22 @@ class CountsModel:
 
     Attributes:
         config: the settings, with the order that was found.
+        views: what a context is made of, in each view.
         models: the n-gram model of each view.
         classes: the class of every token (V,) (see `letters.py`).
         weights: the mixer's.
     """
 
     def __init__(
-        self, config: CountsConfig, models: Sequence[NgramModel], classes: np.ndarray, weights: Weights
+        self,
+        config: CountsConfig,
+        chosen: Sequence[View],
+        models: Sequence[NgramModel],
+        classes: np.ndarray,
+        weights: Weights,
     ) -> None:
-        assert config.order is not None
-        self.config, self.models, self.classes, self.weights = config, list(models), classes, weights
-        self.views = views(config.views, config.order)
+        self.config, self.views, self.models = config, list(chosen), list(models)
+        self.classes, self.weights = classes, weights
         self.vocabulary_size = models[0].vocabulary_size
         self.context: int | None = None  # how far a line has come, all of it says
         self.parameters = sum(model.parameters for model in models) + sum(a.size for a in weights.values())
@@ -110,7 +115,9 @@ class CountsModel:
 
     def settings(self) -> dict[str, Any]:
         """The settings by name, and the vocabulary's size."""
-        return {"views": asdict(self.config), "vocabulary_size": self.vocabulary_size}
+        # The views themselves, as those of tomorrow may be others.
+        chosen = [{"columns": " ".join(view.columns), "continuation": view.continuation} for view in self.views]
+        return {"config": asdict(self.config), "views": chosen, "vocabulary_size": self.vocabulary_size}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Each view's counts, the classes, and the mixer's weights."""
@@ -122,18 +129,19 @@ class CountsModel:
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """The inverse of `settings` and `arrays`; ValueError or KeyError if they cannot be such a model."""
-        config, size = stored_config(CountsConfig, settings["views"]), int(settings["vocabulary_size"])
-        if config.order is None:
-            raise ValueError("the order is missing")
+        config, size = stored_config(CountsConfig, settings["config"]), int(settings["vocabulary_size"])
+        chosen = [checked_view(str(one["columns"]), bool(one["continuation"])) for one in settings["views"]]
+        if len(chosen) != config.views:
+            raise ValueError(f"{len(chosen)} views, not {config.views}")
         models = []
-        for number, view in enumerate(views(config.views, config.order)):
+        for number, view in enumerate(chosen):
             own = _under(f"view{number}.", arrays)
             models.append(NgramModel.restore(_ngram_settings(view, size), own))
         weights, classes = _under("mixing.", arrays), arrays["classes"]
         flatten(weights, mixing_shapes(config.views, size))
         if classes.shape != (size,) or classes.dtype.kind not in "iu" or not np.isin(classes, [0, 1, 2]).all():
             raise ValueError("the classes are not those of tokens")
-        return cls(config, models, classes, weights)
+        return cls(config, chosen, models, classes, weights)
 
 
 def _ngram_settings(view: View, vocabulary_size: int) -> dict[str, Any]:

@@ -25,11 +25,19 @@ class LeftOut(Protocol):
         ...
 
 
-def train_prior(stream: np.ndarray, vocabulary_size: int, config: PriorConfig, callback: Callback) -> Prior:
-    """Train on one stream `0 line 0 line 0`."""
-    if isinstance(config, CountsConfig):
-        return train_counts(stream, vocabulary_size, config, callback)[0]
-    return train_ngram(stream, vocabulary_size, config, callback)[0]
+def train_prior(
+    stream: np.ndarray,
+    vocabulary_size: int,
+    config: PriorConfig,
+    callback: Callback,
+    given: Prior | None = None,
+) -> Prior:
+    """Train on one stream `0 line 0 line 0`, or take what is `given`: the prior itself, or its n-gram."""
+    if isinstance(config, NgramConfig):
+        return given or train_ngram(stream, vocabulary_size, config, callback)[0]
+    if isinstance(given, CountsModel):
+        return given
+    return train_counts(stream, vocabulary_size, config, callback, given)[0]
 
 
 def restore_prior(settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Prior:

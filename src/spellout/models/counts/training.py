@@ -22,6 +22,8 @@ from .model import CountsConfig, CountsModel
 from .past import RECENT, Past
 from .views import View, views
 
+EPOCHS = 8
+"""The mixer sees every position so often at most: on 300 to 4,000 names more only overfits."""
 _MOST_KEPT = 1 << 25
 """Numbers of the views' rows at some positions that are kept for the mixer where not all of them are."""
 
@@ -51,7 +53,7 @@ def train_counts(
     else:  # an order of one or a very high one
         models.insert(0, counted(chosen[0], past.columns(chosen[0].columns, classes), stream[1:], vocabulary_size))
     shapes = mixing_shapes(config.views, vocabulary_size)
-    model = CountsModel(config, models, classes, {name: np.zeros(shape) for name, shape in shapes.items()})
+    model = CountsModel(config, chosen, models, classes, {name: np.zeros(shape) for name, shape in shapes.items()})
     model.weights = _mixed(model, stream)
     return model, held_out
 
@@ -65,7 +67,8 @@ def counted(view: View, columns: Columns, targets: np.ndarray, vocabulary_size: 
 
 def _mixed(model: CountsModel, stream: np.ndarray) -> Weights:
     """The mixer's weights, learned from positions whose own occurrences are left out."""
-    left_out, targets, steps = model.left_out(stream), stream[1:], model.config.steps
+    left_out, targets = model.left_out(stream), stream[1:]
+    steps = min(model.config.steps, -(-EPOCHS * len(targets) // BATCH))
     mixer = Mixer(len(model.models), model.vocabulary_size)
     # Raw numbers, since NumPy does not promise that what it makes of them stays the same.
     places = (np.random.Philox(key=0).random_raw(steps * BATCH) % np.uint64(len(targets))).astype(np.int64)

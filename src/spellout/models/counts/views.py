@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .past import RECENT
+from .past import FIRST, RECENT
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ OTHERS = (
     _view("place c1 c2 c3 c4"),
     _view("c1 c2 c3 c4 c5 c6 c7 c8", continuation=True),
 )
-"""Beside the last tokens, in the order in which they help most, each beside those before it: measured on the
-training lines of names, each left out."""
+"""Beside the last tokens. On training lines of names, each in its place helps most beside those before it, or
+nearly so; some are there for lists whose lengths and beginnings say more."""
 MOST_VIEWS = 1 + len(OTHERS)
 
 
@@ -57,3 +57,14 @@ def views(number: int, order: int) -> list[View]:
     """The first `number` views; the first of all is the n-gram of the last tokens, of this order."""
     last = View(tuple(f"c{back}" for back in range(1, max(2, min(order, RECENT + 1)))), continuation=True)
     return [last, *OTHERS[: number - 1]]
+
+
+def checked_view(columns: str, continuation: bool) -> View:
+    """A view as someone else wrote it. ValueError if there are no such columns."""
+    view = _view(columns, continuation)
+    known = {"place"}
+    known |= {f"{kind}{back}" for kind in "ck" for back in range(1, RECENT + 1)}
+    known |= {f"f{number}" for number in range(1, FIRST + 1)}
+    if not view.columns or not known.issuperset(view.columns):
+        raise ValueError(f"a view of {columns[:40]!r}")
+    return view
