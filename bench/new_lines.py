@@ -2,8 +2,9 @@
 
 Each model is trained on FILE (by default the bundled names) and judged on its dev lines both ways, as it is and for
 new lines (or in two parts), with the mass on its training lines, and the processor seconds of one evaluation as it
-is, of the trie of the training lines and of the pass of the model along it. On a split in which lines recur, the
-fitted power of the probabilities of lines seen once stands beside those that were best on dev lines.
+is, of the trie of the training lines and of the pass of the model along it. What was fitted on training lines
+stands beside what others would have reached on dev lines: the sharpness, and where lines recur, the power of
+the probabilities of lines seen once.
 
 `--scale N,...` does the last with the n-gram (order 5, closed form) of so many lines made from the bundled names,
 each in a process of its own, whose peak memory is told before and after. The last line is one JSON object.
@@ -34,12 +35,14 @@ from spellout.generation.sampling import sample
 from spellout.models.new_lines.known import Known
 from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.recurring import Recurrence
+from spellout.models.new_lines.sharpness import sharper
 from spellout.models.new_lines.trie import Trie
 from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.training.config import TrainingConfig
 
 POWERS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+SHARPNESSES = (1.0, 1.05, 1.1, 1.15, 1.2)
 
 
 def main() -> None:
@@ -96,6 +99,13 @@ def both_ways(prepared: Prepared, specification: str, steps: int) -> dict[str, o
             both = Weighted.of_two_parts(model, known, again.chance, shares)
             nats = evaluate(both, prepared.vocabulary, prepared.split.dev).nats_per_char
             found[f"power {power}"] = round(nats, 5)
+        return found
+    found["sharpness"] = judged.sharpness
+    for sharpness in SHARPNESSES:
+        along = Known.of(model, trie, sharpness=sharpness)
+        weighted = Weighted.of_new_lines(sharper(model, sharpness), along)
+        nats = evaluate(weighted, prepared.vocabulary, prepared.split.dev).nats_per_char
+        found[f"sharpness {sharpness}"] = round(nats, 5)
     return found
 
 

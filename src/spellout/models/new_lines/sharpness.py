@@ -5,7 +5,7 @@ it would have to be otherwise: a power above 1 makes likely lines likelier, know
 known ones gain is given back. Measured on dev lines, a power of 1.1 to 1.15 takes 0.006 to 0.010 nats per character
 from n-grams and networks of the course's names, and 1.05 takes 0.003 from those of passwords (bench/new_lines.py).
 The best one is nearly the same for all models of a list, so an n-gram of nine tenths of its lines finds it on those
-of the last tenth that are new to it.
+of the last tenth that are new to it (relative to the power that is best for them as they are).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..softmax import log_softmax, picked
 from .known import asked
 from .trie import NOWHERE, Trie
 
-POWERS = np.arange(0.95, 1.41, 0.05)
+POWERS = np.arange(0.85, 1.41, 0.05)
 HELD_OUT = 10
 """Every so-manieth line is held out."""
 FEWEST = 100
@@ -99,13 +99,19 @@ def fitted_sharpness(stream: np.ndarray, vocabulary_size: int) -> float:
     model = quick_ngram(rest, vocabulary_size)
     known, found = (_lines_to_powers(model, one, POWERS) for one in (trie, others))
     left = np.log1p(-np.minimum(_MOST, np.exp(known).sum(axis=1)))
-    losses = left - found[:, new].mean(axis=1)  # nats of a new line
+    plain = -found[:, new].mean(axis=1)  # nats of a new line
+    # The n-gram may itself be too bold or too shy: what counts is how much bolder it should be than otherwise.
+    ratio = _lowest(plain + left) / _lowest(plain)
+    return round(float(np.clip(ratio, 1.0, POWERS[-1])), 3)
+
+
+def _lowest(losses: np.ndarray) -> float:
+    """The power at the lowest point of the parabola through the three losses around the lowest one."""
     best = int(np.clip(losses.argmin(), 1, len(POWERS) - 2))
-    # The lowest point of the parabola through the three around the best.
     below, here, above = losses[best - 1 : best + 2]
     bend = below - 2 * here + above
-    moved = (below - above) / (2 * bend) if bend > 0 else 0.0
-    return round(float(np.clip(POWERS[best] + moved * (POWERS[1] - POWERS[0]), 1.0, POWERS[-1])), 3)
+    moved = float(np.clip((below - above) / (2 * bend), -1.0, 1.0)) if bend > 0 else 0.0
+    return float(POWERS[best]) + moved * float(POWERS[1] - POWERS[0])
 
 
 def _lines_to_powers(model: LanguageModel, trie: Trie, powers: np.ndarray) -> np.ndarray:
