@@ -159,6 +159,8 @@ def _by_heart(run: Run) -> str | None:
         mass = float(run.facts["results"]["new_lines"]["mass"])
     except (KeyError, TypeError, ValueError):
         return None
+    if mass < 1 - NEARLY_ALL:
+        return "less than 0.1%"
     return f"{mass:.1%}" if mass < NEARLY_ALL else "nearly all"
 
 
