@@ -46,7 +46,7 @@ SMALL = 60_000
 SMALL_LR = 2e-3
 MIXED_LR = 3e-3
 """A network that starts from mixed counts has less to learn: at 6e-3 it is no better, and forgets more."""
-MIXED_BEFORE = 6e-6
+MIXED_BEFORE = 8e-6
 """Seconds for each position until the counts are mixed, beside the n-gram's."""
 MIXED = (8, 200), (4, 100)
 """Views and steps of mixed counts where there is no time for a network."""
