@@ -64,10 +64,12 @@ def best_counts(positions: int, vocabulary_size: int, seconds: float, elapsed: f
     """
     if not _may_be_mixed(positions, vocabulary_size):
         return None
-    slower = max(1.0, elapsed / _of_positions(READY, positions))
+    ready = _of_positions(READY, positions)
     for views, steps in MIXED:
-        if elapsed + slower * views * (MIXING[0] * positions + MIXING[1] * steps) <= seconds - LEAVING:
-            return f"counts:{views}:steps={steps}"
+        needed = views * (MIXING[0] * positions + MIXING[1] * steps)
+        if ready + needed <= seconds - LEAVING:  # how many follows from the file and the seconds, not from a clock
+            late = elapsed + max(1.0, elapsed / ready) * needed > seconds - LEAVING
+            return None if late else f"counts:{views}:steps={steps}"
     return None
 
 
