@@ -33,7 +33,7 @@ from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.training.schedule import Order, learning_rate
 
-MIXED = (4, 100), (8, 200), (16, 400)
+MIXED = (4, 100), (8, 200), (16, 800)
 """Views, and steps of their mixer."""
 
 

@@ -49,7 +49,7 @@ SMALL = 60_000
 SMALL_LR = 2e-3
 MIXED_LR = 3e-3
 """A network that starts from mixed counts has less to learn: at 6e-3 it is no better, and forgets more."""
-MIXED_BEFORE = 6e-6
+MIXED_BEFORE = 8e-6
 """Seconds for each position until the counts are mixed, beside the n-gram's."""
 MIXED = (8, 200), (4, 100)
 """Views and steps of mixed counts where there is no time for a network."""
@@ -67,10 +67,12 @@ def best_counts(positions: int, vocabulary_size: int, seconds: float, elapsed: f
     """
     if not _may_be_mixed(positions, vocabulary_size):
         return None
-    slower = max(1.0, elapsed / _of_positions(READY, positions))
+    ready = _of_positions(READY, positions)
     for views, steps in MIXED:
-        if elapsed + slower * views * (MIXING[0] * positions + MIXING[1] * steps) <= seconds - LEAVING:
-            return f"counts:{views}:steps={steps}"
+        needed = views * (MIXING[0] * positions + MIXING[1] * steps)
+        if ready + needed <= seconds - LEAVING:  # how many follows from the file and the seconds, not from a clock
+            late = elapsed + max(1.0, elapsed / ready) * needed > seconds - LEAVING
+            return None if late else f"counts:{views}:steps={steps}"
     return None
 
 
