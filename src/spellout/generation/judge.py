@@ -129,7 +129,7 @@ class Together:
         if self.every > 1:
             some = list(dict.fromkeys(some))[:: self.every]
         training = prepared.stream if self.every == 1 else vocabulary.encode(some)
-        new, seen = vocabulary.encode(held.new), vocabulary.encode(held.seen)
+        new, seen = vocabulary.read(held.new).stream, vocabulary.read(held.seen).stream
         self.trie = Trie(np.concatenate([new, seen[1:], training[1:]]), vocabulary.size)
         self.new, self.seen = self.trie.find(new), self.trie.find(seen)
         which, here = known.find(training), self.trie.find(training)

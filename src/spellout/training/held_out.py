@@ -66,7 +66,7 @@ def counted_anew(members: Sequence[LanguageModel], stream: np.ndarray) -> list[L
 def fit_on(prepared: Prepared, members: Sequence[LanguageModel], lines: Sequence[str]) -> Fit:
     """Fit an ensemble to the first of these lines, as many as fit into `NUMBERS_FITTED`."""
     most = NUMBERS_FITTED // prepared.vocabulary.size
-    stream = prepared.vocabulary.encode(first_of(lines, most) if lines else [])
+    stream = prepared.vocabulary.read(first_of(lines, most) if lines else []).stream
     found = (
         (tokens, targets, np.arange(targets.shape[1]) < sizes[:, None])
         for _, tokens, targets, sizes in batches(stream)
