@@ -40,8 +40,8 @@ NETWORK = "mlp:200:context=5:embedding=100:tied=yes:dropout=0.3:weight_decay=0:l
 SECONDS = 400.0
 """How long it learns, unless something else is asked for."""
 HELD_OUT = 20
-"""One in so many training lines is held out for the weight of a mixture: the last ones, which are other texts, as dev
-and test lines are. Lines from between the others favour the n-gram: weight 0.54 where 0.7 is best on dev lines."""
+"""One in so many training lines is held out for the weight of a mixture: the last ones, which are other texts, as
+dev and test lines are. Lines from between the others favour the n-gram: a weight of 0.54 where 0.7 is best."""
 _HALVINGS = 30
 
 
