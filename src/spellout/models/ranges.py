@@ -47,6 +47,7 @@ Dropout = Annotated[float, Numbers(0.0, 0.5)]
 WeightDecay = Annotated[float, Numbers(0.0, 0.3)]
 Optimizer = Annotated[Literal["adamw", "muon"], Choices(("adamw", "muon"))]
 Tied = Annotated[Literal["no", "yes"], Choices(("no", "yes"))]
+Wide = Annotated[int, Choices((0, 128, 256))]
 
 
 def ranges_of(config: type[Any]) -> dict[str, Numbers | Choices]:

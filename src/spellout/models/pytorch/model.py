@@ -57,8 +57,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int) and value < 1:
-                raise UsageError(f"{field.name}={value}: must be at least 1")
+            least = min(1, field.default) if isinstance(field.default, int) else 1
+            if isinstance(value, int) and value < least:
+                raise UsageError(f"{field.name}={value}: must be at least {least}")
         for name in ("dropout", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name}={getattr(self, name):g}: must be at least 0 and below 1")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..ranges import Dropout, Embedding, Hidden, Optimizer, Tied
+from ..ranges import Dropout, Embedding, Hidden, Optimizer, Tied, Wide
 from .model import LineModel, NetworkConfig, State
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class RecurrentConfig(NetworkConfig):
     """How many numbers it remembers a line by."""
     embedding: Embedding = 32
     """How many numbers stand for a token."""
-    wide: int | None = None
-    """How many GELU units stand between what it remembers and the logits; by default none."""
+    wide: Wide = 0
+    """How many GELU units stand between what it remembers and the logits; 0: it is asked at once."""
     dropout: Dropout = 0.15
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     optimizer: Optimizer = "muon"
