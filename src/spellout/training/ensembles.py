@@ -67,7 +67,7 @@ class _Training:
             return Trained(run, perf_counter() - start, None, "interrupted")
         members = [self.done[number] for number in range(len(self.asked))]
         job.callback({"event": "judging", "of": "the ensemble"})
-        found = fit_on(job.prepared, [one.run.model for one in members], self.lines)
+        found = fit_on(self.prepared, [one.run.model for one in members], self.lines)
         stopped: Reason = next((one.stopped for one in reversed(members) if one.stopped), "steps")
         all_counted = counted_anew(found.ensemble.members, job.prepared.stream)
         ensemble = type(found.ensemble)(all_counted, found.ensemble.weights)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..data.prepared import Prepared
 from ..generation.evaluation import first_of
+from ..generation.judge import Judge
 from ..generation.scoring import batches
 from ..models.contract import LanguageModel
 from ..models.ensembles.fitting import Fit, fit
@@ -64,11 +65,17 @@ def counted_anew(members: Sequence[LanguageModel], stream: np.ndarray) -> list[L
 
 
 def fit_on(prepared: Prepared, members: Sequence[LanguageModel], lines: Sequence[str]) -> Fit:
-    """Fit an ensemble to the first of these lines, as many as fit into `NUMBERS_FITTED`."""
-    most = NUMBERS_FITTED // prepared.vocabulary.size
-    stream = prepared.vocabulary.read(first_of(lines, most) if lines else []).stream
+    """Fit an ensemble to the first of these lines, as many as fit into `NUMBERS_FITTED`.
+
+    `prepared` has the lines that the members learned from: the better ensemble is the better model of lines that
+    are not among them (see `generation.judge`). A product is bolder than a mixture, which is of use there.
+    """
+    lines = first_of(lines, NUMBERS_FITTED // prepared.vocabulary.size) if lines else []
+    stream = prepared.vocabulary.read(lines).stream
     found = (
         (tokens, targets, np.arange(targets.shape[1]) < sizes[:, None])
         for _, tokens, targets, sizes in batches(stream)
     )
-    return fit(members, found)
+    judge = Judge(replace(prepared, split=replace(prepared.split, dev=list(lines))))
+    held = judge.held_out(lines)
+    return fit(members, found, lambda ensemble: judge.meanwhile(ensemble, held).loss)

@@ -58,8 +58,11 @@ class Fit:
     places: int
 
 
-def fit(members: Sequence[LanguageModel], batches: Batches) -> Fit:
-    """Fit both kinds of ensemble to lines, and take the better one. Without lines, all count the same."""
+def fit(members: Sequence[LanguageModel], batches: Batches, loss: Callable[[Ensemble], float] | None = None) -> Fit:
+    """Fit both kinds of ensemble to lines, and take the better one. Without lines, all count the same.
+
+    `loss` says which one is better, if it is not to be the one that finds these lines likelier.
+    """
     logs, chosen = _said(members, batches)
     if not len(chosen):
         return Fit(even(members), {}, [], 0)
@@ -74,8 +77,10 @@ def fit(members: Sequence[LanguageModel], batches: Batches) -> Fit:
         asked = powers > 0
         rows = Product.mean(logs[asked], powers[asked].tolist())
         nats["product"] = -float(picked(rows, chosen).mean())
-        if nats["product"] < nats["mixture"] - NO_TIE:
-            best = Product(members, powers)
+        product = Product(members, powers)
+        won = loss(mixture) - loss(product) if loss else nats["mixture"] - nats["product"]
+        if won > NO_TIE:
+            best = product
     return Fit(best, nats, alone, len(chosen))
 
 
