@@ -12,7 +12,7 @@ from spellout.models.counts.mixing import Mixer, gates, scales
 from spellout.models.counts.model import CountsConfig, CountsModel
 from spellout.models.counts.past import RECENT, Past
 from spellout.models.counts.priors import train_prior
-from spellout.models.counts.training import train_counts
+from spellout.models.counts.training import counted_anew, train_counts
 from spellout.models.counts.views import MOST_VIEWS, View, views
 from spellout.models.ngram.counts import count_rows
 from spellout.models.ngram.discounts import closed_form
@@ -214,3 +214,16 @@ def test_a_view_that_someone_else_wrote_has_columns_that_there_are(trained):
     settings["views"][1]["columns"] = "c1 c99"
     with pytest.raises(ValueError, match="c99"):
         CountsModel.restore(settings, model.arrays())
+
+
+def test_counted_anew_the_same_text_gives_the_same_and_another_only_other_counts(trained):
+    model, stream = trained
+    tokens = stream[None, :40]
+    before = model.log_probabilities(tokens)
+    np.testing.assert_array_equal(counted_anew(model, stream).log_probabilities(tokens), before)
+    ends = np.flatnonzero(stream == 0)
+    fewer = counted_anew(model, stream[: ends[len(ends) // 2] + 1])
+    assert fewer.parameters < model.parameters
+    rows = np.exp(fewer.log_probabilities(tokens))
+    np.testing.assert_allclose(rows.sum(axis=-1), 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(counted_anew(fewer, stream).log_probabilities(tokens), before)

@@ -12,9 +12,9 @@ from ..generation.evaluation import first_of
 from ..generation.judge import Judge
 from ..generation.scoring import batches
 from ..models.contract import LanguageModel
+from ..models.counts.priors import Prior, prior_counted_anew
 from ..models.ensembles.fitting import Fit, fit
 from ..models.neural import NeuralModel
-from ..models.ngram.model import NgramModel
 
 PART, LARGEST_PART = 0.04, 0.1
 """The part of the training lines that is held out, and the largest part that may be, where lines are few."""
@@ -43,22 +43,22 @@ def held_out(prepared: Prepared) -> tuple[Prepared, list[str]]:
 
 
 def counted_anew(members: Sequence[LanguageModel], stream: np.ndarray) -> list[LanguageModel]:
-    """Let the n-grams among members, and those that networks start from, count all training lines in the end.
+    """Let the counts among members, and those that networks start from, count all training lines in the end.
 
     So holding lines out costs the counts nothing, nor what is built on them.
     """
-    known: dict[int, NgramModel] = {}
+    known: dict[int, Prior] = {}
 
-    def anew(ngram: NgramModel) -> NgramModel:
-        if id(ngram) not in known:
-            known[id(ngram)] = ngram.counted_anew(stream)
-        return known[id(ngram)]
+    def anew(prior: Prior) -> Prior:
+        if id(prior) not in known:
+            known[id(prior)] = prior_counted_anew(prior, stream)
+        return known[id(prior)]
 
     found: list[LanguageModel] = []
     for member in members:
-        if isinstance(member, NgramModel):
+        if isinstance(member, Prior):
             member = anew(member)
-        elif isinstance(member, NeuralModel) and isinstance(member.prior, NgramModel):
+        elif isinstance(member, NeuralModel) and member.prior is not None:
             member = type(member)(member.config, member.vocabulary_size, member.weights, anew(member.prior))
         found.append(member)
     return found

@@ -11,7 +11,7 @@ from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramConfig, NgramModel
 from ..ngram.training import train_ngram
 from .model import CountsConfig, CountsModel
-from .training import train_counts
+from .training import counted_anew, train_counts
 
 Prior = NgramModel | CountsModel
 PriorConfig = NgramConfig | CountsConfig
@@ -38,6 +38,11 @@ def train_prior(
     if isinstance(given, CountsModel):
         return given
     return train_counts(stream, vocabulary_size, config, callback, given)[0]
+
+
+def prior_counted_anew(prior: Prior, stream: np.ndarray) -> Prior:
+    """The same of another text `0 line 0 line 0`: only the counts change."""
+    return counted_anew(prior, stream) if isinstance(prior, CountsModel) else prior.counted_anew(stream)
 
 
 def restore_prior(settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Prior:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..contract import Callback
 from ..ngram.counts import Columns, Counts, count_rows
+from ..ngram.discounts import Discounts
 from ..ngram.levels import build_levels, build_levels_of_occurrences
 from ..ngram.model import NgramConfig, NgramModel
 from ..ngram.training import train_ngram
@@ -58,11 +59,26 @@ def train_counts(
     return model, held_out
 
 
-def counted(view: View, columns: Columns, targets: np.ndarray, vocabulary_size: int) -> NgramModel:
-    """The model of one view: its columns and the token that followed at every position, (N,) each."""
+def counted_anew(model: CountsModel, stream: np.ndarray) -> CountsModel:
+    """The same of another text `0 line 0 line 0`, with the discounts and the mixer that it has."""
+    past, size = Past.of(stream)[:-1], model.vocabulary_size
+    models = [
+        counted(view, past.columns(view.columns, model.classes), stream[1:], size, before.discounts)
+        for view, before in zip(model.views, model.models, strict=True)
+    ]
+    return CountsModel(model.config, model.views, models, model.classes, model.weights)
+
+
+def counted(
+    view: View, columns: Columns, targets: np.ndarray, vocabulary_size: int, discounts: Discounts | None = None
+) -> NgramModel:
+    """The model of one view: its columns and the token that followed at every position, (N,) each.
+
+    `discounts` are the closed form, if they are not known.
+    """
     counts: Counts = count_rows([*columns, targets], vocabulary_size)
     levels = build_levels(counts) if view.continuation else build_levels_of_occurrences(counts)
-    return NgramModel.of_levels(levels, NgramConfig(), continuation=view.continuation)
+    return NgramModel.of_levels(levels, NgramConfig(), discounts, continuation=view.continuation)
 
 
 def _mixed(model: CountsModel, stream: np.ndarray) -> Weights:
