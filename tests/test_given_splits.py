@@ -93,7 +93,8 @@ def test_a_run_says_what_judged_it_and_knows_only_its_training_lines(here, comma
         assert (row["tokens"], row["perplexity_without_ends"]) == (tested.tokens, tested.perplexity_without_ends)
         assert command("score", unit, "dev.txt", "--json")[0] == 0
     out = command("compare", *BOTH, "--unit", "word", "--models", "ngram:1,ngram:2")
-    assert out[1].splitlines()[0].split("\t")[3:7] == ["nats/char", "bits/char", "perplexity", "without ends"]
+    header = ["as it is", "two parts", "by heart", "perplexity", "without ends"]
+    assert out[1].splitlines()[0].split("\t")[3:8] == header
     assert "2 of 12 words and line ends judged are unknown words; nats and bits per character compare" in out[2]
 
 
