@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from math import isfinite, log, log1p, sqrt
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from ..models.new_lines.sharpness import fitted_sharpness, sharper
 from ..models.new_lines.trie import NOWHERE, Trie
 from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
-from .evaluation import HIDDEN, Evaluation, evaluate
+from .evaluation import HIDDEN, Conditional, Evaluation, evaluate
 from .new_lines import trie_of
 from .sampling import sample
 
@@ -44,28 +43,6 @@ DRAWS = 1000, 10_000
 """Where there is no pass, at least and at most so many lines are drawn to see how many of them are known."""
 MOST = 0.999
 """Where some lines stand for all, a mass is at most that."""
-
-
-@dataclass(frozen=True)
-class Conditional:
-    """The loss of a model of new lines, or of two parts.
-
-    Attributes:
-        result: the loss.
-        mass: what the model as it is gives to the training lines together.
-        error: the standard error of the mass, if it was estimated; else 0.
-        chance: of a line that was seen before; None if lines do not recur.
-    """
-
-    result: Evaluation
-    mass: float
-    error: float = 0.0
-    chance: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the loss and what it rests on, as JSON holds them."""
-        more = {"mass": self.mass, "mass_error": self.error, "chance_seen": self.chance}
-        return self.result.to_json() | more
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ import numpy as np
 
 from ..data.escape import CODE_POINTS
 from ..data.vocabulary import Characters, Vocabulary, Words
-from ..models.contract import LanguageModel
-from ..models.ngram.model import NgramConfig
-from ..models.ngram.training import train_ngram
+from ..models.ngram.config import NgramConfig
+from ..models.ngram.counts import Counts
+from ..models.ngram.model import NgramModel
 
 ORDER_OF_LETTERS = 7
 """Of the n-gram that spells. Fitted discounts take four times as long and win 0.1 of 15 nats (bench/units.py)."""
@@ -46,7 +46,8 @@ class Speller:
         self._price = Price(self._letters)
         config = NgramConfig(order=ORDER_OF_LETTERS, smoothing="closed-form")
         stream = self._letters.encode(words)
-        self._model: LanguageModel = train_ngram(stream, self._letters.size, config, lambda event: None)[0]
+        counts = Counts.of(stream, ORDER_OF_LETTERS, self._letters.size)
+        self._model = NgramModel.estimate(counts, config)
         mass = math.fsum(np.exp(-self._nats([*known, ""])))
         self._rest = math.log1p(-mass)
 

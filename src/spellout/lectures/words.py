@@ -25,9 +25,10 @@ from ..data.splits import Split
 from ..data.vocabulary import build_vocabulary
 from ..generation.scoring import batches
 from ..models.contract import Callback, LanguageModel
-from ..models.ngram.model import NgramConfig, NgramModel
+from ..models.family import Specification
+from ..models.ngram.config import NgramConfig
+from ..models.ngram.model import NgramModel
 from ..models.ngram.training import train_ngram
-from ..models.table import parse_specification
 from ..training.config import TrainingConfig
 from ..training.train import Job, train
 
@@ -101,7 +102,7 @@ def best_ngram(found: Sequence[tuple[Perplexity, NgramModel]]) -> tuple[Perplexi
 
 
 def mixture(
-    prepared: Prepared, ngram: NgramModel, network: str, training: TrainingConfig, callback: Callback
+    prepared: Prepared, ngram: NgramModel, network: Specification, training: TrainingConfig, callback: Callback
 ) -> Mixture:
     """Train a network on most training lines, and weigh it against the n-gram on the others."""
     lines = prepared.split.train
@@ -115,7 +116,7 @@ def mixture(
         vocabulary,
         vocabulary.encode(kept),
     )
-    trained = train(Job(most, parse_specification(network), training, callback))
+    trained = train(Job(most, network, training, callback))
     config = NgramConfig(order=ngram.order)
     other = train_ngram(most.stream, vocabulary.size, config, callback)[0]
     stream = vocabulary.encode(held_out)

@@ -16,7 +16,9 @@ from typing import Any
 
 from ..errors import TrainingError
 from ..models.contract import Callback, Event
-from ..models.counts.priors import Prior, PriorConfig, train_prior
+from ..models.counts.config import PriorConfig
+from ..models.counts.priors import Prior
+from ..models.counts.training import train_prior
 from ..models.ensembles.ensemble import Ensemble
 from ..models.ensembles.fitting import Fit, even
 from ..models.family import Specification

@@ -15,7 +15,8 @@ from ..candidates import Candidates
 from ..ngram.counts import context_columns
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
-from ..parameters import Parts, Weights
+from ..parameters import Parts
+from ..weights import Weights
 from .blas import one_thread
 from .dropout import kept
 from .learner import MlpModel

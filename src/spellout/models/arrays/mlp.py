@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import UsageError
-from ..parameters import Shapes, Weights
 from ..ranges import Context, Dropout, Embedding, Hidden, Tied, WeightDecay
+from ..weights import Shapes, Weights
 from .first_layer import first_layer
 
 MOST_MEMBERS = 256

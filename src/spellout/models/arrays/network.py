@@ -13,11 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..counts.priors import Prior, left_out
+from ..counts.left_out import left_out
+from ..counts.priors import Prior
 from ..neural import NeuralModel
 from ..ngram.counts import context_columns
-from ..parameters import Parameters, Shapes, Weights, flatten
+from ..parameters import Parameters
 from ..softmax import picked
+from ..weights import Shapes, Weights, flatten
 
 _LOGITS_AT_ONCE = 1 << 20
 """So many are worked out together: for one letter's vocabulary 32,768 windows, for 16,384 words 64."""

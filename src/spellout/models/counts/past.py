@@ -12,11 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ngram.counts import Columns, context_columns
-
-RECENT = 12
-"""So many last tokens can be looked at."""
-FIRST = 2
-"""So many first tokens."""
+from .views import FIRST, RECENT
 
 
 class Past:

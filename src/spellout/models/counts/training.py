@@ -11,16 +11,21 @@ from dataclasses import replace
 import numpy as np
 
 from ..contract import Callback
+from ..ngram.config import NgramConfig
 from ..ngram.counts import Columns, Counts, count_rows
 from ..ngram.levels import build_levels, build_levels_of_occurrences
-from ..ngram.model import NgramConfig, NgramModel
+from ..ngram.model import NgramModel
 from ..ngram.training import train_ngram
-from ..parameters import Weights
+from ..weights import Weights
+from .config import CountsConfig, PriorConfig
+from .gates import mixing_shapes
+from .left_out import LeftOutMixture
 from .letters import two_classes
-from .mixing import BATCH, Mixer, learning_rate, mixing_shapes
-from .model import CountsConfig, CountsModel
-from .past import RECENT, Past
-from .views import View, views
+from .mixing import BATCH, Mixer, learning_rate
+from .model import CountsModel
+from .past import Past
+from .priors import Prior
+from .views import RECENT, View, views
 
 EPOCHS = 8
 """The mixer sees every position so often at most: on 300 to 4,000 names more only overfits."""
@@ -58,6 +63,21 @@ def train_counts(
     return model, held_out
 
 
+def train_prior(
+    stream: np.ndarray,
+    vocabulary_size: int,
+    config: PriorConfig,
+    callback: Callback,
+    given: Prior | None = None,
+) -> Prior:
+    """Train on one stream `0 line 0 line 0`, or take what is `given`: the prior itself, or its n-gram."""
+    if isinstance(config, NgramConfig):
+        return given or train_ngram(stream, vocabulary_size, config, callback)[0]
+    if isinstance(given, CountsModel):
+        return given
+    return train_counts(stream, vocabulary_size, config, callback, given)[0]
+
+
 def counted(view: View, columns: Columns, targets: np.ndarray, vocabulary_size: int) -> NgramModel:
     """The model of one view: its columns and the token that followed at every position, (N,) each."""
     counts: Counts = count_rows([*columns, targets], vocabulary_size)
@@ -67,7 +87,7 @@ def counted(view: View, columns: Columns, targets: np.ndarray, vocabulary_size: 
 
 def _mixed(model: CountsModel, stream: np.ndarray) -> Weights:
     """The mixer's weights, learned from positions whose own occurrences are left out."""
-    left_out, targets = model.left_out(stream), stream[1:]
+    left_out, targets = LeftOutMixture(model, stream), stream[1:]
     steps = min(model.config.steps, -(-EPOCHS * len(targets) // BATCH))
     mixer = Mixer(len(model.models), model.vocabulary_size)
     # Raw numbers, since NumPy does not promise that what it makes of them stays the same.

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .past import FIRST, RECENT
+RECENT = 12
+"""So many last tokens can be looked at."""
+FIRST = 2
+"""So many first tokens."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..neural import score_in_pieces
+from ..softmax import score_in_pieces
 from .ensemble import Ensemble
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ngram.search import some_lines
-from ..ngram.training import QUICK_TOKENS, quick_ngram
+from ..ngram.quick import QUICK_TOKENS, quick_ngram
+from ..ngram.streams import some_lines
 from .known import Known
 from .trie import NOWHERE, Trie
 

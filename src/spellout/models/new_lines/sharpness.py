@@ -15,8 +15,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..contract import LanguageModel, Reader
-from ..ngram.search import some_lines
-from ..ngram.training import QUICK_TOKENS, quick_ngram
+from ..ngram.quick import QUICK_TOKENS, quick_ngram
+from ..ngram.streams import some_lines
 from ..softmax import log_softmax, picked
 from .known import asked
 from .trie import NOWHERE, Trie

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from ..candidates import MANY_TOKENS, Candidates
 from ..contract import Callback, LanguageModel
-from ..counts.priors import Prior, left_out
+from ..counts.left_out import left_out
+from ..counts.priors import Prior
 from ..learner import UPDATES_EVERY, update_ratio
 from ..parameters import LONGEST_GRADIENT
 from .batches import corpus_of

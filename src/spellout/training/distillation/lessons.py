@@ -18,8 +18,9 @@ from ...data.vocabulary import Vocabulary
 from ...errors import TrainingError
 from ...generation.config import SamplingConfig
 from ...generation.sampling import sample
-from ...generation.scoring import batches, checked
+from ...generation.scoring import batches
 from ...models.contract import LanguageModel
+from ...models.softmax import checked
 
 
 @dataclass(frozen=True)
