@@ -71,7 +71,7 @@ class Evaluation:
 
     @property
     def perplexity_without_ends(self) -> float | None:
-        """The same of the words alone, without the ends of lines; None for characters and bytes."""
+        """Give the same of the words alone, without the ends of lines; None for characters and bytes."""
         if not self.ends:
             return None
         return float(np.exp((self.nats - self.spelling - self.ends) / (self.tokens - self.lines)))
@@ -122,7 +122,7 @@ def judging(prepared: Prepared, part: Literal["dev", "test"] = "dev", work: int 
 
 
 def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Evaluation:
-    """The loss of a model on lines, also if they hold something that is not in the vocabulary."""
+    """Find the loss of a model on lines, also if they hold something that is not in the vocabulary."""
     reading, price, words = vocabulary.read(lines), Price(vocabulary), vocabulary.unit == "word"
     stream, new = reading.stream, len(reading.pieces)
     spelling = float(price.spelling(reading.pieces).sum())
@@ -140,7 +140,7 @@ def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str])
 
 
 def _nats_of_stream(model: LanguageModel, stream: np.ndarray, ends: bool) -> tuple[float, float]:
-    """Minus the log-probability of a stream, and, if they are asked for, of its line ends alone."""
+    """Give minus the log-probability of a stream, and, if they are asked for, of its line ends alone."""
     if isinstance(model, NgramModel):  # many times as fast as a row for every position
         return model.nats_of_stream(stream), model.nats_of_ends(stream) if ends else 0.0
     nats, of_ends = 0.0, 0.0

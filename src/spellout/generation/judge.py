@@ -38,7 +38,8 @@ half letters."""
 COUNTED = 64
 """A model that counts does so much more of it in the same time, as it asks for each context once."""
 MEANWHILE = 1 << 23
-"""The work of such a pass while a model is trained; for more, some of the training lines stand for all."""
+"""The work of an evaluation while a model is trained, a tenth of a second or so, and of such a pass then; for more
+than that, some of the training lines stand for all."""
 DRAWS = 1000, 10_000
 """Where there is no pass, at least and at most so many lines are drawn to see how many of them are known."""
 MOST = 0.999
@@ -74,7 +75,7 @@ class Judged:
 
     @property
     def as_it_is(self) -> Evaluation:
-        """The loss of the model as it is."""
+        """Give the loss of the model as it is."""
         return self.parts[0] + self.parts[1]
 
     def to_json(self) -> dict[str, float]:
@@ -84,7 +85,7 @@ class Judged:
 
     @property
     def loss(self) -> float:
-        """The nats per character that decide which model is better."""
+        """Give the nats per character that decide which model is better."""
         return (self.new.result if self.new else self.as_it_is).nats_per_char
 
 
@@ -227,7 +228,7 @@ class Judge:
         return Judged(parts, Conditional(replace(bold + seen, nats=nats), mass, error, again.chance), bold)
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
-        """The losses of a model as it is, on the new lines and on those that were seen before."""
+        """Find the losses of a model as it is, on the new lines and on those that were seen before."""
         nothing = Evaluation(0.0, 0, 0, 0)
         new, seen = (
             evaluate(model, self._prepared.vocabulary, part) if part else nothing for part in (held.new, held.seen)

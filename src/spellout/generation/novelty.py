@@ -26,11 +26,11 @@ class Novelty:
     among_new: Mapping[str, float]
 
     def of_new_lines(self, score: Score) -> float | None:
-        """The log-probability of a line among the new ones. None for one that is known, or if nobody knows."""
+        """Give the log-probability of a line among the new ones. None for one that is known, or if nobody knows."""
         return self.among_new.get(score.line)
 
     def bits_per_char(self, score: Score) -> float | None:
-        """The same as the mean surprise of a character, the end of the line counted as one."""
+        """Give the same as the mean surprise of a character, the end of the line counted as one."""
         logarithm = self.of_new_lines(score)
         return None if logarithm is None else -logarithm / NATS_PER_BIT / (len(score.line) + 1)
 

@@ -18,6 +18,7 @@ from .contract import Reader
 from .counts.priors import Prior, restore_prior
 from .softmax import log_softmax, score_in_pieces
 from .stored import check_sizes, stored_config
+from .weights import under
 
 
 class NeuralModel(ABC):
@@ -92,7 +93,7 @@ class NeuralModel(ABC):
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """The inverse of `settings` and `arrays`; ValueError or KeyError if they are not of such a network."""
-        counts = {name.removeprefix("prior."): a for name, a in arrays.items() if name.startswith("prior.")}
+        counts = under("prior.", arrays)
         weights = {name: array for name, array in arrays.items() if not name.startswith("prior.")}
         prior = None if settings["prior"] is None else restore_prior(settings["prior"], counts)
         config = stored_config(cls.Config, settings["config"])

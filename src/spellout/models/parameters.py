@@ -95,7 +95,7 @@ class Parameters:
         return {name: array for name, array in self.weights().items() if array.ndim == 2}
 
     def views(self) -> Weights:
-        """The numbers themselves, by name: they change with the next step."""
+        """Give the numbers themselves, by name: they change with the next step."""
         return views(self.array, self._shapes)
 
     def weights(self) -> Weights:

@@ -146,7 +146,7 @@ Ensemble.table, Ensemble.kinds = MODELS, {kind.kind: kind for kind in (Product, 
 
 
 def parse_specification(text: str, prior: str | None = None) -> Specification:
-    """Understand MODEL or MODEL+NGRAM (see `family`); `prior` is the n-gram of networks that name none."""
+    """Understand a specification (see `family`); `prior` names the counts of networks that name none."""
     return parse(text, MODELS, prior)
 
 

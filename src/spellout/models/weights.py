@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 Shapes = dict[str, tuple[int, ...]]
 Weights = dict[str, np.ndarray]
 
 
 def flatten(weights: Weights, shapes: Shapes) -> np.ndarray:
-    """All weights in one array (P,). ValueError or KeyError if they have not these names and shapes."""
+    """Put all weights in one array (P,). ValueError or KeyError if they have not these names and shapes."""
     if weights.keys() != shapes.keys():
         raise ValueError(f"the weights {sorted(weights.keys() ^ shapes.keys())} are missing or unknown")
     largest = float(np.finfo(np.float32).max)
@@ -24,7 +27,12 @@ def flatten(weights: Weights, shapes: Shapes) -> np.ndarray:
 
 
 def views(flat: np.ndarray, shapes: Shapes) -> Weights:
-    """The inverse of `flatten`, without copying: what changes in one changes in the other."""
+    """Invert `flatten`, without copying: what changes in one changes in the other."""
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
     parts = np.split(flat, ends[:-1])
     return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def under(prefix: str, arrays: Mapping[str, T]) -> dict[str, T]:
+    """Give those whose names begin with a prefix, named by the rest."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

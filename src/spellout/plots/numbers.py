@@ -100,7 +100,7 @@ def curve(events: Sequence[Event], name: str, value: str) -> tuple[list[int], li
 
 
 def of_members(run: Run, models: Mapping[str, Family]) -> dict[str, list[Event]]:
-    """The events of the training of each member of an ensemble, by its number and its specification."""
+    """Give the events of the training of each member of an ensemble, by its number and its specification."""
     names = [one.text for one in parse(str(run.facts.get("specification")), models).members]
     found: dict[str, list[Event]] = {}
     for number, name in enumerate(names, 1):

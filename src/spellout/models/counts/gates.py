@@ -22,7 +22,7 @@ MOST_TOKENS = 256
 
 
 def mixing_shapes(number: int, vocabulary_size: int) -> Shapes:
-    """The names and shapes of the weights for so many views."""
+    """Give the names and shapes of the weights for so many views."""
     tokens = min(vocabulary_size, MOST_TOKENS)
     return {
         "always": (number,),
@@ -34,14 +34,14 @@ def mixing_shapes(number: int, vocabulary_size: int) -> Shapes:
 
 
 def gates(past: Past, vocabulary_size: int) -> dict[str, np.ndarray]:
-    """What chooses the scales at every position, by the name of the weights, (N,) int64 each."""
+    """Say what chooses the scales at every position, by the name of the weights, (N,) int64 each."""
     most = min(vocabulary_size, MOST_TOKENS) - 1
     last, second = (np.minimum(column, most).astype(np.int64) for column in past.recent[:2])
     return {"place": np.minimum(past.place, PLACES - 1).astype(np.int64), "last": last, "second": second}
 
 
 def scales(weights: Weights, chosen: dict[str, np.ndarray]) -> np.ndarray:
-    """How much each view counts at every position, (N, K)."""
+    """Say how much each view counts at every position, (N, K)."""
     total: np.ndarray = weights["always"] + weights["place"][chosen["place"]]
     for name in ("last", "second"):
         total += weights[name][chosen[name]]

@@ -36,13 +36,13 @@ class LeftOut(Protocol):
     """What a prior says at the positions of the text it was trained on, each without that very occurrence."""
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """(N,) positions to the log-probabilities (N, V), float32, of the token that follows each."""
+        """Turn (N,) positions into the log-probabilities (N, V), float32, of the token that follows each."""
         ...
 
 
 def left_out(prior: Prior, stream: np.ndarray) -> LeftOut:
-    """What a network with this prior learns from. Counts that include the token to be predicted would teach it to
-    trust what is only memorised."""
+    """Give what a network with this prior learns from. Counts that include the token to be predicted would teach it
+    to trust what is only memorised."""
     return LeftOutMixture(prior, stream) if isinstance(prior, CountsModel) else LeaveOneOut(prior, stream)
 
 
@@ -75,18 +75,18 @@ class LeftOutMixture:
         return ngram.leave_one_out_rows(self._columns(view, places), targets).astype(np.float32)
 
     def only(self, places: np.ndarray) -> LeftOutMixture:
-        """The same for some positions (N,), which are numbered anew; their rows are worked out now."""
+        """Give the same for some positions (N,), which are numbered anew; their rows are worked out now."""
         some = copy(self)
         some._gates = {name: gate[places] for name, gate in self._gates.items()}
         some._rows = [partial(np.take, rows(places), axis=0) for rows in self._rows]
         return some
 
     def views_at(self, places: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
-        """Each view's rows (N, V) at some positions, and what chooses the scales there."""
+        """Give each view's rows (N, V) at some positions, and what chooses the scales there."""
         return [rows(places) for rows in self._rows], {name: gate[places] for name, gate in self._gates.items()}
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """(N,) positions to the log-probabilities (N, V), float32, of the token that follows each."""
+        """Turn (N,) positions into the log-probabilities (N, V), float32, of the token that follows each."""
         rows, chosen = self.views_at(places)
         weights = self._model.weights
         logits = np.tile(weights["bias"].astype(np.float32), (len(places), 1))
@@ -118,7 +118,7 @@ class LeftOutRows:
             self.rows[here] = np.log(distributions[entries])
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """The rows (N, V) of some positions (N,)."""
+        """Give the rows (N, V) of some positions (N,)."""
         return self.rows.take(self.numbers[places], axis=0)
 
 

@@ -22,7 +22,7 @@ WARMUP = 0.05
 
 
 def learning_rate(step: int, steps: int) -> float:
-    """The rate of one of so many steps: it rises, and falls to zero, in straight lines."""
+    """Give the rate of one of so many steps: it rises, and falls to zero, in straight lines."""
     progress = (step + 0.5) / steps
     return min(HIGHEST_LR, WAY / steps) * min(progress / WARMUP, (1.0 - progress) / (1.0 - WARMUP))
 
@@ -37,7 +37,7 @@ class Mixer:
         self._parameters = Parameters(weights, self._shapes, weight_decay=0.0)
 
     def weights(self) -> Weights:
-        """Copies of the weights of now."""
+        """Give copies of the weights of now."""
         return self._parameters.weights()
 
     def step(self, rows: list[np.ndarray], chosen: dict[str, np.ndarray], targets: np.ndarray, lr: float) -> float:

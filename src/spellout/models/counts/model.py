@@ -18,7 +18,7 @@ import numpy as np
 from ..ngram.model import NgramModel
 from ..softmax import log_softmax, picked
 from ..stored import stored_config
-from ..weights import Weights, flatten
+from ..weights import Weights, flatten, under
 from .config import CountsConfig
 from .gates import gates, mixing_shapes, scales
 from .past import Past
@@ -53,7 +53,7 @@ class CountsModel:
         self.parameters = sum(model.parameters for model in models) + sum(a.size for a in weights.values())
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
-        """(B, T) token ids to (B, T, V) log-probabilities, float64, nats."""
+        """Turn (B, T) token ids into (B, T, V) log-probabilities, float64, nats."""
         past = Past.of(tokens)
         rows = np.empty((tokens.size, self.vocabulary_size))
         for start in range(0, tokens.size, _POSITIONS_AT_ONCE):
@@ -62,7 +62,7 @@ class CountsModel:
         return rows.reshape(*tokens.shape, -1)
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Log-probability (B, T) of each target after its tokens."""
+        """Give the log-probability (B, T) of each target after its tokens."""
         past, wanted, scores = Past.of(tokens), targets.ravel(), np.empty(tokens.size)
         for start in range(0, tokens.size, _POSITIONS_AT_ONCE):
             piece = slice(start, start + _POSITIONS_AT_ONCE)
@@ -70,11 +70,11 @@ class CountsModel:
         return scores.reshape(targets.shape)
 
     def reader(self, lines: int) -> CountsReader:
-        """A reader that remembers what the views look at."""
+        """Give a reader that remembers what the views look at."""
         return CountsReader(self, lines)
 
     def after(self, past: Past) -> np.ndarray:
-        """Log-probabilities (N, V) of what follows."""
+        """Give log-probabilities (N, V) of what follows."""
         scale = scales(self.weights, gates(past, self.vocabulary_size)).astype(np.float64)
         logits = np.tile(self.weights["bias"].astype(np.float64), (len(scale), 1))
         for number, (view, model) in enumerate(zip(self.views, self.models, strict=True)):
@@ -84,13 +84,13 @@ class CountsModel:
     # Persistence.
 
     def settings(self) -> dict[str, Any]:
-        """The settings by name, and the vocabulary's size."""
+        """Give the settings by name, and the vocabulary's size."""
         # The views themselves, as those of tomorrow may be others.
         chosen = [{"columns": " ".join(view.columns), "continuation": view.continuation} for view in self.views]
         return {"config": asdict(self.config), "views": chosen, "vocabulary_size": self.vocabulary_size}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Each view's counts, the classes, and the mixer's weights."""
+        """Give each view's counts, the classes, and the mixer's weights."""
         stored = {f"mixing.{name}": array for name, array in self.weights.items()} | {"classes": self.classes}
         for number, model in enumerate(self.models):
             stored |= {f"view{number}.{name}": array for name, array in model.arrays().items()}
@@ -98,16 +98,16 @@ class CountsModel:
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """The inverse of `settings` and `arrays`; ValueError or KeyError if they cannot be such a model."""
+        """Invert `settings` and `arrays`; ValueError or KeyError if they cannot be such a model."""
         config, size = stored_config(CountsConfig, settings["config"]), int(settings["vocabulary_size"])
         chosen = [checked_view(str(one["columns"]), bool(one["continuation"])) for one in settings["views"]]
         if len(chosen) != config.views:
             raise ValueError(f"{len(chosen)} views, not {config.views}")
         models = []
         for number, view in enumerate(chosen):
-            own = _under(f"view{number}.", arrays)
+            own = under(f"view{number}.", arrays)
             models.append(NgramModel.restore(_ngram_settings(view, size), own))
-        weights, classes = _under("mixing.", arrays), arrays["classes"]
+        weights, classes = under("mixing.", arrays), arrays["classes"]
         flatten(weights, mixing_shapes(config.views, size))
         if classes.shape != (size,) or classes.dtype.kind not in "iu" or not np.isin(classes, [0, 1, 2]).all():
             raise ValueError("the classes are not those of tokens")
@@ -123,10 +123,6 @@ def _ngram_settings(view: View, vocabulary_size: int) -> dict[str, Any]:
     }
 
 
-def _under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
 class CountsReader:
     """What was read of many lines (see `contract.Reader`)."""
 
@@ -134,7 +130,7 @@ class CountsReader:
         self._model, self._past = model, Past.nothing(lines)
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Log-probabilities (B, V) of what follows."""
+        """Give log-probabilities (B, V) of what follows."""
         self._past = self._past.read(np.asarray(tokens, np.int64))
         return self._model.after(self._past)
 

@@ -13,6 +13,6 @@ Prior = NgramModel | CountsModel
 
 
 def restore_prior(settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Prior:
-    """The inverse of a prior's `settings` and `arrays`; ValueError or KeyError if they are of none."""
+    """Invert a prior's `settings` and `arrays`; ValueError or KeyError if they are of none."""
     family: type[Prior] = CountsModel if "views" in settings else NgramModel
     return family.restore(settings, arrays)

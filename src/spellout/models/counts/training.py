@@ -79,14 +79,14 @@ def train_prior(
 
 
 def counted(view: View, columns: Columns, targets: np.ndarray, vocabulary_size: int) -> NgramModel:
-    """The model of one view: its columns and the token that followed at every position, (N,) each."""
+    """Count the model of one view: its columns and the token that followed at every position, (N,) each."""
     counts: Counts = count_rows([*columns, targets], vocabulary_size)
     levels = build_levels(counts) if view.continuation else build_levels_of_occurrences(counts)
     return NgramModel.of_levels(levels, NgramConfig(), continuation=view.continuation)
 
 
 def _mixed(model: CountsModel, stream: np.ndarray) -> Weights:
-    """The mixer's weights, learned from positions whose own occurrences are left out."""
+    """Learn the mixer's weights from positions whose own occurrences are left out."""
     left_out, targets = LeftOutMixture(model, stream), stream[1:]
     steps = min(model.config.steps, -(-EPOCHS * len(targets) // BATCH))
     mixer = Mixer(len(model.models), model.vocabulary_size)

@@ -46,7 +46,7 @@ class Level:
         self.kinds = np.bincount(place, minlength=4 * len(lengths)).reshape(-1, 4).astype(np.float64)
 
     def counts_of(self, entries: np.ndarray) -> np.ndarray:
-        """The count of each entry, 0 where `entries` is -1."""
+        """Give the count of each entry, 0 where `entries` is -1."""
         if not len(self.counts):  # no line is as long as this level's contexts
             return np.zeros(len(entries), np.int64)
         return np.where(entries >= 0, self.counts[entries], 0)
@@ -63,7 +63,7 @@ class Level:
         return np.where(contexts >= 0, _find(self.entry_keys, wanted), -1)
 
     def entries_of(self, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All entries of some contexts: their places in `contexts`, and the entries, both (S,)."""
+        """Give all entries of some contexts: their places in `contexts`, and the entries, both (S,)."""
         # Ranges of entries one after the other, without a loop: a running number, moved to each range's start.
         starts = self.offsets[contexts]
         lengths = self.offsets[contexts + 1] - starts
@@ -81,7 +81,7 @@ def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def checked_level(arrays: list[np.ndarray], vocabulary_size: int) -> Level:
-    """A level from its four arrays as someone else wrote them. Raises ValueError if they cannot be one."""
+    """Make a level from its four arrays as someone else wrote them. Raises ValueError if they cannot be one."""
     keys, offsets, tokens, counts = arrays
     sound = (
         all(array.ndim == 1 and array.dtype.kind in "ui" for array in arrays)

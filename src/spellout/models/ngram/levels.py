@@ -18,7 +18,7 @@ def build_levels(table: Counts) -> list[Level]:
 
 
 def build_levels_of_occurrences(table: Counts) -> list[Level]:
-    """The same, with counts of occurrences at every level."""
+    """Give the same, with counts of occurrences at every level."""
     *columns, tokens = table.columns
     size = table.vocabulary_size
     shorter = [count_rows([*columns[:length], tokens], size, table.counts) for length in range(len(columns))]

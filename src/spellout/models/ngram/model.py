@@ -79,7 +79,7 @@ class NgramModel:
         return cls(levels, discounts or closed_form(levels), continuation=continuation)
 
     def counted_anew(self, stream: np.ndarray) -> Self:
-        """The same of another text `0 line 0 line 0`, with the order and the discounts that it has."""
+        """Give the same of another text `0 line 0 line 0`, with the order and the discounts that it has."""
         counts = Counts.of(stream, self.order, self.vocabulary_size)
         return type(self)(build_levels(counts), self.discounts, interpolated=self.interpolated)
 
@@ -114,7 +114,7 @@ class NgramModel:
         return self.nats_per_token(Counts.of(stream, self.order, self.vocabulary_size)) * (len(stream) - 1)
 
     def nats_of_ends(self, stream: np.ndarray) -> float:
-        """Minus the log-probability of the line ends of such a stream."""
+        """Give minus the log-probability of the line ends of such a stream."""
         columns = [column[:-1] for column in context_columns(stream, self._past)]
         ends = stream[1:] == 0
         chances = self._chances([column[ends] for column in columns], stream[1:][ends])
@@ -136,7 +136,7 @@ class NgramModel:
         return np.log(self._distributions(contexts, self._entries(contexts, targets), tokens))
 
     def rows(self, columns: Columns) -> np.ndarray:
-        """Log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first."""
+        """Give log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first."""
         return np.log(self._distributions(self.contexts_of(columns)))
 
     # Persistence.
@@ -207,8 +207,8 @@ class NgramModel:
     def _distributions(
         self, contexts: list[np.ndarray], own: list[np.ndarray] | None = None, tokens: np.ndarray | None = None
     ) -> np.ndarray:
-        """(N, V) probabilities, or (N, T) of some tokens (T,). `own`: the entry of each row's own token at each
-        level, counted once less."""
+        """Give (N, V) probabilities, or (N, T) of some tokens (T,). `own`: the entry of each row's own token at
+        each level, counted once less."""
         gone = self._gone(own) if own else None
         rows, done = self._begun(contexts, gone, tokens)
         place_of = None

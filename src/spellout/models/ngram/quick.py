@@ -15,7 +15,7 @@ QUICK_TOKENS = 200_000
 
 
 def quick_ngram(stream: np.ndarray, vocabulary_size: int) -> NgramModel:
-    """A model for first lines at once: of fixed order, closed form, and of about `QUICK_TOKENS` at most."""
+    """Make a model for first lines at once: of fixed order, closed form, and of about `QUICK_TOKENS` at most."""
     some = some_lines(stream, QUICK_TOKENS)
     config = NgramConfig(order=QUICK_ORDER, smoothing="closed-form")
     return NgramModel.estimate(Counts.of(some, QUICK_ORDER, vocabulary_size), config)

@@ -1,4 +1,4 @@
-"""Parts of a stream `0 line 0 line 0` that are streams themselves: some of its lines, and held-out ones."""
+"""Parts of a stream `0 line 0 line 0` that are streams themselves: some of its lines, and those held out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ HELD_OUT = 0.1
 
 
 def hold_out(stream: np.ndarray) -> int:
-    """Where the last tenth of a stream's lines begins: the place of the boundary before it."""
+    """Say where the last tenth of a stream's lines begins: the place of the boundary before it."""
     ends = np.flatnonzero(stream == 0)
     return int(ends[-1 - int(HELD_OUT * (len(ends) - 1) + 0.5)])
 
 
 def some_lines(stream: np.ndarray, most: int) -> np.ndarray:
-    """Every k-th line of a stream, about `most` tokens in all; lines that are long and few are cut."""
+    """Take every k-th line of a stream, about `most` tokens in all; lines that are long and few are cut."""
     if len(stream) <= most + 1:
         return stream
     ends = np.flatnonzero(stream == 0)
@@ -28,3 +28,12 @@ def some_lines(stream: np.ndarray, most: int) -> np.ndarray:
     lines = stream[places]
     lines[stops - 1] = 0  # where a line was cut
     return np.concatenate([stream[:1], lines])
+
+
+def every_kth_apart(stream: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide a stream into two: of the other lines, and of every k-th line."""
+    ends = np.flatnonzero(stream == 0)
+    apart = np.zeros(len(ends) - 1, bool)
+    apart[k - 1 :: k] = True
+    chosen = np.concatenate([[True], np.repeat(apart, np.diff(ends))])  # each line with the end after it
+    return stream[np.concatenate([[True], ~chosen[1:]])], stream[chosen]

@@ -90,7 +90,7 @@ class _Noting:
         return self
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Log-probabilities (B, V) of what follows."""
+        """Give log-probabilities (B, V) of what follows."""
         rows = self._reader.read(tokens)
         places = np.full(self._lines, -1)
         places[self._going_on] = np.arange(len(tokens))
