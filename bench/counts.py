@@ -23,13 +23,13 @@ from spellout.generation.evaluation import evaluate
 from spellout.models.arrays.learner import MlpLearner
 from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.contract import LanguageModel
-from spellout.models.counts.model import CountsConfig
+from spellout.models.counts.config import CountsConfig
 from spellout.models.counts.priors import Prior
 from spellout.models.counts.training import train_counts
 from spellout.models.new_lines.known import Known
 from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.trie import Trie
-from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.training.schedule import Order, learning_rate
 

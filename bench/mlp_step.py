@@ -34,8 +34,9 @@ from spellout.generation.sampling import sample
 from spellout.models.arrays.learner import MlpLearner
 from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.ngram import model as ngram_module
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.leave_one_out import LeaveOneOut
-from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.model import NgramModel
 from spellout.models.ngram.training import train_ngram
 from spellout.models.scalars.mlp import MlpProgram
 from spellout.models.scalars.network import ScalarLearner

@@ -37,7 +37,7 @@ from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.recurring import Recurrence
 from spellout.models.new_lines.sharpness import sharper
 from spellout.models.new_lines.trie import Trie
-from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.training.config import TrainingConfig
 

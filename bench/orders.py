@@ -30,11 +30,13 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample
 from spellout.models.contract import Event
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.discounts import Discounts, fit
 from spellout.models.ngram.levels import build_levels
-from spellout.models.ngram.model import NgramConfig, NgramModel
-from spellout.models.ngram.search import HIGHEST_ORDER_TRIED, WORSE_IN_A_ROW, hold_out
+from spellout.models.ngram.model import NgramModel
+from spellout.models.ngram.search import HIGHEST_ORDER_TRIED, WORSE_IN_A_ROW
+from spellout.models.ngram.streams import hold_out
 from spellout.models.ngram.training import train_ngram
 
 

@@ -26,7 +26,7 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
-from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.models.table import MODELS, parse_specification
 from spellout.programs.optimizers import AdamW

@@ -22,9 +22,9 @@ import torch
 from machine import machine
 from spellout.autograd.value import Value
 from spellout.data.lines import Lines
-from spellout.models.parameters import flatten
 from spellout.models.scalars.gpt import GptConfig, GptModel
 from spellout.models.scalars.network import loss_program, values_of
+from spellout.models.weights import flatten
 from spellout.nn.losses import cross_entropy
 from spellout.programs.lanes import Lanes
 from spellout.programs.optimizers import Adam

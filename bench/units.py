@@ -24,7 +24,7 @@ from spellout.data.prepared import Prepared
 from spellout.data.vocabulary import Characters, Words
 from spellout.generation.evaluation import evaluate
 from spellout.generation.price import ORDER_OF_LETTERS
-from spellout.models.ngram.model import NgramConfig, Smoothing
+from spellout.models.ngram.config import NgramConfig, Smoothing
 from spellout.models.ngram.training import train_ngram
 
 

@@ -30,6 +30,7 @@ from spellout.lectures.words import (
     ngrams,
     prepared_words,
 )
+from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 
 NETWORKS = {
@@ -88,7 +89,7 @@ def main() -> None:
         budget = {"steps": options.steps} if options.steps else {"seconds": options.seconds}
         training = TrainingConfig(**budget, batch=batch, lr=lr, patience=0, threads=options.threads)
         start, cpu = perf_counter(), process_time()
-        both = mixture(prepared, ngram, specification, training, lambda event: None)
+        both = mixture(prepared, ngram, parse_specification(specification), training, lambda event: None)
         facts: dict[str, Any] = {
             "specification": specification,
             "weight": both.weight,

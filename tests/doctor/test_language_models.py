@@ -15,7 +15,7 @@ from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.doctor import examine
-from spellout.doctor.language_models import case_of_run, cases_of_run
+from spellout.doctor.language_models import cases_of_run
 from spellout.errors import ExaminationError, RunError
 from spellout.models.pytorch import transformer
 from spellout.models.pytorch.bow import BowModel, _logits
@@ -42,6 +42,11 @@ MORE = [
 ]
 LINES = {"rnn", "gru", "lstm", "bow", "transformer"}
 LAYERS = {"mlp-bn": ["hidden"], "wavenet": ["fuse", "0"]}
+
+
+def case_of_run(folder, models):
+    """The case of a training of one model."""
+    return cases_of_run(folder, models)[""]
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
-from spellout.generation.evaluation import unique_and_novel
+from spellout.generation.novelty import unique_and_novel
 from spellout.generation.sampling import cost_of_cut, sample
-from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.config import NgramConfig
 from spellout.training.runs.run import save_run
 from spellout.training.streaming import train_streaming
 

@@ -21,7 +21,7 @@ from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.recurring import USUAL_POWER, Recurrence
 from spellout.models.new_lines.sharpness import POWERS, Sharper, fitted_sharpness, sharper
 from spellout.models.new_lines.trie import Trie
-from spellout.models.ngram.training import quick_ngram
+from spellout.models.ngram.quick import quick_ngram
 from spellout.training.config import TrainingConfig
 
 BRIEFLY = TrainingConfig(steps=5)

@@ -13,8 +13,8 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.errors import NotFiniteError
 from spellout.generation.config import SamplingConfig
-from spellout.generation.evaluation import evaluate, unique_and_novel
-from spellout.generation.novelty import Novelty
+from spellout.generation.evaluation import evaluate
+from spellout.generation.novelty import Novelty, unique_and_novel
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import batches, explain_line, score_lines
 

@@ -12,6 +12,7 @@ from spellout.data.lines import Lines
 from spellout.errors import DataError
 from spellout.lectures import words
 from spellout.lectures.words import Perplexity, best_ngram, fitted_weight, mixed, mixture, nats_of, ngrams
+from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 
 
@@ -72,7 +73,9 @@ def test_the_weight_is_where_a_mixture_has_the_fewest_nats(count, seed):
 
 def test_a_mixture_is_better_than_both(prepared):
     _, ngram = best_ngram(ngrams(prepared))
-    both = mixture(prepared, ngram, "mlp:16:embedding=8", TrainingConfig(steps=120), lambda event: None)
+    both = mixture(
+        prepared, ngram, parse_specification("mlp:16:embedding=8"), TrainingConfig(steps=120), lambda event: None
+    )
     stream = prepared.vocabulary.encode(prepared.split.dev)
     alone, together = both.nats(stream)
     assert both.facts["steps"] == 120

@@ -6,18 +6,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spellout.errors import UsageError
-from spellout.models.counts.left_out import LeftOutRows
+from spellout.models.counts.config import CountsConfig
+from spellout.models.counts.gates import gates, scales
+from spellout.models.counts.left_out import LeftOutMixture, LeftOutRows
 from spellout.models.counts.letters import two_classes
-from spellout.models.counts.mixing import Mixer, gates, scales
-from spellout.models.counts.model import CountsConfig, CountsModel
-from spellout.models.counts.past import RECENT, Past
-from spellout.models.counts.priors import train_prior
-from spellout.models.counts.training import counted_anew, train_counts
-from spellout.models.counts.views import MOST_VIEWS, View, views
+from spellout.models.counts.mixing import Mixer
+from spellout.models.counts.model import CountsModel
+from spellout.models.counts.past import Past
+from spellout.models.counts.training import prior_counted_anew, train_counts, train_prior
+from spellout.models.counts.views import MOST_VIEWS, RECENT, View, views
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import count_rows
 from spellout.models.ngram.discounts import closed_form
 from spellout.models.ngram.levels import build_levels, build_levels_of_occurrences
-from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.model import NgramModel
 from spellout.models.ngram.training import train_ngram
 
 VOCABULARY = 5
@@ -145,7 +147,7 @@ def trained() -> tuple[CountsModel, np.ndarray]:
 
 def test_what_is_left_out_of_the_mixture_is_mixed_from_what_is_left_out_of_the_views(trained):
     model, stream = trained
-    left_out, places = model.left_out(stream), np.arange(len(stream) - 1)
+    left_out, places = LeftOutMixture(model, stream), np.arange(len(stream) - 1)
     rows, chosen = left_out.views_at(places)
     targets = np.arange(len(places)) % VOCABULARY
     got = left_out.at(places)
@@ -197,9 +199,9 @@ def test_an_ngram_that_is_there_is_not_counted_again(trained):
 
 def test_what_is_too_large_to_keep_is_worked_out_when_it_is_asked_for(trained, monkeypatch):
     model, stream = trained
-    kept, places = model.left_out(stream), np.arange(0, len(stream) - 1, 3)
-    monkeypatch.setattr("spellout.models.counts.model._MOST_KEPT", 0)
-    asked = model.left_out(stream)
+    kept, places = LeftOutMixture(model, stream), np.arange(0, len(stream) - 1, 3)
+    monkeypatch.setattr("spellout.models.counts.left_out._MOST_KEPT", 0)
+    asked = LeftOutMixture(model, stream)
     assert kept.all
     assert not asked.all
     assert np.allclose(asked.at(places), kept.at(places), atol=1e-5)
@@ -220,10 +222,10 @@ def test_counted_anew_the_same_text_gives_the_same_and_another_only_other_counts
     model, stream = trained
     tokens = stream[None, :40]
     before = model.log_probabilities(tokens)
-    np.testing.assert_array_equal(counted_anew(model, stream).log_probabilities(tokens), before)
+    np.testing.assert_array_equal(prior_counted_anew(model, stream).log_probabilities(tokens), before)
     ends = np.flatnonzero(stream == 0)
-    fewer = counted_anew(model, stream[: ends[len(ends) // 2] + 1])
+    fewer = prior_counted_anew(model, stream[: ends[len(ends) // 2] + 1])
     assert fewer.parameters < model.parameters
     rows = np.exp(fewer.log_probabilities(tokens))
     np.testing.assert_allclose(rows.sum(axis=-1), 1.0, rtol=1e-6)
-    np.testing.assert_array_equal(counted_anew(fewer, stream).log_probabilities(tokens), before)
+    np.testing.assert_array_equal(prior_counted_anew(fewer, stream).log_probabilities(tokens), before)

@@ -10,8 +10,8 @@ from spellout.models.arrays.learner import MlpLearner, MlpModel
 from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.arrays.training import mlp_learner
 from spellout.models.candidates import MANY_TOKENS, Candidates
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.leave_one_out import LeaveOneOut
-from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.training.schedule import Order
 

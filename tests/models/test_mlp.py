@@ -19,12 +19,12 @@ from spellout.models.arrays.blas import _functions, one_thread
 from spellout.models.arrays.learner import MlpLearner, MlpModel
 from spellout.models.arrays.mlp import MlpArrays, MlpConfig
 from spellout.models.arrays.network import member_of
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.leave_one_out import LeaveOneOut
-from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
-from spellout.models.parameters import flatten, views
 from spellout.models.scalars.mlp import MlpProgram
 from spellout.models.scalars.network import ScalarLearner
+from spellout.models.weights import flatten, views
 from spellout.training.schedule import Order
 
 LAYERS = [first_layer.TableLayer, first_layer.VectorLayer]

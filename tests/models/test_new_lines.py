@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from spellout.models.new_lines.known import Known
 from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.trie import NOWHERE, Trie
-from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram
 
 V, LONGEST = 3, 4

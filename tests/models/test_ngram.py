@@ -17,9 +17,10 @@ from spellout.data.vocabulary import build_vocabulary
 from spellout.generation.evaluation import evaluate
 from spellout.generation.scoring import score_lines
 from spellout.models.ngram import model as ngram
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.discounts import Discounts
-from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.model import NgramModel
 from spellout.models.ngram.training import train_ngram
 from strategies import letter_lines
 

@@ -13,12 +13,15 @@ from spellout.data.markov import MarkovSource
 from spellout.data.prepared import Prepared
 from spellout.data.vocabulary import build_vocabulary
 from spellout.models.ngram import search as ngram_search
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.discounts import fit
 from spellout.models.ngram.levels import build_levels, one_order_more
-from spellout.models.ngram.model import NgramConfig, NgramModel
-from spellout.models.ngram.search import Excerpt, hold_out, search, some_lines
-from spellout.models.ngram.training import quick_ngram, train_ngram
+from spellout.models.ngram.model import NgramModel
+from spellout.models.ngram.quick import quick_ngram
+from spellout.models.ngram.search import Excerpt, search
+from spellout.models.ngram.streams import hold_out, some_lines
+from spellout.models.ngram.training import train_ngram
 from strategies import letter_lines
 
 FEW, SOME = 20_000, 640_000

@@ -14,8 +14,8 @@ from spellout.generation.evaluation import evaluate
 from spellout.models.arrays.learner import MlpLearner, MlpModel
 from spellout.models.arrays.mlp import MlpConfig
 from spellout.models.neural import log_softmax
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.leave_one_out import LeaveOneOut
-from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.models.scalars.bigram import BigramConfig, bigram_learner
 from spellout.models.scalars.gpt import GptConfig, GptModel, gpt_learner

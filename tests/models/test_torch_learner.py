@@ -21,8 +21,8 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample
 from spellout.models.candidates import Candidates
 from spellout.models.neural import NeuralReader
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.leave_one_out import LeaveOneOut
-from spellout.models.ngram.model import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.models.parameters import BETAS
 from spellout.models.pytorch.batches import NOWHERE, WholeLines
@@ -73,7 +73,7 @@ def test_with_counts_the_first_loss_is_that_of_the_counts_without_the_token_itse
     events = []
     begin(few, "gru:8+ngram:3", callback=events.append)
     first = events[-1]
-    from spellout.models.ngram.model import NgramConfig
+    from spellout.models.ngram.config import NgramConfig
     from spellout.models.ngram.training import train_ngram
 
     ngram, _ = train_ngram(few.stream, few.vocabulary.size, NgramConfig(order=3), lambda event: None)

@@ -15,8 +15,9 @@ from spellout.errors import RunError, TrainingError, UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.models.arrays.learner import MlpModel
 from spellout.models.arrays.mlp import MlpConfig
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
-from spellout.models.ngram.model import NgramConfig, NgramModel
+from spellout.models.ngram.model import NgramModel
 from spellout.models.ngram.training import train_ngram
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig

@@ -15,7 +15,7 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.errors import DataError, RunError, UsageError
 from spellout.generation.evaluation import evaluate
-from spellout.models.ngram.model import NgramConfig
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.table import parse_specification
 from spellout.training.experiments.comparison import floor
 from spellout.training.runs.run import Keeper, save_run
@@ -260,7 +260,7 @@ def test_the_floor_is_the_best_n_gram(names, prepared):
 def test_lines_made_have_a_limit_however_long_the_training_lines_are():
     from dataclasses import replace
 
-    from spellout.generation.evaluation import LONGEST_MADE
+    from spellout.generation.config import LONGEST_MADE
 
     lines = Lines.of(["ab" * 30_000, "ba" * 30_000, "abba"], name="long")
     run = train(Prepared.of(lines, DataConfig()), "ngram:2").run

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, GenerationError, UsageError
 from ..generation.config import SamplingConfig
 from . import terminal
+from .new_lines import new_lines
 from .progress import track
-from .workflows import new_lines
 
 if TYPE_CHECKING:
     from ..data.vocabulary import Vocabulary

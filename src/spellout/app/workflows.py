@@ -16,13 +16,12 @@ from ..data.config import DataConfig
 from ..errors import UsageError
 from ..training.config import TrainingConfig
 from . import terminal
-from .progress import WHOLE, progress_bar, training_progress
+from .progress import progress_bar, training_progress
 
 if TYPE_CHECKING:
     from ..data.lines import Lines
     from ..data.prepared import Prepared
     from ..models.family import Specification
-    from ..models.new_lines.model import Weighted
     from ..training.runs.run import Run, Trained
     from ..training.train import Job
 
@@ -96,29 +95,6 @@ def load_run(path: str | Path) -> Run:
     from ..training.runs.run import read_run
 
     return read_run(path, MODELS)
-
-
-def new_lines(run: Run, most: int | None = None) -> Weighted | None:
-    """Ask a run for its model of new lines (see `Run.new_lines`).
-
-    None where nobody knows its training lines, or if asking about them is more work than `most`, or else than
-    judging a model is. That does not depend on the clock, so that lines that are made are the same again.
-    """
-    from ..generation.judge import PASS, can_be_asked
-
-    if run.ratios is None and run.lines is not None:
-        stream = run.vocabulary.encode(run.lines)
-        if not can_be_asked(run.model, stream, PASS if most is None else most):
-            return None
-    done = 0.0
-    with progress_bar(WHOLE, "finding out what the model knows by heart") as advance:
-
-        def progress(share: float) -> None:
-            nonlocal done
-            advance(WHOLE * (share - done))
-            done = share
-
-        return run.new_lines(progress)
 
 
 @contextmanager

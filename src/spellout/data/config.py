@@ -40,7 +40,7 @@ class DataConfig:
 
     @property
     def given(self) -> list[str]:
-        """The flags of the parts that are files of their own."""
+        """Give the flags of the parts that are files of their own."""
         return [f"--{part}" for part in ("dev", "test") if getattr(self, part) is not None]
 
     def check_keeps(self, part: str) -> None:

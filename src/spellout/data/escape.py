@@ -33,22 +33,23 @@ class Escape:
 
     @classmethod
     def of_counts(cls, counts: np.ndarray) -> Escape:
-        """The same of how often each token was seen; the boundary is the first, and is nothing that is ever new."""
+        """Count them from how often each token was seen; the boundary is the first, and is nothing that is ever
+        new."""
         return cls(int(counts.sum()), int((counts[1:] == 1).sum()))
 
     @property
     def chance(self) -> float:
-        """The chance that the next token is new."""
+        """Give the chance that the next token is new."""
         return (self.once + 0.5) / (self.tokens + 1.0)
 
     @property
     def new_nats(self) -> float:
-        """What it costs to meet something new, in nats, before it is said what it is."""
+        """Say what it costs to meet something new, in nats, before it is said what it is."""
         return -math.log(self.chance)
 
     @property
     def known_nats(self) -> float:
-        """What every token that is not new pays for that, in nats."""
+        """Say what every token that is not new pays for that, in nats."""
         return -math.log1p(-self.chance)
 
 
@@ -68,6 +69,6 @@ class Reading:
 
     @classmethod
     def of(cls, stream: np.ndarray, found: list[tuple[str, int, int]]) -> Reading:
-        """The same from a list of pieces, their lines and their positions."""
+        """Make it from a list of pieces, their lines and their positions."""
         places = np.array([(line, position) for _, line, position in found], np.int64).reshape(-1, 2)
         return cls(stream, [piece for piece, _, _ in found], places[:, 0], places[:, 1])

@@ -28,7 +28,7 @@ class GrowingAlphabet:
         return len(self._characters)
 
     def encode(self, block: str) -> np.ndarray:
-        """The stream `0 line 0 line 0` of a block of whole lines, in the smallest type for the ids so far."""
+        """Give the stream `0 line 0 line 0` of a block of whole lines, in the smallest type for the ids so far."""
         codes = code_points("\n" + block)
         times = np.bincount(codes)
         used = np.flatnonzero(times)
@@ -48,7 +48,7 @@ class GrowingAlphabet:
         return table[codes]
 
     def vocabulary(self) -> tuple[Characters, np.ndarray]:
-        """The vocabulary with its characters sorted, and the new id of every id given so far."""
+        """Give the vocabulary with its characters sorted, and the new id of every id given so far."""
         letters = sorted(self._characters[1:])
         place = {character: i for i, character in enumerate(["\n", *letters])}
         new_ids = np.array([place[character] for character in self._characters])

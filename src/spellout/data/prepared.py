@@ -51,7 +51,7 @@ class Prepared:
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
 
     def encoded_by(self, vocabulary: Vocabulary) -> Prepared:
-        """The same with the tokens of another vocabulary, as a training that goes on had it."""
+        """Give the same with the tokens of another vocabulary, as a training that goes on had it."""
         vocabulary = vocabulary.counted(self.split.train)
         return replace(self, vocabulary=vocabulary, stream=vocabulary.encode(self.split.train))
 

@@ -44,7 +44,7 @@ class Vocabulary(Protocol):
     """How likely it is to meet what has no token."""
 
     def read(self, lines: Sequence[str]) -> Reading:
-        """The stream of what is known of some lines, and what is not known of them."""
+        """Give the stream of what is known of some lines, and what is not known of them."""
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
         """The stream `0 line 0 line 0`, shape (1 + tokens + lines,). `DataError` names what is not known."""
@@ -59,7 +59,7 @@ class Vocabulary(Protocol):
         """How a token is shown to people."""
 
     def counted(self, lines: Sequence[str]) -> Vocabulary:
-        """The same tokens, with what the training lines, which they all are, tell of what is new."""
+        """Give the same tokens, with what the training lines, which they all are, tell of what is new."""
 
     def to_json(self) -> dict[str, Any]:
         """Everything needed to build the vocabulary again, by `vocabulary_from_json`."""
@@ -140,12 +140,12 @@ class Characters:
         return cls(sorted(by_count[:most]), sorted(rare), escape)
 
     def counted(self, lines: Sequence[str]) -> Characters:
-        """The same tokens, with what some lines tell of what is new."""
+        """Give the same tokens, with what some lines tell of what is new."""
         counts = np.bincount(self.read(lines).stream[1:], minlength=self.size)
         return Characters(self.characters, self.bytes, Escape.of_counts(counts))
 
     def read(self, lines: Sequence[str]) -> Reading:
-        """The stream of the characters that are known, and those that are not."""
+        """Give the stream of the characters that are known, and those that are not."""
         letters = set().union(*lines)
         sizes = {one: -1 if (tokens := self._encode_text(one)) is None else len(tokens) for one in letters}
         strange = {one for one, size in sizes.items() if size < 0}
@@ -219,7 +219,7 @@ class Characters:
         return self._symbols[token]
 
     def to_json(self) -> dict[str, Any]:
-        """The unit, the characters and the bytes in the order of their tokens, and how likely others are."""
+        """Give the unit, the characters and the bytes in the order of their tokens, and how likely others are."""
         tokens = {"characters": self.characters, "bytes": self.bytes}
         return {"unit": self.unit, **tokens, "seen": asdict(self.escape)}
 
@@ -254,7 +254,7 @@ class Words:
         return cls(words, len(words) < len(counts))._counted(counts, len(lines))
 
     def counted(self, lines: Sequence[str]) -> Words:
-        """The same tokens, with what some lines tell of what is new."""
+        """Give the same tokens, with what some lines tell of what is new."""
         return self._counted(Counter(word for line in lines for word in line.split()), len(lines))
 
     def _counted(self, counts: Counter[str], lines: int) -> Words:
@@ -264,7 +264,7 @@ class Words:
         return Words(self.words, self.unknown, escape, rare)
 
     def read(self, lines: Sequence[str]) -> Reading:
-        """The stream of the words that are known, or of the unknown word, and those that are not known."""
+        """Give the stream of the words that are known, or of the unknown word, and those that are not known."""
         tokens = [0]
         found: list[tuple[str, int, int]] = []
         for number, line in enumerate(lines):
@@ -283,7 +283,7 @@ class Words:
         return Reading.of(np.array(tokens, self.dtype), found)
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
-        """The stream `0 line 0 line 0`; a new word is the unknown word if there is one, else a `DataError`."""
+        """Give the stream `0 line 0 line 0`; a new word is the unknown word if there is one, else a `DataError`."""
         reading = self.read(lines)
         if reading.pieces and not self.unknown:
             raise DataError(
@@ -312,8 +312,8 @@ class Words:
         return self._symbols[token]
 
     def to_json(self) -> dict[str, Any]:
-        """The unit, the words in the order of their tokens, whether there is an unknown word, and of new ones what
-        tells how likely they are and what they may look like."""
+        """Give the unit, the words in the order of their tokens, whether there is an unknown word, and of new ones
+        what tells how likely they are and what they may look like."""
         tokens = {"words": self.words, "unknown": self.unknown}
         return {"unit": self.unit, **tokens, "seen": asdict(self.escape), "rare": self.rare}
 

@@ -95,18 +95,11 @@ class Shown(torch.optim.Optimizer):
         self._update(self.param_groups[0]["lr"] / self._part, self._taken)
 
 
-def case_of_run(folder: Path, models: Mapping[str, Family]) -> Case:
-    """The case of a training with PyTorch; `models` is the table of families.
-
-    `ExaminationError` for models that PyTorch does not train.
-    """
-    return _case(folder, read_run(folder, models), models)
-
-
 def cases_of_run(folder: Path, models: Mapping[str, Family]) -> dict[str, Case]:
-    """The cases of a training by their names: of an ensemble one of each member that PyTorch trains.
+    """Make the cases of a training by their names: of an ensemble one of each member that PyTorch trains.
 
-    The name of a training of one model is empty. `ExaminationError` if PyTorch trains none of them.
+    The name of a training of one model is empty; `models` is the table of families. `ExaminationError` if PyTorch
+    trains none of them.
     """
     run = read_run(folder, models)
     if not isinstance(run.model, Ensemble):
@@ -133,7 +126,7 @@ def cases_of_run(folder: Path, models: Mapping[str, Family]) -> dict[str, Case]:
 
 
 def _case(folder: Path, run: Run, models: Mapping[str, Family]) -> Case:
-    """The case of a run, whose checkpoint is in its folder if it does not hold it."""
+    """Make the case of a run, whose checkpoint is in its folder if it does not hold it."""
     if not isinstance(run.model, TorchModel):
         known = ", ".join(name for name, family in models.items() if issubclass(family.model, TorchModel))
         raise ExaminationError(

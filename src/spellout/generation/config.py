@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ..data.typed import typed_line
 from ..errors import UsageError
 
+LONGEST_MADE = 10_000
+"""Longer lines are made only when they are asked for: a model that ends none would take very long."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:

@@ -1,4 +1,4 @@
-"""How good a model is: on held-out lines, and by what it makes.
+"""How good a model is on held-out lines.
 
 Nats and bits are averages over all characters, the end of every line counted as one, whatever the model's
 tokens are, and what no training line held is paid for, an unknown word letter by letter (see `price`): so
@@ -12,10 +12,10 @@ literature gives it with the line ends counted as tokens or without them; both a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from itertools import accumulate, islice, takewhile
-from typing import Literal
+from itertools import accumulate, takewhile
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,13 +23,9 @@ from ..data.prepared import Prepared
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.ngram.model import NgramModel
-from .config import SamplingConfig
 from .price import Price
-from .sampling import sample
 from .scoring import NATS_PER_BIT, at_once, batches
 
-LONGEST_MADE = 10_000
-"""Longer lines are made only when they are asked for: a model that ends none would take very long."""
 JUDGING = 1 << 29
 """The work of judging a result (see `enough`): for three million characters, or fifty thousand words."""
 FEWEST = 2000
@@ -75,7 +71,7 @@ class Evaluation:
 
     @property
     def perplexity_without_ends(self) -> float | None:
-        """The same of the words alone, without the ends of lines; None for characters and bytes."""
+        """Give the same of the words alone, without the ends of lines; None for characters and bytes."""
         if not self.ends:
             return None
         return float(np.exp((self.nats - self.spelling - self.ends) / (self.tokens - self.lines)))
@@ -94,6 +90,28 @@ class Evaluation:
         return {name: getattr(self, name) for name in names}
 
 
+@dataclass(frozen=True)
+class Conditional:
+    """The loss of a model of new lines, or of two parts.
+
+    Attributes:
+        result: the loss.
+        mass: what the model as it is gives to the training lines together.
+        error: the standard error of the mass, if it was estimated; else 0.
+        chance: of a line that was seen before; None if lines do not recur.
+    """
+
+    result: Evaluation
+    mass: float
+    error: float = 0.0
+    chance: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the loss and what it rests on, as JSON holds them."""
+        more = {"mass": self.mass, "mass_error": self.error, "chance_seen": self.chance}
+        return self.result.to_json() | more
+
+
 def judging(prepared: Prepared, part: Literal["dev", "test"] = "dev", work: int = JUDGING) -> Sequence[str]:
     """Choose the lines of a part that judge: the first ones, as many as so much work allows, or all.
 
@@ -104,7 +122,7 @@ def judging(prepared: Prepared, part: Literal["dev", "test"] = "dev", work: int 
 
 
 def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Evaluation:
-    """The loss of a model on lines, also if they hold something that is not in the vocabulary."""
+    """Find the loss of a model on lines, also if they hold something that is not in the vocabulary."""
     reading, price, words = vocabulary.read(lines), Price(vocabulary), vocabulary.unit == "word"
     stream, new = reading.stream, len(reading.pieces)
     spelling = float(price.spelling(reading.pieces).sum())
@@ -122,7 +140,7 @@ def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str])
 
 
 def _nats_of_stream(model: LanguageModel, stream: np.ndarray, ends: bool) -> tuple[float, float]:
-    """Minus the log-probability of a stream, and, if they are asked for, of its line ends alone."""
+    """Give minus the log-probability of a stream, and, if they are asked for, of its line ends alone."""
     if isinstance(model, NgramModel):  # many times as fast as a row for every position
         return model.nats_of_stream(stream), model.nats_of_ends(stream) if ends else 0.0
     nats, of_ends = 0.0, 0.0
@@ -150,22 +168,3 @@ def first_of(lines: Sequence[str], most: int) -> Sequence[str]:
     """
     ends = accumulate(len(line) + 1 for line in lines)
     return lines[: max(1, sum(1 for _ in takewhile(most.__ge__, ends)))]
-
-
-def unique_and_novel(
-    model: LanguageModel, vocabulary: Vocabulary, training: Iterable[str], k: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """unique@k and novel@k: of k lines made, the fraction that are different, and that are not training lines.
-
-    Lines that do not end before twice the length of the longest training line are left out and others made; for a
-    model that ends none, both are 0.
-    """
-    known = set(training)
-    # bytes are the upper bound for characters, too
-    tokens = (len(line.split() if vocabulary.unit == "word" else line.encode()) for line in known)
-    longest = min(2 * max(tokens, default=0) + 10, LONGEST_MADE)
-    made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)
-    lines = [one.text for one in islice(made, k)]
-    if not lines:
-        return 0.0, 0.0
-    return len(set(lines)) / len(lines), sum(line not in known for line in lines) / len(lines)

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from math import isfinite, log, log1p, sqrt
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ from ..models.new_lines.sharpness import fitted_sharpness, sharper
 from ..models.new_lines.trie import NOWHERE, Trie
 from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
-from .evaluation import HIDDEN, Evaluation, evaluate
+from .evaluation import HIDDEN, Conditional, Evaluation, evaluate
 from .new_lines import trie_of
 from .sampling import sample
 
@@ -39,33 +38,12 @@ half letters."""
 COUNTED = 64
 """A model that counts does so much more of it in the same time, as it asks for each context once."""
 MEANWHILE = 1 << 23
-"""The work of such a pass while a model is trained; for more, some of the training lines stand for all."""
+"""The work of an evaluation while a model is trained, a tenth of a second or so, and of such a pass then; for more
+than that, some of the training lines stand for all."""
 DRAWS = 1000, 10_000
 """Where there is no pass, at least and at most so many lines are drawn to see how many of them are known."""
 MOST = 0.999
 """Where some lines stand for all, a mass is at most that."""
-
-
-@dataclass(frozen=True)
-class Conditional:
-    """The loss of a model of new lines, or of two parts.
-
-    Attributes:
-        result: the loss.
-        mass: what the model as it is gives to the training lines together.
-        error: the standard error of the mass, if it was estimated; else 0.
-        chance: of a line that was seen before; None if lines do not recur.
-    """
-
-    result: Evaluation
-    mass: float
-    error: float = 0.0
-    chance: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the loss and what it rests on, as JSON holds them."""
-        more = {"mass": self.mass, "mass_error": self.error, "chance_seen": self.chance}
-        return self.result.to_json() | more
 
 
 @dataclass(frozen=True)
@@ -97,7 +75,7 @@ class Judged:
 
     @property
     def as_it_is(self) -> Evaluation:
-        """The loss of the model as it is."""
+        """Give the loss of the model as it is."""
         return self.parts[0] + self.parts[1]
 
     def to_json(self) -> dict[str, float]:
@@ -107,7 +85,7 @@ class Judged:
 
     @property
     def loss(self) -> float:
-        """The nats per character that decide which model is better."""
+        """Give the nats per character that decide which model is better."""
         return (self.new.result if self.new else self.as_it_is).nats_per_char
 
 
@@ -250,7 +228,7 @@ class Judge:
         return Judged(parts, Conditional(replace(bold + seen, nats=nats), mass, error, again.chance), bold)
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
-        """The losses of a model as it is, on the new lines and on those that were seen before."""
+        """Find the losses of a model as it is, on the new lines and on those that were seen before."""
         nothing = Evaluation(0.0, 0, 0, 0)
         new, seen = (
             evaluate(model, self._prepared.vocabulary, part) if part else nothing for part in (held.new, held.seen)

@@ -19,7 +19,7 @@ from ..models.new_lines.trie import Trie
 
 
 def trie_of(vocabulary: Vocabulary, stream: np.ndarray) -> Trie:
-    """The trie of the lines of a stream of which the tokens say everything."""
+    """Build the trie of the lines of a stream of which the tokens say everything."""
     if len(vocabulary.never_sampled):
         vague = np.isin(stream, vocabulary.never_sampled)
         ends = np.flatnonzero(stream == 0)
@@ -37,7 +37,8 @@ def without_known(
     ratios: np.ndarray | None = None,
     sharpness: float | None = None,
 ) -> Weighted:
-    """The model of lines that are none of these. It is asked once along all of them, of which `progress` hears.
+    """Give the model of lines that are none of these. It is asked once along all of them, of which `progress`
+    hears.
 
     `ratios` are what came of that before, if it is known, with this `sharpness`; without one, it is fitted on the
     lines. ValueError if the model makes no other line.

@@ -1,12 +1,17 @@
-"""Is a line new, and which training line is it nearest to?"""
+"""Says whether lines are new, which training line is nearest to one, and how many of those a model makes are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite
 from typing import Any
 
+from ..data.vocabulary import Vocabulary
+from ..models.contract import LanguageModel
+from .config import LONGEST_MADE, SamplingConfig
+from .sampling import sample
 from .scoring import NATS_PER_BIT, Score
 
 
@@ -21,11 +26,11 @@ class Novelty:
     among_new: Mapping[str, float]
 
     def of_new_lines(self, score: Score) -> float | None:
-        """The log-probability of a line among the new ones. None for one that is known, or if nobody knows."""
+        """Give the log-probability of a line among the new ones. None for one that is known, or if nobody knows."""
         return self.among_new.get(score.line)
 
     def bits_per_char(self, score: Score) -> float | None:
-        """The same as the mean surprise of a character, the end of the line counted as one."""
+        """Give the same as the mean surprise of a character, the end of the line counted as one."""
         logarithm = self.of_new_lines(score)
         return None if logarithm is None else -logarithm / NATS_PER_BIT / (len(score.line) + 1)
 
@@ -59,3 +64,22 @@ def only(*, unlike: Iterable[str] | None = None, unique: bool = False) -> Callab
         return new
 
     return accept
+
+
+def unique_and_novel(
+    model: LanguageModel, vocabulary: Vocabulary, training: Iterable[str], k: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """unique@k and novel@k: of k lines made, the fraction that are different, and that are not training lines.
+
+    Lines that do not end before twice the length of the longest training line are left out and others made; for a
+    model that ends none, both are 0.
+    """
+    known = set(training)
+    # bytes are the upper bound for characters, too
+    tokens = (len(line.split() if vocabulary.unit == "word" else line.encode()) for line in known)
+    longest = min(2 * max(tokens, default=0) + 10, LONGEST_MADE)
+    made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)
+    lines = [one.text for one in islice(made, k)]
+    if not lines:
+        return 0.0, 0.0
+    return len(set(lines)) / len(lines), sum(line not in known for line in lines) / len(lines)

@@ -25,9 +25,9 @@ import numpy as np
 
 from ..data.escape import CODE_POINTS
 from ..data.vocabulary import Characters, Vocabulary, Words
-from ..models.contract import LanguageModel
-from ..models.ngram.model import NgramConfig
-from ..models.ngram.training import train_ngram
+from ..models.ngram.config import NgramConfig
+from ..models.ngram.counts import Counts
+from ..models.ngram.model import NgramModel
 
 ORDER_OF_LETTERS = 7
 """Of the n-gram that spells. Fitted discounts take four times as long and win 0.1 of 15 nats (bench/units.py)."""
@@ -46,18 +46,19 @@ class Speller:
         self._price = Price(self._letters)
         config = NgramConfig(order=ORDER_OF_LETTERS, smoothing="closed-form")
         stream = self._letters.encode(words)
-        self._model: LanguageModel = train_ngram(stream, self._letters.size, config, lambda event: None)[0]
+        counts = Counts.of(stream, ORDER_OF_LETTERS, self._letters.size)
+        self._model = NgramModel.estimate(counts, config)
         mass = math.fsum(np.exp(-self._nats([*known, ""])))
         self._rest = math.log1p(-mass)
 
     def nats(self, words: Sequence[str]) -> np.ndarray:
-        """Minus the log-probability of each word (U,), none of which is known."""
+        """Give minus the log-probability of each word (U,), none of which is known."""
         different = list(dict.fromkeys(words))
         nats = dict(zip(different, (self._nats(different) + self._rest).tolist(), strict=True))
         return np.array([nats[word] for word in words])
 
     def _nats(self, words: Sequence[str]) -> np.ndarray:
-        """The same where a word may also be known."""
+        """Give the same where a word may also be known."""
         reading = self._letters.read(words)
         stream = reading.stream.astype(np.int64)
         # What an n-gram knows of a position ends at the boundary before it, so a stream may be one long row.
@@ -76,21 +77,21 @@ class Price:
 
     @property
     def predicted(self) -> bool:
-        """Whether the model itself says how likely an unknown word is."""
+        """Tell whether the model itself says how likely an unknown word is."""
         return isinstance(self.vocabulary, Words) and self.vocabulary.unknown
 
     @property
     def known(self) -> float:
-        """What every token pays, the end of a line too."""
+        """Say what every token pays, the end of a line too."""
         return 0.0 if self.predicted else self.vocabulary.escape.known_nats
 
     @property
     def new(self) -> float:
-        """What it costs to meet something new, before it is spelled."""
+        """Say what it costs to meet something new, before it is spelled."""
         return 0.0 if self.predicted else self.vocabulary.escape.new_nats
 
     def spelling(self, pieces: Sequence[str]) -> np.ndarray:
-        """What it costs to say which one it is, of each new character or word (U,)."""
+        """Give the cost of saying which one it is, of each new character or word (U,)."""
         if not pieces:
             return np.zeros(0)
         if isinstance(self.vocabulary, Words):
@@ -100,7 +101,7 @@ class Price:
         return np.full(len(pieces), math.log(CODE_POINTS - len(self.vocabulary.characters)))
 
     def of(self, pieces: Sequence[str]) -> np.ndarray:
-        """What each new character or word (U,) costs, beside what the model says of the unknown word."""
+        """Say what each new character or word (U,) costs, beside what the model says of the unknown word."""
         return self.new + self.spelling(pieces)
 
 

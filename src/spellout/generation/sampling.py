@@ -20,8 +20,8 @@ import numpy as np
 from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
+from ..models.softmax import checked
 from .config import SamplingConfig
-from .scoring import checked
 
 LARGEST_BATCH = 2048
 _LARGEST_TABLE = 1 << 23  # probabilities of one step: batch times vocabulary

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
-from ..errors import NotFiniteError
 from ..models.contract import LanguageModel
+from ..models.softmax import checked
 from .price import Price
 
 TOKENS_AT_ONCE = 1 << 15
@@ -144,16 +144,6 @@ def score_lines(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[st
                 surprises = np.insert(surprises, positions, new[here])
             scores[number] = Score(lines[number], read, surprises, tuple(reading.pieces[here]))
     return (score for score in scores if score is not None)
-
-
-def checked(logs: np.ndarray) -> np.ndarray:
-    """Log-probabilities as they are, or `NotFiniteError`: weights may be finite and yet so large that none come."""
-    if np.isnan(logs).any():
-        raise NotFiniteError(
-            "the model gives nan instead of probabilities: its weights are far too large, as after a training that "
-            "diverged or in a damaged file; train again"
-        )
-    return logs
 
 
 def at_once(vocabulary_size: int) -> int:

@@ -197,7 +197,7 @@ def _words(brown: Path | None, training: TrainingConfig, callback: Callback) -> 
     limited = training.seconds is not None or training.steps is not None
     budget = replace(training, patience=0) if limited else replace(training, patience=0, seconds=words.SECONDS)
     start = perf_counter()
-    found = words.mixture(prepared, ngram, words.NETWORK, budget, callback)
+    found = words.mixture(prepared, ngram, parse_specification(words.NETWORK), budget, callback)
     stream = prepared.vocabulary.encode(prepared.split.dev)
     alone, both = (words.Perplexity.of(nats, stream).words for nats in found.nats(stream))
     yield LectureResult(

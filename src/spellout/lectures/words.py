@@ -25,9 +25,10 @@ from ..data.splits import Split
 from ..data.vocabulary import build_vocabulary
 from ..generation.scoring import batches
 from ..models.contract import Callback, LanguageModel
-from ..models.ngram.model import NgramConfig, NgramModel
+from ..models.family import Specification
+from ..models.ngram.config import NgramConfig
+from ..models.ngram.model import NgramModel
 from ..models.ngram.training import train_ngram
-from ..models.table import parse_specification
 from ..training.config import TrainingConfig
 from ..training.train import Job, train
 
@@ -54,7 +55,7 @@ class Perplexity:
 
     @classmethod
     def of(cls, nats: np.ndarray, stream: np.ndarray) -> Perplexity:
-        """Of the nats (N,) of every token of a stream but the first."""
+        """Find it from the nats (N,) of every token of a stream but the first."""
         return cls(float(np.exp(nats.mean())), float(np.exp(nats[stream[1:] != 0].mean())))
 
 
@@ -68,13 +69,13 @@ class Mixture:
     facts: dict[str, Any]
 
     def nats(self, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of every token but the first, (N,) each: what the network alone says, and the mixture."""
+        """Give the nats of every token but the first, (N,) each, of the network alone and of the mixture."""
         alone = nats_of(self.network, stream)
         return alone, mixed(alone, nats_of(self.ngram, stream), self.weight)
 
 
 def brown(folder: Path) -> Prepared:
-    """The text of a folder with `train.txt` and `valid.txt`. `DataError` if one is missing."""
+    """Read the text of a folder with `train.txt` and `valid.txt`. `DataError` if one is missing."""
     train_lines, dev = (Lines.read(folder / name) for name in ("train.txt", "valid.txt"))
     return prepared_words(train_lines, dev.in_file_order())
 
@@ -90,19 +91,19 @@ def prepared_words(lines: Lines, dev: Sequence[str], test: Sequence[str] = ()) -
 
 
 def ngrams(prepared: Prepared, callback: Callback = lambda event: None) -> list[tuple[Perplexity, NgramModel]]:
-    """The n-grams of `ORDERS` and their perplexity on dev lines."""
+    """Train the n-grams of `ORDERS`, and give each with its perplexity on dev lines."""
     stream, size = prepared.vocabulary.encode(prepared.split.dev), prepared.vocabulary.size
     models = [train_ngram(prepared.stream, size, NgramConfig(order=order), callback)[0] for order in ORDERS]
     return [(Perplexity.of(nats_of(model, stream), stream), model) for model in models]
 
 
 def best_ngram(found: Sequence[tuple[Perplexity, NgramModel]]) -> tuple[Perplexity, NgramModel]:
-    """The one with the lowest perplexity."""
+    """Choose the one with the lowest perplexity."""
     return min(found, key=lambda one: one[0].every)
 
 
 def mixture(
-    prepared: Prepared, ngram: NgramModel, network: str, training: TrainingConfig, callback: Callback
+    prepared: Prepared, ngram: NgramModel, network: Specification, training: TrainingConfig, callback: Callback
 ) -> Mixture:
     """Train a network on most training lines, and weigh it against the n-gram on the others."""
     lines = prepared.split.train
@@ -116,7 +117,7 @@ def mixture(
         vocabulary,
         vocabulary.encode(kept),
     )
-    trained = train(Job(most, parse_specification(network), training, callback))
+    trained = train(Job(most, network, training, callback))
     config = NgramConfig(order=ngram.order)
     other = train_ngram(most.stream, vocabulary.size, config, callback)[0]
     stream = vocabulary.encode(held_out)
@@ -125,7 +126,7 @@ def mixture(
 
 
 def nats_of(model: LanguageModel, stream: np.ndarray) -> np.ndarray:
-    """The surprise (N,) of every token of a stream `0 line 0 line 0` but the first, in order."""
+    """Give the surprise (N,) of every token of a stream `0 line 0 line 0` but the first, in order."""
     nats = np.empty(len(stream) - 1)
     starts = np.flatnonzero(stream == 0)
     for numbers, tokens, targets, lengths in batches(stream):
@@ -136,12 +137,12 @@ def nats_of(model: LanguageModel, stream: np.ndarray) -> np.ndarray:
 
 
 def mixed(network: np.ndarray, ngram: np.ndarray, weight: float) -> np.ndarray:
-    """The nats (N,) of the weighted mean of two probabilities, from the nats of both."""
+    """Give the nats (N,) of the weighted mean of two probabilities, from the nats of both."""
     return -np.log(weight * np.exp(-network) + (1.0 - weight) * np.exp(-ngram))
 
 
 def fitted_weight(network: np.ndarray, ngram: np.ndarray) -> float:
-    """The weight of the network with which a mixture has the fewest nats on some tokens."""
+    """Find the weight of the network with which a mixture has the fewest nats on some tokens."""
     one, other = np.exp(-network), np.exp(-ngram)
     low, high = 0.0, 1.0
     for _ in range(_HALVINGS):  # the likelihood is concave in the weight: its slope falls

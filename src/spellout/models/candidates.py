@@ -36,7 +36,7 @@ class Candidates:
         self._seed = seed
 
     def draw(self, step: int, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The tokens of a step, counted from 0: T of them, ascending, with the targets (N,) among them.
+        """Give the tokens of a step, counted from 0: T of them, ascending, with the targets (N,) among them.
 
         Gives the tokens (T,), what is added to their logits (T,) float32 (minus infinity for those that are there
         as targets only), and the place of each target among them (N,).

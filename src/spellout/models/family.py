@@ -16,10 +16,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..errors import UsageError
 from .contract import LanguageModel
-from .counts.model import CountsConfig
-from .counts.priors import PriorConfig
+from .counts.config import CountsConfig, PriorConfig
 from .learner import Learner
-from .ngram.model import NgramConfig
+from .ngram.config import NgramConfig
 from .stored import name_of_today
 
 ENSEMBLE = "ensemble"

@@ -14,12 +14,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .contract import LanguageModel, Reader
+from .contract import Reader
 from .counts.priors import Prior, restore_prior
-from .softmax import log_softmax, picked
+from .softmax import log_softmax, score_in_pieces
 from .stored import check_sizes, stored_config
-
-_LOGITS_AT_ONCE = 1 << 22
+from .weights import under
 
 
 class NeuralModel(ABC):
@@ -94,7 +93,7 @@ class NeuralModel(ABC):
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
         """The inverse of `settings` and `arrays`; ValueError or KeyError if they are not of such a network."""
-        counts = {name.removeprefix("prior."): a for name, a in arrays.items() if name.startswith("prior.")}
+        counts = under("prior.", arrays)
         weights = {name: array for name, array in arrays.items() if not name.startswith("prior.")}
         prior = None if settings["prior"] is None else restore_prior(settings["prior"], counts)
         config = stored_config(cls.Config, settings["config"])
@@ -131,13 +130,3 @@ class NeuralReader:
         self._tokens = self._tokens[rows]
         if self._prior is not None:
             self._prior.keep(rows)
-
-
-def score_in_pieces(model: LanguageModel, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Log-probabilities (B, T) of targets, some lines at a time: all V of many would not fit in memory."""
-    scores = np.empty(targets.shape)
-    rows = max(1, _LOGITS_AT_ONCE // (tokens.shape[1] * model.vocabulary_size))
-    for start in range(0, len(tokens), rows):
-        piece = slice(start, start + rows)
-        scores[piece] = picked(model.log_probabilities(tokens[piece]), targets[piece])
-    return scores

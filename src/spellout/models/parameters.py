@@ -1,7 +1,4 @@
-"""The weights of a network as one flat array, and what moves it: AdamW (`nn/rules.py`) along clipped gradients.
-
-The numbers stand in the order of the weights' names, float32.
-"""
+"""The weights of a network in training, and what moves them: AdamW (`nn/rules.py`) along clipped gradients."""
 
 from __future__ import annotations
 
@@ -12,9 +9,8 @@ import numpy as np
 
 from ..nn.rules import adam, adam_numbers
 from .learner import UPDATES_EVERY, update_ratio
+from .weights import Shapes, Weights, flatten, views
 
-Shapes = dict[str, tuple[int, ...]]
-Weights = dict[str, np.ndarray]
 Numbers = tuple[np.float32, ...]
 Parts = dict[str, tuple[np.ndarray | None, np.ndarray]]
 """A gradient by the names of the weights: the rows (R,) that have one, each once, and it (R, ...); None: all."""
@@ -28,26 +24,6 @@ _AT_ONCE = 1 << 14
 # Added to gradients. Where they are zero for long (a word that is not read), the means would fade into denormal
 # numbers, on which arithmetic takes a hundred times as long; this is lost in the rounding of all others.
 _FLOOR = np.float32(1e-17)
-
-
-def flatten(weights: Weights, shapes: Shapes) -> np.ndarray:
-    """All weights in one array (P,). ValueError or KeyError if they have not these names and shapes."""
-    if weights.keys() != shapes.keys():
-        raise ValueError(f"the weights {sorted(weights.keys() ^ shapes.keys())} are missing or unknown")
-    largest = float(np.finfo(np.float32).max)
-    for name, shape in shapes.items():
-        if weights[name].shape != shape:
-            raise ValueError(f"{name} has the shape {weights[name].shape}, not {shape}")
-        if not (np.abs(weights[name]) <= largest).all():  # nan is not, either
-            raise ValueError(f"{name} is not finite")
-    return np.concatenate([weights[name].ravel() for name in shapes])
-
-
-def views(flat: np.ndarray, shapes: Shapes) -> Weights:
-    """The inverse of `flatten`, without copying: what changes in one changes in the other."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-    parts = np.split(flat, ends[:-1])
-    return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 class Parameters:
@@ -119,7 +95,7 @@ class Parameters:
         return {name: array for name, array in self.weights().items() if array.ndim == 2}
 
     def views(self) -> Weights:
-        """The numbers themselves, by name: they change with the next step."""
+        """Give the numbers themselves, by name: they change with the next step."""
         return views(self.array, self._shapes)
 
     def weights(self) -> Weights:

@@ -12,13 +12,15 @@ from ..errors import UsageError
 from .arrays.learner import MlpModel
 from .arrays.mlp import MlpConfig
 from .arrays.training import mlp_learner
-from .counts.model import CountsConfig, CountsModel
+from .counts.config import CountsConfig
+from .counts.model import CountsModel
 from .counts.training import train_counts
 from .ensembles.ensemble import Ensemble
 from .ensembles.mixture import Mixture
 from .ensembles.product import Product
 from .family import ENSEMBLE, Family, Specification, parse
-from .ngram.model import NgramConfig, NgramModel
+from .ngram.config import NgramConfig
+from .ngram.model import NgramModel
 from .ngram.training import train_ngram
 from .pytorch.bow import BowModel
 from .pytorch.mlp_bn import MlpBnModel
@@ -144,7 +146,7 @@ Ensemble.table, Ensemble.kinds = MODELS, {kind.kind: kind for kind in (Product, 
 
 
 def parse_specification(text: str, prior: str | None = None) -> Specification:
-    """Understand MODEL or MODEL+NGRAM (see `family`); `prior` is the n-gram of networks that name none."""
+    """Understand a specification (see `family`); `prior` names the counts of networks that name none."""
     return parse(text, MODELS, prior)
 
 

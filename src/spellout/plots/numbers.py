@@ -5,7 +5,7 @@ S symbols, the most frequent ones · E numbers that stand for each · T symbols 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +14,8 @@ from ..data.typed import typed_line
 from ..errors import RunError, UsageError
 from ..generation.scoring import score_lines
 from ..models.contract import Event
+from ..models.family import Family, parse
 from ..models.inspection import Inside
-from ..models.table import parse_specification
 from ..training.runs.log import number_of
 from ..training.runs.run import Run
 
@@ -99,9 +99,9 @@ def curve(events: Sequence[Event], name: str, value: str) -> tuple[list[int], li
     return [int(number_of(event, "step")) for event in chosen], [number_of(event, value) for event in chosen]
 
 
-def of_members(run: Run) -> dict[str, list[Event]]:
-    """The events of the training of each member of an ensemble, by its number and its specification."""
-    names = [one.text for one in parse_specification(str(run.facts.get("specification"))).members]
+def of_members(run: Run, models: Mapping[str, Family]) -> dict[str, list[Event]]:
+    """Give the events of the training of each member of an ensemble, by its number and its specification."""
+    names = [one.text for one in parse(str(run.facts.get("specification")), models).members]
     found: dict[str, list[Event]] = {}
     for number, name in enumerate(names, 1):
         found[f"{number}. {name}"] = [event for event in run.events if event.get("member") == number]

@@ -36,7 +36,9 @@ def shown_by(what: Kind) -> list[str]:
 
 def _loss(run: Run, line: str | None) -> Figure:
     if run.family == ENSEMBLE:
-        losses = {name: curve(events, "evaluation", "nats_per_char") for name, events in of_members(run).items()}
+        losses = {
+            name: curve(events, "evaluation", "nats_per_char") for name, events in of_members(run, MODELS).items()
+        }
         return member_curves(losses, dev_loss(run))
     both = [event for event in run.events if "new_lines" in event]  # earlier versions judged one way only
     return loss_curves(

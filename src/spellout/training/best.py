@@ -11,7 +11,7 @@ from ..errors import TrainingError
 from ..models.arrays.first_layer import FEW_TOKENS
 from ..models.arrays.mlp import MlpConfig
 from ..models.candidates import MANY_TOKENS
-from ..models.counts.mixing import MOST_TOKENS
+from ..models.counts.gates import MOST_TOKENS
 from .config import TrainingConfig
 from .judging import Judging
 from .plan import Plan

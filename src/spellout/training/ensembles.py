@@ -16,7 +16,9 @@ from typing import Any
 
 from ..errors import TrainingError
 from ..models.contract import Callback, Event
-from ..models.counts.priors import Prior, PriorConfig, train_prior
+from ..models.counts.config import PriorConfig
+from ..models.counts.priors import Prior
+from ..models.counts.training import train_prior
 from ..models.ensembles.ensemble import Ensemble
 from ..models.ensembles.fitting import Fit, even
 from ..models.family import Specification
@@ -155,7 +157,7 @@ class _Training:
 
     @property
     def _in_steps(self) -> list[int]:
-        """The numbers of the members that learn in steps."""
+        """Give the numbers of the members that learn in steps."""
         return [number for number, one in enumerate(self.asked) if one.family.in_steps]
 
     def _budget(self, number: int) -> TrainingConfig:
@@ -177,7 +179,7 @@ class _Training:
         return replace(training, train_seed=seed, seconds=seconds)
 
     def _prior(self, specification: Specification, hear: Callback) -> Prior | None:
-        """Train the n-gram that a member starts from, unless another one starts from the same."""
+        """Train the counts that a member starts from, unless another one starts from the same."""
         if (config := specification.prior) is None:
             return None
         if config not in self.priors:
@@ -268,13 +270,13 @@ class _Training:
 
 
 def _member_of(run: Run | None) -> Member | None:
-    """Where the training of a member is; None if it has not begun, or counts, which is soon done again."""
+    """Say where the training of a member is; None if it has not begun, or counts, which is soon done again."""
     if run is None or run.last is None:
         return None
     return Member(run.last, TrainingConfig(**run.facts["training"]), run.facts["results"])
 
 
 def _events_of(events: Sequence[Event], number: int, step: int) -> list[Event]:
-    """What an earlier part of the training told of a member, which it numbered from 1, up to a step."""
+    """Say what an earlier part of the training told of a member, which it numbered from 1, up to a step."""
     mine = [event for event in events if event.get("member") == number + 1 and event.get("step", 0) <= step]
     return [{name: value for name, value in event.items() if name != "member"} for event in mine]

@@ -12,7 +12,8 @@ from ..generation.evaluation import first_of
 from ..generation.judge import Judge
 from ..generation.scoring import batches
 from ..models.contract import LanguageModel
-from ..models.counts.priors import Prior, prior_counted_anew
+from ..models.counts.priors import Prior
+from ..models.counts.training import prior_counted_anew
 from ..models.ensembles.fitting import Fit, fit
 from ..models.neural import NeuralModel
 

@@ -6,11 +6,9 @@ from typing import Any
 
 from ..data.prepared import Prepared
 from ..generation.evaluation import HIDDEN, judging
-from ..generation.judge import PASS, Judge, Judged
+from ..generation.judge import MEANWHILE, PASS, Judge, Judged
 from ..models.contract import LanguageModel
 
-MEANWHILE = 1 << 23
-"""The work of an evaluation while it trains (see `enough`), a tenth of a second or so."""
 PASS_IN_A_PLAN = PASS >> 3
 """The work of the pass along the training lines, at the end of a training that has little time for it."""
 

@@ -105,7 +105,7 @@ class _Training:
 
 
 def _sendable(job: Job) -> dict[str, Any]:
-    """The parts of a job that another process can be given: all but the functions, which stay in this one."""
+    """Give the parts of a job that another process can be given: all but the functions, which stay in this one."""
     there = ("prepared", "specification", "training", "going_on", "prior", "since", "plan")
     return {name: getattr(job, name) for name in there}
 

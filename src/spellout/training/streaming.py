@@ -14,7 +14,7 @@ from ..data.lines import read_blocks, source_name
 from ..data.prepared import longest, usual_length
 from ..errors import DataError, UsageError
 from ..models.family import Specification
-from ..models.ngram.model import NgramConfig
+from ..models.ngram.config import NgramConfig
 from ..models.ngram.training import NgramCounter, fit_counts, model_of_counts
 from .runs.run import Run, Trained
 

@@ -14,8 +14,9 @@ from ..data.prepared import Prepared, longest, usual_length
 from ..errors import TrainingError
 from ..generation.judge import Judged
 from ..models.contract import Callback, LanguageModel
-from ..models.counts.model import CountsConfig
-from ..models.counts.priors import Prior, train_prior
+from ..models.counts.config import CountsConfig
+from ..models.counts.priors import Prior
+from ..models.counts.training import train_prior
 from ..models.family import Specification
 from ..models.learner import Learner
 from ..optional import require

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from ...data.vocabulary import Vocabulary
     from ...models.contract import LanguageModel
     from ...models.family import Specification
-    from ...training.runs.run import Trained
+    from ...training.runs.run import Run, Trained
 
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
@@ -74,8 +75,6 @@ def make(
     from ...training.best import AROUND
     from ...training.judging import PASS_IN_A_PLAN
     from ...training.runs.folder import check_place
-    from ...training.runs.run import save_run
-    from ...training.train import Job
 
     if not math.isfinite(seconds):
         raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
@@ -87,19 +86,9 @@ def make(
     _preview(file, encoding, data)
     prepared = prepare(file, encoding, data)
     check_prefix(prepared.vocabulary, sampling)
-    if specification is None:
-        trained = _train_best(prepared, seconds)
-    elif specification.family.in_steps:
-        trained = _train_within(prepared, specification, seconds)
-    else:
-        trained = train(Job(prepared, specification))
-    failure = None
-    if out is not None:
-        try:
-            save_run(trained.run, out)
-            terminal.note(f"kept in {out}")
-        except RunError as error:  # the place was good before the training: what was learned is not lost with it
-            failure = error
+    trained = _train(prepared, specification, seconds)
+    # The place was good before the training: what was learned is not lost with it.
+    failure = None if out is None else _keep(trained.run, out)
     wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN)
     try:
         print_samples(trained.run, sampling, wanted)
@@ -149,7 +138,7 @@ def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
         return
     from ...data.lines import first_lines
     from ...data.vocabulary import build_vocabulary
-    from ...models.ngram.training import quick_ngram
+    from ...models.ngram.quick import quick_ngram
 
     try:
         lines = first_lines(file, encoding)
@@ -162,6 +151,29 @@ def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
     model, longest = quick_ngram(stream, vocabulary.size), max(map(len, lines))
     some = _examples(model, vocabulary, longest, lines)
     terminal.note(f"its beginning makes lines like {some}; reading all of it now")
+
+
+def _keep(run: Run, out: Path) -> RunError | None:
+    """Write a run folder, and say so; give the error if that was not possible."""
+    from ...training.runs.run import save_run
+
+    try:
+        save_run(run, out)
+    except RunError as error:
+        return error
+    terminal.note(f"kept in {out}")
+    return None
+
+
+def _train(prepared: Prepared, specification: Specification | None, seconds: float) -> Trained:
+    """Train the model asked for, or the best one."""
+    from ...training.train import Job
+
+    if specification is None:
+        return _train_best(prepared, seconds)
+    if specification.family.in_steps:
+        return _train_within(prepared, specification, seconds)
+    return train(Job(prepared, specification))
 
 
 def _train_within(prepared: Prepared, specification: Specification, seconds: float) -> Trained:

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from ...errors import GenerationError, UsageError
 from .. import terminal
+from ..new_lines import new_lines
 from ..options import Encoding, File, Json, Line, newest
 from ..progress import progress_bar
-from ..workflows import load_run, new_lines, read
+from ..workflows import load_run, read
 
 if TYPE_CHECKING:
     from ...data.vocabulary import Vocabulary

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,10 +67,37 @@ def train(
     json
         The results as one JSON object.
     """
-    from ...training.runs.folder import check_place
-    from ...training.runs.run import Keeper
-    from ...training.train import Job
+    _check_flags(file, out, order, teacher, distillation, resume=resume, stream=stream, overwrite=overwrite)
+    check_at_once(at_once)
+    wanted = _with_order(model or "ngram", order)
+    with new_folder(name_of(file)) if out is None else nullcontext(out) as out:
+        if stream:
+            trained = _count_stream(str(file), out, overwrite, data, wanted, encoding)
+        else:
+            if resume:
+                job = _resumed(file, out, model, data, training, encoding, teacher, distillation)
+            else:
+                job = _begun(file, out, overwrite, wanted, data, training, encoding, teacher, distillation)
+            again = _again(file, out, data, encoding, at_once)
+            trained = _train_into(out, replace(job, at_once=at_once), again)
+    if json:
+        terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
+    else:
+        terminal.note(f"kept in {out}; make lines with: spellout sample {shlex.quote(str(out))}")
 
+
+def _check_flags(
+    file: str | None,
+    out: Path | None,
+    order: int | None,
+    teacher: Path | None,
+    distillation: DistillationConfig,
+    *,
+    resume: bool,
+    stream: bool,
+    overwrite: bool,
+) -> None:
+    """Raise `UsageError` for flags that do not go together."""
     if resume and (stream or overwrite or order is not None):
         raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
     if stream and teacher is not None:
@@ -81,31 +108,6 @@ def train(
         raise UsageError("--resume and --overwrite need the run folder: name it with -o")
     if stream and file is None:
         raise UsageError("--stream is for a file larger than memory: name it")
-    check_at_once(at_once)
-    wanted = _with_order(model or "ngram", order)
-    with ExitStack() as stack:
-        out = stack.enter_context(new_folder(name_of(file))) if out is None else out
-        if stream:
-            trained = _count_stream(str(file), out, overwrite, data, wanted, encoding)
-        else:
-            if resume:
-                job = _resumed(file, out, model, data, training, encoding, teacher, distillation)
-            else:
-                specification = asked(wanted, training)
-                found = None if teacher is None else _teacher(teacher, distillation, specification)
-                check_place(out, overwrite)
-                keep = Keeper(out, overwrite)
-                job = Job(prepare(file, encoding, data), specification, training, keep=keep, teacher=found)
-            again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
-            again += [*(["--encoding", encoding] if encoding else []), "--resume"]
-            for part, name in (("--dev", data.dev), ("--test", data.test)):
-                again += [] if name is None else [part, name]
-            again += [] if at_once == 1 else ["--at-once", str(at_once)]
-            trained = _train_into(out, replace(job, at_once=at_once), shlex.join(again))
-    if json:
-        terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
-    else:
-        terminal.note(f"kept in {out}; make lines with: spellout sample {shlex.quote(str(out))}")
 
 
 def _with_order(model: str, order: int | None) -> str:
@@ -116,6 +118,39 @@ def _with_order(model: str, order: int | None) -> str:
     if name != "ngram" or any("=" not in part or part.startswith("order=") for part in rest):
         raise UsageError(f"--order {order} does not go with --model {model}; it sets the order of `ngram`")
     return ":".join([name, str(order), *rest])
+
+
+def _again(file: str | None, out: Path, data: DataConfig, encoding: str | None, at_once: int) -> str:
+    """Write the command line that goes on with a training."""
+    again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
+    again += [*(["--encoding", encoding] if encoding else []), "--resume"]
+    for flag, name in (("--dev", data.dev), ("--test", data.test)):
+        again += [] if name is None else [flag, name]
+    again += [] if at_once == 1 else ["--at-once", str(at_once)]
+    return shlex.join(again)
+
+
+def _begun(
+    file: str | None,
+    out: Path,
+    overwrite: bool,
+    model: str,
+    data: DataConfig,
+    training: TrainingConfig,
+    encoding: str | None,
+    teacher: Path | None,
+    distillation: DistillationConfig,
+) -> Job:
+    """Say what is trained anew, once it is known that it can be trained and kept."""
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import Keeper
+    from ...training.train import Job
+
+    specification = asked(model, training)
+    found = None if teacher is None else _teacher(teacher, distillation, specification)
+    check_place(out, overwrite)
+    keep = Keeper(out, overwrite)
+    return Job(prepare(file, encoding, data), specification, training, keep=keep, teacher=found)
 
 
 def _teacher(path: Path, config: DistillationConfig, student: Specification) -> Teacher:

@@ -19,6 +19,7 @@ from ..workflows import compile_for, prepare
 
 if TYPE_CHECKING:
     from ...models.contract import Event
+    from ...models.family import Specification
 
 TRIALS_SHOWN = 10
 
@@ -39,8 +40,7 @@ def tune(
     """Look for better settings of a model: many trainings on FILE, judged by dev lines.
 
     FILE is the bundled names by default. The same command goes on where it was stopped, and may run several times
-    at once. What --model or a flag says
-    stays as it is; the rest is tried.
+    at once. What --model or a flag says stays as it is; the rest is tried.
 
     Parameters
     ----------
@@ -59,14 +59,9 @@ def tune(
         raise UsageError(f"--trials {trials}: must be at least 1")
     out = out or STUDIES / name_of(file, model)
     require("optuna", "tuning")
-    from ...models.table import in_steps
-    from ...training.experiments.space import Space
     from ...training.experiments.tuning import Tuning, check_study
-    from ...training.train import check_trainable
 
-    specification = in_steps(model, training.prior, "has nothing to tune")
-    Space.of(specification, training)
-    check_trainable(specification, training)
+    specification = _asked(model, training)
     for part in ["dev", *["test"] * test_best]:
         data.check_keeps(part)
     check_study(out)
@@ -84,9 +79,21 @@ def tune(
     if not best:
         raise TrainingError(f"no trial in {out} has ended well; give more --trials or --seconds, or a lower --lr")
     tested = tuning.test(best[0]) if test_best else None
-    asked = {one.name: getattr(data, one.name) for one in fields(data) if getattr(data, one.name) != one.default}
-    again = best[0].command(file, "RUN", asked | ({"encoding": encoding} if encoding else {}))
+    flags = {one.name: getattr(data, one.name) for one in fields(data) if getattr(data, one.name) != one.default}
+    again = best[0].command(file, "RUN", flags | ({"encoding": encoding} if encoding else {}))
     print_trials(best, tuning.count(), tested, again, str(tuning.run_folder(best[0])), json)
+
+
+def _asked(model: str, training: TrainingConfig) -> Specification:
+    """Understand which model is to be tuned; `UsageError` if it has nothing to tune, or cannot be trained here."""
+    from ...models.table import in_steps
+    from ...training.experiments.space import Space
+    from ...training.train import check_trainable
+
+    specification = in_steps(model, training.prior, "has nothing to tune")
+    Space.of(specification, training)
+    check_trainable(specification, training)
+    return specification
 
 
 def _trial_note(trial: TuningTrial) -> str:

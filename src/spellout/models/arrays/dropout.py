@@ -12,7 +12,7 @@ _DROPS = 2
 
 
 def kept(part: float, shape: tuple[int, int], seed: int, step: int, member: int) -> np.ndarray | None:
-    """By how much each number is multiplied, 0 or 1 / (1 - part), float32; None if none is left out.
+    """Say by how much each number is multiplied, 0 or 1 / (1 - part), float32; None if none is left out.
 
     It depends on the arguments alone, so that a training goes on as if it had not been interrupted.
     """

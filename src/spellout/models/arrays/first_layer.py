@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..parameters import Weights
+from ..weights import Weights
 
 FEW_TOKENS = 64
 """Up to so many the second way is faster (contexts of 6, batches of 1,024)."""

@@ -15,7 +15,8 @@ from ..candidates import Candidates
 from ..ngram.counts import context_columns
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
-from ..parameters import Parts, Weights
+from ..parameters import Parts
+from ..weights import Weights
 from .blas import one_thread
 from .dropout import kept
 from .learner import MlpModel
@@ -52,8 +53,8 @@ class LargeMlpLearner(ArrayLearner):
         return loss if np.isfinite(loss) and self._parameters.move_parts(parts, lr) else float("nan")
 
     def gradient(self, chosen: np.ndarray) -> tuple[float, Parts]:
-        """The mean loss of the members over some positions, estimated, and the gradient of the sum of their losses,
-        where there is one."""
+        """Give the mean loss of the members over some positions, estimated, and the gradient of the sum of their
+        losses, where there is one."""
         step = self._parameters.steps
         tokens, correction, targets = self._candidates.draw(step, self._targets[chosen])
         read, windows = np.unique(self._windows[chosen], return_inverse=True)
@@ -84,7 +85,7 @@ class LargeMlpLearner(ArrayLearner):
     def _network_for(
         self, read: int, tokens: int, windows: int, weights: Weights
     ) -> tuple[MlpArrays, Weights, Weights]:
-        """A network of so many rows, or a few more, with its weights and gradients."""
+        """Give a network of so many rows, or a few more, with its weights and gradients."""
         read, tokens = (-(-rows // _ROUND) * _ROUND for rows in (read, tokens))
         key = (read, tokens, windows)
         if key not in self._networks:
@@ -98,7 +99,7 @@ class LargeMlpLearner(ArrayLearner):
 
 
 def _tied(parts: Parts, factor: np.floating) -> Parts:
-    """The gradient of both uses of the vectors as one; what is read is `factor` times the vectors."""
+    """Give the gradient of both uses of the vectors as one; what is read is `factor` times the vectors."""
     (read, d_read), (tokens, d_tokens) = parts["embedding"], parts.pop("out.weight")
     assert read is not None
     assert tokens is not None
@@ -132,5 +133,5 @@ def _parts(gradients: Weights, read: np.ndarray, tokens: np.ndarray) -> Parts:
 
 
 def _rows(name: str, read: np.ndarray, tokens: np.ndarray) -> np.ndarray | None:
-    """Which rows of an array have a part in a step; None: all."""
+    """Say which rows of an array have a part in a step; None: all."""
     return {"embedding": read, "out.weight": tokens, "out.bias": tokens}.get(name)

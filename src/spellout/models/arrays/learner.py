@@ -9,10 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
-from ..counts.priors import Prior, left_out
+from ..counts.left_out import left_out
+from ..counts.priors import Prior
 from ..inspection import Activations, Inside
 from ..ngram.counts import context_columns, context_windows
-from ..parameters import Weights, views
+from ..weights import Weights, views
 from . import mlp
 from .blas import one_thread
 from .dropout import kept

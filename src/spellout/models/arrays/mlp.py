@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import UsageError
-from ..parameters import Shapes, Weights
 from ..ranges import Context, Dropout, Embedding, Hidden, Tied, WeightDecay
+from ..weights import Shapes, Weights
 from .first_layer import first_layer
 
 MOST_MEMBERS = 256
@@ -101,7 +101,7 @@ def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, 
 
 
 def untied(weights: Weights) -> Weights:
-    """The arrays that a network runs on: of tied vectors two, what is read and what gives the logits."""
+    """Give the arrays that a network runs on: of tied vectors two, what is read and what gives the logits."""
     if "out.weight" in weights:
         return weights
     embedding = weights["embedding"]
@@ -109,7 +109,7 @@ def untied(weights: Weights) -> Weights:
 
 
 def scale(weights: Weights) -> np.floating:
-    """How many times as large tied vectors (V, E) are when they are read: sqrt(E), for a deviation of 1."""
+    """Say how many times as large tied vectors (V, E) are when they are read: sqrt(E), for a deviation of 1."""
     embedding = weights["embedding"]
     factor: np.floating = embedding.dtype.type(embedding.shape[1] ** 0.5)
     return factor

@@ -13,11 +13,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..counts.priors import Prior, left_out
+from ..counts.left_out import left_out
+from ..counts.priors import Prior
 from ..neural import NeuralModel
 from ..ngram.counts import context_columns
-from ..parameters import Parameters, Shapes, Weights, flatten
+from ..parameters import Parameters
 from ..softmax import picked
+from ..weights import Shapes, Weights, flatten, under
 
 _LOGITS_AT_ONCE = 1 << 20
 """So many are worked out together: for one letter's vocabulary 32,768 windows, for 16,384 words 64."""
@@ -75,7 +77,7 @@ class WindowModel(ArrayModel):
         return result
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Log-probability (B, T) of each target after its tokens: all logits of some windows at a time."""
+        """Give the log-probability (B, T) of each target after its tokens: all logits of some windows at a time."""
         if self.prior is not None:
             return super().score(tokens, targets)
         columns = context_columns(tokens, self.config.context)
@@ -142,7 +144,8 @@ class GradientLearner(ArrayLearner):
 
     @abstractmethod
     def gradient(self, chosen: np.ndarray) -> tuple[float, np.ndarray]:
-        """The mean loss of some examples' tokens in nats, and its gradient (P,), which the next call overwrites.
+        """Give the mean loss of some examples' tokens in nats, and its gradient (P,), which the next call
+        overwrites.
 
         Members of a network learn side by side: the loss is their mean, the gradient that of the sum of theirs.
         """
@@ -155,6 +158,5 @@ class GradientLearner(ArrayLearner):
 
 
 def member_of(weights: dict[str, Any], member: int) -> dict[str, Any]:
-    """The weights of one of several networks side by side, by their names in the formula."""
-    prefix = f"{member}."
-    return {name.removeprefix(prefix): array for name, array in weights.items() if name.startswith(prefix)}
+    """Give the weights of one of several networks side by side, by their names in the formula."""
+    return under(f"{member}.", weights)

@@ -21,7 +21,7 @@ def mlp_learner(
     seed: int,
     soft_targets: np.ndarray | None = None,
 ) -> MlpLearner | LargeMlpLearner:
-    """A fresh network that learns from a stream, starting from an n-gram if there is one.
+    """Make a fresh network that learns from a stream, starting from counts if there are any.
 
     With `soft_targets`, probabilities (positions, V), it learns what a teacher says there: of all tokens, however
     many they are.

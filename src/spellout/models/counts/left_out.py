@@ -11,11 +11,90 @@ counted once less. Below the longest context the shorter one is left as it is or
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
+from functools import partial
+from typing import Protocol
+
 import numpy as np
 
 from ..ngram.counts import Columns, numbered_rows
-from ..ngram.levels import Level
+from ..ngram.leave_one_out import LeaveOneOut
+from ..ngram.level import Level
 from ..ngram.model import NgramModel
+from .gates import gates, scales
+from .model import CountsModel
+from .past import Past
+from .priors import Prior
+from .views import View
+
+_MOST_KEPT = 1 << 28  # numbers: one gibibyte of float32
+_Rows = Callable[[np.ndarray], np.ndarray]  # positions (N,) to rows (N, V)
+
+
+class LeftOut(Protocol):
+    """What a prior says at the positions of the text it was trained on, each without that very occurrence."""
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Turn (N,) positions into the log-probabilities (N, V), float32, of the token that follows each."""
+        ...
+
+
+def left_out(prior: Prior, stream: np.ndarray) -> LeftOut:
+    """Give what a network with this prior learns from. Counts that include the token to be predicted would teach it
+    to trust what is only memorised."""
+    return LeftOutMixture(prior, stream) if isinstance(prior, CountsModel) else LeaveOneOut(prior, stream)
+
+
+class LeftOutMixture:
+    """The mixture at positions of a training stream, without their own occurrences.
+
+    Attributes:
+        all: whether every view's rows are worked out beforehand, for all positions; of a long text or a large
+            vocabulary they are worked out when they are asked for.
+    """
+
+    def __init__(self, model: CountsModel, stream: np.ndarray) -> None:
+        self._model, self._targets = model, stream[1:]
+        self._past = Past.of(stream)[:-1]
+        self._gates = gates(self._past, model.vocabulary_size)
+        self.all = len(self._targets) * model.vocabulary_size * len(model.models) <= _MOST_KEPT
+        self._rows: list[_Rows] = [
+            self._kept(view, ngram) if self.all else partial(self._asked, view, ngram)
+            for view, ngram in zip(model.views, model.models, strict=True)
+        ]
+
+    def _columns(self, view: View, places: np.ndarray | slice = slice(None)) -> Columns:
+        return self._past[places].columns(view.columns, self._model.classes)
+
+    def _kept(self, view: View, ngram: NgramModel) -> _Rows:
+        return LeftOutRows(ngram, self._columns(view), self._targets).at
+
+    def _asked(self, view: View, ngram: NgramModel, places: np.ndarray) -> np.ndarray:
+        targets = self._targets[places].astype(np.int64)
+        return ngram.leave_one_out_rows(self._columns(view, places), targets).astype(np.float32)
+
+    def only(self, places: np.ndarray) -> LeftOutMixture:
+        """Give the same for some positions (N,), which are numbered anew; their rows are worked out now."""
+        some = copy(self)
+        some._gates = {name: gate[places] for name, gate in self._gates.items()}
+        some._rows = [partial(np.take, rows(places), axis=0) for rows in self._rows]
+        return some
+
+    def views_at(self, places: np.ndarray) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
+        """Give each view's rows (N, V) at some positions, and what chooses the scales there."""
+        return [rows(places) for rows in self._rows], {name: gate[places] for name, gate in self._gates.items()}
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Turn (N,) positions into the log-probabilities (N, V), float32, of the token that follows each."""
+        rows, chosen = self.views_at(places)
+        weights = self._model.weights
+        logits = np.tile(weights["bias"].astype(np.float32), (len(places), 1))
+        for scale, row in zip(scales(weights, chosen).T, rows, strict=True):
+            logits += scale[:, None].astype(np.float32) * row
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return logits
 
 
 class LeftOutRows:
@@ -39,7 +118,7 @@ class LeftOutRows:
             self.rows[here] = np.log(distributions[entries])
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """The rows (N, V) of some positions (N,)."""
+        """Give the rows (N, V) of some positions (N,)."""
         return self.rows.take(self.numbers[places], axis=0)
 
 

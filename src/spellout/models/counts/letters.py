@@ -14,7 +14,7 @@ MOST = 512
 
 
 def two_classes(stream: np.ndarray, vocabulary_size: int) -> np.ndarray:
-    """The class of every token (V,), 1 or 2, and 0 for the boundary, from a stream `0 line 0 line 0`."""
+    """Find the class of every token (V,), 1 or 2, and 0 for the boundary, from a stream `0 line 0 line 0`."""
     classes = np.ones(vocabulary_size, np.int64)
     classes[0] = 0
     size = min(vocabulary_size, MOST)

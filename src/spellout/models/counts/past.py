@@ -12,11 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ngram.counts import Columns, context_columns
-
-RECENT = 12
-"""So many last tokens can be looked at."""
-FIRST = 2
-"""So many first tokens."""
+from .views import FIRST, RECENT
 
 
 class Past:
@@ -33,7 +29,7 @@ class Past:
 
     @classmethod
     def of(cls, tokens: np.ndarray) -> Past:
-        """What was read when each of `tokens` (..., T) had been, one axis of all positions."""
+        """Say what was read when each of `tokens` (..., T) had been, one axis of all positions."""
         recent = [column.ravel() for column in context_columns(tokens, RECENT)]
         places = np.broadcast_to(np.arange(tokens.shape[-1]), tokens.shape)
         begins = np.maximum.accumulate(np.where(tokens == 0, places, 0), axis=-1)  # where each one's line begins
@@ -51,7 +47,7 @@ class Past:
         return cls(recent, np.full(lines, -1), [np.zeros(lines, np.int64) for _ in range(FIRST)])
 
     def read(self, tokens: np.ndarray) -> Past:
-        """What has been read after one more token of every line (N,)."""
+        """Say what has been read after one more token of every line (N,)."""
         going_on = tokens != 0  # nothing before a boundary is part of this line
         place = np.where(going_on, self.place + 1, 0)
         recent = [tokens, *(column * going_on for column in self.recent[:-1])]
@@ -61,11 +57,11 @@ class Past:
         return Past(recent, place, first)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Past:
-        """The same at some positions only."""
+        """Give the same at some positions only."""
         return Past([c[rows] for c in self.recent], self.place[rows], [c[rows] for c in self.first])
 
     def columns(self, names: tuple[str, ...], classes: np.ndarray) -> Columns:
-        """The columns of these names, of the type of the tokens, 0 after the first that is; `classes` (V,)."""
+        """Give the columns of these names, of the type of the tokens, 0 after the first that is; `classes` (V,)."""
         dtype = self.recent[0].dtype
         found: Columns = []
         for name in names:

@@ -11,17 +11,22 @@ from dataclasses import replace
 import numpy as np
 
 from ..contract import Callback
+from ..ngram.config import NgramConfig
 from ..ngram.counts import Columns, Counts, count_rows
 from ..ngram.discounts import Discounts
 from ..ngram.levels import build_levels, build_levels_of_occurrences
-from ..ngram.model import NgramConfig, NgramModel
+from ..ngram.model import NgramModel
 from ..ngram.training import train_ngram
-from ..parameters import Weights
+from ..weights import Weights
+from .config import CountsConfig, PriorConfig
+from .gates import mixing_shapes
+from .left_out import LeftOutMixture
 from .letters import two_classes
-from .mixing import BATCH, Mixer, learning_rate, mixing_shapes
-from .model import CountsConfig, CountsModel
-from .past import RECENT, Past
-from .views import View, views
+from .mixing import BATCH, Mixer, learning_rate
+from .model import CountsModel
+from .past import Past
+from .priors import Prior
+from .views import RECENT, View, views
 
 EPOCHS = 8
 """The mixer sees every position so often at most: on 300 to 4,000 names more only overfits."""
@@ -59,20 +64,37 @@ def train_counts(
     return model, held_out
 
 
-def counted_anew(model: CountsModel, stream: np.ndarray) -> CountsModel:
-    """The same of another text `0 line 0 line 0`, with the discounts and the mixer that it has."""
-    past, size = Past.of(stream)[:-1], model.vocabulary_size
+def train_prior(
+    stream: np.ndarray,
+    vocabulary_size: int,
+    config: PriorConfig,
+    callback: Callback,
+    given: Prior | None = None,
+) -> Prior:
+    """Train on one stream `0 line 0 line 0`, or take what is `given`: the prior itself, or its n-gram."""
+    if isinstance(config, NgramConfig):
+        return given or train_ngram(stream, vocabulary_size, config, callback)[0]
+    if isinstance(given, CountsModel):
+        return given
+    return train_counts(stream, vocabulary_size, config, callback, given)[0]
+
+
+def prior_counted_anew(prior: Prior, stream: np.ndarray) -> Prior:
+    """Count another text `0 line 0 line 0`; discounts and what mixes the counts stay as they are."""
+    if isinstance(prior, NgramModel):
+        return prior.counted_anew(stream)
+    past, size = Past.of(stream)[:-1], prior.vocabulary_size
     models = [
-        counted(view, past.columns(view.columns, model.classes), stream[1:], size, before.discounts)
-        for view, before in zip(model.views, model.models, strict=True)
+        counted(view, past.columns(view.columns, prior.classes), stream[1:], size, before.discounts)
+        for view, before in zip(prior.views, prior.models, strict=True)
     ]
-    return CountsModel(model.config, model.views, models, model.classes, model.weights)
+    return CountsModel(prior.config, prior.views, models, prior.classes, prior.weights)
 
 
 def counted(
     view: View, columns: Columns, targets: np.ndarray, vocabulary_size: int, discounts: Discounts | None = None
 ) -> NgramModel:
-    """The model of one view: its columns and the token that followed at every position, (N,) each.
+    """Count the model of one view: its columns and the token that followed at every position, (N,) each.
 
     `discounts` are the closed form, if they are not known.
     """
@@ -82,8 +104,8 @@ def counted(
 
 
 def _mixed(model: CountsModel, stream: np.ndarray) -> Weights:
-    """The mixer's weights, learned from positions whose own occurrences are left out."""
-    left_out, targets = model.left_out(stream), stream[1:]
+    """Learn the mixer's weights from positions whose own occurrences are left out."""
+    left_out, targets = LeftOutMixture(model, stream), stream[1:]
     steps = min(model.config.steps, -(-EPOCHS * len(targets) // BATCH))
     mixer = Mixer(len(model.models), model.vocabulary_size)
     # Raw numbers, since NumPy does not promise that what it makes of them stays the same.

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .past import FIRST, RECENT
+RECENT = 12
+"""So many last tokens can be looked at."""
+FIRST = 2
+"""So many first tokens."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,13 @@ MOST_VIEWS = 1 + len(OTHERS)
 
 
 def views(number: int, order: int) -> list[View]:
-    """The first `number` views; the first of all is the n-gram of the last tokens, of this order."""
+    """Give the first `number` views; the first of all is the n-gram of the last tokens, of this order."""
     last = View(tuple(f"c{back}" for back in range(1, max(2, min(order, RECENT + 1)))), continuation=True)
     return [last, *OTHERS[: number - 1]]
 
 
 def checked_view(columns: str, continuation: bool) -> View:
-    """A view as someone else wrote it. ValueError if there are no such columns."""
+    """Make a view as someone else wrote it. ValueError if there are no such columns."""
     view = _view(columns, continuation)
     known = {"place"}
     known |= {f"{kind}{back}" for kind in "ck" for back in range(1, RECENT + 1)}

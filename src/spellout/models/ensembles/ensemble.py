@@ -15,6 +15,7 @@ import numpy as np
 
 from ..contract import LanguageModel, Reader
 from ..family import Family
+from ..weights import under
 
 _PRIOR = "prior."
 """Under this name a network's arrays are those of the n-gram it starts from (see `neural`)."""
@@ -52,23 +53,23 @@ class Ensemble(ABC):
     @staticmethod
     @abstractmethod
     def mean(logs: Iterable[np.ndarray], weights: Sequence[float]) -> np.ndarray:
-        """Log-probabilities (..., V) of each member to those of the ensemble, in an array of its own."""
+        """Turn log-probabilities (..., V) of each member into those of the ensemble, in an array of its own."""
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
-        """(B, T) token ids to (B, T, V) log-probabilities."""
+        """Turn (B, T) token ids into (B, T, V) log-probabilities."""
         logs = (member.log_probabilities(tokens) for member, _ in self._asked)
         return self.mean(logs, [weight for _, weight in self._asked])
 
     @abstractmethod
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Log-probability (B, T) of each target after its tokens."""
+        """Give the log-probability (B, T) of each target after its tokens."""
 
     def reader(self, lines: int) -> Reader:
-        """A reader that reads with every member."""
+        """Give a reader that reads with every member."""
         return EnsembleReader(self, [(member.reader(lines), weight) for member, weight in self._asked])
 
     def settings(self) -> dict[str, Any]:
-        """The kind, the weights and the members' families and settings.
+        """Give the kind, the weights and the members' families and settings.
 
         What members that start from the same n-gram know of it is kept once; `shared` says with which one.
         """
@@ -83,12 +84,13 @@ class Ensemble(ABC):
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The members' arrays, each under its member's number, from 1, and a dot."""
+        """Give the members' arrays, each under its member's number, from 1, and a dot."""
         return dict(self._kept[0])
 
     @cached_property
     def _kept(self) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-        """The arrays to keep, and by the number of a member that of another that starts from the same n-gram."""
+        """Give the arrays to keep, and by the number of a member that of another that starts from the same
+        n-gram."""
         kept: dict[str, np.ndarray] = {}
         shared: dict[str, int] = {}
         priors: dict[int, dict[str, np.ndarray]] = {}
@@ -106,7 +108,7 @@ class Ensemble(ABC):
 
     @classmethod
     def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
-        """The inverse of `settings` and `arrays`, of any kind; ValueError or KeyError if they cannot be one."""
+        """Invert `settings` and `arrays`, of any kind; ValueError or KeyError if they cannot be one."""
         kind = Ensemble.kinds[settings["kind"]]
         shared = settings["shared"]
         members = []
@@ -114,9 +116,9 @@ class Ensemble(ABC):
             family = cls.table[member["model"]]
             if issubclass(family.model, Ensemble):
                 raise ValueError("a member is an ensemble")
-            own = _under(f"{number}.", arrays)
+            own = under(f"{number}.", arrays)
             if str(number) in shared:
-                prior = _under(f"{int(shared[str(number)])}.{_PRIOR}", arrays)
+                prior = under(f"{int(shared[str(number)])}.{_PRIOR}", arrays)
                 own |= {_PRIOR + name: array for name, array in prior.items()}
             members.append(family.model.restore(member["settings"], own))
         if members and settings["vocabulary_size"] != members[0].vocabulary_size:
@@ -133,18 +135,13 @@ class EnsembleReader:
         self._weights = [weight for _, weight in readers]
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Log-probabilities (B, V) of what follows."""
+        """Give log-probabilities (B, V) of what follows."""
         return self._ensemble.mean((reader.read(tokens) for reader in self._readers), self._weights)
 
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these lines only."""
         for reader in self._readers:
             reader.keep(rows)
-
-
-def _under(start: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays whose names begin so, named by the rest."""
-    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 
 
 def _equal(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:

@@ -142,7 +142,7 @@ def _powers(logs: np.ndarray, chosen: np.ndarray, caution: float) -> np.ndarray:
         return float((np.log(np.exp(total).sum(axis=1)) + largest).mean() - weights @ came)
 
     def derivatives(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What is expected of log p less what came of it, and the covariance of log p."""
+        """Give what is expected of log p less what came of it, and the covariance of log p."""
         chances = np.exp(Product.mean(logs, weights.tolist()))
         expected = np.einsum("npv,pv->np", logs, chances)
         curvature = np.empty((len(logs), len(logs)))
@@ -194,7 +194,7 @@ def _newton(
 
 
 def _said(members: Sequence[LanguageModel], batches: Batches) -> tuple[np.ndarray, np.ndarray]:
-    """What every member says, (N, P, V), and what came, (P,)."""
+    """Collect what every member says, (N, P, V), and what came, (P,)."""
     places: list[list[np.ndarray]] = [[] for _ in members]
     chosen: list[np.ndarray] = []
     for tokens, targets, inside in batches:

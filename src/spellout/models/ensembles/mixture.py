@@ -43,6 +43,6 @@ class Mixture(Ensemble):
         return total
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Log-probability (B, T) of each target after its tokens, from the members' own scores."""
+        """Give the log-probability (B, T) of each target after its tokens, from the members' own scores."""
         scores = (member.score(tokens, targets) for member, _ in self._asked)
         return self.mean(scores, [weight for _, weight in self._asked])

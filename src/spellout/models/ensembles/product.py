@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..neural import score_in_pieces
+from ..softmax import score_in_pieces
 from .ensemble import Ensemble
 
 
@@ -34,5 +34,6 @@ class Product(Ensemble):
         return total
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Log-probability (B, T) of each target after its tokens; all V of them have to be made, for their sum."""
+        """Give the log-probability (B, T) of each target after its tokens; all V of them have to be made, for their
+        sum."""
         return score_in_pieces(self, tokens, targets)

@@ -67,7 +67,7 @@ class Known:
         return total[trie.leaves]
 
     def ratios(self, ends: np.ndarray, new: float) -> np.ndarray:
-        """By how much weights change the probability of all lines through a node, (N,), as logarithms.
+        """Say by how much weights change the probability of all lines through a node, (N,), as logarithms.
 
         `ends` (L,) are the logarithms of the weights of the known lines, `new` that of all others. Every ratio is a
         sum of positive terms, what leaves the trie here and what goes on along each edge, from the leaves up.

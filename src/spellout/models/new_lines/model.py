@@ -45,7 +45,7 @@ class Weighted:
 
     @classmethod
     def of_two_parts(cls, model: LanguageModel, known: Known, chance: float, log_shares: np.ndarray) -> Self:
-        """With a chance a known line, of which each has its share (L,), given as a logarithm, else a new one."""
+        """Make a known line with a chance, each with its share (L,), given as a logarithm; else a new one."""
         new = known.ratios(np.full(len(known.trie.leaves), -np.inf), 0.0)[0]
         with np.errstate(divide="ignore"):
             ends = np.log(chance) + log_shares - known.lines()
@@ -54,22 +54,22 @@ class Weighted:
 
     @property
     def new_share(self) -> float:
-        """What the model gives to lines that are not known, if known ones have no weight."""
+        """Say what the model gives to lines that are not known, if known ones have no weight."""
         return float(np.exp(self.ratios[0]))
 
     def can_begin(self, tokens: np.ndarray) -> bool:
-        """Whether any line with a weight begins with these tokens (T,), a boundary not among them."""
+        """Say whether any line with a weight begins with these tokens (T,), a boundary not among them."""
         node = self.trie.walk(np.concatenate([[0], tokens])[None])[0, -1]
         return bool(np.isfinite(self.new if node == NOWHERE else self.ratios[node]))
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
-        """(B, T) token ids to (B, T, V) log-probabilities."""
+        """Turn (B, T) token ids into (B, T, V) log-probabilities."""
         rows = self.model.log_probabilities(tokens)
         nodes = self.trie.walk(tokens)
         return self._reweighted(rows.reshape(-1, rows.shape[-1]), nodes.ravel()).reshape(rows.shape)
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Log-probability (B, T) of each target after its tokens."""
+        """Give the log-probability (B, T) of each target after its tokens."""
         nodes = self.trie.walk(tokens)
         there = self.trie.child(nodes, targets.astype(np.int64))
         after = np.where(there == NOWHERE, self.new, self.ratios[there])
@@ -77,7 +77,7 @@ class Weighted:
         return self.model.score(tokens, targets) + np.where(nodes == NOWHERE, 0.0, after - before)
 
     def reader(self, lines: int) -> Reader:
-        """A reader that also knows where in the trie each line is."""
+        """Give a reader that also knows where in the trie each line is."""
         return _WeightedReader(self, lines)
 
     def _reweighted(self, rows: np.ndarray, nodes: np.ndarray) -> np.ndarray:
@@ -97,11 +97,11 @@ class Weighted:
         return rows
 
     def settings(self) -> dict[str, Any]:
-        """The weight of new lines and the settings of the model."""
+        """Give the weight of new lines and the settings of the model."""
         return {"new": self.new, "model": self.model.settings()}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The ratios, and the arrays of the model under `model.`."""
+        """Give the ratios, and the arrays of the model under `model.`."""
         return {"ratios": self.ratios} | {f"model.{name}": array for name, array in self.model.arrays().items()}
 
     @classmethod
@@ -118,7 +118,7 @@ class _WeightedReader:
         self._nodes: np.ndarray | None = None
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Log-probabilities (B, V) of what follows."""
+        """Give log-probabilities (B, V) of what follows."""
         if self._nodes is None:  # the boundary at the start leads to the root
             self._nodes = np.zeros(len(tokens), np.int64)
         else:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ngram.search import some_lines
-from ..ngram.training import QUICK_TOKENS, quick_ngram
+from ..ngram.quick import QUICK_TOKENS, quick_ngram
+from ..ngram.streams import every_kth_apart, some_lines
 from .known import Known
 from .trie import NOWHERE, Trie
 
@@ -70,16 +70,11 @@ class Recurrence:
 
 def fitted_power(stream: np.ndarray, vocabulary_size: int) -> float:
     """Fit the power on held-out lines that the others hold once."""
-    stream = some_lines(stream, QUICK_TOKENS)
-    ends = np.flatnonzero(stream == 0)
-    held = np.zeros(len(ends) - 1, bool)
-    held[HELD_OUT - 1 :: HELD_OUT] = True
-    chosen = np.concatenate([[True], np.repeat(held, np.diff(ends))])  # each line with the end after it
-    rest = stream[np.concatenate([[True], ~chosen[1:]])]
-    if not held.any() or len(rest) < 2:
+    rest, last = every_kth_apart(some_lines(stream, QUICK_TOKENS), HELD_OUT)
+    if len(last) < 2 or len(rest) < 2:
         return USUAL_POWER
     trie = Trie(rest, vocabulary_size)
-    found = trie.find(stream[chosen])
+    found = trie.find(last)
     found = found[(found != NOWHERE) & (trie.times[found] == 1)]
     if len(found) < FEWEST:
         return USUAL_POWER

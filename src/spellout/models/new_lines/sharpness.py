@@ -15,8 +15,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..contract import LanguageModel, Reader
-from ..ngram.search import some_lines
-from ..ngram.training import QUICK_TOKENS, quick_ngram
+from ..ngram.quick import QUICK_TOKENS, quick_ngram
+from ..ngram.streams import every_kth_apart, some_lines
 from ..softmax import log_softmax, picked
 from .known import asked
 from .trie import NOWHERE, Trie
@@ -39,23 +39,23 @@ class Sharper:
         self.parameters = model.parameters + 1
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
-        """(B, T) token ids to (B, T, V) log-probabilities."""
+        """Turn (B, T) token ids into (B, T, V) log-probabilities."""
         return log_softmax(self.sharpness * self.model.log_probabilities(tokens))
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Log-probability (B, T) of each target after its tokens."""
+        """Give the log-probability (B, T) of each target after its tokens."""
         return picked(self.log_probabilities(tokens), targets)
 
     def reader(self, lines: int) -> Reader:
-        """The model's reader, its answers to the power."""
+        """Give the model's reader, its answers to the power."""
         return _SharperReader(self.model.reader(lines), self.sharpness)
 
     def settings(self) -> dict[str, Any]:
-        """The sharpness and the settings of the model."""
+        """Give the sharpness and the settings of the model."""
         return {"sharpness": self.sharpness, "model": self.model.settings()}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays of the model."""
+        """Give the arrays of the model."""
         return self.model.arrays()
 
     @classmethod
@@ -71,7 +71,7 @@ class _SharperReader:
         self._reader, self._sharpness = reader, sharpness
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Log-probabilities (B, V) of what follows."""
+        """Give log-probabilities (B, V) of what follows."""
         return log_softmax(self._sharpness * self._reader.read(tokens))
 
     def keep(self, rows: np.ndarray) -> None:
@@ -87,11 +87,7 @@ def sharper(model: LanguageModel, sharpness: float) -> LanguageModel:
 def fitted_sharpness(stream: np.ndarray, vocabulary_size: int) -> float:
     """Fit the sharpness on held-out lines that the others do not hold."""
     stream = some_lines(stream, min(QUICK_TOKENS, _NUMBERS // vocabulary_size))
-    ends = np.flatnonzero(stream == 0)
-    held = np.zeros(len(ends) - 1, bool)
-    held[HELD_OUT - 1 :: HELD_OUT] = True
-    chosen = np.concatenate([[True], np.repeat(held, np.diff(ends))])  # each line with the end after it
-    rest, last = stream[np.concatenate([[True], ~chosen[1:]])], stream[chosen]
+    rest, last = every_kth_apart(stream, HELD_OUT)
     trie, others = Trie(rest, vocabulary_size), Trie(last, vocabulary_size)
     new = others.find(last)[trie.find(last) == NOWHERE]
     if len(new) < FEWEST:
@@ -106,7 +102,7 @@ def fitted_sharpness(stream: np.ndarray, vocabulary_size: int) -> float:
 
 
 def _lowest(losses: np.ndarray) -> float:
-    """The power at the lowest point of the parabola through the three losses around the lowest one."""
+    """Find the power at the lowest point of the parabola through the three losses around the lowest one."""
     best = int(np.clip(losses.argmin(), 1, len(POWERS) - 2))
     below, here, above = losses[best - 1 : best + 2]
     bend = below - 2 * here + above
@@ -115,7 +111,7 @@ def _lowest(losses: np.ndarray) -> float:
 
 
 def _lines_to_powers(model: LanguageModel, trie: Trie, powers: np.ndarray) -> np.ndarray:
-    """The log-probability of every line of a trie if the model is as sharp as each of these, (powers, L)."""
+    """Give the log-probability of every line of a trie if the model is as sharp as each of these, (powers, L)."""
     total = np.zeros((len(powers), len(trie)))
     for nodes, rows in asked(model, trie):
         parents, tokens, children = trie.edges_of(nodes)

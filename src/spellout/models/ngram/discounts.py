@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .counts import Counts
-from .levels import Level, walk
+from .level import Level, walk
 
 FEW_ROWS = 30_000
 """More distinct held-out n-grams than this cost time and win less than 0.0002 nats; every k-th is taken."""

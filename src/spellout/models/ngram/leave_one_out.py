@@ -49,7 +49,7 @@ class LeaveOneOut:
         return np.take(self._kept, numbers, axis=0)
 
     def of_tokens(self, places: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """The same of some tokens (T,) only: (N, T). It is worked out every time, as the tokens change."""
+        """Give the same of some tokens (T,) only: (N, T). It is worked out every time, as the tokens change."""
         result = np.empty((len(places), len(tokens)), np.float32)
         # A few rows at a time, so that they stay in a cache, and those of one last token together.
         order = np.argsort(self._columns[0][places], kind="stable")

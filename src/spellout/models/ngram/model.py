@@ -12,47 +12,28 @@ estimates. `add-k` adds k to every count of the longest context, as the first le
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
-from ...errors import UsageError
+from .config import NgramConfig
 from .counts import Columns, Counts, context_columns
 from .discounts import Discounts, checked_discounts, closed_form
-from .levels import Level, build_levels, checked_level, walk
+from .level import Level, checked_level, walk
+from .levels import build_levels
 
 _POSITIONS_AT_ONCE = 1 << 18
 _MANY = 1 << 8  # so many contexts at once are worth tables
 _LARGEST_TABLE = 1 << 22  # numbers in all of these
 _STORED = ("keys", "offsets", "tokens", "counts")
-Smoothing = Literal["fitted", "closed-form", "add-k"]
 LeftOut = tuple[np.ndarray, np.ndarray]
 """The entry of each row's own token (N,) at a level, and whether it is counted once less there, (N,) bool."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NgramConfig:
-    """The settings of an n-gram model."""
-
-    order: int | None = None
-    """The n: letters of context plus one. Without it, the best order on held-out training lines is taken."""
-    smoothing: Smoothing = "fitted"
-    """fitted or closed-form Kneser-Ney discounts, or add-k."""
-    k: float = 1.0
-    """What add-k adds to every count."""
-
-    def __post_init__(self) -> None:
-        if self.order is not None and not 1 <= self.order <= 64:
-            raise UsageError(f"--order {self.order}: an n-gram's order is a whole number from 1 to 64")
-        if self.smoothing == "add-k" and not self.k > 0:
-            raise UsageError(f"--k {self.k}: add-k smoothing adds a number above 0, such as 1")
-
-
 class NgramModel:
-    """An n-gram model over sorted arrays (`levels.py`). Obeys `contract.LanguageModel`.
+    """An n-gram model over sorted arrays (`level.py`). Obeys `contract.LanguageModel`.
 
     Attributes:
         levels: the counts, level m for contexts of m tokens.
@@ -98,7 +79,7 @@ class NgramModel:
         return cls(levels, discounts or closed_form(levels), continuation=continuation)
 
     def counted_anew(self, stream: np.ndarray) -> Self:
-        """The same of another text `0 line 0 line 0`, with the order and the discounts that it has."""
+        """Give the same of another text `0 line 0 line 0`, with the order and the discounts that it has."""
         counts = Counts.of(stream, self.order, self.vocabulary_size)
         return type(self)(build_levels(counts), self.discounts, interpolated=self.interpolated)
 
@@ -133,7 +114,7 @@ class NgramModel:
         return self.nats_per_token(Counts.of(stream, self.order, self.vocabulary_size)) * (len(stream) - 1)
 
     def nats_of_ends(self, stream: np.ndarray) -> float:
-        """Minus the log-probability of the line ends of such a stream."""
+        """Give minus the log-probability of the line ends of such a stream."""
         columns = [column[:-1] for column in context_columns(stream, self._past)]
         ends = stream[1:] == 0
         chances = self._chances([column[ends] for column in columns], stream[1:][ends])
@@ -155,7 +136,7 @@ class NgramModel:
         return np.log(self._distributions(contexts, self._entries(contexts, targets), tokens))
 
     def rows(self, columns: Columns) -> np.ndarray:
-        """Log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first."""
+        """Give log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first."""
         return np.log(self._distributions(self.contexts_of(columns)))
 
     # Persistence.
@@ -226,8 +207,8 @@ class NgramModel:
     def _distributions(
         self, contexts: list[np.ndarray], own: list[np.ndarray] | None = None, tokens: np.ndarray | None = None
     ) -> np.ndarray:
-        """(N, V) probabilities, or (N, T) of some tokens (T,). `own`: the entry of each row's own token at each
-        level, counted once less."""
+        """Give (N, V) probabilities, or (N, T) of some tokens (T,). `own`: the entry of each row's own token at
+        each level, counted once less."""
         gone = self._gone(own) if own else None
         rows, done = self._begun(contexts, gone, tokens)
         place_of = None

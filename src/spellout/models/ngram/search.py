@@ -18,10 +18,13 @@ from itertools import islice
 import numpy as np
 
 from ..contract import Callback
+from .config import NgramConfig
 from .counts import Columns, Counts, back_in_time, count_rows
 from .discounts import Discounts, fit
-from .levels import Level, build_levels, one_order_more
-from .model import NgramConfig, NgramModel
+from .level import Level
+from .levels import build_levels, one_order_more
+from .model import NgramModel
+from .streams import hold_out, some_lines
 
 HIGHEST_ORDER_TRIED = 12
 WORSE_IN_A_ROW = 2
@@ -32,7 +35,6 @@ CONSIDERED = 32 * SEARCHED
 """Tokens of text from which these are taken, about: of a longer text, every k-th line is considered."""
 CONTEXTS_A_SHARE = 16
 """If every k-th context is taken, there must be k times so many, or chance would rule."""
-HELD_OUT = 0.1
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 """2^64 over the golden ratio: its multiples spread evenly (Knuth, The Art of Computer Programming, vol. 3, 6.4)."""
 
@@ -134,29 +136,6 @@ class Excerpt:
     def _counted(self, order: int, rows: np.ndarray) -> Counts:
         columns = [column[rows] for column in (*self._columns[: order - 1], self._followers)]
         return count_rows(columns, self._vocabulary_size)
-
-
-def hold_out(stream: np.ndarray) -> int:
-    """Where the last tenth of a stream's lines begins: the place of the boundary before it."""
-    ends = np.flatnonzero(stream == 0)
-    return int(ends[-1 - int(HELD_OUT * (len(ends) - 1) + 0.5)])
-
-
-def some_lines(stream: np.ndarray, most: int) -> np.ndarray:
-    """Every k-th line of a stream, about `most` tokens in all; lines that are long and few are cut."""
-    if len(stream) <= most + 1:
-        return stream
-    ends = np.flatnonzero(stream == 0)
-    longest = max(1000, most // (len(ends) - 1))
-    lengths = np.minimum(np.diff(ends), longest)
-    every = -(-int(lengths.sum()) // most)
-    starts, lengths = ends[:-1][::every], lengths[::every]
-    stops = np.cumsum(lengths)
-    # All tokens of the lines that are taken, but for the first boundary, in one array of places.
-    places = np.arange(1, stops[-1] + 1) + np.repeat(starts - (stops - lengths), lengths)
-    lines = stream[places]
-    lines[stops - 1] = 0  # where a line was cut
-    return np.concatenate([stream[:1], lines])
 
 
 def _after_some_contexts(lines: np.ndarray, vocabulary_size: int) -> tuple[np.ndarray, int]:

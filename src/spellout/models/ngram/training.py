@@ -10,17 +10,16 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import Callback
+from .config import NgramConfig
 from .counts import Counts
 from .discounts import Discounts
 from .levels import build_levels
-from .model import NgramConfig, NgramModel
-from .search import fitted_model, hold_out, search, some_lines
+from .model import NgramModel
+from .search import fitted_model, search
+from .streams import hold_out
 
 ORDER_WITHOUT_HELD_OUT = 3
 """For lists of under five lines, of which none can be held out."""
-QUICK_ORDER = 6
-QUICK_TOKENS = 200_000
-"""As much text as can be counted in some hundredths of a second."""
 
 
 class NgramCounter:
@@ -91,10 +90,3 @@ def train_ngram(
     # Everything is counted in the end, the held-out lines too; the discounts stay as they are.
     model = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config, discounts)
     return model, found.nats if found and found.whole else None
-
-
-def quick_ngram(stream: np.ndarray, vocabulary_size: int) -> NgramModel:
-    """A model for first lines at once: of fixed order, closed form, and of about `QUICK_TOKENS` at most."""
-    some = some_lines(stream, QUICK_TOKENS)
-    config = NgramConfig(order=QUICK_ORDER, smoothing="closed-form")
-    return NgramModel.estimate(Counts.of(some, QUICK_ORDER, vocabulary_size), config)

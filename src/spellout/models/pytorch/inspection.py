@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..counts.priors import left_out
+from ..counts.left_out import left_out
 from ..inspection import Activations, Inside
 from .batches import NOWHERE, corpus_of
 

@@ -60,7 +60,7 @@ class Head(nn.Linear):
     chosen: Tensor | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        """(N, H) to (N, V), or to (N, T)."""
+        """Turn (N, H) into (N, V), or into (N, T)."""
         weight: Tensor = self.weight
         bias: Tensor = self.bias
         if self.chosen is not None:
@@ -80,7 +80,7 @@ class TiedHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(vocabulary_size))
 
     def forward(self, x: Tensor, vectors: Tensor) -> Tensor:
-        """(N, H) and the vectors (V, E) to (N, V), or to (N, T)."""
+        """Turn (N, H) and the vectors (V, E) into (N, V), or into (N, T)."""
         bias: Tensor = self.bias
         if self.chosen is not None:
             vectors, bias = vectors[self.chosen], bias[self.chosen]

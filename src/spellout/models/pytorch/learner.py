@@ -22,9 +22,11 @@ from torch import Tensor, nn
 
 from ..candidates import MANY_TOKENS, Candidates
 from ..contract import Callback, LanguageModel
-from ..counts.priors import Prior, left_out
+from ..counts.left_out import left_out
+from ..counts.priors import Prior
 from ..learner import UPDATES_EVERY, update_ratio
 from ..parameters import LONGEST_GRADIENT
+from ..weights import under
 from .batches import corpus_of
 from .device import chosen_device, reproducible
 from .layers import Head, TiedHead
@@ -101,8 +103,8 @@ class TorchLearner:
         return self._losses(*self._read(chosen))[0]
 
     def _read(self, chosen: np.ndarray) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
-        """Of some examples what the network reads, the targets, (N,) or (N, V), and what the n-gram says of each,
-        without the token itself: (N, V) log-probabilities."""
+        """Give of some examples what the network reads, the targets, (N,) or (N, V), and what the n-gram says of
+        each, without the token itself: (N, V) log-probabilities."""
         inputs, positions = self._corpus.at(chosen)
         targets = self._targets[torch.as_tensor(positions, device=self.device)]
         counted = None if self._rows is None else torch.as_tensor(self._rows.at(positions), device=self.device)
@@ -121,7 +123,7 @@ class TorchLearner:
         return loss, torch.lerp(loss, alone, ALONE)
 
     def _estimate(self, inputs: tuple[Tensor, ...], targets: Tensor, candidates: Candidates) -> Tensor:
-        """The loss, estimated from the logits of some tokens."""
+        """Estimate the loss from the logits of some tokens."""
         known = targets.clamp(min=0)  # ignored ones have no place of their own, and need none
         drawn = candidates.draw(self._steps, known.cpu().numpy())
         tokens, correction, places = (torch.as_tensor(array, device=self.device) for array in drawn)
@@ -182,8 +184,7 @@ class TorchLearner:
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `state` returned. `ValueError` or `KeyError` if it does not fit this network."""
-        kept = {name.removeprefix(_NETWORK): a for name, a in state.items() if name.startswith(_NETWORK)}
-        self.network.load(kept)
+        self.network.load(under(_NETWORK, state))
         self._steps = int(state[_STEPS][0])
         for optimizer in self._optimizers:
             for name, memory in optimizer.memory.items():

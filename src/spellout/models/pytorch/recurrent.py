@@ -112,7 +112,7 @@ class LstmModel(RecurrentModel):
 
 
 def _logits(net: Any, remembered: Tensor) -> Tensor:
-    """What a cell remembers, (..., H), to logits (..., V)."""
+    """Turn what a cell remembers, (..., H), into logits (..., V)."""
     from torch.nn.functional import gelu
 
     x = net.dropout(remembered)

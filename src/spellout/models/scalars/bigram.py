@@ -17,8 +17,8 @@ import numpy as np
 
 from ...autograd.functions import pick
 from ...errors import UsageError
-from ..parameters import Shapes, Weights
 from ..ranges import WeightDecay
+from ..weights import Shapes, Weights
 from .network import Rows, ScalarLearner, ScalarWindowModel, Values, add_prior
 
 

@@ -23,8 +23,8 @@ from ...autograd.value import Value
 from ...errors import UsageError
 from ...nn.attention import attend
 from ...nn.normalization import rms_norm
-from ..parameters import Shapes, Weights
 from ..ranges import Heads, Layers, LongContext, WeightDecay, Width
+from ..weights import Shapes, Weights
 from .network import Rows, ScalarLearner, ScalarLineModel, Values, add_prior
 
 

@@ -25,7 +25,7 @@ from ...programs.recording import trace
 from ..arrays.network import ArrayModel, GradientLearner, WindowModel, member_of
 from ..counts.priors import Prior
 from ..ngram.counts import context_columns
-from ..parameters import Shapes, Weights, flatten
+from ..weights import Shapes, Weights, flatten
 
 if TYPE_CHECKING:
     from ...programs.lanes import Lanes  # Numba is imported when a network is first run, not before

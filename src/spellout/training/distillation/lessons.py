@@ -18,8 +18,9 @@ from ...data.vocabulary import Vocabulary
 from ...errors import TrainingError
 from ...generation.config import SamplingConfig
 from ...generation.sampling import sample
-from ...generation.scoring import batches, checked
+from ...generation.scoring import batches
 from ...models.contract import LanguageModel
+from ...models.softmax import checked
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class _Noting:
         return self
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Log-probabilities (B, V) of what follows."""
+        """Give log-probabilities (B, V) of what follows."""
         rows = self._reader.read(tokens)
         places = np.full(self._lines, -1)
         places[self._going_on] = np.arange(len(tokens))

@@ -13,8 +13,9 @@ from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
-from ...generation.evaluation import JUDGING, Evaluation, enough, judging, unique_and_novel
+from ...generation.evaluation import JUDGING, Evaluation, enough, judging
 from ...generation.judge import Judge, Judged
+from ...generation.novelty import unique_and_novel
 from ...models.contract import Callback, Event, LanguageModel
 from ...models.ensembles.ensemble import Ensemble
 from ...models.family import Specification

@@ -36,7 +36,7 @@ class ModelResult:
 
     @property
     def loss(self) -> float:
-        """The nats per character that decide which model is better."""
+        """Give the nats per character that decide which model is better."""
         return float(self.new_lines["nats_per_char"]) if self.new_lines else self.nats_per_char
 
     def to_json(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from ...data.prepared import Prepared
 from ...errors import RunError, TrainingError, UsageError
 from ...generation.evaluation import evaluate, judging
 from ...models.contract import Callback, Event
-from ...models.counts.priors import train_prior
+from ...models.counts.training import train_prior
 from ...models.family import Specification
 from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from ...errors import RunError
 from ...models.stored import DAMAGE, said, stored_config
+from ...models.weights import under
 from ..loop import LoopState
 
 _LEARNER, _BEST = "learner/", "best/"
@@ -49,7 +50,4 @@ class Checkpoint:
         except (*DAMAGE, OSError) as error:
             raise RunError(f"{path} is damaged ({said(error)}); train again") from None
 
-        def part(prefix: str) -> dict[str, np.ndarray]:
-            return {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-
-        return cls(state, part(_LEARNER), settings, part(_BEST))
+        return cls(state, under(_LEARNER, arrays), settings, under(_BEST, arrays))

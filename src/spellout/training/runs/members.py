@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...models.stored import stored_config
+from ...models.weights import under
 from ..config import TrainingConfig
 from ..loop import LoopState, Reason
 from .checkpoint import Checkpoint
@@ -42,7 +43,7 @@ def joined(members: Sequence[Member | None], stopped: Reason | None) -> Checkpoi
 
 
 def parted(checkpoint: Checkpoint, count: int) -> list[Member | None]:
-    """The inverse of `joined`. ValueError, KeyError and the like if it is not of so many members."""
+    """Invert `joined`. ValueError, KeyError and the like if it is not of so many members."""
     said = checkpoint.settings["members"]
     if not isinstance(said, list) or len(said) != count:
         raise ValueError("there are not as many members as the specification names")
@@ -51,11 +52,7 @@ def parted(checkpoint: Checkpoint, count: int) -> list[Member | None]:
         if one is None:
             members.append(None)
             continue
-        start = f"{number}/"
-        learner, best = (
-            {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
-            for arrays in (checkpoint.learner, checkpoint.best)
-        )
+        learner, best = (under(f"{number}/", arrays) for arrays in (checkpoint.learner, checkpoint.best))
         kept = Checkpoint(stored_config(LoopState, one["loop"]), learner, one["settings"], best)
         members.append(Member(kept, stored_config(TrainingConfig, one["training"]), dict(one["results"])))
     return members

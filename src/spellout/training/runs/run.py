@@ -19,8 +19,8 @@ from ...data.lines import LONGEST_LINE
 from ...data.vocabulary import Vocabulary, vocabulary_from_json
 from ...errors import GenerationError, RunError
 from ...files import told
-from ...generation.evaluation import LONGEST_MADE, Evaluation
-from ...generation.judge import Conditional
+from ...generation.config import LONGEST_MADE
+from ...generation.evaluation import Conditional, Evaluation
 from ...generation.new_lines import without_known
 from ...models.contract import LanguageModel
 from ...models.family import Family
