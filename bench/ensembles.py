@@ -27,7 +27,7 @@ from spellout.models.contract import LanguageModel
 from spellout.models.ensembles.fitting import mixture_weights, product_weights
 from spellout.models.ensembles.mixture import Mixture
 from spellout.models.ensembles.product import Product
-from spellout.models.neural import picked
+from spellout.models.softmax import picked
 from spellout.models.table import parse_specification
 from spellout.training import held_out as holding
 from spellout.training.config import TrainingConfig

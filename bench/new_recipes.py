@@ -33,7 +33,7 @@ from spellout.data.prepared import Prepared
 from spellout.data.vocabulary import Vocabulary
 from spellout.generation.scoring import batches
 from spellout.models.contract import LanguageModel
-from spellout.models.neural import log_softmax, picked
+from spellout.models.softmax import log_softmax, picked
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.schedule import Order, learning_rate

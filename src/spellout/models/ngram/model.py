@@ -317,7 +317,7 @@ class NgramModel:
         below[:] = 1.0 / size
         for depth, (start, end) in enumerate(pairwise(starts)):
             rows, everyone = table[start:end], np.arange(end - start)
-            # A context's key is made of the id of its suffix (see `levels.py`), one level below.
+            # A context's key is made of the id of its suffix (see `level.py`), one level below.
             suffixes = (self.levels[depth].keys // np.uint64(size)).astype(np.int64)
             np.take(below, suffixes, axis=0, out=rows, mode="clip")
             self._interpolate(depth, rows, everyone, everyone)
