@@ -6,16 +6,19 @@ import pytest
 
 from spellout.api import train
 from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.models.table import parse_specification
 from spellout.training.best import (
     EPOCHS,
     FEWEST_STEPS,
     MIXED_LR,
+    NO_TIE,
     SMALL_LR,
     best_counts,
     best_training,
     improve,
+    is_better,
     is_time,
 )
 from spellout.training.train import Job
@@ -78,3 +81,17 @@ def test_a_network_that_diverges_is_none(names):
     wild, plan = replace(training, lr=1e9, seconds=None), replace(plan, most=30)
     job = Job(prepared, parse_specification(text), wild, prior=ngram.run.model, since=0.0, plan=plan)
     assert improve(job) is None
+
+
+@pytest.mark.parametrize("many", [2, 3, 9, 10, 11, 30])
+def test_counts_are_judged_as_a_network_is(many):
+    animals = "cat dog emu hen asp bee cow eel elk fox gnu jay koi owl pig ram rat yak ant ape bat carp crow deer"
+    lines = f"{animals} duck frog goat hare ibis kiwi".split()[:many]
+    prepared = Prepared.of(Lines.of(lines), DataConfig())
+    ngram = train(prepared, "ngram")
+    job = Job(prepared, parse_specification("counts:4:steps=20"), prior=ngram.run.model)
+    counts = improve(job)
+    assert counts is not None
+    # Of so few lines all dev lines judge meanwhile too.
+    assert is_better(counts, ngram, prepared) == (counts.loss < ngram.loss - NO_TIE)
+    assert not is_better(ngram, ngram, prepared)

@@ -179,6 +179,14 @@ def test_a_loss_that_explodes_is_exit_code_1_and_keeps_the_best(command, names_f
     assert "has finished after 20 steps (the loss stopped being finite)" in err
 
 
+def test_where_nothing_could_be_kept_nothing_is_said_to_be(command, names_file, tmp_path):
+    code, _, err = command("train", names_file, "-o", tmp_path / "run", "--model", "mlp:999999999999", "--steps", 1)
+    assert code == 1
+    assert "not enough memory" in err
+    assert "kept" not in err
+    assert not (tmp_path / "run").exists()
+
+
 def test_resume_refuses_what_it_cannot_do(command, names_file, tmp_path, monkeypatch):
     out = tmp_path / "run"
     assert "no such run folder" in command("train", names_file, "-o", out, "--resume")[2]

@@ -138,9 +138,7 @@ def improve(job: Job) -> Trained | None:
 
 
 def is_better(trained: Trained, ngram: Trained, prepared: Prepared) -> bool:
-    """Say whether a network is better than the n-gram it started from, judged as in the network's training."""
-    last = trained.run.last
-    assert last is not None
-    if last.state.best_loss is None:
-        return False
-    return last.state.best_loss < Judging(prepared).loss(ngram.run.model) - NO_TIE
+    """Say whether a network, or mixed counts, are better than the n-gram, judged as in a network's training."""
+    last, judging = trained.run.last, Judging(prepared)
+    loss = judging.loss(trained.run.model) if last is None else last.state.best_loss
+    return loss is not None and loss < judging.loss(ngram.run.model) - NO_TIE

@@ -22,7 +22,7 @@ from ..workflows import train as train_on
 if TYPE_CHECKING:
     from ...models.family import Specification
     from ...training.distillation.teacher import Teacher
-    from ...training.runs.run import Trained
+    from ...training.runs.run import Run, Trained
     from ...training.train import Job
 
 
@@ -202,11 +202,19 @@ def _train_into(out: Path, job: Job, again: str) -> Trained:
     if not job.specification.family.in_steps:
         return train_on(job)
     compile_for(job.specification)
+    kept = False
+
+    def keep(run: Run) -> None:
+        nonlocal kept
+        job.keep(run)
+        kept = True
+
     try:
         with interruptible() as interrupted:
-            trained = train_on(replace(job, interrupted=interrupted))
+            trained = train_on(replace(job, keep=keep, interrupted=interrupted))
     except TrainingError:
-        terminal.note(f"the best weights before that are kept in {out}")
+        if kept:  # there may not have been enough memory to begin
+            terminal.note(f"the best weights before that are kept in {out}")
         raise
     if trained.stopped == "interrupted":
         raise TrainingInterrupted(f"interrupted, and kept in {out}; go on with: {again}")
