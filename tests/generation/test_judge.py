@@ -16,6 +16,7 @@ from spellout.generation.evaluation import evaluate
 from spellout.generation.judge import Judge
 from spellout.generation.new_lines import trie_of, without_known
 from spellout.generation.price import Price
+from spellout.generation.scoring import score_lines
 from spellout.models.new_lines.known import Known
 from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.recurring import USUAL_POWER, Recurrence
@@ -231,3 +232,36 @@ def test_the_sharpness_is_where_held_out_new_lines_cost_least(prepared):
     found = fitted_sharpness(prepared.stream, prepared.vocabulary.size)
     assert abs(found - best) <= POWERS[1] - POWERS[0] + 1e-3
     assert fitted_sharpness(prepared.stream[:200], prepared.vocabulary.size) == 1.0  # too few to say
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize(
+    "specification",
+    [
+        "bigram",
+        "mlp:4",
+        "gru:4:embedding=3",
+        "mlp:4+ngram:2",
+        "counts",
+        "ngram:2 & mlp:4",
+        "ngram:3",
+        "gpt:4:heads=1",
+    ],
+)
+def test_the_ends_of_lines_of_words_are_those_of_the_model_that_is_judged(specification, given):
+    if specification.startswith("gru"):
+        pytest.importorskip("torch")
+    draw = random.Random(1)
+    lines = [" ".join(draw.choices(["the", "cat", "sat", "dog", "ran"], k=draw.randint(1, 5))) for _ in range(300)]
+    dev = Lines.of([*lines[:20], "the owl sat", "cat dog cat dog", "ran ran ran ran"]) if given else None
+    prepared = Prepared.of(lines_of(lines), DataConfig(unit="word"), dev=dev)
+    training = TrainingConfig(steps=20, evaluate_every=5, patience=0, threads=1)
+    trained = train(prepared, specification, training=training)
+    scores = list(score_lines(trained.run.model, prepared.vocabulary, prepared.split.dev))
+    found = trained.dev
+    assert found.nats == pytest.approx(sum(one.nats.sum() for one in scores), rel=1e-5)
+    assert found.ends == pytest.approx(sum(one.nats[-1] for one in scores), rel=1e-5)
+    words = sum(one.nats[:-1].sum() for one in scores) - found.spelling
+    assert found.perplexity_without_ends == pytest.approx(np.exp(words / (found.tokens - found.lines)), rel=1e-5)
+    # A model of new lines ends its lines elsewhere than the one it was made of, and that is not worked out.
+    assert trained.new.result.perplexity_without_ends is None

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -183,7 +184,7 @@ def test_what_does_not_fit_is_said(few, counted):
     assert "tokens are of --unit char" in refused(UsageError, words, "mlp:8", counted)
     other = Prepared.of(few.lines, DataConfig(split_seed=1))
     assert "--split distinct --split-seed 42" in refused(UsageError, other, "mlp:8", counted)
-    foreign = Prepared.of(Lines.of([*few.lines.distinct, "Ωmega"]), DataConfig())
+    foreign = Prepared.of(Lines.of([*few.lines.distinct, "Ωmega"]), DataConfig(split="none"))
     message = refused(DataError, foreign, "mlp:8", counted)
     assert "does not fit the teacher: the character 'Ω'" in message
     assert "would take" in refused(UsageError, few, "mlp:8", counted, DistillationConfig(made=1e9))
@@ -191,6 +192,32 @@ def test_what_does_not_fit_is_said(few, counted):
         DistillationConfig(made=-1)
     with pytest.raises(UsageError, match="only lines that the teacher makes are new"):
         DistillationConfig(made=0, new_lines=True)
+
+
+def test_a_teacher_that_knows_the_judges_is_refused(few, counted):
+    """Also of a shuffled copy of the file, or with the lines of dev in another file."""
+    shuffled = Prepared.of(Lines.of(few.lines.distinct[::-1]), DataConfig())
+    judges = {*shuffled.split.dev, *shuffled.split.test}
+    known = len(judges & set(few.split.train))
+    assert known > 0
+    message = refused(UsageError, shuffled, "mlp:8", counted)
+    assert f"has learned from {known} of the {len(judges)} lines that are to judge the student" in message
+    assert "train the teacher on the same file with the same split" in message
+    given = Prepared.of(few.lines, DataConfig(), dev=Lines.of(["zoe", few.split.train[0], "annabel"]))
+    there = train(given, "ngram:3").run
+    assert f"has learned from {len(few.split.dev + few.split.test)} of" in refused(UsageError, few, "mlp:8", there)
+    Teacher(there).fitted(given)  # where lines are in both parts, the student learns from them, too
+    Teacher(counted).fitted(few)
+    Teacher(counted).fitted(Prepared.of(shuffled.lines, DataConfig(split="none")))  # nothing judges
+
+
+def test_a_teacher_that_keeps_no_lines_must_be_of_the_same_split_of_the_same_lines(few, counted):
+    forgetful = replace(counted, lines=None)
+    Teacher(forgetful).fitted(few)
+    shuffled = Prepared.of(Lines.of(few.lines.distinct[::-1]), DataConfig())
+    given = Prepared.of(few.lines, DataConfig(), dev=Lines.of(["zoe"]))
+    for other in (shuffled, given, Prepared.of(few.lines, DataConfig(split_seed=1))):
+        assert "it may know lines that are to judge" in refused(UsageError, other, "mlp:8", forgetful)
 
 
 class Endless:

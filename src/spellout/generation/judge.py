@@ -180,29 +180,28 @@ class Judge:
         together = self._together
         known = Known.of(model, together.trie, sharpness=self._sharpness)
         logs, of_bold = known.lines(as_it_is=True), known.lines()
+        ends, ends_of_bold = known.ends(as_it_is=True), known.ends()
+        if self._prepared.vocabulary.unit != "word":  # they are told for words only
+            ends, ends_of_bold = np.zeros_like(ends), np.zeros_like(ends)
         if together.beside is None:  # what no model says, such as of letters that are new: always the same
-            nats = [float(-logs[which].sum()) for which in (together.new, together.seen)]
-            new, seen = self.parts(model, held)
-            # Rounded, so that a training that goes on judges to the last digit as one that was not interrupted.
             new, seen = (
-                replace(new, nats=round(new.nats - nats[0], 6)),
-                replace(seen, nats=round(seen.nats - nats[1], 6)),
+                _with(part, logs[which], ends[which], -1)
+                for part, which in zip(self.parts(model, held), (together.new, together.seen), strict=True)
             )
-            together.beside = new, seen
+            # Rounded, so that a training that goes on judges to the last digit as one that was not interrupted.
+            together.beside = _rounded(new), _rounded(seen)
         new, seen = together.beside
-        bold = replace(new, nats=new.nats - float(of_bold[together.new].sum()))
-        new, seen = (
-            replace(part, nats=part.nats - float(logs[which].sum()))
-            for part, which in ((new, together.new), (seen, together.seen))
-        )
+        bold = _with(new, of_bold[together.new], ends_of_bold[together.new])
+        new = _with(new, logs[together.new], ends[together.new])
+        seen = _with(seen, logs[together.seen], ends[together.seen])
         few, every = together.few, together.every
         mass = min(MOST, float(np.exp(logs[few]).sum()) * every)
         if every > 1:
             left = log1p(-min(MOST, float(np.exp(of_bold[few]).sum()) * every))
             return self._judged(bold, held, (new, seen), left, mass)
-        ends = np.zeros(len(together.trie.leaves))
-        ends[few] = -np.inf
-        return self._judged(bold, held, (new, seen), float(known.ratios(ends, 0.0)[0]), mass, logs=logs[few])
+        weights = np.zeros(len(together.trie.leaves))
+        weights[few] = -np.inf
+        return self._judged(bold, held, (new, seen), float(known.ratios(weights, 0.0)[0]), mass, logs=logs[few])
 
     def _judged(
         self,
@@ -220,12 +219,15 @@ class Judge:
         if not isfinite(left):  # all that the model makes it has learned
             return Judged(parts)
         if not self.recurring:
-            result = replace(bold, nats=bold.nats + bold.lines * left)
+            # Its part for line ends is not known: a model of new lines ends them elsewhere than the sharper one.
+            result = replace(bold, nats=bold.nats + bold.lines * left, ends=0.0)
             return Judged(parts, Conditional(result, mass, error), bold)
         again = self._recurrence
         shares = again.log_shares(self._trie.times, logs)[held.which] if seen.lines else np.zeros(0)
         nats = bold.nats + bold.lines * (left - log1p(-again.chance)) - float((log(again.chance) + shares).sum())
-        return Judged(parts, Conditional(replace(bold + seen, nats=nats), mass, error, again.chance), bold)
+        return Judged(
+            parts, Conditional(replace(bold + seen, nats=nats, ends=0.0), mass, error, again.chance), bold
+        )
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
         """Find the losses of a model as it is, on the new lines and on those that were seen before."""
@@ -259,6 +261,15 @@ class Judge:
     @cached_property
     def _recurrence(self) -> Recurrence:
         return Recurrence.of(self._trie, self._prepared.stream)
+
+
+def _with(part: Evaluation, logs: np.ndarray, ends: np.ndarray, sign: int = 1) -> Evaluation:
+    """Add what a model says of the lines of a part, and of their ends; with a `sign` of -1, take it away."""
+    return replace(part, nats=part.nats - sign * float(logs.sum()), ends=part.ends - sign * float(ends.sum()))
+
+
+def _rounded(part: Evaluation) -> Evaluation:
+    return replace(part, nats=round(part.nats, 6), ends=round(part.ends, 6))
 
 
 def can_be_asked(model: LanguageModel, stream: np.ndarray, most: int = PASS) -> bool:

@@ -66,6 +66,10 @@ class Known:
             total[below] += np.repeat(total[above], sizes)
         return total[trie.leaves]
 
+    def ends(self, as_it_is: bool = False) -> np.ndarray:
+        """Give the log-probability (L,) of the end alone of every line, as `lines` does of the whole."""
+        return (self.as_it_is if as_it_is else self.along)[self.trie.leaves]
+
     def ratios(self, ends: np.ndarray, new: float) -> np.ndarray:
         """Say by how much weights change the probability of all lines through a node, (N,), as logarithms.
 

@@ -112,22 +112,44 @@ class Teacher:
 
         `UsageError` or `DataError` if the teacher cannot read them, or has seen those that are to judge.
         """
-        vocabulary, facts = self.run.vocabulary, self.run.facts
+        vocabulary = self.run.vocabulary
         if vocabulary.unit != prepared.vocabulary.unit:
             raise UsageError(
                 f"the teacher's tokens are of --unit {vocabulary.unit}; train its student with that, too"
             )
-        there, split = facts.get("split", {}), prepared.split
-        same_lines = facts.get("data", {}).get("fingerprint") == prepared.lines.fingerprint
-        if same_lines and (there.get("name"), there.get("seed")) != (split.name, prepared.config.split_seed):
-            raise UsageError(
-                f"the teacher was trained with --split {there.get('name')} --split-seed {there.get('seed')}, so it "
-                "may know lines that are to judge the student; use the same split"
-            )
+        self._check_lines(prepared)
         try:
             return prepared.encoded_by(vocabulary)
         except DataError as error:
             raise DataError(f"{prepared.lines.name} does not fit the teacher: {error}") from None
+
+    def _check_lines(self, prepared: Prepared) -> None:
+        """Raise `UsageError` if the teacher has learned from lines that are to judge the student.
+
+        Of these, lines that the student learns from itself are its own affair: some splits have such.
+        """
+        split, there = prepared.split, self.run.facts.get("split", {})
+        judges = {*split.dev, *split.test}.difference(split.train)
+        if not judges:
+            return
+        trained = f"the teacher was trained with --split {there.get('name')} --split-seed {there.get('seed')}"
+        same = "train the teacher on the same file with the same split as the student, or name another teacher"
+        if self.run.lines is not None:
+            if known := len(judges.intersection(self.run.lines)):
+                raise UsageError(
+                    f"{trained} and has learned from {known:,} of the {len(judges):,} lines that are to judge the "
+                    f"student; {same}"
+                )
+            return
+        given = {part: lines.fingerprint for part, lines in prepared.given.items()}
+        mine = prepared.lines.fingerprint, split.name, prepared.config.split_seed, given
+        its_given = {part: facts.get("fingerprint") for part, facts in there.get("given", {}).items()}
+        its = self.run.facts.get("data", {}).get("fingerprint"), there.get("name"), there.get("seed"), its_given
+        if mine != its:
+            raise UsageError(
+                f"{trained}, keeps no lines, and was trained on others or split otherwise, so it may know lines "
+                f"that are to judge the student; {same}"
+            )
 
     def lessons(self, prepared: Prepared, seed: int, callback: Callback = lambda event: None) -> Lessons:
         """Let the teacher make lines, and ask it what it says of them and of the training lines.
