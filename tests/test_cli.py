@@ -150,6 +150,7 @@ def test_train_prints_its_results_as_json(command, names_file, tmp_path):
     (row,) = rows_of(out)
     assert code == 0
     assert row["results"]["dev"]["nats_per_char"] > 0
+    assert row["results"]["new_lines"]["sharpness"] == 1.0  # so few lines say nothing
     assert row["specification"] == "ngram:3"
 
 

@@ -55,16 +55,23 @@ class Conditional:
         mass: what the model as it is gives to the training lines together.
         error: the standard error of the mass, if it was estimated; else 0.
         chance: of a line that was seen before; None if lines do not recur.
+        sharpness: the power that the model's chances are taken to.
     """
 
     result: Evaluation
     mass: float
     error: float = 0.0
     chance: float | None = None
+    sharpness: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Give the loss and what it rests on, as JSON holds them."""
-        more = {"mass": self.mass, "mass_error": self.error, "chance_seen": self.chance}
+        more = {
+            "mass": self.mass,
+            "mass_error": self.error,
+            "chance_seen": self.chance,
+            "sharpness": self.sharpness,
+        }
         return self.result.to_json() | more
 
 
@@ -243,11 +250,12 @@ class Judge:
             return Judged(parts)
         if not self.recurring:
             result = replace(bold, nats=bold.nats + bold.lines * left)
-            return Judged(parts, Conditional(result, mass, error), bold)
+            return Judged(parts, Conditional(result, mass, error, None, self._sharpness), bold)
         again = self._recurrence
         shares = again.log_shares(self._trie.times, logs)[held.which] if seen.lines else np.zeros(0)
         nats = bold.nats + bold.lines * (left - log1p(-again.chance)) - float((log(again.chance) + shares).sum())
-        return Judged(parts, Conditional(replace(bold + seen, nats=nats), mass, error, again.chance), bold)
+        result = replace(bold + seen, nats=nats)
+        return Judged(parts, Conditional(result, mass, error, again.chance, self._sharpness), bold)
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
         """The losses of a model as it is, on the new lines and on those that were seen before."""
