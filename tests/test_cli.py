@@ -135,11 +135,22 @@ def test_train_sample_score_why(command, run_folder, names_file, tmp_path):
     )
 
 
+@pytest.mark.parametrize(("unit", "token"), [("char", "letter"), ("byte", "byte"), ("word", "word")])
+def test_why_speaks_of_the_unit_of_the_run(command, tmp_path, unit, token):
+    path = tmp_path / "lines.txt"
+    path.write_text("".join(f"the dog {one}\n" for one in "abcdefghijkl"), encoding="utf-8")
+    command("train", path, "-o", tmp_path / "run", "--unit", unit, "--model", "ngram:2")
+    _, out, err = command("why", tmp_path / "run", "the dog")
+    assert out.startswith(f"{token}\t")
+    assert f" a {token};" in err or f" a {token}\n" in err
+
+
 def test_train_prints_its_results_as_json(command, names_file, tmp_path):
     code, out, _ = command("train", names_file, "-o", tmp_path / "run", "--model", "ngram:3", "--json")
     (row,) = rows_of(out)
     assert code == 0
     assert row["results"]["dev"]["nats_per_char"] > 0
+    assert row["results"]["new_lines"]["sharpness"] == 1.0  # so few lines say nothing
     assert row["specification"] == "ngram:3"
 
 

@@ -55,6 +55,7 @@ def test_new_lines_cost_what_their_model_says(prepared, specification):
     assert (found.new.error, found.new.chance) == (0.0, None)
     known = Known.of(model, conditioned.trie)
     assert found.new.mass == pytest.approx(1.0 - Weighted.of_new_lines(model, known).new_share, rel=1e-9)
+    assert found.new.to_json()["sharpness"] == found.sharpness
     assert found.sharpness == fitted_sharpness(prepared.stream, prepared.vocabulary.size) > 1.0
     assert found.as_it_is == evaluate(model, prepared.vocabulary, prepared.split.dev)
     assert found.loss == found.new.result.nats_per_char < found.as_it_is.nats_per_char

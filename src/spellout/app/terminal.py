@@ -155,9 +155,9 @@ def losses(
     said = f"{nats:.4f} nats ({bits:.3f} bits) per character, perplexity {perplexity:.2f}{more}"
     if new_lines is None:
         return said
-    other = "new lines" if new_lines["chance_seen"] is None else "new lines or ones seen before, in two parts"
-    known = by_heart(new_lines)
-    return f"as it is {said}; {other} {new_lines['nats_per_char']:.4f} nats ({known} on lines known by heart)"
+    other = "new lines" if new_lines["chance_seen"] is None else "in two parts, seen and new lines,"
+    known = f"{by_heart(new_lines)} of its probability is on training lines"
+    return f"as it is {said}; {other} {new_lines['nats_per_char']:.4f} nats; {known}"
 
 
 def by_heart(new_lines: dict[str, Any]) -> str:

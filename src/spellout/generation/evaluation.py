@@ -99,16 +99,23 @@ class Conditional:
         mass: what the model as it is gives to the training lines together.
         error: the standard error of the mass, if it was estimated; else 0.
         chance: of a line that was seen before; None if lines do not recur.
+        sharpness: the power that the model's chances are taken to.
     """
 
     result: Evaluation
     mass: float
     error: float = 0.0
     chance: float | None = None
+    sharpness: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Give the loss and what it rests on, as JSON holds them."""
-        more = {"mass": self.mass, "mass_error": self.error, "chance_seen": self.chance}
+        more = {
+            "mass": self.mass,
+            "mass_error": self.error,
+            "chance_seen": self.chance,
+            "sharpness": self.sharpness,
+        }
         return self.result.to_json() | more
 
 

@@ -221,13 +221,12 @@ class Judge:
         if not self.recurring:
             # Its part for line ends is not known: a model of new lines ends them elsewhere than the sharper one.
             result = replace(bold, nats=bold.nats + bold.lines * left, ends=0.0)
-            return Judged(parts, Conditional(result, mass, error), bold)
+            return Judged(parts, Conditional(result, mass, error, None, self._sharpness), bold)
         again = self._recurrence
         shares = again.log_shares(self._trie.times, logs)[held.which] if seen.lines else np.zeros(0)
         nats = bold.nats + bold.lines * (left - log1p(-again.chance)) - float((log(again.chance) + shares).sum())
-        return Judged(
-            parts, Conditional(replace(bold + seen, nats=nats, ends=0.0), mass, error, again.chance), bold
-        )
+        result = replace(bold + seen, nats=nats, ends=0.0)
+        return Judged(parts, Conditional(result, mass, error, again.chance, self._sharpness), bold)
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
         """Find the losses of a model as it is, on the new lines and on those that were seen before."""

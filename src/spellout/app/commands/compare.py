@@ -67,10 +67,8 @@ def compare(
 
 
 _OTHERS = {
-    "new lines": "of new lines only, as none of these is among the lines they learned, to which they give the part "
-    "that they know by heart",
-    "two parts": "in two parts, as a line is new or among those they learned, to which they give the part that "
-    "they know by heart",
+    "new lines": "the same where training lines are ruled out",
+    "two parts": "the same, lines seen in training and new ones apart",
 }
 
 
@@ -109,7 +107,8 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
         spare=["split", *less, "parameters", "unique", "novel", "by heart", "seconds"],
     )
     if any(row.new_lines for row in rows):
-        terminal.note(f"nats per character of the models as they are, and {_OTHERS[other]}")
+        heart = "by heart: the probability given to training lines"
+        terminal.note(f"as it is: nats per character; {other}: {_OTHERS[other]}; {heart}")
     if words:
         new = f"{rows[0].new:,} of {rows[0].tokens:,} words and line ends judged are unknown words; "
         terminal.note(new + terminal.UNITS_COMPARE)

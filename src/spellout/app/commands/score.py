@@ -184,9 +184,10 @@ def _unknown(vocabulary: Vocabulary) -> tuple[str, str]:
 def _print_letters(
     steps: Sequence[Prediction], among_new: Sequence[Prediction] | None, vocabulary: Vocabulary
 ) -> None:
-    """A line spelled out, a row a letter, and the whole line's surprise below."""
+    """A line spelled out, a row a token, and the whole line's surprise below."""
+    token = {"char": "letter", "byte": "byte", "word": "word"}[vocabulary.unit]
     columns: dict[str, list[Any]] = {
-        "letter": [step.symbol for step in steps],
+        token: [step.symbol for step in steps],
         "chance": [f"{step.probability:.4f}" for step in steps],
         "as new": [f"{step.probability:.4f}" for step in among_new or []],
         "bits": [f"{step.bits:.2f}" for step in steps],
@@ -199,12 +200,12 @@ def _print_letters(
     terminal.print_table(
         list(columns),
         list(zip(*columns.values(), strict=True)),
-        left=["letter", "surprise", "likeliest here"],
+        left=[token, "surprise", "likeliest here"],
         spare=[name for name in ("as new", "chance", "rank", "surprise") if name in columns],
     )
     bits = sum(step.bits for step in steps)
     as_new = f"; as a new line {sum(step.bits for step in among_new):.2f} in all" if among_new else ""
-    terminal.note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a letter{as_new}; ¶ is the end of the line")
+    terminal.note(f"{bits:.2f} bits in all, {bits / len(steps):.2f} a {token}{as_new}; ¶ is the end of the line")
     if new := list(dict.fromkeys(step.symbol for step in steps if step.new)):
         held, price = _unknown(vocabulary)
         terminal.note(f"{', '.join(map(repr, new))}: what {held}; {price}")
