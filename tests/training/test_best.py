@@ -21,6 +21,7 @@ from spellout.training.best import (
     is_better,
     is_time,
 )
+from spellout.training.config import TrainingConfig
 from spellout.training.train import Job
 from spellout.training.train import train as train_job
 
@@ -72,6 +73,18 @@ def test_counts_are_mixed_where_there_is_no_time_for_a_network():
     assert best_counts(180_000, 28, 1.0, 0.8) is None
     assert best_counts(180_000, 5_000, 2.0, 0.5) is None
     assert best_counts(2_000_000, 28, 2.0, 0.5) is None
+
+
+def test_a_network_without_a_useful_step_is_the_counts_it_started_from(names):
+    prepared = Prepared.of(Lines.of(names.distinct[:200]), DataConfig())
+    ngram = train(prepared, "ngram")
+    specification = parse_specification("mlp:8+counts:4:steps=20")
+    still = TrainingConfig(steps=2, lr=1e-300)  # so little changes nothing
+    counts = improve(Job(prepared, specification, still, prior=ngram.run.model))
+    assert (counts.run.family, counts.run.facts["specification"]) == ("counts", "counts:4:steps=20")
+    alone = improve(Job(prepared, parse_specification("counts:4:steps=20"), prior=ngram.run.model))
+    assert counts.loss == pytest.approx(alone.loss, abs=1e-6)
+    assert counts.run.facts["results"].keys() == alone.run.facts["results"].keys()
 
 
 def test_a_network_that_diverges_is_none(names):

@@ -6,12 +6,15 @@ command makes the same lines (see `plan`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..data.prepared import Prepared
 from ..errors import TrainingError
 from ..models.arrays.first_layer import FEW_TOKENS
 from ..models.arrays.mlp import MlpConfig
 from ..models.candidates import MANY_TOKENS
 from ..models.counts.mixing import MOST_TOKENS
+from ..models.counts.model import CountsModel
 from .config import TrainingConfig
 from .judging import Judging
 from .plan import Plan
@@ -42,6 +45,8 @@ LARGE = 3e-2, 3e-2
 """Seconds of a step on more than `MANY_TOKENS`, whatever their number: what the n-gram says, and each network."""
 ANEW = 2.2e-3
 """What a step takes longer where the n-gram has to be asked anew at every step, as of more positions than that."""
+OF_STEPS = "steps", "best_step", "stopped"
+"""The results of a training that only one in steps has."""
 NO_TIE = 1e-5
 """A network must be better by so many nats, or it would be so by a rounding error."""
 SMALL = 60_000
@@ -130,15 +135,32 @@ def _of_positions(seconds: tuple[float, float], positions: int) -> float:
 
 
 def improve(job: Job) -> Trained | None:
-    """Train a network of `best_training`. None if it diverges."""
+    """Train a network of `best_training`, or mixed counts. None if it diverges.
+
+    If no step of a network brought anything, it is the mixed counts that it started from.
+    """
     try:
-        return train(job)
+        trained = train(job)
     except TrainingError:
         return None
+    run, prior = trained.run, getattr(trained.run.model, "prior", None)
+    if run.last is None or run.last.state.best_step != 0 or not isinstance(prior, CountsModel):
+        return trained
+    results = {key: value for key, value in run.facts["results"].items() if key not in OF_STEPS}
+    facts = {key: value for key, value in run.facts.items() if key != "training"}
+    facts |= {"specification": job.specification.text.partition("+")[2], "results": results}
+    return replace(trained, run=replace(run, family="counts", model=prior, facts=facts, last=None), stopped=None)
 
 
 def is_better(trained: Trained, ngram: Trained, prepared: Prepared) -> bool:
-    """Say whether a network, or mixed counts, are better than the n-gram, judged as in a network's training."""
-    last, judging = trained.run.last, Judging(prepared)
+    """Say whether a network, or mixed counts, are better than the n-gram.
+
+    A network is judged as in its training; counts by their results, if these are of the same lines and exact.
+    """
+    last, found = trained.run.last, (trained, ngram)
+    exact = not any(one.new and one.new.error for one in found)
+    if last is None and exact and len({one.dev and one.dev.lines for one in found}) == 1:
+        return trained.loss < ngram.loss - NO_TIE
+    judging = Judging(prepared)
     loss = judging.loss(trained.run.model) if last is None else last.state.best_loss
     return loss is not None and loss < judging.loss(ngram.run.model) - NO_TIE

@@ -24,7 +24,7 @@ from .. import clock, terminal
 from ..options import Count, Data, Encoding, File, Flag, Json, Novel, Out, RunFolder, Sampling, Seconds, newest
 from ..progress import training_progress
 from ..samples import Wanted, check_prefix, print_samples
-from ..workflows import asked, compile_for, interruptible, load_run, prepare, print_result, train
+from ..workflows import asked, compile_for, interruptible, load_run, name_of_model, prepare, print_result, train
 
 if TYPE_CHECKING:
     from ...data.prepared import Prepared
@@ -203,6 +203,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
             counts = improve(Job(prepared, parse_specification(text), prior=prior))
             if counts is not None and is_better(counts, ngram, prepared):
                 print_result(counts)
+                terminal.note(f"{name_of_model(counts.run)} makes the lines")
                 return counts
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
@@ -218,9 +219,11 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
         return ngram
     print_result(trained)
     if is_better(trained, ngram, prepared):
+        terminal.note(f"{name_of_model(trained.run)} makes the lines")
         return trained
     ended = "was stopped before it improved" if trained.stopped == "interrupted" else "did not improve"
-    terminal.note(f"the network {ended} on the n-gram, so the n-gram makes the lines")
+    by = "" if trained.new is None else "by the loss on new lines, which decides, "
+    terminal.note(f"{by}{name_of_model(trained.run)} {ended} on the n-gram, so the n-gram makes the lines")
     return ngram
 
 
