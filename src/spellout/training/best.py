@@ -56,10 +56,15 @@ MIXED_LR = 3e-3
 """A network that starts from mixed counts has less to learn: at 6e-3 it is no better, and forgets more."""
 MIXED_BEFORE = 8e-6
 """Seconds for each position until the counts are mixed, beside the n-gram's."""
-MIXED = (8, 200), (4, 100)
-"""Views and steps of mixed counts where there is no time for a network."""
-MIXING = 2e-7, 4e-5
+MIXED = (16, 400), (8, 200), (4, 100)
+"""Views and steps of mixed counts where there is no time for a network, the best first."""
+MIXING = 2.5e-7, 4e-5
 """Seconds that a view takes for each position, and for each step of the mixer (bench/counts.py)."""
+JUDGED = 1.2e-6, 3.5e-7, 200_000
+"""Seconds for each position to judge mixed counts as models of new lines, and what each view adds to them; more
+positions than the last take no longer, as for those the mass is drawn, or some lines stand for all."""
+TWICE = 2.0
+"""A network that starts from mixed counts is judged before its first step and at its end, both nearly in full."""
 LEAVING = 0.15
 """Seconds that are kept for making lines and leaving."""
 
@@ -72,13 +77,18 @@ def best_counts(positions: int, vocabulary_size: int, seconds: float, elapsed: f
     """
     if not _may_be_mixed(positions, vocabulary_size):
         return None
-    ready = _of_positions(READY, positions)
+    ready, left = _of_positions(READY, positions), seconds - LEAVING
     for views, steps in MIXED:
-        needed = views * (MIXING[0] * positions + MIXING[1] * steps)
-        if ready + needed <= seconds - LEAVING:  # how many follows from the file and the seconds, not from a clock
-            late = elapsed + max(1.0, elapsed / ready) * needed > seconds - LEAVING
-            return None if late else f"counts:{views}:steps={steps}"
+        needed = views * (MIXING[0] * positions + MIXING[1] * steps) + _judged(positions, views)
+        # How many follows from the file and the seconds; a clock takes some off only where a machine is slow.
+        if ready + needed <= left and elapsed + max(1.0, elapsed / ready) * needed <= left:
+            return f"counts:{views}:steps={steps}"
     return None
+
+
+def _judged(positions: int, views: int) -> float:
+    """Estimate the seconds of judging so many views, mixed, with the pass along the training lines."""
+    return min(positions, JUDGED[2]) * (JUDGED[0] + JUDGED[1] * views)
 
 
 def _may_be_mixed(positions: int, vocabulary_size: int) -> bool:
@@ -113,15 +123,18 @@ def plan_for(positions: int, seconds: float, usual: float | None = None, most: i
     return Plan(max(0.0, seconds - before), usual, most)
 
 
-def is_time(positions: int, seconds: float, elapsed: float) -> bool:
+def is_time(positions: int, vocabulary_size: int, seconds: float, elapsed: float) -> bool:
     """Say whether a network can still be trained, `elapsed` seconds after the command began, after the n-gram.
 
-    A machine with other work has been slower up to now, and will be.
+    What it starts from and how it is judged takes its time, too. A machine with other work has been slower up to
+    now, and will be.
     """
+    before = _of_positions(BEGIN, positions)
+    if _may_be_mixed(positions, vocabulary_size):
+        before += positions * MIXED_BEFORE + TWICE * _judged(positions, MIXED[0][0])
     slower = max(1.0, elapsed / _of_positions(READY, positions))
-    needed = _of_positions(BEGIN, positions) + LEAST
     usually = plan_for(positions, _learning(positions, seconds)).seconds
-    return usually >= LEAST and seconds - LAST - elapsed >= slower * needed
+    return usually >= LEAST and seconds - LAST - elapsed >= slower * (before + LEAST)
 
 
 def _learning(positions: int, seconds: float) -> float:

@@ -197,7 +197,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
     elapsed = perf_counter() - clock.began()
-    if not is_time(len(prepared.stream), seconds, elapsed):
+    if not is_time(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed):
         text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed)
         if text is not None:
             counts = improve(Job(prepared, parse_specification(text), prior=prior))
