@@ -65,18 +65,19 @@ def test_a_network_is_begun_while_there_is_time_for_it():
     assert not is_time(5_000_000, 28, 10.0, 7.5)  # it was slow up to now
     assert not is_time(180_000, 28, 1.5, 0.8)
     # To start from mixed counts takes longer than from the n-gram.
-    assert not is_time(180_000, 28, 4.0, 0.6)
-    assert is_time(180_000, 5_000, 4.0, 0.6)
-    assert is_time(180_000, 28, 6.0, 0.6)
+    assert not is_time(180_000, 28, 4.0, 0.8)
+    assert is_time(180_000, 5_000, 4.0, 0.8)
+    assert is_time(180_000, 28, 6.0, 0.8)
+    assert is_time(180_000, 28, 10.0, 1.7)
     assert not is_time(180_000, 28, 10.0, 2.5)
     assert is_time(1_000, 28, 2.0, 0.6)
 
 
 def test_counts_are_mixed_where_there_is_no_time_for_a_network():
-    assert best_counts(180_000, 28, 4.0, 0.55) == "counts:16:steps=400"
-    assert best_counts(180_000, 28, 2.0, 0.55) == "counts:8:steps=200"
-    assert best_counts(180_000, 28, 1.5, 0.55) == "counts:4:steps=100"
-    assert best_counts(180_000, 28, 4.0, 1.2) == "counts:8:steps=200"  # on a slow machine fewer
+    assert best_counts(180_000, 28, 4.0, 0.8) == "counts:16:steps=400"
+    assert best_counts(180_000, 28, 2.5, 0.8) == "counts:8:steps=200"
+    assert best_counts(180_000, 28, 2.0, 0.8) == "counts:4:steps=100"
+    assert best_counts(180_000, 28, 4.0, 1.5) == "counts:8:steps=200"  # on a slow machine fewer
     assert best_counts(180_000, 28, 1.0, 0.8) is None
     assert best_counts(180_000, 5_000, 2.0, 0.5) is None
     assert best_counts(2_000_000, 28, 2.0, 0.5) is None

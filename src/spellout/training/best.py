@@ -63,8 +63,10 @@ MIXING = 2.5e-7, 4e-5
 JUDGED = 1.2e-6, 3.5e-7, 200_000
 """Seconds for each position to judge mixed counts as models of new lines, and what each view adds to them; more
 positions than the last take no longer, as for those the mass is drawn, or some lines stand for all."""
-TWICE = 2.0
-"""A network that starts from mixed counts is judged before its first step and at its end, both nearly in full."""
+OF_A_NETWORK = 1.2
+"""What a network that starts from mixed counts takes of these, before its first step and at its end together."""
+OF_THE_NGRAM = 1.5e-6
+"""The same of the n-gram, which comes before: seconds for each position."""
 LEAVING = 0.15
 """Seconds that are kept for making lines and leaving."""
 
@@ -77,13 +79,18 @@ def best_counts(positions: int, vocabulary_size: int, seconds: float, elapsed: f
     """
     if not _may_be_mixed(positions, vocabulary_size):
         return None
-    ready, left = _of_positions(READY, positions), seconds - LEAVING
+    ready, left = _until_now(positions), seconds - LEAVING
     for views, steps in MIXED:
         needed = views * (MIXING[0] * positions + MIXING[1] * steps) + _judged(positions, views)
         # How many follows from the file and the seconds; a clock takes some off only where a machine is slow.
         if ready + needed <= left and elapsed + max(1.0, elapsed / ready) * needed <= left:
             return f"counts:{views}:steps={steps}"
     return None
+
+
+def _until_now(positions: int) -> float:
+    """Estimate the seconds until the n-gram is there and judged, on a machine with no other work."""
+    return _of_positions(READY, positions) + OF_THE_NGRAM * min(positions, JUDGED[2])
 
 
 def _judged(positions: int, views: int) -> float:
@@ -131,8 +138,8 @@ def is_time(positions: int, vocabulary_size: int, seconds: float, elapsed: float
     """
     before = _of_positions(BEGIN, positions)
     if _may_be_mixed(positions, vocabulary_size):
-        before += positions * MIXED_BEFORE + TWICE * _judged(positions, MIXED[0][0])
-    slower = max(1.0, elapsed / _of_positions(READY, positions))
+        before += positions * MIXED_BEFORE + OF_A_NETWORK * _judged(positions, MIXED[0][0])
+    slower = max(1.0, elapsed / _until_now(positions))
     usually = plan_for(positions, _learning(positions, seconds)).seconds
     return usually >= LEAST and seconds - LAST - elapsed >= slower * (before + LEAST)
 
