@@ -33,9 +33,10 @@ def test_make_prints_ten_new_names_from_the_bundled_list(command, monkeypatch):
     assert code == 0
     assert len(set(lines)) == 10
     assert "29,910 lines" in err
-    ngram, mlp = re.findall(r"new lines ([\d.]+) nats", err)
-    assert float(mlp) <= float(ngram)
-    assert err.index("it makes lines like ") < err.index("\nmlp: ")
+    ngram, best = re.findall(r"new lines ([\d.]+) nats", err)
+    assert float(best) <= float(ngram)
+    (used,) = re.findall(r"\n(\S*counts) makes the lines\n", err)
+    assert err.index("it makes lines like ") < err.index(f"\n{used}: ")
     from spellout.data.lines import Lines
 
     assert not set(lines) & set(Lines.bundled().distinct)
@@ -58,7 +59,7 @@ def test_make_without_time_is_the_ngram(command, names_file):
 def test_make_is_repeatable_and_seeded(command, names_file):
     make = "make", names_file, "-n", 5, "--seconds", 600  # of which a few names need one
     code, first, err = command(*make)
-    assert (code, "\nmlp: " in err) == (0, True)
+    assert (code, "\nmlp:128:members=4+counts makes the lines\n" in err) == (0, True)
     assert command(*make)[1] == first
     assert command(*make, "--seed", 1)[1] != first
 

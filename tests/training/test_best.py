@@ -21,6 +21,7 @@ from spellout.training.best import (
     is_better,
     is_time,
 )
+from spellout.training.config import TrainingConfig
 from spellout.training.train import Job
 from spellout.training.train import train as train_job
 
@@ -58,20 +59,40 @@ def test_what_is_trained_depends_on_the_text_and_the_seconds():
 
 
 def test_a_network_is_begun_while_there_is_time_for_it():
-    assert is_time(180_000, 10.0, 1.0)
-    assert not is_time(180_000, 10.0, 8.8)
-    assert is_time(5_000_000, 10.0, 3.0)
-    assert not is_time(5_000_000, 10.0, 7.5)  # it was slow up to now
-    assert is_time(180_000, 10.0, 2.5)
-    assert not is_time(180_000, 1.5, 0.8)
+    assert is_time(180_000, 28, 10.0, 1.0)
+    assert not is_time(180_000, 28, 10.0, 8.8)
+    assert is_time(5_000_000, 28, 10.0, 3.0)
+    assert not is_time(5_000_000, 28, 10.0, 7.5)  # it was slow up to now
+    assert not is_time(180_000, 28, 1.5, 0.8)
+    # To start from mixed counts takes longer than from the n-gram.
+    assert not is_time(180_000, 28, 4.0, 0.8)
+    assert is_time(180_000, 5_000, 4.0, 0.8)
+    assert is_time(180_000, 28, 6.0, 0.8)
+    assert is_time(180_000, 28, 10.0, 1.7)
+    assert not is_time(180_000, 28, 10.0, 2.5)
+    assert is_time(1_000, 28, 2.0, 0.6)
 
 
 def test_counts_are_mixed_where_there_is_no_time_for_a_network():
-    assert best_counts(180_000, 28, 1.5, 0.55) == "counts:8:steps=200"
-    assert best_counts(180_000, 28, 1.0, 0.55) == "counts:4:steps=100"
+    assert best_counts(180_000, 28, 4.0, 0.8) == "counts:16:steps=400"
+    assert best_counts(180_000, 28, 2.5, 0.8) == "counts:8:steps=200"
+    assert best_counts(180_000, 28, 2.0, 0.8) == "counts:4:steps=100"
+    assert best_counts(180_000, 28, 4.0, 1.5) == "counts:8:steps=200"  # on a slow machine fewer
     assert best_counts(180_000, 28, 1.0, 0.8) is None
     assert best_counts(180_000, 5_000, 2.0, 0.5) is None
     assert best_counts(2_000_000, 28, 2.0, 0.5) is None
+
+
+def test_a_network_without_a_useful_step_is_the_counts_it_started_from(names):
+    prepared = Prepared.of(Lines.of(names.distinct[:200]), DataConfig())
+    ngram = train(prepared, "ngram")
+    specification = parse_specification("mlp:8+counts:4:steps=20")
+    still = TrainingConfig(steps=2, lr=1e-300)  # so little changes nothing
+    counts = improve(Job(prepared, specification, still, prior=ngram.run.model))
+    assert (counts.run.family, counts.run.facts["specification"]) == ("counts", "counts:4:steps=20")
+    alone = improve(Job(prepared, parse_specification("counts:4:steps=20"), prior=ngram.run.model))
+    assert counts.loss == pytest.approx(alone.loss, abs=1e-6)
+    assert counts.run.facts["results"].keys() == alone.run.facts["results"].keys()
 
 
 def test_a_network_that_diverges_is_none(names):

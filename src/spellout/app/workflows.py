@@ -131,12 +131,19 @@ def train(job: Job) -> Trained:
     return trained
 
 
+def name_of_model(run: Run) -> str:
+    """Name what was trained as `--model` does; of an n-gram also say which order was found."""
+    if "order" in run.model.settings() and run.family == "ngram":
+        return f"ngram, order {run.model.settings()['order']}"
+    name, prior = run.facts.get("specification", run.family), run.facts.get("training", {}).get("prior")
+    return name if prior is None or "+" in name else f"{name}+{prior}"
+
+
 def print_result(trained: Trained) -> None:
     """Say what was trained, and how good it is."""
     run, dev = trained.run, trained.dev
     if "ensemble" in run.facts["results"]:
         _print_ensemble(run.facts["results"]["ensemble"])
-    order = f", order {run.model.settings()['order']}" if "order" in run.model.settings() else ""
     steps = f" and {run.last.state.step:,} steps" if run.last else ""
     result = ""
     if dev is not None:
@@ -148,7 +155,7 @@ def print_result(trained: Trained) -> None:
             what = "words" if ends is not None else "characters"
             result += f"; {dev.new:,} {what} of {dev.tokens:,} tokens are new there"
     terminal.note(
-        f"{run.family}{order}: {run.model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}"
+        f"{name_of_model(run)}: {run.model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}"
     )
     if dev is not None and dev.perplexity_without_ends is not None:
         terminal.note(terminal.UNITS_COMPARE)

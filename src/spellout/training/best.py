@@ -6,12 +6,15 @@ command makes the same lines (see `plan`).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..data.prepared import Prepared
 from ..errors import TrainingError
 from ..models.arrays.first_layer import FEW_TOKENS
 from ..models.arrays.mlp import MlpConfig
 from ..models.candidates import MANY_TOKENS
 from ..models.counts.gates import MOST_TOKENS
+from ..models.counts.model import CountsModel
 from .config import TrainingConfig
 from .judging import Judging
 from .plan import Plan
@@ -42,6 +45,8 @@ LARGE = 3e-2, 3e-2
 """Seconds of a step on more than `MANY_TOKENS`, whatever their number: what the n-gram says, and each network."""
 ANEW = 2.2e-3
 """What a step takes longer where the n-gram has to be asked anew at every step, as of more positions than that."""
+OF_STEPS = "steps", "best_step", "stopped"
+"""The results of a training that only one in steps has."""
 NO_TIE = 1e-5
 """A network must be better by so many nats, or it would be so by a rounding error."""
 SMALL = 60_000
@@ -51,10 +56,17 @@ MIXED_LR = 3e-3
 """A network that starts from mixed counts has less to learn: at 6e-3 it is no better, and forgets more."""
 MIXED_BEFORE = 8e-6
 """Seconds for each position until the counts are mixed, beside the n-gram's."""
-MIXED = (8, 200), (4, 100)
-"""Views and steps of mixed counts where there is no time for a network."""
-MIXING = 2e-7, 4e-5
+MIXED = (16, 400), (8, 200), (4, 100)
+"""Views and steps of mixed counts where there is no time for a network, the best first."""
+MIXING = 2.5e-7, 4e-5
 """Seconds that a view takes for each position, and for each step of the mixer (bench/counts.py)."""
+JUDGED = 1.2e-6, 3.5e-7, 200_000
+"""Seconds for each position to judge mixed counts as models of new lines, and what each view adds to them; more
+positions than the last take no longer, as for those the mass is drawn, or some lines stand for all."""
+OF_A_NETWORK = 1.2
+"""What a network that starts from mixed counts takes of these, before its first step and at its end together."""
+OF_THE_NGRAM = 1.5e-6
+"""The same of the n-gram, which comes before: seconds for each position."""
 LEAVING = 0.15
 """Seconds that are kept for making lines and leaving."""
 
@@ -67,13 +79,23 @@ def best_counts(positions: int, vocabulary_size: int, seconds: float, elapsed: f
     """
     if not _may_be_mixed(positions, vocabulary_size):
         return None
-    ready = _of_positions(READY, positions)
+    ready, left = _until_now(positions), seconds - LEAVING
     for views, steps in MIXED:
-        needed = views * (MIXING[0] * positions + MIXING[1] * steps)
-        if ready + needed <= seconds - LEAVING:  # how many follows from the file and the seconds, not from a clock
-            late = elapsed + max(1.0, elapsed / ready) * needed > seconds - LEAVING
-            return None if late else f"counts:{views}:steps={steps}"
+        needed = views * (MIXING[0] * positions + MIXING[1] * steps) + _judged(positions, views)
+        # How many follows from the file and the seconds; a clock takes some off only where a machine is slow.
+        if ready + needed <= left and elapsed + max(1.0, elapsed / ready) * needed <= left:
+            return f"counts:{views}:steps={steps}"
     return None
+
+
+def _until_now(positions: int) -> float:
+    """Estimate the seconds until the n-gram is there and judged, on a machine with no other work."""
+    return _of_positions(READY, positions) + OF_THE_NGRAM * min(positions, JUDGED[2])
+
+
+def _judged(positions: int, views: int) -> float:
+    """Estimate the seconds of judging so many views, mixed, with the pass along the training lines."""
+    return min(positions, JUDGED[2]) * (JUDGED[0] + JUDGED[1] * views)
 
 
 def _may_be_mixed(positions: int, vocabulary_size: int) -> bool:
@@ -108,15 +130,18 @@ def plan_for(positions: int, seconds: float, usual: float | None = None, most: i
     return Plan(max(0.0, seconds - before), usual, most)
 
 
-def is_time(positions: int, seconds: float, elapsed: float) -> bool:
+def is_time(positions: int, vocabulary_size: int, seconds: float, elapsed: float) -> bool:
     """Say whether a network can still be trained, `elapsed` seconds after the command began, after the n-gram.
 
-    A machine with other work has been slower up to now, and will be.
+    What it starts from and how it is judged takes its time, too. A machine with other work has been slower up to
+    now, and will be.
     """
-    slower = max(1.0, elapsed / _of_positions(READY, positions))
-    needed = _of_positions(BEGIN, positions) + LEAST
+    before = _of_positions(BEGIN, positions)
+    if _may_be_mixed(positions, vocabulary_size):
+        before += positions * MIXED_BEFORE + OF_A_NETWORK * _judged(positions, MIXED[0][0])
+    slower = max(1.0, elapsed / _until_now(positions))
     usually = plan_for(positions, _learning(positions, seconds)).seconds
-    return usually >= LEAST and seconds - LAST - elapsed >= slower * needed
+    return usually >= LEAST and seconds - LAST - elapsed >= slower * (before + LEAST)
 
 
 def _learning(positions: int, seconds: float) -> float:
@@ -130,15 +155,32 @@ def _of_positions(seconds: tuple[float, float], positions: int) -> float:
 
 
 def improve(job: Job) -> Trained | None:
-    """Train a network of `best_training`. None if it diverges."""
+    """Train a network of `best_training`, or mixed counts. None if it diverges.
+
+    If no step of a network brought anything, it is the mixed counts that it started from.
+    """
     try:
-        return train(job)
+        trained = train(job)
     except TrainingError:
         return None
+    run, prior = trained.run, getattr(trained.run.model, "prior", None)
+    if run.last is None or run.last.state.best_step != 0 or not isinstance(prior, CountsModel):
+        return trained
+    results = {key: value for key, value in run.facts["results"].items() if key not in OF_STEPS}
+    facts = {key: value for key, value in run.facts.items() if key != "training"}
+    facts |= {"specification": job.specification.text.partition("+")[2], "results": results}
+    return replace(trained, run=replace(run, family="counts", model=prior, facts=facts, last=None), stopped=None)
 
 
 def is_better(trained: Trained, ngram: Trained, prepared: Prepared) -> bool:
-    """Say whether a network, or mixed counts, are better than the n-gram, judged as in a network's training."""
-    last, judging = trained.run.last, Judging(prepared)
+    """Say whether a network, or mixed counts, are better than the n-gram.
+
+    A network is judged as in its training; counts by their results, if these are of the same lines and exact.
+    """
+    last, found = trained.run.last, (trained, ngram)
+    exact = not any(one.new and one.new.error for one in found)
+    if last is None and exact and len({one.dev and one.dev.lines for one in found}) == 1:
+        return trained.loss < ngram.loss - NO_TIE
+    judging = Judging(prepared)
     loss = judging.loss(trained.run.model) if last is None else last.state.best_loss
     return loss is not None and loss < judging.loss(ngram.run.model) - NO_TIE

@@ -25,7 +25,7 @@ from .. import clock, terminal
 from ..options import Count, Data, Encoding, File, Flag, Json, Novel, Out, RunFolder, Sampling, Seconds, newest
 from ..progress import training_progress
 from ..samples import Wanted, check_prefix, print_samples
-from ..workflows import asked, compile_for, interruptible, load_run, prepare, print_result, train
+from ..workflows import asked, compile_for, interruptible, load_run, name_of_model, prepare, print_result, train
 
 if TYPE_CHECKING:
     from ...data.prepared import Prepared
@@ -209,12 +209,13 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
     elapsed = perf_counter() - clock.began()
-    if not is_time(len(prepared.stream), seconds, elapsed):
+    if not is_time(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed):
         text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed)
         if text is not None:
             counts = improve(Job(prepared, parse_specification(text), prior=prior))
             if counts is not None and is_better(counts, ngram, prepared):
                 print_result(counts)
+                terminal.note(f"{name_of_model(counts.run)} makes the lines")
                 return counts
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
@@ -230,9 +231,11 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
         return ngram
     print_result(trained)
     if is_better(trained, ngram, prepared):
+        terminal.note(f"{name_of_model(trained.run)} makes the lines")
         return trained
     ended = "was stopped before it improved" if trained.stopped == "interrupted" else "did not improve"
-    terminal.note(f"the network {ended} on the n-gram, so the n-gram makes the lines")
+    by = "" if trained.new is None else "by the loss on new lines, which decides, "
+    terminal.note(f"{by}{name_of_model(trained.run)} {ended} on the n-gram, so the n-gram makes the lines")
     return ngram
 
 
