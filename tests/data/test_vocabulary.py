@@ -85,8 +85,10 @@ def test_an_unknown_character_is_named_with_its_line():
         vocabulary.encode(["ab", "az"])
     with pytest.raises(DataError, match="character 'ß'"):
         build_vocabulary(["abc"], "byte").encode(["ß"])
-    with pytest.raises(DataError, match="word 'dog' in line 1"):
+    with pytest.raises(DataError, match="word 'dog' in 'a dog'"):
         build_vocabulary(["a cat"], "word").encode(["a dog"])
+    with pytest.raises(DataError, match="word 'dog' in line 2"):
+        build_vocabulary(["a cat"], "word").encode(["a cat", "a dog"])
 
 
 def test_bytes_that_are_no_text_are_no_line():

@@ -287,3 +287,31 @@ def test_training_lines_that_are_missing_are_damage(names, tmp_path, command, cu
     assert "train.txt does not hold the lines it was trained on" in err
     (tmp_path / "run" / "train.txt").write_bytes(lines[: lines.rindex(b"\n", 0, -1) + 1])
     assert command("sample", tmp_path / "run", "--novel")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "key"), [("vocabulary.json", "unit"), ("best.safetensors", "levels"), ("config.json", "settings")]
+)
+def test_what_is_missing_is_said_in_words(sound, tmp_path, name, key):
+    shutil.copytree(sound / "ngram", tmp_path / "run")
+    path = tmp_path / "run" / name
+    if name.endswith(".json"):
+        content = json.loads(path.read_text("utf-8"))
+        path.write_text(json.dumps({one: value for one, value in content.items() if one != key}))
+    else:
+        arrays = load_file(path)
+        key = sorted(arrays)[0]
+        save_file({one: array for one, array in arrays.items() if one != key}, path)
+    with pytest.raises(RunError) as caught:
+        load_run(tmp_path / "run")
+    assert "damaged: its files do not fit together (" in str(caught.value)
+    assert f"({key!r})" not in str(caught.value)
+    assert f"(an entry named {key} is missing)" in str(caught.value)
+
+
+def test_what_python_says_is_no_sentence_of_a_damaged_run(sound, tmp_path):
+    shutil.copytree(sound / "ngram", tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"settings": 7}))
+    with pytest.raises(RunError, match="something in it has another form than it should have"):
+        load_run(tmp_path / "run")

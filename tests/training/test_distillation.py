@@ -220,6 +220,16 @@ def test_a_teacher_that_keeps_no_lines_must_be_of_the_same_split_of_the_same_lin
         assert "it may know lines that are to judge" in refused(UsageError, other, "mlp:8", forgetful)
 
 
+@pytest.mark.parametrize("unit", ["char", "word"])
+def test_a_line_that_the_teacher_cannot_read_is_named_without_a_number_of_the_shuffled_order(unit):
+    teacher = train(Prepared.of(Lines.of(f"a b{'b' * i}" for i in range(30)), DataConfig(unit=unit)), "ngram:2").run
+    lines = ["a a", *(f"c{'a' * i} b" for i in range(40))]
+    message = refused(DataError, Prepared.of(Lines.of(lines), DataConfig(unit=unit)), "mlp:8", teacher)
+    assert "the given lines does not fit the teacher: the " in message
+    assert "'c' in 'c b' is not in any" in message
+    assert "line 1" not in message
+
+
 class Endless:
     """Says that no line ends."""
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import load_file, save
 
 from spellout.api import compare, load_run, train
 from spellout.data.config import DataConfig
@@ -99,11 +100,46 @@ def test_the_model_of_new_lines_is_worked_out_once_and_kept(folder, trained):
     np.testing.assert_allclose(kept.log_probabilities(tokens), asked.log_probabilities(tokens), rtol=1e-9)
     (folder / "new.safetensors").unlink()  # as of a run of before
     np.testing.assert_array_equal(load_run(folder).new_lines().ratios, asked.ratios)
-    (folder / "new.safetensors").write_bytes(b"no")
-    with pytest.raises(RunError, match="damaged"):
-        load_run(folder)
     (folder / "train.txt").unlink()
     assert load_run(folder).new_lines() is None
+
+
+def test_what_is_kept_of_another_model_of_new_lines_is_worked_out_again(folder, trained, names, tmp_path):
+    path, right = folder / "new.safetensors", trained.run.ratios
+    whole, arrays = path.read_bytes(), load_file(path)
+    save_run(train(Prepared.of(names, DataConfig()), "ngram:3").run, tmp_path / "other")
+    wrong = [b"no", b"", whole[:-9], (tmp_path / "other" / "new.safetensors").read_bytes()]
+    changes = (
+        {"ratios": arrays["ratios"] * 0.5},
+        {"sharpness": np.array(1.0)},
+        {"fingerprint": np.zeros(32, np.uint8)},
+    )
+    wrong += [save(arrays | change) for change in changes]
+    wrong.append(save({name: arrays[name] for name in ("ratios", "sharpness")}))  # as earlier versions wrote it
+    for content in wrong:
+        path.write_bytes(content)
+        again = load_run(folder)
+        assert (again.ratios, again.sharpness) == (None, None)
+    np.testing.assert_allclose(again.new_lines().ratios, right, rtol=1e-9)
+    path.write_bytes(whole)
+    assert np.array_equal(load_run(folder).ratios, right)
+    (tmp_path / "other" / "train.txt").unlink()
+    assert load_run(tmp_path / "other").ratios is None
+
+
+def test_lines_changed_by_hand_are_a_damaged_run(folder, trained):
+    path, config = folder / "train.txt", folder / "config.json"
+    first, *rest = path.read_text("utf-8").splitlines()
+    told, facts = json.loads(config.read_text("utf-8")), trained.run.facts
+    assert load_run(folder).facts.keys() == facts.keys()
+    old = {name: value for name, value in told.items() if name != "lines_fingerprint"}
+    for line, earlier in ((first[::-1] + "a", False), (first + "Ω", False), (first + "Ω", True)):
+        path.write_text("\n".join([line, *rest, ""]), "utf-8")
+        config.write_text(json.dumps(old if earlier else told), "utf-8")
+        with pytest.raises(RunError, match=r"damaged.*train\.txt does not hold the lines it was trained on"):
+            load_run(folder)
+    path.write_text("\n".join([first, *rest, ""]), "utf-8")
+    assert load_run(folder).lines == [first, *rest]  # an earlier version's
 
 
 def test_other_weights_have_no_use_for_what_is_kept_of_new_lines(folder, trained):

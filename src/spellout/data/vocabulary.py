@@ -286,8 +286,10 @@ class Words:
         """Give the stream `0 line 0 line 0`; a new word is the unknown word if there is one, else a `DataError`."""
         reading = self.read(lines)
         if reading.pieces and not self.unknown:
+            line = int(reading.lines[0])
+            where = f"line {line + 1}" if len(lines) > 1 else repr(lines[0][:40])
             raise DataError(
-                f"the word {reading.pieces[0][:40]!r} in line {reading.lines[0] + 1} is not in any of the lines "
+                f"the word {reading.pieces[0][:40]!r} in {where} is not in any of the lines "
                 "the model was trained on; take it out, or train with --min-count 2, so that rare words share one"
             )
         return reading.stream

@@ -81,5 +81,12 @@ def check_sizes(config: Any, weights: Mapping[str, np.ndarray]) -> None:
 
 
 def said(error: BaseException) -> str:
-    """What an error says, on one line and not at length: a damaged file's content may stand in it."""
+    """What an error says, on one line and not at length: a damaged file's content may stand in it.
+
+    Of what says nothing but a key, or what Python wanted, it is told in words.
+    """
+    if isinstance(error, KeyError):
+        return f"an entry named {' '.join(str(*error.args[:1]).split())[:100]} is missing"
+    if isinstance(error, AttributeError | IndexError | TypeError):
+        return "something in it has another form than it should have"
     return " ".join(str(error).split())[:200]

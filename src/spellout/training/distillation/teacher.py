@@ -16,7 +16,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ...data.lines import Lines
 from ...data.prepared import Prepared
+from ...data.vocabulary import Vocabulary
 from ...errors import DataError, RunError, UsageError
 from ...models.contract import Callback
 from ...models.family import Family, Specification
@@ -121,6 +123,7 @@ class Teacher:
         try:
             return prepared.encoded_by(vocabulary)
         except DataError as error:
+            error = _of_one_line(prepared.lines, vocabulary) or error
             raise DataError(f"{prepared.lines.name} does not fit the teacher: {error}") from None
 
     def _check_lines(self, prepared: Prepared) -> None:
@@ -174,3 +177,16 @@ class Teacher:
         seconds = perf_counter() - start
         callback({"event": "lessons", "made": made, "tokens": len(lessons.soft_targets), "seconds": seconds})
         return lessons
+
+
+def _of_one_line(lines: Lines, vocabulary: Vocabulary) -> DataError | None:
+    """Say of the first line of a file that has no such tokens what is wrong, without a number.
+
+    Its number among the training lines is of a shuffled order, and the file's blank lines are not counted.
+    """
+    for line in lines.distinct:
+        try:
+            vocabulary.encode([line])
+        except DataError as error:
+            return error
+    return None

@@ -29,6 +29,7 @@ from ...version import __version__
 from ..loop import Reason
 from . import folder
 from .checkpoint import Checkpoint
+from .kept_lines import as_text, fingerprint_of, new_as_bytes, read_lines, read_new
 from .log import LOG
 from .places import writing
 
@@ -117,7 +118,7 @@ def save_run(run: Run, path: str | Path, overwrite: bool = False) -> None:
             temporary.chmod(0o755)
             folder.write(temporary / folder.VOCABULARY, folder.as_json(run.vocabulary.to_json()))
             if run.lines is not None:
-                folder.write(temporary / folder.LINES, "".join(line + "\n" for line in run.lines).encode())
+                folder.write(temporary / folder.LINES, as_text(run.lines))
             for name, content in _changing(run):
                 folder.write(temporary / name, content)
             folder.put(temporary, real)
@@ -160,11 +161,15 @@ def _changing(run: Run) -> Iterator[tuple[str, bytes]]:
         "settings": run.model.settings(),
         **run.facts,
     }
+    if run.lines is not None:
+        config["lines_fingerprint"] = fingerprint_of(as_text(run.lines))
+    weights = save(run.model.arrays())
     yield LOG, b"".join(folder.as_json(event) for event in run.events)
-    yield folder.WEIGHTS, save(run.model.arrays())
+    yield folder.WEIGHTS, weights
     yield folder.CONFIG, folder.as_json(config, indent=2)
     if run.ratios is not None:
-        yield folder.NEW, save({"ratios": run.ratios, "sharpness": np.array(run.sharpness)})
+        new = new_as_bytes(run.ratios, run.sharpness, weights, config["settings"], run.lines or [])
+        yield folder.NEW, new
     if run.last is not None:
         yield folder.LAST, run.last.to_bytes()
 
@@ -180,44 +185,26 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
         with folder.fitting(path):
             tokens = folder.read_json(path, folder.VOCABULARY)
             vocabulary = vocabulary_from_json(tokens)
-            arrays = load((path / folder.WEIGHTS).read_bytes())
-            model = models[config["model"]].model.restore(config["settings"], arrays)
+            weights = (path / folder.WEIGHTS).read_bytes()
+            model = models[config["model"]].model.restore(config["settings"], load(weights))
             if model.vocabulary_size != vocabulary.size:
                 raise ValueError("the vocabulary and the weights differ in size")
             for name in ("usual_length", "longest"):
                 length = config.get(name, 1 if name == "longest" else None)  # runs of 0.1 do not say the longest
                 if type(length) is not int or not 0 < length <= LONGEST_LINE:
                     raise ValueError(f"{name} is not the length of a line")
-            lines = _read_lines(path / folder.LINES, config) if (path / folder.LINES).exists() else None
+            kept = path / folder.LINES
+            lines = read_lines(kept, config, vocabulary) if kept.exists() else None
             if "seen" not in tokens:  # earlier versions did not count
                 if lines is not None:
                     vocabulary = vocabulary.counted(lines)
                 else:  # a line has one token and its end, at least
                     vocabulary.escape = Escape(2 * int(config["split"]["train"]), 0)
-            new = _read_new(path / folder.NEW) if lines and (path / folder.NEW).exists() else {}
+            new = read_new(path / folder.NEW, weights, config["settings"], lines) if lines else {}
     except FileNotFoundError as error:
         raise RunError(f"{path} is damaged: {Path(error.filename).name} is missing; train again") from None
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
-    skip = {"format", "spellout", "python", "numpy", "created", "model", "settings"}
+    skip = {"format", "spellout", "python", "numpy", "created", "model", "settings", "lines_fingerprint"}
     facts = {key: value for key, value in config.items() if key not in skip}
     return Run(config["model"], model, vocabulary, lines, facts, **new)
-
-
-def _read_lines(path: Path, config: dict[str, Any]) -> list[str]:
-    """Read the training lines. ValueError if some are missing: a line could then be called new that is not."""
-    *lines, rest = path.read_text("utf-8").split("\n")
-    if rest or not lines or len(lines) != config.get("split", {}).get("train", len(lines)):
-        raise ValueError(f"{path.name} does not hold the lines it was trained on")
-    return lines
-
-
-def _read_new(path: Path) -> dict[str, Any]:
-    """Read the ratios and the sharpness of a model of new lines. ValueError if they cannot be that."""
-    arrays = load(path.read_bytes())
-    ratios, sharpness = arrays["ratios"], float(arrays["sharpness"])
-    if ratios.dtype != np.float64 or ratios.ndim != 1 or np.isnan(ratios).any() or (ratios == np.inf).any():
-        raise ValueError(f"{path.name} does not hold ratios")
-    if not 0.1 <= sharpness <= 10.0:
-        raise ValueError(f"{path.name} does not hold a sharpness")
-    return {"ratios": ratios, "sharpness": sharpness}
