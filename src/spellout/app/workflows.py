@@ -60,7 +60,21 @@ def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepare
             f"{prepared.lines.name} holds only {different} different lines: the same ones train and judge, "
             "so losses mean little"
         )
+    _warn_of_shared(prepared)
     return prepared
+
+
+def _warn_of_shared(prepared: Prepared) -> None:
+    """Say how many lines of the parts that have files of their own are training lines too."""
+    known, shared = set(prepared.split.train), []
+    for part in prepared.given:
+        lines = prepared.split.dev if part == "dev" else prepared.split.test
+        if seen := sum(line in known for line in lines):
+            shared.append(f"{seen:,} of {len(lines):,} {part} lines")
+    if shared:
+        terminal.warn(
+            f"{' and '.join(shared)} are also training lines, so models look better there than on new lines"
+        )
 
 
 def asked(model: str, training: TrainingConfig) -> Specification:
