@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -175,7 +176,7 @@ def print_result(trained: Trained) -> None:
     if "ensemble" in run.facts["results"]:
         _print_ensemble(run.facts["results"]["ensemble"])
     order = f", order {run.model.settings()['order']}" if "order" in run.model.settings() else ""
-    steps = f" and {run.last.state.step:,} steps" if run.last else ""
+    steps = f" and {_steps(run)}" if run.last else ""
     result = ""
     if dev is not None:
         on = f" (its first {dev.lines:,} lines)" if dev.lines < run.facts["split"]["dev"] else ""
@@ -183,13 +184,44 @@ def print_result(trained: Trained) -> None:
         new = None if trained.new is None else trained.new.to_json()
         result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity, ends, new)}"
         if dev.new:
-            what = "words" if ends is not None else "characters"
-            result += f"; {dev.new:,} {what} of {dev.tokens:,} tokens are new there"
+            what = "word" if ends is not None else "character"
+            what += " is new there, of" if dev.new == 1 else "s are new there, of"
+            result += f"; {dev.new:,} {what} {dev.tokens:,} tokens"
     terminal.note(
         f"{run.family}{order}: {run.model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}"
     )
+    if "ensemble" in run.facts["results"]:
+        _say_if_worse(run.facts["results"])
     if dev is not None and dev.perplexity_without_ends is not None:
         terminal.note(terminal.UNITS_COMPARE)
+
+
+def _steps(run: Run) -> str:
+    """Say how many steps a run has learned in; of an ensemble, how many each member that learns in steps has."""
+    assert run.last is not None
+    members = run.facts["results"].get("ensemble", {}).get("members", [])
+    each = [member["results"]["steps"] for member in members if "steps" in member["results"]]
+    if not members or len(each) == 1:
+        return f"{run.last.state.step:,} steps"
+    if len(set(each)) == 1:
+        return f"{each[0]:,} steps each"
+    return f"{' + '.join(f'{one:,}' for one in each)} steps"
+
+
+def _say_if_worse(results: dict[str, Any]) -> None:
+    """Say of an ensemble that one of its members alone is better on dev lines, if so."""
+
+    def loss(of: dict[str, Any]) -> float:
+        judged = of.get("new_lines") or of["dev"]
+        return float(judged["nats_per_char"]) if judged else inf
+
+    told = results["ensemble"]["members"]
+    number, best = min(enumerate(told, 1), key=lambda one: loss(one[1]["results"]))
+    if loss(best["results"]) < loss(results):
+        terminal.note(
+            f"the ensemble is no better than member {number} alone, {best['specification']}: on dev lines that has "
+            f"{loss(best['results']):.4f} nats, the ensemble {loss(results):.4f}"
+        )
 
 
 def _print_ensemble(told: dict[str, Any]) -> None:

@@ -64,6 +64,8 @@ def compare(
             rows.append(row)
     if not json:
         print_rows(rows)
+    if mixture and len(rows) == len(wanted):
+        terminal.note("no mixture is shown: it takes two models that are no ensembles and are judged on dev lines")
 
 
 _OTHERS = {
