@@ -3,6 +3,7 @@
 import json
 import random
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -208,3 +209,16 @@ def test_a_training_begun_with_the_letters_of_all_lines_goes_on_with_them(here, 
     run = load_run("run")
     assert "é" in run.vocabulary.characters
     assert run.vocabulary.escape == Characters.of(run.lines).escape
+
+
+def test_given_lines_that_are_also_training_lines_are_counted(command, names_file, tmp_path):
+    lines = Path(names_file).read_text("utf-8").split()
+    dev, test, new = tmp_path / "dev.txt", tmp_path / "test.txt", tmp_path / "new.txt"
+    dev.write_text("\n".join([*lines[:20], "Xzq"]), encoding="utf-8")
+    test.write_text("\n".join(lines[:7]), encoding="utf-8")
+    new.write_text("Xzq\nXzv", encoding="utf-8")
+    same = ("compare", names_file, "--models", "ngram:2", "--dev")
+    warned = "warning: 20 of 21 dev lines and 7 of 7 test lines are also training lines, so "
+    assert warned in command(*same, dev, "--test", test)[2]
+    assert "20 of 21 dev lines are also training lines" in command(*same, dev, "--test", new)[2]
+    assert "also training lines" not in command(*same, new)[2]

@@ -44,6 +44,13 @@ def test_an_empty_file_is_refused(tmp_path, content):
         Lines.read(path)
 
 
+def test_no_lines_and_one_string_are_refused():
+    with pytest.raises(DataError, match="the given lines hold no lines"):
+        Lines.of([])
+    with pytest.raises(DataError, match="'abc' is one string; give a list of lines"):
+        Lines.of("abc")
+
+
 @pytest.mark.parametrize("text", ["", "a\nb"])
 def test_what_is_not_one_line_is_refused(text):
     with pytest.raises(DataError, match="not one line"):

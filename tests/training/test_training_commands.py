@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 import neural_bigram
 from spellout.app import progress, workflows
 from spellout.app.cli import run_command
+from spellout.models.ensembles.fitting import Fit, even
 
 
 @pytest.fixture(autouse=True)
@@ -332,3 +333,33 @@ def test_what_lr_find_cannot_do_is_a_sentence(command, names_file, flags, fragme
     code, out, err = command("lr-find", names_file, *flags)
     assert (code, out) == (2, "")
     assert fragment in err
+
+
+def test_of_an_ensemble_the_steps_of_each_member_are_said(command, names_file, tmp_path):
+    trained = ("train", names_file, "--steps", 3, "--model")
+    assert " s and 3 steps each;" in command(*trained, "2*mlp:4 & ngram:2", "-o", tmp_path / "two")[2]
+    assert " s and 3 steps;" in command(*trained, "mlp:4 & ngram:2", "-o", tmp_path / "one")[2]
+
+
+def test_an_ensemble_that_is_worse_than_a_member_says_so(command, names_file, tmp_path, monkeypatch):
+    bad = ("train", names_file, "--model", "ngram:1 & ngram:4", "-o")
+    assert "no better than member" not in command(*bad, tmp_path / "fitted")[2]
+    unfitted = "spellout.training.ensembles.fit_on"
+    monkeypatch.setattr(unfitted, lambda prepared, models, lines: Fit(even(models), {}, [], 0))
+    code, _, err = command(*bad, tmp_path / "even")
+    assert code == 0
+    assert re.search(r"no better than member 2 alone, ngram:4: on dev lines that has", err)
+
+
+def test_compare_says_why_there_is_no_mixture(command, names_file):
+    models = ("compare", names_file, "--mixture", "--models")
+    why = "no mixture is shown: it takes two models that are no ensembles"
+    assert why in command(*models, "2*ngram:1,ngram:2")[2]
+    assert why not in command(*models, "ngram:1,ngram:2")[2]
+
+
+def test_compare_says_of_a_network_that_it_has_not_improved_on_its_counts(command, names_file):
+    models = ("compare", names_file, "--models", "counts:2:steps=9,mlp:4+counts:2:steps=9", "--steps")
+    same = "mlp:4+counts:2:steps=9 says what counts:2:steps=9 says: the network did not improve on that"
+    assert same in command(*models, 1, "--lr", 1e-12)[2]
+    assert same not in command(*models, 90)[2]

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,21 @@ def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepare
             f"{prepared.lines.name} holds only {different} different lines: the same ones train and judge, "
             "so losses mean little"
         )
+    _warn_of_shared(prepared)
     return prepared
+
+
+def _warn_of_shared(prepared: Prepared) -> None:
+    """Say how many lines of the parts that have files of their own are training lines too."""
+    known, shared = set(prepared.split.train), []
+    for part in prepared.given:
+        lines = prepared.split.dev if part == "dev" else prepared.split.test
+        if seen := sum(line in known for line in lines):
+            shared.append(f"{seen:,} of {len(lines):,} {part} lines")
+    if shared:
+        terminal.warn(
+            f"{' and '.join(shared)} are also training lines, so models look better there than on new lines"
+        )
 
 
 def asked(model: str, training: TrainingConfig) -> Specification:
@@ -144,7 +159,7 @@ def print_result(trained: Trained) -> None:
     run, dev = trained.run, trained.dev
     if "ensemble" in run.facts["results"]:
         _print_ensemble(run.facts["results"]["ensemble"])
-    steps = f" and {run.last.state.step:,} steps" if run.last else ""
+    steps = f" and {_steps(run)}" if run.last else ""
     result = ""
     if dev is not None:
         on = f" (its first {dev.lines:,} lines)" if dev.lines < run.facts["split"]["dev"] else ""
@@ -152,13 +167,44 @@ def print_result(trained: Trained) -> None:
         new = None if trained.new is None else trained.new.to_json()
         result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity, ends, new)}"
         if dev.new:
-            what = "words" if ends is not None else "characters"
-            result += f"; {dev.new:,} {what} of {dev.tokens:,} tokens are new there"
+            what = "word" if ends is not None else "character"
+            what += " is new there, of" if dev.new == 1 else "s are new there, of"
+            result += f"; {dev.new:,} {what} {dev.tokens:,} tokens"
     terminal.note(
         f"{name_of_model(run)}: {run.model.parameters:,} parameters in {trained.seconds:.2f} s{steps}{result}"
     )
+    if "ensemble" in run.facts["results"]:
+        _say_if_worse(run.facts["results"])
     if dev is not None and dev.perplexity_without_ends is not None:
         terminal.note(terminal.UNITS_COMPARE)
+
+
+def _steps(run: Run) -> str:
+    """Say how many steps a run has learned in; of an ensemble, how many each member that learns in steps has."""
+    assert run.last is not None
+    members = run.facts["results"].get("ensemble", {}).get("members", [])
+    each = [member["results"]["steps"] for member in members if "steps" in member["results"]]
+    if not members or len(each) == 1:
+        return f"{run.last.state.step:,} steps"
+    if len(set(each)) == 1:
+        return f"{each[0]:,} steps each"
+    return f"{' + '.join(f'{one:,}' for one in each)} steps"
+
+
+def _say_if_worse(results: dict[str, Any]) -> None:
+    """Say of an ensemble that one of its members alone is better on dev lines, if so."""
+
+    def loss(of: dict[str, Any]) -> float:
+        judged = of.get("new_lines") or of["dev"]
+        return float(judged["nats_per_char"]) if judged else inf
+
+    told = results["ensemble"]["members"]
+    number, best = min(enumerate(told, 1), key=lambda one: loss(one[1]["results"]))
+    if loss(best["results"]) < loss(results):
+        terminal.note(
+            f"the ensemble is no better than member {number} alone, {best['specification']}: on dev lines that has "
+            f"{loss(best['results']):.4f} nats, the ensemble {loss(results):.4f}"
+        )
 
 
 def _print_ensemble(told: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from ..errors import DataError, UsageError
 from ..files import shown, told
 
 BUNDLED = "the bundled names"
+GIVEN = "the given lines"
 BLOCK_BYTES = 1 << 23
 FIRST_BYTES = 1 << 20
 LONGEST_LINE = 1 << 24  # characters; a longer "line" is some other format, and would not fit in memory
@@ -66,8 +67,13 @@ class Lines:
             return cls._collect(read_blocks(path), BUNDLED)
 
     @classmethod
-    def of(cls, texts: Iterable[str], name: str = "the given lines") -> Lines:
-        """Lines from strings in memory, taken as they are: not trimmed, not normalised."""
+    def of(cls, texts: Iterable[str], name: str = GIVEN) -> Lines:
+        """Lines from strings in memory, taken as they are: not trimmed, not normalised.
+
+        `DataError` for one string, whose letters would each be a line.
+        """
+        if isinstance(texts, str):
+            raise DataError(f"{texts[:40]!r} is one string; give a list of lines, such as text.splitlines()")
         return cls._collect((_one_line(text) + "\n" for text in texts), name)
 
     @classmethod
@@ -81,7 +87,8 @@ class Lines:
             # a dictionary keeps the order in which its keys came, so the number of a line is its place in it
             order.extend(known.setdefault(line, len(known)) for line in block[:-1].split("\n"))
         if not known:
-            raise DataError(f"{name} holds no lines; give a text file with one thing per line")
+            hold = "hold" if name == GIVEN else "holds"
+            raise DataError(f"{name} {hold} no lines; give a text file with one thing per line")
         return cls(list(known), np.frombuffer(order, np.int32), name, digest.hexdigest())
 
     def __len__(self) -> int:

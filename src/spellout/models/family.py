@@ -91,6 +91,8 @@ def parse(text: str, models: Mapping[str, Family], prior: str | None = None) -> 
             return Specification(text.strip(), models[ENSEMBLE], None, members=members)
         return members[0]
     name, plus, start = text.partition("+")
+    if "+" in start:
+        raise UsageError(f"model {text!r}: a network starts from one model that counts; leave out all but one +")
     family, config = _alone(name, models)
     if not family.in_steps:
         if plus:

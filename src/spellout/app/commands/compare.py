@@ -64,8 +64,12 @@ def compare(
             rows.append(row)
     if not json:
         print_rows(rows)
+    if mixture and len(rows) == len(wanted):
+        terminal.note("no mixture is shown: it takes two models that are no ensembles and are judged on dev lines")
 
 
+SAME = 5e-5
+"""Losses that differ by less are the same in the table."""
 _OTHERS = {
     "new lines": "the same where training lines are ruled out",
     "two parts": "the same, lines seen in training and new ones apart",
@@ -109,6 +113,12 @@ def print_rows(rows: Sequence[ModelResult]) -> None:
     if any(row.new_lines for row in rows):
         heart = "by heart: the probability given to training lines"
         terminal.note(f"as it is: nats per character; {other}: {_OTHERS[other]}; {heart}")
+    for row in rows:
+        near = (one.model for one in rows if abs(one.loss - row.loss) < SAME)
+        for start in (one for one in near if row.model.endswith(f"+{one}")):
+            terminal.note(
+                f"{row.model} says what {start} says: in its training the network did not improve on that"
+            )
     if words:
         new = f"{rows[0].new:,} of {rows[0].tokens:,} words and line ends judged are unknown words; "
         terminal.note(new + terminal.UNITS_COMPARE)

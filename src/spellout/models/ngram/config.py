@@ -23,6 +23,6 @@ class NgramConfig:
 
     def __post_init__(self) -> None:
         if self.order is not None and not 1 <= self.order <= 64:
-            raise UsageError(f"--order {self.order}: an n-gram's order is a whole number from 1 to 64")
+            raise UsageError(f"order={self.order}: an n-gram's order is a whole number from 1 to 64")
         if self.smoothing == "add-k" and not self.k > 0:
             raise UsageError(f"--k {self.k}: add-k smoothing adds a number above 0, such as 1")
