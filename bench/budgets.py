@@ -31,15 +31,23 @@ from spellout.generation.judge import Judge
 MODELS: dict[int, list[list[str]]] = {
     1: [["make", "--seconds", "1"]],
     10: [["make", "--seconds", "10"]],
-    60: [["train", "--model", "gru+counts", "--seconds", "55"]],
-    600: [["train", "--model", "gru:192+counts & transformer+counts", "--seconds", "570"]],
+    60: [["train", "--model", "gru+counts & gru:160:wide=256+ngram", "--seconds", "47"]],
+    600: [
+        [
+            "train",
+            "--model",
+            "gru:256:dropout=0.35:wide=384+counts & transformer:96:heads=6:dropout=0.15",
+            "--seconds",
+            "570",
+        ]
+    ],
     3600: [
         ["train", "--model", "3*gru:192+counts & 3*transformer+counts", "--seconds", "2700"],
         ["train", "--model", "gru:224", "--teacher", "{0}", "--seconds", "800"],
     ],
 }
 """By seconds, the commands that spend them; {0} is the run of the first of them."""
-THREADS = {60: ["--threads", "2"], 600: ["--at-once", "2"], 3600: ["--at-once", "2"]}
+AT_ONCE = {60: ["--at-once", "2"], 600: ["--at-once", "2"], 3600: ["--at-once", "2"]}
 
 
 def main() -> None:
@@ -75,7 +83,7 @@ def main() -> None:
 def run(file: str, command: list[str], split: str, seconds: int, runs: list[str]) -> float:
     """Run one command into the last of the folders; its seconds."""
     name, *rest = [part.format(*runs) for part in command]
-    more = THREADS.get(seconds, []) if name == "train" and "--teacher" not in rest else []
+    more = AT_ONCE.get(seconds, []) if name == "train" and "--teacher" not in rest else []
     whole = [sys.executable, "-m", "spellout", name, file, *rest, *more, "--split", split, "-o", runs[-1]]
     return timed(whole, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)[0]
 
