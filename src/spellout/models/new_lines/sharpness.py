@@ -90,6 +90,8 @@ def fitted_sharpness(stream: np.ndarray, vocabulary_size: int) -> float:
     ends = np.flatnonzero(stream == 0)
     held = np.zeros(len(ends) - 1, bool)
     held[HELD_OUT - 1 :: HELD_OUT] = True
+    if held.sum() < FEWEST:
+        return 1.0
     chosen = np.concatenate([[True], np.repeat(held, np.diff(ends))])  # each line with the end after it
     rest, last = stream[np.concatenate([[True], ~chosen[1:]])], stream[chosen]
     trie, others = Trie(rest, vocabulary_size), Trie(last, vocabulary_size)
