@@ -28,6 +28,7 @@ class Trie:
         tokens: (N,), the token that leads to each node; 0 for the root.
         first: (N + 1,): node n has the children first[n] to first[n + 1] - 1, in the order of their tokens.
         levels: where each level begins, and N.
+        alone: from this level on no node has two children.
         leaves: (L,) int64, the nodes in which lines end, ascending.
         times: (L,) int64, how often each of these lines stands in the stream.
     """
@@ -55,6 +56,7 @@ class Trie:
             going_on = np.repeat(~ended, counts)
             nodes = np.repeat(np.arange(len(starts)), counts)[going_on]
             positions = positions[going_on] + 1
+        self.alone = len(self.levels) - 2
         children.append(np.bincount(nodes, minlength=self.levels[-1] - self.levels[-2]))
         if len(positions):  # each line is alone from here on: what is left of them needs no order
             rest, sizes = _tails(stream, positions)
@@ -125,6 +127,13 @@ class Trie:
         rows = np.repeat(np.arange(len(nodes)), counts)
         children = np.arange(len(rows)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
         return rows, self.tokens[children], children
+
+    def path(self, node: int) -> np.ndarray:
+        """Follow the only line through a node, from this to the last node before its end."""
+        found = [node]
+        while self.tokens[child := int(self.first[found[-1]])] != 0:
+            found.append(child)
+        return np.array(found)
 
     def spans(self, lines: int) -> list[np.ndarray]:
         """Divide the lines, in their order, into blocks of so many: of every level below the root, the first and
