@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spellout.models.new_lines.known import Known
+from spellout.models.new_lines.known import Known, asked
 from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.trie import NOWHERE, Trie
 from spellout.models.ngram.config import NgramConfig
@@ -143,6 +143,20 @@ def test_two_parts_give_known_lines_their_shares_of_the_chance(lines, chance):
         if line in lines:
             expected = chance * lines.count(line) / len(lines)
         assert both[line] == pytest.approx(expected, rel=1e-9)
+
+
+@given(LISTS, st.lists(st.lists(st.integers(1, V - 1), min_size=5, max_size=60), min_size=1, max_size=5))
+@settings(deadline=None)
+def test_what_is_left_of_long_lines_is_asked_at_once_and_the_same(lines, long):
+    stream = stream_of([*lines, *long]).astype(np.uint8)
+    trie = Trie(stream, V)
+    model = train_ngram(stream, V, NgramConfig(order=3), lambda event: None)[0]
+    logs = Known.of(model, trie).lines()
+    which = trie.find(stream_of([*lines, *long]))
+    for line, one in zip([*lines, *long], which.tolist(), strict=True):
+        assert logs[one] == pytest.approx(model.score(np.array([[0, *line]]), np.array([[*line, 0]])).sum())
+    asked_of = np.concatenate([nodes for nodes, _ in asked(model, trie)])
+    assert sorted(asked_of.tolist()) == sorted(set(range(len(trie))) - set(trie.leaves.tolist()))
 
 
 def test_lines_known_by_heart_leave_what_subtraction_would_lose():

@@ -10,6 +10,10 @@ from ..contract import LanguageModel
 from .trie import Trie
 
 LINES_AT_ONCE = 1 << 12
+FEW = 4
+"""So few lines, all others having ended, are read at many places at once; else each token would take a round."""
+WINDOW = 16
+"""Models that look back no further can read so."""
 _CELLS_AT_ONCE = 1 << 23  # probabilities in memory together
 
 
@@ -95,7 +99,14 @@ def asked(
     blocks = -(-len(trie.leaves) // most)
     for block in range(blocks):
         reader, nodes, tokens = model.reader(1), np.zeros(1, np.int64), np.zeros(1, np.int64)
-        for level in spans:
+        paths, since, context = None, 0, model.context or 0
+        for depth, level in enumerate(spans):
+            if paths is None and depth >= trie.alone and len(nodes) <= FEW and 0 < context <= WINDOW:
+                paths, since = [trie.path(int(node)) for node in nodes], depth
+            if paths is not None and depth == since + context:
+                for path in paths:
+                    yield from _along(model, trie, path, most)
+                break
             yield nodes, np.array(reader.read(tokens), np.float64)
             parents, tokens, children = trie.edges_of(nodes)
             first, last = level[block]
@@ -105,6 +116,20 @@ def asked(
                 break
             reader.keep(parents[here])
         progress((block + 1) / blocks)
+
+
+def _along(
+    model: LanguageModel, trie: Trie, path: np.ndarray, most: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same of all nodes of a path but the first, as many as the model looks back: of each it reads the last
+    tokens, beside those of others."""
+    context, tokens = model.context or 0, trie.tokens[path].astype(np.int64)
+    for begin in range(context, len(path), most):
+        end = min(begin + most, len(path))
+        reader = model.reader(end - begin)
+        for back in range(context - 1, -1, -1):
+            rows = reader.read(tokens[begin - back : end - back])
+        yield path[begin:end], np.array(rows, np.float64)
 
 
 def log_sum(rows: np.ndarray) -> np.ndarray:

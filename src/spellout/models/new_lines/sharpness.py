@@ -87,6 +87,8 @@ def sharper(model: LanguageModel, sharpness: float) -> LanguageModel:
 def fitted_sharpness(stream: np.ndarray, vocabulary_size: int) -> float:
     """Fit the sharpness on held-out lines that the others do not hold."""
     stream = some_lines(stream, min(QUICK_TOKENS, _NUMBERS // vocabulary_size))
+    if (np.count_nonzero(stream == 0) - 1) // HELD_OUT < FEWEST:
+        return 1.0
     rest, last = every_kth_apart(stream, HELD_OUT)
     trie, others = Trie(rest, vocabulary_size), Trie(last, vocabulary_size)
     new = others.find(last)[trie.find(last) == NOWHERE]

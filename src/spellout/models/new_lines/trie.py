@@ -28,6 +28,7 @@ class Trie:
         tokens: (N,), the token that leads to each node; 0 for the root.
         first: (N + 1,): node n has the children first[n] to first[n + 1] - 1, in the order of their tokens.
         levels: where each level begins, and N.
+        alone: from this level on no node has two children.
         leaves: (L,) int64, the nodes in which lines end, ascending.
         times: (L,) int64, how often each of these lines stands in the stream.
     """
@@ -41,7 +42,7 @@ class Trie:
         self.levels = [0, 1]
         nothing = np.zeros(0, np.int64)
         tokens, children, leaves, times = [np.zeros(1, stream.dtype)], [nothing], [nothing], [nothing]
-        while len(positions):
+        while len(positions) and not np.diff(nodes).all():
             keys, order = _sorted(nodes * vocabulary_size + stream[positions])
             positions = positions[order]
             starts = starts_of_runs(keys)
@@ -55,7 +56,15 @@ class Trie:
             going_on = np.repeat(~ended, counts)
             nodes = np.repeat(np.arange(len(starts)), counts)[going_on]
             positions = positions[going_on] + 1
-        children.append(np.zeros(self.levels[-1] - self.levels[-2], np.int64))
+        self.alone = len(self.levels) - 2
+        children.append(np.bincount(nodes, minlength=self.levels[-1] - self.levels[-2]))
+        if len(positions):  # each line is alone from here on: what is left of them needs no order
+            rest, sizes = _tails(stream, positions)
+            tokens.append(rest)
+            children.append((rest != 0).astype(np.int64))
+            leaves.append(self.levels[-1] + np.flatnonzero(rest == 0))
+            times.append(np.ones(len(positions), np.int64))
+            self.levels += (self.levels[-1] + np.cumsum(sizes)).tolist()
         self.tokens, self.leaves, self.times = (np.concatenate(parts) for parts in (tokens, leaves, times))
         size = np.int32 if self.levels[-1] < 2**31 else np.int64
         self.first: np.ndarray = np.empty(self.levels[-1] + 1, size)
@@ -119,9 +128,18 @@ class Trie:
         children = np.arange(len(rows)) + np.repeat(starts - np.cumsum(counts) + counts, counts)
         return rows, self.tokens[children], children
 
+    def path(self, node: int) -> np.ndarray:
+        """Follow the only line through a node, from this to the last node before its end."""
+        found = [node]
+        while self.tokens[child := int(self.first[found[-1]])] != 0:
+            found.append(child)
+        return np.array(found)
+
     def spans(self, lines: int) -> list[np.ndarray]:
         """Divide the lines, in their order, into blocks of so many: of every level below the root, the first and
         the last node of each block, (blocks, 2). A node whose lines are in several blocks is in each of them."""
+        if len(self.leaves) <= lines:
+            return [np.array([[level.start, level.stop - 1]]) for level in self.below()]
         holds = np.zeros(len(self), self.first.dtype)  # how many lines go through each node
         holds[self.leaves] = 1
         for above, below, starts in self.families(upwards=True):
@@ -139,6 +157,16 @@ class Trie:
             found.append(below.start + np.stack([first, last], axis=1))
             top = below.start
         return found
+
+
+def _tails(stream: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the tokens from some positions to the ends of their lines, the first of all, then the second of all, and
+    how many there are of each."""
+    ends = np.flatnonzero(stream == 0)
+    lengths = ends[np.searchsorted(ends, positions)] - positions + 1
+    depths = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    tokens = stream[np.repeat(positions, lengths) + depths]
+    return tokens[np.argsort(depths, kind="stable")], np.bincount(depths)
 
 
 def _sorted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
