@@ -360,6 +360,6 @@ def test_compare_says_why_there_is_no_mixture(command, names_file):
 
 def test_compare_says_of_a_network_that_it_has_not_improved_on_its_counts(command, names_file):
     models = ("compare", names_file, "--models", "counts:2:steps=9,mlp:4+counts:2:steps=9", "--steps")
-    same = "mlp:4+counts:2:steps=9 says what counts:2:steps=9 says: the network did not improve on that"
+    same = "mlp:4+counts:2:steps=9 says what counts:2:steps=9 says: in its training the network did not improve"
     assert same in command(*models, 1, "--lr", 1e-12)[2]
     assert same not in command(*models, 90)[2]
