@@ -51,6 +51,7 @@ def test_what_is_trained_depends_on_the_text_and_the_seconds():
     assert more == "mlp:128:members=4+counts"
     assert best_training(180_000, 5_000, 10.0)[0] == "mlp+ngram"
     assert best_training(2_000_000, 28, 60.0)[0] == "mlp:128:members=4+ngram"
+    assert best_training(180_000, 28, 10.0, longest=30_000)[0] == "mlp+ngram"
     assert long.usual == pytest.approx(4 * plan.usual)
     _, small, few = best_training(100, 28, 10.0)
     assert (small.lr, few.most) == (SMALL_LR, FEWEST_STEPS)
@@ -81,6 +82,7 @@ def test_counts_are_mixed_where_there_is_no_time_for_a_network():
     assert best_counts(180_000, 28, 1.0, 0.8) is None
     assert best_counts(180_000, 5_000, 2.0, 0.5) is None
     assert best_counts(2_000_000, 28, 2.0, 0.5) is None
+    assert best_counts(180_000, 28, 4.0, 0.8, longest=30_000) is None
 
 
 def test_a_network_without_a_useful_step_is_the_counts_it_started_from(names):

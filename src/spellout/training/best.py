@@ -58,6 +58,8 @@ MIXED_BEFORE = 8e-6
 """Seconds for each position until the counts are mixed, beside the n-gram's."""
 MIXED = (16, 400), (8, 200), (4, 100)
 """Views and steps of mixed counts where there is no time for a network, the best first."""
+LONGEST = 1000
+"""Tokens of the longest line: mixed counts look back to its beginning, so it is read one token after the other."""
 MIXING = 2.5e-7, 4e-5
 """Seconds that a view takes for each position, and for each step of the mixer (bench/counts.py)."""
 JUDGED = 1.2e-6, 3.5e-7, 200_000
@@ -71,13 +73,15 @@ LEAVING = 0.15
 """Seconds that are kept for making lines and leaving."""
 
 
-def best_counts(positions: int, vocabulary_size: int, seconds: float, elapsed: float) -> str | None:
+def best_counts(
+    positions: int, vocabulary_size: int, seconds: float, elapsed: float, longest: int = 1
+) -> str | None:
     """Choose how many counts to mix after the n-gram, `elapsed` seconds after a command of so many began.
 
     For when there is no time for a network. None if there is none for that either, or if the text is too long or
     of too many different tokens.
     """
-    if not _may_be_mixed(positions, vocabulary_size):
+    if not _may_be_mixed(positions, vocabulary_size, longest):
         return None
     ready, left = _until_now(positions), seconds - LEAVING
     for views, steps in MIXED:
@@ -98,18 +102,20 @@ def _judged(positions: int, views: int) -> float:
     return min(positions, JUDGED[2]) * (JUDGED[0] + JUDGED[1] * views)
 
 
-def _may_be_mixed(positions: int, vocabulary_size: int) -> bool:
-    return positions <= LEFT_OUT[1] and vocabulary_size <= MOST_TOKENS
+def _may_be_mixed(positions: int, vocabulary_size: int, longest: int) -> bool:
+    return longest <= LONGEST and positions <= LEFT_OUT[1] and vocabulary_size <= MOST_TOKENS
 
 
-def best_training(positions: int, vocabulary_size: int, seconds: float) -> tuple[str, TrainingConfig, Plan]:
+def best_training(
+    positions: int, vocabulary_size: int, seconds: float, longest: int = 1
+) -> tuple[str, TrainingConfig, Plan]:
     """Choose what to train on so many positions of text in so many seconds, and how.
 
     It depends on nothing else. The seconds of the training are the last moment, counted from where the command
     began; those of the plan are what is usually left for the network.
     """
     members = 4 if seconds >= LONG else 1
-    mixed = _may_be_mixed(positions, vocabulary_size)
+    mixed = _may_be_mixed(positions, vocabulary_size, longest)
     network = f"mlp:128:members={members}" if members > 1 else "mlp"
     specification = f"{network}+{'counts' if mixed else 'ngram'}"
     few = min(vocabulary_size, FEW_TOKENS)
@@ -130,14 +136,14 @@ def plan_for(positions: int, seconds: float, usual: float | None = None, most: i
     return Plan(max(0.0, seconds - before), usual, most)
 
 
-def is_time(positions: int, vocabulary_size: int, seconds: float, elapsed: float) -> bool:
+def is_time(positions: int, vocabulary_size: int, seconds: float, elapsed: float, longest: int = 1) -> bool:
     """Say whether a network can still be trained, `elapsed` seconds after the command began, after the n-gram.
 
     What it starts from and how it is judged takes its time, too. A machine with other work has been slower up to
     now, and will be.
     """
     before = _of_positions(BEGIN, positions)
-    if _may_be_mixed(positions, vocabulary_size):
+    if _may_be_mixed(positions, vocabulary_size, longest):
         before += positions * MIXED_BEFORE + OF_A_NETWORK * _judged(positions, MIXED[0][0])
     slower = max(1.0, elapsed / _until_now(positions))
     usually = plan_for(positions, _learning(positions, seconds)).seconds

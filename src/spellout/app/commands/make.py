@@ -197,6 +197,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
 
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
     """
+    from ...data.prepared import longest
     from ...models.ngram.model import NgramModel
     from ...models.table import parse_specification
     from ...training.best import best_counts, best_training, improve, is_better, is_time
@@ -208,9 +209,9 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     prior = ngram.run.model
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
-    elapsed = perf_counter() - clock.began()
-    if not is_time(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed):
-        text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed)
+    elapsed, most = perf_counter() - clock.began(), longest(prepared.stream)
+    if not is_time(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed, most):
+        text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed, most)
         if text is not None:
             counts = improve(Job(prepared, parse_specification(text), prior=prior))
             if counts is not None and is_better(counts, ngram, prepared):
@@ -219,7 +220,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
                 return counts
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
-    text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds)
+    text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds, most)
     specification, since = parse_specification(text), clock.began()
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
