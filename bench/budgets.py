@@ -31,7 +31,7 @@ from spellout.generation.judge import Judge
 MODELS: dict[int, list[list[str]]] = {
     1: [["make", "--seconds", "1"]],
     10: [["make", "--seconds", "10"]],
-    60: [["train", "--model", "gru+counts & gru:160:wide=256+ngram", "--seconds", "47"]],
+    60: [["train", "--model", "gru+counts & gru:160:wide=256+ngram", "--seconds", "45"]],
     600: [
         [
             "train",
