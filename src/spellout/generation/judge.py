@@ -163,7 +163,7 @@ class Judge:
             left = log1p(-(mass if bold is model else self._drawn(bold)[0]))
             return self._judged(of_bold, held, parts, left, mass, error)
         known = Known.of(model, self._trie, progress, self._sharpness)
-        ratios, logs = known.ratios(np.full(len(self._trie.leaves), -np.inf), 0.0), known.lines(as_it_is=True)
+        ratios, logs = known.ratios_of_new_lines(), known.lines(as_it_is=True)
         # A sum of what leads off the trie: of lines that are known by heart, 1 less their sum would be noise.
         judged = self._judged(of_bold, held, parts, float(ratios[0]), float(np.exp(logs).sum()), logs=logs)
         return replace(judged, ratios=ratios, sharpness=self._sharpness)

@@ -64,11 +64,7 @@ class Known:
 
         With `as_it_is`, before the model was made sharper.
         """
-        trie, total = self.trie, (self.as_it_is if as_it_is else self.along).copy()
-        for above, below, starts in trie.families():
-            sizes = np.diff(starts, append=below.stop - below.start)
-            total[below] += np.repeat(total[above], sizes)
-        return total[trie.leaves]
+        return self.trie.along_lines(self.as_it_is if as_it_is else self.along)
 
     def ends(self, as_it_is: bool = False) -> np.ndarray:
         """Give the log-probability (L,) of the end alone of every line, as `lines` does of the whole."""
@@ -87,6 +83,10 @@ class Known:
             through = np.logaddexp.reduceat(self.along[below] + ratios[below], starts)
             ratios[above] = np.logaddexp(ratios[above], through)
         return ratios
+
+    def ratios_of_new_lines(self) -> np.ndarray:
+        """Give the `ratios` where known lines have no weight: what of each node's lines is new."""
+        return self.ratios(np.full(len(self.trie.leaves), -np.inf), 0.0)
 
 
 def asked(

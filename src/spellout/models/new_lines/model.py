@@ -38,7 +38,7 @@ class Weighted:
     @classmethod
     def of_new_lines(cls, model: LanguageModel, known: Known) -> Self:
         """Condition on lines that are not known. ValueError if the model makes none."""
-        ratios = known.ratios(np.full(len(known.trie.leaves), -np.inf), 0.0)
+        ratios = known.ratios_of_new_lines()
         if not np.isfinite(ratios[0]):
             raise ValueError("the model makes no line that is not among those it learned from")
         return cls(model, known.trie, ratios)
@@ -46,7 +46,7 @@ class Weighted:
     @classmethod
     def of_two_parts(cls, model: LanguageModel, known: Known, chance: float, log_shares: np.ndarray) -> Self:
         """Make a known line with a chance, each with its share (L,), given as a logarithm; else a new one."""
-        new = known.ratios(np.full(len(known.trie.leaves), -np.inf), 0.0)[0]
+        new = known.ratios_of_new_lines()[0]
         with np.errstate(divide="ignore"):
             ends = np.log(chance) + log_shares - known.lines()
             others = float(np.log1p(-chance) - new) if chance < 1.0 else -np.inf

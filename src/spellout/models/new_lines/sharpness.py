@@ -120,7 +120,4 @@ def _lines_to_powers(model: LanguageModel, trie: Trie, powers: np.ndarray) -> np
         for number, power in enumerate(powers):
             sums = np.log(np.exp(power * rows).sum(axis=1))
             total[number, children] = power * rows[parents, tokens] - sums[parents]
-    for above, below, starts in trie.families():
-        sizes = np.diff(starts, append=below.stop - below.start)
-        total[:, below] += np.repeat(total[:, above], sizes, axis=1)
-    return total[:, trie.leaves]
+    return trie.along_lines(total)

@@ -87,6 +87,15 @@ class Trie:
             inner = np.flatnonzero(firsts[1:] > firsts[:-1])
             yield start + inner, below, firsts[inner].astype(np.int64) - below.start
 
+    def along_lines(self, numbers: np.ndarray) -> np.ndarray:
+        """Add up the numbers (..., N) of all nodes on the way to the end of every line, (..., L)."""
+        total = numbers.copy()
+        for above, below, starts in self.families():
+            sizes = np.diff(starts, append=below.stop - below.start)
+            total[..., below] += np.repeat(total[..., above], sizes, axis=-1)
+        ends: np.ndarray = total[..., self.leaves]
+        return ends
+
     def child(self, nodes: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Follow an edge from each of some nodes (...); `NOWHERE` where there is none, and from `NOWHERE`."""
         low, end = self.first[nodes].astype(np.int64), self.first[nodes + 1]
