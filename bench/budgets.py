@@ -36,14 +36,25 @@ MODELS: dict[int, list[list[str]]] = {
         [
             "train",
             "--model",
-            "gru:256:dropout=0.35:wide=384+counts & transformer:96:heads=6:dropout=0.15",
+            "gru:256:dropout=0.2:wide=384+counts & transformer:96:heads=6:dropout=0.1 & "
+            "ngram:8:smoothing=closed-form",
             "--seconds",
-            "570",
+            "565",
         ]
     ],
     3600: [
-        ["train", "--model", "3*gru:192+counts & 3*transformer+counts", "--seconds", "2700"],
-        ["train", "--model", "gru:224", "--teacher", "{0}", "--seconds", "800"],
+        [
+            "train",
+            "--model",
+            "2*gru:256:dropout=0.25:wide=384+counts & 2*transformer:96:heads=6:dropout=0.1 & "
+            "ngram:8:smoothing=closed-form",
+            "--seconds",
+            "2400",
+        ],
+        [
+            *["train", "--model", "transformer:88:heads=4:dropout=0.05", "--teacher", "{0}"],
+            *["--made", "2", "--threads", "2", "--seconds", "1050"],
+        ],
     ],
 }
 """By seconds, the commands that spend them; {0} is the run of the first of them."""
