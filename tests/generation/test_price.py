@@ -13,7 +13,10 @@ from spellout.data.config import DataConfig
 from spellout.data.escape import CODE_POINTS, Escape
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
-from spellout.data.vocabulary import Characters, Words, vocabulary_from_json
+from spellout.data.vocabulary.characters import Characters
+from spellout.data.vocabulary.pieces import Pieces
+from spellout.data.vocabulary.stored import vocabulary_from_json
+from spellout.data.vocabulary.words import WhiteSpace
 from spellout.generation.evaluation import evaluate
 from spellout.generation.price import Price, Speller
 from spellout.generation.scoring import explain_line, score_lines
@@ -133,8 +136,8 @@ def test_characters_spelled_in_bytes_are_counted_as_these():
 
 
 def test_rare_words_say_what_new_words_look_like():
-    assert Words.of(["a a b", "c"], 1).rare == ["b", "c"]
-    assert Words.of(["a a a b b", "c"], 3).rare == ["b", "c"]
+    assert Pieces.of(WhiteSpace(), ["a a b", "c"], 1).rare == ["b", "c"]
+    assert Pieces.of(WhiteSpace(), ["a a a b b", "c"], 3).rare == ["b", "c"]
     run = run_of(["the cat sat", "the cats sit", "the dogs sat", "the dog sits"], unit="word")
     prices = Price(run.vocabulary)
     likely, unlikely, foreign = prices.of(["dots", "tsdo", "дозы"])

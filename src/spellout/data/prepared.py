@@ -10,7 +10,8 @@ import numpy as np
 from .config import DataConfig
 from .lines import Lines
 from .splits import Split, given_split, split_lines
-from .vocabulary import Vocabulary, build_vocabulary
+from .vocabulary.building import build_vocabulary
+from .vocabulary.protocol import Vocabulary
 
 
 @dataclass(frozen=True)

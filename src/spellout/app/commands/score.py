@@ -17,7 +17,7 @@ from ..progress import progress_bar
 from ..workflows import load_run, read
 
 if TYPE_CHECKING:
-    from ...data.vocabulary import Vocabulary
+    from ...data.vocabulary.protocol import Vocabulary
     from ...generation.novelty import Novelty
     from ...generation.scoring import Prediction, Score
     from ...training.runs.run import Run
@@ -185,7 +185,7 @@ def _print_letters(
     steps: Sequence[Prediction], among_new: Sequence[Prediction] | None, vocabulary: Vocabulary
 ) -> None:
     """A line spelled out, a row a token, and the whole line's surprise below."""
-    token = {"char": "letter", "byte": "byte", "word": "word"}[vocabulary.unit]
+    token = "letter" if vocabulary.noun == "character" else vocabulary.noun
     columns: dict[str, list[Any]] = {
         token: [step.symbol for step in steps],
         "chance": [f"{step.probability:.4f}" for step in steps],

@@ -9,7 +9,8 @@ from typing import Any
 
 from ...data.config import DataConfig
 from ...data.lines import Lines
-from ...data.vocabulary import Vocabulary, vocabulary_from_json
+from ...data.vocabulary.protocol import Vocabulary
+from ...data.vocabulary.stored import vocabulary_from_json
 from ...errors import RunError, UsageError
 from ...models.contract import Event
 from ...models.family import Family, Specification, parse
