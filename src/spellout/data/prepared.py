@@ -47,7 +47,7 @@ class Prepared:
         else:
             split = split_lines(lines, config.split or "distinct", config.split_seed)
         # A model knows nothing of the lines that judge it, not even their letters.
-        vocabulary = build_vocabulary(split.train, config.unit, config.min_count)
+        vocabulary = build_vocabulary(split.train, config.unit, config.min_count, config.tokens)
         given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
 

@@ -144,7 +144,7 @@ def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
         lines = first_lines(file, encoding)
         if sum(map(len, lines)) < LARGE // 16:
             return
-        vocabulary = build_vocabulary(lines, data.unit, data.min_count)
+        vocabulary = build_vocabulary(lines, data.unit, data.min_count, data.tokens)
         stream = vocabulary.encode(lines)
     except SpelloutError:  # if the whole has this fault too, reading it will tell
         return

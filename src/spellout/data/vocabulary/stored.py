@@ -7,6 +7,8 @@ from typing import Any
 
 from ..escape import Escape
 from .characters import Characters
+from .graphemes import Graphemes
+from .patterns import Pattern
 from .pieces import Pieces
 from .protocol import Vocabulary
 from .words import WhiteSpace
@@ -19,6 +21,10 @@ def vocabulary_from_json(stored: dict[str, Any]) -> Vocabulary:
     if stored["unit"] == "word":
         words, rare = (_all_different(stored.get(name, []), _is_word) for name in ("words", "rare"))
         return Pieces(WhiteSpace(), words, bool(stored["unknown"]), escape, rare)
+    if stored["unit"] in ("grapheme", "token"):
+        rule = Graphemes() if stored["unit"] == "grapheme" else Pattern(stored["pattern"])
+        pieces, rare = (_all_different(stored[name], _is_piece) for name in ("pieces", "rare"))
+        return Pieces(rule, pieces, bool(stored["unknown"]), escape, rare)
     characters = _all_different(stored["characters"], lambda one: isinstance(one, str) and len(one) == 1)
     encoded = _all_different(stored["bytes"], lambda one: type(one) is int and 0 <= one < 256)
     if "\n" in characters or 10 in encoded:
@@ -28,6 +34,10 @@ def vocabulary_from_json(stored: dict[str, Any]) -> Vocabulary:
 
 def _is_word(word: Any) -> bool:
     return isinstance(word, str) and word.split() == [word]
+
+
+def _is_piece(piece: Any) -> bool:
+    return isinstance(piece, str) and bool(piece) and "\n" not in piece
 
 
 def _whole(number: Any) -> int:
