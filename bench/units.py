@@ -44,9 +44,10 @@ def judged(lines: Lines, dev: Lines, unit: Unit, min_count: int, model: str) -> 
 
 
 def spelled(lines: Lines, dev: Lines, min_count: int) -> dict[str, dict[str, float]]:
-    """Nats of a new word by the letters of rare ones, as if there were no known words, and seconds of training."""
+    """Nats of a new word by the letters of the others, as if no word were known, and seconds of training."""
     words = Pieces.of(WhiteSpace(), lines.in_file_order(), min_count)
-    rare = random.Random(0).sample(words.rare, len(words.rare))
+    all_words = sorted({*words.rare, *words.known})
+    rare = random.Random(0).sample(all_words, len(all_words))
     new = words.read(dev.in_file_order()).pieces
     letters, rows = Characters.of(rare), {}
     smoothings: tuple[Smoothing, ...] = ("closed-form", "fitted")

@@ -32,7 +32,8 @@ class Vocabulary(Protocol):
     escape: Escape
     """How likely it is to meet what has no token."""
     rare: list[str] | None
-    """What new ones may look like, which are spelled; None if each is a character and any is as likely."""
+    """Those that were rare in training, with a token or without: new ones are spelled by the letters of these and
+    of `known`. None if what is new is a character, and any is as likely."""
 
     @property
     def known(self) -> list[str]:
