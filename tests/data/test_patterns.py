@@ -64,9 +64,13 @@ def test_the_automaton_finds_what_re_finds(expression, text):
     assert Automaton(expression).cut(text) == cut_by_re(expression, text)
 
 
-@given(st.lists(st.sampled_from(["a", "-", "]", "^", "b", "z", "1"]), min_size=1, max_size=5), texts)
-def test_classes_are_read_as_re_reads_them(inside, text):
-    inside = re.sub("-+", "-", "".join(inside))  # of two, `re` warns that they may mean something one day
+@given(
+    st.sampled_from(["", "]", "^", "^]", "]-"]),
+    st.lists(st.sampled_from(["a", "-", "^", "b", "z", "1", r"\]", r"\d"]), min_size=1, max_size=5),
+    texts,
+)
+def test_classes_are_read_as_re_reads_them(begin, inside, text):
+    inside = re.sub("-+", "-", begin + "".join(inside))  # of two, `re` warns that they may mean something one day
     expression = f"[{inside}]+"
     try:
         theirs = re.compile(expression)
