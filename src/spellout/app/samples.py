@@ -55,6 +55,12 @@ def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
             if _is_known(vocabulary, other):
                 raise DataError(f"{said}: no line is written so; these lines know --prefix {other}") from None
         missing = next(piece for piece in vocabulary.pieces(sampling.prefix) if not _is_known(vocabulary, piece))
+        whole = [one for one in vocabulary.known if one.startswith(missing)][:5]
+        if whole and vocabulary.noun != "word":
+            raise DataError(
+                f"{said}: {missing!r} is only a part of {vocabulary.noun}s there; write one as a whole, such as "
+                f"{', '.join(whole)}"
+            ) from None
         raise DataError(
             f"{said}: {missing!r} is in none of the lines the model learns from, so no line can begin with it"
         ) from None
