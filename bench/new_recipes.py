@@ -30,7 +30,7 @@ from machine import machine
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
-from spellout.data.vocabulary import Vocabulary
+from spellout.data.vocabulary.protocol import Vocabulary
 from spellout.generation.scoring import batches
 from spellout.models.contract import LanguageModel
 from spellout.models.softmax import log_softmax, picked

@@ -21,7 +21,9 @@ from spellout.api import train
 from spellout.data.config import DataConfig, Unit
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
-from spellout.data.vocabulary import Characters, Words
+from spellout.data.vocabulary.characters import Characters
+from spellout.data.vocabulary.pieces import Pieces
+from spellout.data.vocabulary.words import WhiteSpace
 from spellout.generation.evaluation import evaluate
 from spellout.generation.price import ORDER_OF_LETTERS
 from spellout.models.ngram.config import NgramConfig, Smoothing
@@ -42,9 +44,10 @@ def judged(lines: Lines, dev: Lines, unit: Unit, min_count: int, model: str) -> 
 
 
 def spelled(lines: Lines, dev: Lines, min_count: int) -> dict[str, dict[str, float]]:
-    """Nats of a new word by the letters of rare ones, as if there were no known words, and seconds of training."""
-    words = Words.of(lines.in_file_order(), min_count)
-    rare = random.Random(0).sample(words.rare, len(words.rare))
+    """Nats of a new word by the letters of the others, as if no word were known, and seconds of training."""
+    words = Pieces.of(WhiteSpace(), lines.in_file_order(), min_count)
+    all_words = sorted({*words.rare, *words.known})
+    rare = random.Random(0).sample(all_words, len(all_words))
     new = words.read(dev.in_file_order()).pieces
     letters, rows = Characters.of(rare), {}
     smoothings: tuple[Smoothing, ...] = ("closed-form", "fitted")

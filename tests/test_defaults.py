@@ -153,7 +153,10 @@ def test_a_score_names_what_the_model_never_saw(here, command):
     assert float(rows[0][0]) > 2 * float(rows[1][0])
     assert rows[0][3].startswith("z at 1 (")
     assert rows[0][3].endswith(" bits, unknown)")
-    assert "1 of 3 lines hold what no training line held, such as 'z' in 'zoë'" in err
+    assert (
+        "1 of 3 lines hold what no training line held, such as 'z' in 'zoë' (in all 'z' ×1, 'ë' ×1): it costs"
+        in err
+    )
     code, out, err = command("why", "zoë")
     assert code == 0
     assert [row.split("\t")[0] for row in out.splitlines()[1:]] == [*"zoë", "¶"]

@@ -11,7 +11,7 @@ from spellout.api import compare, load_run
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
-from spellout.data.vocabulary import Characters
+from spellout.data.vocabulary.characters import Characters
 from spellout.errors import UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.models.table import MODELS

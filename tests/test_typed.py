@@ -9,7 +9,7 @@ import pytest
 from processes import in_shell
 from spellout.app.cli import run_command
 from spellout.data.typed import typed_line
-from spellout.data.vocabulary import build_vocabulary
+from spellout.data.vocabulary.building import build_vocabulary
 from spellout.errors import DataError, UsageError
 from spellout.generation.config import SamplingConfig
 

@@ -6,7 +6,12 @@ from importlib import import_module
 
 from .errors import UsageError
 
-EXTRAS = {"torch": ("torch", "PyTorch"), "matplotlib": ("plots", "matplotlib"), "optuna": ("tune", "optuna")}
+EXTRAS = {
+    "torch": ("torch", "PyTorch"),
+    "matplotlib": ("plots", "matplotlib"),
+    "optuna": ("tune", "optuna"),
+    "regex": ("graphemes", "regex"),
+}
 """For each library its extra, and what people call it."""
 
 

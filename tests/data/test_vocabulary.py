@@ -5,14 +5,12 @@ from hypothesis import strategies as st
 
 from spellout.data.growing import GrowingAlphabet
 from spellout.data.lines import Lines
-from spellout.data.vocabulary import (
-    Characters,
-    Words,
-    build_vocabulary,
-    could_be_read,
-    smallest_dtype,
-    vocabulary_from_json,
-)
+from spellout.data.vocabulary.building import build_vocabulary
+from spellout.data.vocabulary.characters import Characters
+from spellout.data.vocabulary.codes import could_be_read, smallest_dtype
+from spellout.data.vocabulary.pieces import Pieces
+from spellout.data.vocabulary.stored import vocabulary_from_json
+from spellout.data.vocabulary.words import WhiteSpace
 from spellout.errors import DataError, UsageError
 from strategies import clean_lines
 
@@ -42,7 +40,7 @@ def test_read_encode_decode_is_the_identity(tmp_path_factory, texts, most):
 @given(st.lists(st.lists(st.sampled_from(["new", "york", "old"]), min_size=1, max_size=4), min_size=1))
 def test_words_come_back_joined_by_one_space(lines):
     texts = [" ".join(words) for words in lines]
-    vocabulary = Words.of(texts)
+    vocabulary = Pieces.of(WhiteSpace(), texts)
     assert vocabulary.decode(vocabulary.encode(texts)) == texts
     assert np.array_equal(vocabulary_from_json(vocabulary.to_json()).encode(texts), vocabulary.encode(texts))
 

@@ -13,7 +13,7 @@ from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.markov import MarkovSource
 from spellout.data.prepared import Prepared
-from spellout.data.vocabulary import build_vocabulary
+from spellout.data.vocabulary.building import build_vocabulary
 from spellout.generation.evaluation import evaluate
 from spellout.generation.scoring import score_lines
 from spellout.models.ngram import model as ngram

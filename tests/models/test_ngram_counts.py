@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spellout.data.vocabulary import build_vocabulary
+from spellout.data.vocabulary.building import build_vocabulary
 from spellout.models.ngram.counts import Counts, context_columns, count_rows, numbered_rows
 from spellout.models.ngram.discounts import _Objective, closed_form, fit
 from spellout.models.ngram.levels import build_levels

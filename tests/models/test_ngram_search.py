@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spellout.data.config import DataConfig
 from spellout.data.markov import MarkovSource
 from spellout.data.prepared import Prepared
-from spellout.data.vocabulary import build_vocabulary
+from spellout.data.vocabulary.building import build_vocabulary
 from spellout.models.ngram import search as ngram_search
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts

@@ -15,7 +15,7 @@ from .new_lines import new_lines
 from .progress import track
 
 if TYPE_CHECKING:
-    from ..data.vocabulary import Vocabulary
+    from ..data.vocabulary.protocol import Vocabulary
     from ..generation.sampling import Sample
     from ..models.contract import LanguageModel
     from ..training.runs.run import Run
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 PATIENCE = 10_000
 """After so many candidates in a row that will not do, no more are tried."""
 NEARLY_ALL = 0.9995
-_UNITS = {"char": "characters", "byte": "bytes", "word": "words"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,12 @@ def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
             if _is_known(vocabulary, other):
                 raise DataError(f"{said}: no line is written so; these lines know --prefix {other}") from None
         missing = next(piece for piece in vocabulary.pieces(sampling.prefix) if not _is_known(vocabulary, piece))
+        whole = [one for one in vocabulary.known if one.startswith(missing)][:5]
+        if whole and vocabulary.noun != "word":
+            raise DataError(
+                f"{said}: {missing!r} is only a part of {vocabulary.noun}s there; write one as a whole, such as "
+                f"{', '.join(whole)}"
+            ) from None
         raise DataError(
             f"{said}: {missing!r} is in none of the lines the model learns from, so no line can begin with it"
         ) from None
@@ -63,9 +68,7 @@ def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
         raise DataError(f"{said}: it holds what no line is made of, a line end or a rare word; take it out")
     longest = sampling.max_length
     if longest is not None and len(tokens) > longest:
-        raise UsageError(
-            f"{said}: its {len(tokens)} {_UNITS[vocabulary.unit]} are more than --max-length {longest}"
-        )
+        raise UsageError(f"{said}: its {len(tokens)} {vocabulary.noun}s are more than --max-length {longest}")
     return len(tokens)
 
 
@@ -115,7 +118,7 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
         printed, shortened, cut.in_a_row = printed + 1, shortened + (not one.complete), 0
         if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
             terminal.note("the list holds this line too, though the model did not learn from it")
-    length = f"{limit:,} {_UNITS[run.vocabulary.unit]}"
+    length = f"{limit:,} {run.vocabulary.noun}s"
     if shortened:
         terminal.note(f"cut at {length}: {shortened:,} of {printed:,} lines, which --json marks")
     elif cut.count and printed and not cut.keep:

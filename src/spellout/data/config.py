@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ..errors import UsageError
+from ..optional import require
+from .vocabulary.patterns import pattern_of
 
-Unit = Literal["char", "byte", "word"]
+Unit = Literal["char", "byte", "word", "grapheme"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 SplitName = Literal["distinct", "lecture", "none"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
@@ -18,7 +20,9 @@ class DataConfig:
     """How a file becomes tokens and parts."""
 
     unit: Unit = "char"
-    """What a token is: a char(acter), a byte, or a word."""
+    """What a token is: a char(acter), a byte, a word, or a grapheme: an emoji or a syllable with all its marks."""
+    tokens: str | None = None
+    """A regular expression whose matches are tokens; the rest is taken by character. Known by name: smiles."""
     min_count: int = 1
     """With --unit word: words seen less often become one unknown word."""
     split: SplitName | None = None
@@ -31,7 +35,7 @@ class DataConfig:
     """The lines of this file are the test lines; without --dev, a tenth of FILE's lines judge."""
 
     def __post_init__(self) -> None:
-        check_unit(self.unit, self.min_count)
+        check_unit(self.unit, self.min_count, self.tokens)
         check_split(self.split or "distinct", self.split_seed)
         if self.split is not None and self.given:
             raise UsageError(
@@ -53,14 +57,21 @@ class DataConfig:
             raise UsageError("--dev without --test leaves no test lines to judge by; name them with --test FILE")
 
 
-def check_unit(unit: str, min_count: int) -> None:
-    """`UsageError` for an unknown unit, or for one that cannot leave out what is rare."""
+def check_unit(unit: str, min_count: int, tokens: str | None = None) -> None:
+    """`UsageError` for an unknown unit, for one that cannot leave out what is rare, or for a pattern of tokens that
+    is none."""
     if unit not in UNITS:
         raise UsageError(f"--unit {unit}: no such unit; choose one of {', '.join(UNITS)}")
     if unit != "word" and min_count != 1:
         raise UsageError(f"--min-count goes with --unit word; with --unit {unit} no character is dropped")
     if min_count < 1:
         raise UsageError(f"--min-count {min_count}: must be at least 1, which drops no word")
+    if unit == "grapheme":
+        require("regex", "--unit grapheme")
+    if tokens is not None:
+        if unit != "char":
+            raise UsageError(f"--tokens and --unit {unit} both say what a token is; leave one out")
+        pattern_of(tokens)
 
 
 def check_split(how: str, seed: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .escape import Escape
-from .vocabulary import Characters, code_points, smallest_dtype
+from .vocabulary.characters import Characters
+from .vocabulary.codes import code_points, smallest_dtype
 
 
 class GrowingAlphabet:

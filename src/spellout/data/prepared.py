@@ -10,7 +10,8 @@ import numpy as np
 from .config import DataConfig
 from .lines import Lines
 from .splits import Split, given_split, split_lines
-from .vocabulary import Vocabulary, build_vocabulary
+from .vocabulary.building import build_vocabulary
+from .vocabulary.protocol import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Prepared:
         else:
             split = split_lines(lines, config.split or "distinct", config.split_seed)
         # A model knows nothing of the lines that judge it, not even their letters.
-        vocabulary = build_vocabulary(split.train, config.unit, config.min_count)
+        vocabulary = build_vocabulary(split.train, config.unit, config.min_count, config.tokens)
         given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
 

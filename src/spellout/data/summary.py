@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .lines import Lines
-from .vocabulary import LINES_AT_ONCE, code_points, times_of_codes
+from .vocabulary.codes import LINES_AT_ONCE, code_points, times_of_codes
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..data.prepared import Prepared
-from ..data.vocabulary import Vocabulary
+from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.ngram.model import NgramModel
 from .price import Price
@@ -130,7 +130,7 @@ def judging(prepared: Prepared, part: Literal["dev", "test"] = "dev", work: int 
 
 def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Evaluation:
     """Find the loss of a model on lines, also if they hold something that is not in the vocabulary."""
-    reading, price, words = vocabulary.read(lines), Price(vocabulary), vocabulary.unit == "word"
+    reading, price, words = vocabulary.read(lines), Price(vocabulary), vocabulary.noun == "word"
     stream, new = reading.stream, len(reading.pieces)
     spelling = float(price.spelling(reading.pieces).sum())
     nats, ends = _nats_of_stream(model, stream, words)
@@ -140,7 +140,7 @@ def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str])
         characters=sum(map(len, lines)) + len(lines),
         tokens=len(stream) - 1 + (0 if price.predicted else new),
         lines=len(lines),
-        spelling=spelling if words else 0.0,
+        spelling=0.0 if vocabulary.rare is None else spelling,
         ends=ends + price.known * len(lines) if words else 0.0,
         new=new,
     )

@@ -181,7 +181,7 @@ class Judge:
         known = Known.of(model, together.trie, sharpness=self._sharpness)
         logs, of_bold = known.lines(as_it_is=True), known.lines()
         ends, ends_of_bold = known.ends(as_it_is=True), known.ends()
-        if self._prepared.vocabulary.unit != "word":  # they are told for words only
+        if self._prepared.vocabulary.noun != "word":  # they are told for words only
             ends, ends_of_bold = np.zeros_like(ends), np.zeros_like(ends)
         if together.beside is None:  # what no model says, such as of letters that are new: always the same
             new, seen = (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..data.vocabulary import Vocabulary
+from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.new_lines.known import Known
 from ..models.new_lines.model import Weighted

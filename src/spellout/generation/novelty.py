@@ -8,7 +8,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
-from ..data.vocabulary import Vocabulary
+from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from .config import LONGEST_MADE, SamplingConfig
 from .sampling import sample
@@ -76,7 +76,7 @@ def unique_and_novel(
     """
     known = set(training)
     # bytes are the upper bound for characters, too
-    tokens = (len(line.split() if vocabulary.unit == "word" else line.encode()) for line in known)
+    tokens = (len(line.split() if vocabulary.noun == "word" else line.encode()) for line in known)
     longest = min(2 * max(tokens, default=0) + 10, LONGEST_MADE)
     made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)
     lines = [one.text for one in islice(made, k)]

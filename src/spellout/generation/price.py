@@ -1,4 +1,4 @@
-"""What a new character or word costs: the chance of meeting something new, and then which one it is.
+"""What a new character, word or other token costs: the chance of meeting something new, and then which one it is.
 
 Models know the tokens of the training lines. A line that is judged may hold more, and a price that is infinite,
 or none at all, would make losses incomparable. So a model never sees what is new, its context goes on as if
@@ -9,9 +9,10 @@ else the model's token.
     a new character chance / how many characters there are without a token
     a new word      chance · P(its letters)
 
-All these sum to one. A new word is spelled by the letters of those words that were rare in training themselves
+All these sum to one. A new word is spelled by the letters of those of the training lines, each of them once
 (`Speller`), and a letter that none of them has costs what a new character costs. A vocabulary with an unknown word
-has the model say how likely that is, and such a word pays for its letters only.
+has the model say how likely that is, and such a word pays for its letters only. A new grapheme, or what else a
+pattern makes a token, is spelled as a word is, by its characters.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..data.escape import CODE_POINTS
-from ..data.vocabulary import Characters, Vocabulary, Words
+from ..data.vocabulary.characters import Characters
+from ..data.vocabulary.protocol import Vocabulary
 from ..models.ngram.config import NgramConfig
 from ..models.ngram.counts import Counts
 from ..models.ngram.model import NgramModel
@@ -34,14 +36,16 @@ ORDER_OF_LETTERS = 7
 
 
 class Speller:
-    """The letters of words that have no token: P(word), given that it is none of the `known` ones.
+    """The letters of words or other pieces without a token: P(word), given that it is none of the `known` ones.
 
-    An n-gram of the letters of the `rare` words, each of them once, says how likely a word is; what it would
-    give to the words that have tokens, or to no letters at all, the others share.
+    An n-gram of the letters of all words, the `rare` ones and those that are `known`, each of them once, says how
+    likely a word is; what it would give to the words that have tokens, or to no letters at all, the others share.
+    New words look more like rare ones than like frequent ones, but an n-gram of the rare ones alone has fewer to
+    learn from and is worse: by 0.9 of 18 nats a word in Brown, by 7 of 16 for graphemes of Hindi.
     """
 
     def __init__(self, rare: Iterable[str], known: Sequence[str]) -> None:
-        words = list(rare) or list(known)
+        words = sorted({*rare, *known})
         self._letters = Characters.of(words)
         self._price = Price(self._letters)
         config = NgramConfig(order=ORDER_OF_LETTERS, smoothing="closed-form")
@@ -78,7 +82,7 @@ class Price:
     @property
     def predicted(self) -> bool:
         """Tell whether the model itself says how likely an unknown word is."""
-        return isinstance(self.vocabulary, Words) and self.vocabulary.unknown
+        return bool(self.vocabulary.never_sampled)
 
     @property
     def known(self) -> float:
@@ -94,22 +98,21 @@ class Price:
         """Give the cost of saying which one it is, of each new character or word (U,)."""
         if not pieces:
             return np.zeros(0)
-        if isinstance(self.vocabulary, Words):
-            return _speller_of(self.vocabulary).nats(pieces)
-        assert isinstance(self.vocabulary, Characters)
+        if self.vocabulary.rare is not None:
+            return _speller_of(self.vocabulary, self.vocabulary.rare).nats(pieces)
         # Where bytes stand for some, these are among the others too: it costs a trace too much.
-        return np.full(len(pieces), math.log(CODE_POINTS - len(self.vocabulary.characters)))
+        return np.full(len(pieces), math.log(CODE_POINTS - len(self.vocabulary.known)))
 
     def of(self, pieces: Sequence[str]) -> np.ndarray:
         """Say what each new character or word (U,) costs, beside what the model says of the unknown word."""
         return self.new + self.spelling(pieces)
 
 
-_SPELLERS: WeakKeyDictionary[Words, Speller] = WeakKeyDictionary()
+_SPELLERS: WeakKeyDictionary[Vocabulary, Speller] = WeakKeyDictionary()
 
 
-def _speller_of(vocabulary: Words) -> Speller:
+def _speller_of(vocabulary: Vocabulary, rare: Sequence[str]) -> Speller:
     """Make the speller of a vocabulary when the first new word is met, and only once."""
     if vocabulary not in _SPELLERS:
-        _SPELLERS[vocabulary] = Speller(vocabulary.rare, vocabulary.words)
+        _SPELLERS[vocabulary] = Speller(rare, vocabulary.known)
     return _SPELLERS[vocabulary]

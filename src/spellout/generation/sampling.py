@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.typed import typed_line
-from ..data.vocabulary import Vocabulary
+from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
 from .config import SamplingConfig

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..data.typed import typed_line
-from ..data.vocabulary import Vocabulary
+from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
 from .price import Price

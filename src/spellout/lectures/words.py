@@ -22,7 +22,7 @@ from ..data.config import DataConfig
 from ..data.lines import Lines
 from ..data.prepared import Prepared
 from ..data.splits import Split
-from ..data.vocabulary import build_vocabulary
+from ..data.vocabulary.building import build_vocabulary
 from ..generation.scoring import batches
 from ..models.contract import Callback, LanguageModel
 from ..models.family import Specification

@@ -69,6 +69,7 @@ def check_streaming(config: DataConfig, specification: Specification) -> NgramCo
         raise UsageError(f"--stream counts n-grams in one pass; {name} needs the lines in memory")
     if config != DataConfig():
         raise UsageError(
-            "--stream reads characters and trains on every line; leave out --unit, --split, --dev and --test"
+            "--stream reads characters and trains on every line; leave out --unit, --tokens, --split, --dev "
+            "and --test"
         )
     return specification.config

@@ -121,6 +121,7 @@ def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) ->
             "fingerprint": lines.fingerprint,
             "unit": config.unit,
             "min_count": config.min_count,
+            **({} if config.tokens is None else {"tokens": config.tokens}),
         },
         "split": {
             "name": split.name,

@@ -29,7 +29,7 @@ from ..workflows import asked, compile_for, interruptible, load_run, name_of_mod
 
 if TYPE_CHECKING:
     from ...data.prepared import Prepared
-    from ...data.vocabulary import Vocabulary
+    from ...data.vocabulary.protocol import Vocabulary
     from ...models.contract import LanguageModel
     from ...models.family import Specification
     from ...training.runs.run import Run, Trained
@@ -137,14 +137,14 @@ def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
     if file is None or not sys.stderr.isatty() or (os.path.isfile(file) and os.path.getsize(file) < LARGE):
         return
     from ...data.lines import first_lines
-    from ...data.vocabulary import build_vocabulary
+    from ...data.vocabulary.building import build_vocabulary
     from ...models.ngram.quick import quick_ngram
 
     try:
         lines = first_lines(file, encoding)
         if sum(map(len, lines)) < LARGE // 16:
             return
-        vocabulary = build_vocabulary(lines, data.unit, data.min_count)
+        vocabulary = build_vocabulary(lines, data.unit, data.min_count, data.tokens)
         stream = vocabulary.encode(lines)
     except SpelloutError:  # if the whole has this fault too, reading it will tell
         return

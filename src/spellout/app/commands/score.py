@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,11 +18,13 @@ from ..progress import progress_bar
 from ..workflows import load_run, read
 
 if TYPE_CHECKING:
-    from ...data.vocabulary import Vocabulary
+    from ...data.vocabulary.protocol import Vocabulary
     from ...generation.novelty import Novelty
     from ...generation.scoring import Prediction, Score
     from ...training.runs.run import Run
 
+MOST_NAMED = 8
+"""So many different unknown characters or words are named."""
 LONGEST_BAR = 12
 """The bar of a surprise has a block for every bit, so many at most."""
 
@@ -65,7 +68,8 @@ def score(
     if unknown := [one for one in scores if one.unknown]:
         terminal.warn(
             f"{len(unknown):,} of {len(scores):,} lines hold what {_unknown(loaded.vocabulary)[0]}, such as "
-            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}: {_unknown(loaded.vocabulary)[1]}"
+            f"{unknown[0].unknown[0]!r} in {unknown[0].line[:40]!r}{_counted(unknown)}: "
+            f"{_unknown(loaded.vocabulary)[1]}"
         )
     if sort != "file":
         scores.sort(key=lambda one: one.bits_per_char, reverse=sort == "surprise")
@@ -74,6 +78,16 @@ def score(
             terminal.print_json(one.to_json(loaded.vocabulary) | (novelty.to_json(one) if novelty else {}))
     else:
         _print_scores(scores, loaded.vocabulary, novelty)
+
+
+def _counted(unknown: Sequence[Score]) -> str:
+    """Say how often each thing that is unknown stands in some lines, if there are several."""
+    times = Counter(piece for one in unknown for piece in one.unknown)
+    if len(times) == 1:
+        return ""
+    named = ", ".join(f"{piece!r} ×{often:,}" for piece, often in times.most_common(MOST_NAMED))
+    more = f" and {len(times) - MOST_NAMED:,} more" if len(times) > MOST_NAMED else ""
+    return f" (in all {named}{more})"
 
 
 def _novelty(run: Run, scores: Sequence[Score]) -> Novelty | None:
@@ -185,7 +199,7 @@ def _print_letters(
     steps: Sequence[Prediction], among_new: Sequence[Prediction] | None, vocabulary: Vocabulary
 ) -> None:
     """A line spelled out, a row a token, and the whole line's surprise below."""
-    token = {"char": "letter", "byte": "byte", "word": "word"}[vocabulary.unit]
+    token = "letter" if vocabulary.noun == "character" else vocabulary.noun
     columns: dict[str, list[Any]] = {
         token: [step.symbol for step in steps],
         "chance": [f"{step.probability:.4f}" for step in steps],

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.vocabulary import Vocabulary
+from ...data.vocabulary.protocol import Vocabulary
 from ...errors import TrainingError
 from ...generation.config import SamplingConfig
 from ...generation.sampling import sample

@@ -18,7 +18,7 @@ from typing import Any
 
 from ...data.lines import Lines
 from ...data.prepared import Prepared
-from ...data.vocabulary import Vocabulary
+from ...data.vocabulary.protocol import Vocabulary
 from ...errors import DataError, RunError, UsageError
 from ...models.contract import Callback
 from ...models.family import Family, Specification
@@ -115,10 +115,8 @@ class Teacher:
         `UsageError` or `DataError` if the teacher cannot read them, or has seen those that are to judge.
         """
         vocabulary = self.run.vocabulary
-        if vocabulary.unit != prepared.vocabulary.unit:
-            raise UsageError(
-                f"the teacher's tokens are of --unit {vocabulary.unit}; train its student with that, too"
-            )
+        if vocabulary.flag != prepared.vocabulary.flag:
+            raise UsageError(f"the teacher's tokens are of {vocabulary.flag}; train its student with that, too")
         self._check_lines(prepared)
         try:
             return prepared.encoded_by(vocabulary)

@@ -66,6 +66,7 @@ class Tuning:
             "unit": config.unit,
         }
         data |= {"min_count": config.min_count, "split": prepared.split.name, "split_seed": config.split_seed}
+        data |= {} if config.tokens is None else {"tokens": config.tokens}  # studies of before had none
         data |= {part: there.fingerprint for part, there in prepared.given.items()}
         asked = {"specification": specification.text, "training": _said(training), "data": data}
         self._agree(asked | {"judge": "new lines"})  # studies of before were judged otherwise

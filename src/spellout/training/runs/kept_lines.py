@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load, save
 
-from ...data.vocabulary import Vocabulary
+from ...data.vocabulary.protocol import Vocabulary
 from ...errors import DataError
 from ...models.stored import DAMAGE
 

@@ -16,7 +16,8 @@ from safetensors.numpy import load, save
 
 from ...data.escape import Escape
 from ...data.lines import LONGEST_LINE
-from ...data.vocabulary import Vocabulary, vocabulary_from_json
+from ...data.vocabulary.protocol import Vocabulary
+from ...data.vocabulary.stored import vocabulary_from_json
 from ...errors import GenerationError, RunError
 from ...files import told
 from ...generation.config import LONGEST_MADE

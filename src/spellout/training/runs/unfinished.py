@@ -9,7 +9,8 @@ from typing import Any
 
 from ...data.config import DataConfig
 from ...data.lines import Lines
-from ...data.vocabulary import Vocabulary, vocabulary_from_json
+from ...data.vocabulary.protocol import Vocabulary
+from ...data.vocabulary.stored import vocabulary_from_json
 from ...errors import RunError, UsageError
 from ...models.contract import Event
 from ...models.family import Family, Specification, parse
@@ -57,7 +58,7 @@ class Unfinished:
                 raise ValueError("specification is no text")
             given = _given(split.get("given", {}))
             read = {"split": None if given else split["name"], "split_seed": split["seed"]}
-            read |= {name: data[name] for name in ("unit", "min_count")}
+            read |= {name: data[name] for name in ("unit", "min_count")} | {"tokens": data.get("tokens")}
             training = _training(config["training"], path)
             specification = parse(text, models, training.prior)
             events = [event for event in read_log(path) if event.get("step", 0) <= state.step]

@@ -1,0 +1,74 @@
+"""Graphemes: what a reader takes for one character, however many Unicode needs for it.
+
+An emoji with its skin tone, a family of four, a flag, a syllable of Hindi, a letter of Thai with its marks: each is
+one extended grapheme cluster (Unicode Standard Annex 29, "Unicode Text Segmentation"). Which characters join takes
+Unicode's own tables, which Python's `unicodedata` holds only in part (nothing of emoji, nor of the consonants that
+join in a conjunct), so the library `regex` cuts the lines of a training.
+
+Its tables grow with Unicode, and a run must read its lines for ever. So a vocabulary reads by its own tokens as far
+as they go, the longest first, which needs no tables. On lines of known clusters that is the same: where a cluster
+ends depends on nothing that stands before it, so no longer cluster begins at its place. Only a line that is not
+made of tokens alone is cut by the tables, to say which cluster is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from ...optional import require
+
+
+def clusters(line: str) -> list[str]:
+    """The extended grapheme clusters of a line. `UsageError` if `regex` is not installed."""
+    return list(line) if line.isascii() else _by_tables()(line)
+
+
+@cache
+def _by_tables() -> Callable[[str], list[str]]:
+    require("regex", "--unit grapheme")
+    import regex
+
+    find: Callable[[str], list[str]] = regex.compile(r"\X").findall
+    return find
+
+
+class Graphemes:
+    """Cuts lines into clusters: those of `tokens` if they make up the line, else all that Unicode knows."""
+
+    noun = "grapheme"
+    flag = "--unit grapheme"
+    between = ""
+
+    def __init__(self, tokens: Iterable[str] = ()) -> None:
+        self._tokens = frozenset(tokens)
+        self._longest: dict[str, int] = {}
+        for token in self._tokens:
+            self._longest[token[0]] = max(len(token), self._longest.get(token[0], 0))
+
+    def knowing(self, tokens: Sequence[str]) -> Graphemes:
+        """Give the rule that reads by these tokens."""
+        return Graphemes(tokens)
+
+    def cut(self, line: str) -> list[str]:
+        """The line's clusters."""
+        known = self.read_again(line) if self._tokens else None
+        return clusters(line) if known is None else known
+
+    def read_again(self, line: str) -> list[str] | None:
+        """The line's clusters by the tokens alone, the longest first; None where none goes on."""
+        pieces, start, tokens = [], 0, self._tokens
+        while start < len(line):
+            end = start + self._longest.get(line[start], 0)
+            while end > start and line[start:end] not in tokens:
+                end -= 1
+            if end == start:
+                return None
+            pieces.append(line[start:end])
+            start = end
+        return pieces
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the unit."""
+        return {"unit": "grapheme"}
