@@ -11,16 +11,25 @@ EXTRAS = {
     "matplotlib": ("plots", "matplotlib"),
     "optuna": ("tune", "optuna"),
     "regex": ("graphemes", "regex"),
+    "pyppmd": ("compressors", "pyppmd"),
 }
 """For each library its extra, and what people call it."""
 
 
 def require(library: str, what: str) -> None:
     """`UsageError` if a library of `EXTRAS`, which `what` needs, is not installed."""
+    sentence = missing(library, what)
+    if sentence is not None:
+        raise UsageError(sentence)
+
+
+def missing(library: str, what: str) -> str | None:
+    """Say how to install a library of `EXTRAS`, which `what` needs; None if it is installed."""
     try:
         import_module(library)
     except ModuleNotFoundError as error:
         if error.name != library:
             raise
         extra, name = EXTRAS[library]
-        raise UsageError(f"{what} needs {name}, which is not installed: pip install 'spellout[{extra}]'") from None
+        return f"{what} needs {name}, which is not installed: pip install 'spellout[{extra}]'"
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -58,6 +58,20 @@ Flag = Annotated[bool, Parameter(negative=())]
 Novel = Annotated[bool | None, Parameter(negative=("--as-it-is", "--no-novel"))]
 """None: where the lines that are known are kept."""
 Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
+Valid = Annotated[
+    str | None,
+    Parameter(
+        help="What judges lines: module:function of Python, true for a valid line; or a command, a filter that "
+        "writes 1 or 0 for each line that it reads. The shares that are valid, unique and novel are told."
+    ),
+]
+Only = Annotated[
+    Literal["valid"] | None, Parameter(help="Make lines until so many are valid, and print only these.")
+]
+Against = Annotated[
+    Literal["compressors"] | None,
+    Parameter(help="What else predicts the lines that judge: general compressors, after the training lines."),
+]
 Data = Annotated[DataConfig, Parameter(name="*")]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
 Distillation = Annotated[DistillationConfig, Parameter(name="*", negative_bool=())]

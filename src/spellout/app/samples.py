@@ -15,8 +15,12 @@ from .new_lines import new_lines
 from .progress import track
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..data.vocabulary.protocol import Vocabulary
     from ..generation.sampling import Sample
+    from ..generation.validity.shares import Tally
+    from ..generation.validity.validator import Validator
     from ..models.contract import LanguageModel
     from ..training.runs.run import Run
 
@@ -41,6 +45,28 @@ class Wanted:
     json: bool
     work: int | None = None
     """How much may be done to find out what the model knows by heart, if that is less than usual."""
+    validator: Validator | None = None
+    """What says which lines are valid, if anything does."""
+    only_valid: bool = False
+
+
+def judge_of(asked: str | None, only: str | None) -> Validator | None:
+    """Find what judges lines. `UsageError` if it is not there, or if `only` valid lines are wanted without it."""
+    if asked is None:
+        if only is not None:
+            raise UsageError(f"--only {only}: say what judges lines, with --valid")
+        return None
+    from ..generation.validity.validator import validator_of
+
+    return validator_of(asked)
+
+
+def try_judge(validator: Validator | None, lines: Sequence[str] | None) -> None:
+    """Warn if not all lines of the list are valid: to be asked before a training. `UsageError` if none is."""
+    from ..generation.validity.validator import trial
+
+    if validator is not None and lines and (odd := trial(validator, lines)):
+        terminal.warn(odd)
 
 
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
@@ -110,12 +136,15 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
         patience=PATIENCE,
     )
     printed = shortened = 0
-    for one in track(islice(made, count), count, "making", printing=True):
+    tally = _tally(wanted)
+    for one, valid in track(_judged(cut.watching(made), wanted, tally), count, "making", printing=True):
         row: dict[str, Any] = {"line": one.text, "complete": one.complete}
+        if valid is not None:
+            row["valid"] = valid
         if wanted.nearest and wanted.known is not None:
             row["nearest"], row["distance"] = nearest(one.text, wanted.known)
         _print_line(row, wanted.json)
-        printed, shortened, cut.in_a_row = printed + 1, shortened + (not one.complete), 0
+        printed, shortened = printed + 1, shortened + (not one.complete)
         if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
             terminal.note("the list holds this line too, though the model did not learn from it")
     length = f"{limit:,} {run.vocabulary.noun}s"
@@ -126,9 +155,42 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
             f"left out {cut.count:,} line{'s' * (cut.count > 1)} that did not end within {length}, made others; "
             "--max-length shows them cut"
         )
+    if tally is not None:
+        _print_shares(tally, wanted)
     if printed < count:
         refusal = _refusal(cut, limit, length, unlike is not None, wanted.unique)
+        if wanted.only_valid and tally is not None and tally.in_vain >= PATIENCE:
+            refusal = f"none of the last {tally.in_vain:,} lines made is valid; see them without --only valid"
         raise GenerationError(f"stopped after {printed:,} of {count:,} lines: {refusal}")
+
+
+def _tally(wanted: Wanted) -> Tally | None:
+    if wanted.validator is None:
+        return None
+    from ..generation.validity.shares import Tally, Training
+
+    return Tally(None if wanted.known is None else Training(wanted.validator, wanted.known))
+
+
+def _judged(made: Iterator[Sample], wanted: Wanted, tally: Tally | None) -> Iterator[tuple[Sample, bool | None]]:
+    """Give as many lines as are wanted, and whether each is valid, if anything says so."""
+    if wanted.validator is None or tally is None:
+        yield from ((one, None) for one in islice(made, wanted.count))
+        return
+    from ..generation.validity.judged import judged
+
+    only = wanted.only_valid
+    for one, verdict in judged(made, wanted.validator, tally, wanted.count, only=only, patience=PATIENCE):
+        yield one, verdict is not None
+
+
+def _print_shares(tally: Tally, wanted: Wanted) -> None:
+    """Say which shares of the lines made are valid, unique and novel; with --json also as a last object."""
+    terminal.note(str(tally.shares))
+    if wanted.validator is not None and (odd := wanted.validator.remark()):
+        terminal.note(odd)
+    if wanted.json:
+        terminal.print_json({"shares": tally.shares.to_json()})
 
 
 def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> LanguageModel:
@@ -172,6 +234,12 @@ class _Cut:
 
     def __init__(self, keep: bool) -> None:
         self.keep, self.count, self.in_a_row = keep, 0, 0
+
+    def watching(self, made: Iterator[Sample]) -> Iterator[Sample]:
+        """Pass lines through; each ends a row of those that were cut."""
+        for one in made:
+            self.in_a_row = 0
+            yield one
 
     def __call__(self, sample: Sample) -> bool:
         self.count += 1

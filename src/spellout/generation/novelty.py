@@ -71,15 +71,28 @@ def unique_and_novel(
 ) -> tuple[float, float]:
     """unique@k and novel@k: of k lines made, the fraction that are different, and that are not training lines.
 
-    Lines that do not end before twice the length of the longest training line are left out and others made; for a
-    model that ends none, both are 0.
+    For a model that ends no line (see `some_lines`), both are 0.
     """
     known = set(training)
+    return fractions(some_lines(model, vocabulary, known, k, seed), known)
+
+
+def fractions(lines: Sequence[str], known: Collection[str]) -> tuple[float, float]:
+    """Say which fraction of lines are different, and which are not known; of none, both are 0."""
+    if not lines:
+        return 0.0, 0.0
+    return len(set(lines)) / len(lines), sum(line not in known for line in lines) / len(lines)
+
+
+def some_lines(
+    model: LanguageModel, vocabulary: Vocabulary, known: Collection[str], k: int, seed: int = 0
+) -> list[str]:
+    """Make k lines as the model is, or fewer if it does not make so many.
+
+    Lines that do not end before twice the length of the longest known line are left out and others made.
+    """
     # bytes are the upper bound for characters, too
     tokens = (len(line.split() if vocabulary.noun == "word" else line.encode()) for line in known)
     longest = min(2 * max(tokens, default=0) + 10, LONGEST_MADE)
     made = sample(model, vocabulary, SamplingConfig(seed=seed, max_length=longest), cut=lambda one: False)
-    lines = [one.text for one in islice(made, k)]
-    if not lines:
-        return 0.0, 0.0
-    return len(set(lines)) / len(lines), sum(line not in known for line in lines) / len(lines)
+    return [one.text for one in islice(made, k)]

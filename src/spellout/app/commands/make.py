@@ -22,9 +22,24 @@ from ...errors import RunError, SpelloutError, UsageError
 from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
 from .. import clock, terminal
-from ..options import Count, Data, Encoding, File, Flag, Json, Novel, Out, RunFolder, Sampling, Seconds, newest
+from ..options import (
+    Count,
+    Data,
+    Encoding,
+    File,
+    Flag,
+    Json,
+    Novel,
+    Only,
+    Out,
+    RunFolder,
+    Sampling,
+    Seconds,
+    Valid,
+    newest,
+)
 from ..progress import training_progress
-from ..samples import Wanted, check_prefix, print_samples
+from ..samples import Wanted, check_prefix, judge_of, print_samples, try_judge
 from ..workflows import asked, compile_for, interruptible, load_run, name_of_model, prepare, print_result, train
 
 if TYPE_CHECKING:
@@ -52,6 +67,8 @@ def make(
     novel: Novel = None,
     unique: bool = True,
     nearest: Flag = False,
+    valid: Valid = None,
+    only: Only = None,
     out: Out | None = None,
     encoding: Encoding = None,
     json: Json = False,
@@ -83,13 +100,19 @@ def make(
         raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
     if out is not None:
         check_place(out)
+    validator = judge_of(valid, only)
     _preview(file, encoding, data)
     prepared = prepare(file, encoding, data)
     check_prefix(prepared.vocabulary, sampling)
+    try_judge(validator, prepared.split.train)
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
-    wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN)
+    wanted = Wanted(
+        *(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN),
+        validator=validator,
+        only_valid=only is not None,
+    )
     try:
         print_samples(trained.run, sampling, wanted)
     finally:
@@ -106,6 +129,8 @@ def sample(
     novel: Novel = None,
     unique: Flag = False,
     nearest: Flag = False,
+    valid: Valid = None,
+    only: Only = None,
     json: Json = False,
 ) -> None:
     """Make lines with the model of a run folder (default: the newest under ./runs).
@@ -119,6 +144,7 @@ def sample(
     nearest
         Show the most similar training line and the edit distance.
     """
+    validator = judge_of(valid, only)
     run = run or newest()
     loaded = load_run(run)
     lines = loaded.lines
@@ -129,7 +155,13 @@ def sample(
         )
     if lines is None and novel is None:
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
-    print_samples(loaded, sampling, Wanted(count, lines, novel is not False, unique, nearest, json))
+    try_judge(validator, lines)
+    wanted = Wanted(
+        *(count, lines, novel is not False, unique, nearest, json),
+        validator=validator,
+        only_valid=only is not None,
+    )
+    print_samples(loaded, sampling, wanted)
 
 
 def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:

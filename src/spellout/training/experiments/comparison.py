@@ -7,15 +7,19 @@ cores.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
+from ...data.vocabulary import Vocabulary
 from ...generation.evaluation import JUDGING, Evaluation, enough, judging
 from ...generation.judge import Judge, Judged
-from ...generation.novelty import unique_and_novel
+from ...generation.novelty import fractions, some_lines
+from ...generation.validity.shares import Training, shares_of
+from ...generation.validity.validator import Validator
 from ...models.contract import Callback, Event, LanguageModel
 from ...models.ensembles.ensemble import Ensemble
 from ...models.family import Specification
@@ -42,6 +46,7 @@ def compare(
     callback: Callback = lambda event: None,
     at_once: int = 1,
     mixture: bool = False,
+    validator: Validator | None = None,
 ) -> Iterator[ModelResult]:
     """Train each model on the training lines and judge it on `dev` or `test`; rows come as they are ready.
 
@@ -49,14 +54,16 @@ def compare(
     side and share the processor cores. Of several models, the ensemble of the two that are best on dev lines is the
     last row, if it is better than both on the lines that judge (where these are not too many to try it), or if
     `mixture` asks for it. Its seconds are those of both, or of the longer one if all trained at once. Ensembles are
-    not made of ensembles.
+    not made of ensembles. A `validator` judges the lines that each makes.
     """
     prepared.config.check_keeps(part)
+    known = prepared.split.train
+    sampled = Sampled(set(known), seed, None if validator is None else (validator, Training(validator, known)))
     done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
     for name, trained in zip([one.text for one in specifications], trainings, strict=True):
         callback({"event": "judging", "of": name})
-        row = _row(prepared, name, trained.run.model, part, trained.seconds, seed, known=trained)
+        row = _row(prepared, name, trained.run.model, part, trained.seconds, sampled, known=trained)
         if trained.dev is not None and not isinstance(trained.run.model, Ensemble):
             done.append((trained.loss, name, trained, row))
         yield row
@@ -68,7 +75,7 @@ def compare(
         seconds = together([trained.seconds for _, _, trained, _ in best])
         callback({"event": "judging", "of": "the two best together"})
         ensemble, parts = mix(prepared, [trained.run.model for _, _, trained, _ in best], part)
-        row = _row(prepared, " & ".join(name for _, name, _, _ in best), ensemble, part, seconds, seed, parts)
+        row = _row(prepared, " & ".join(name for _, name, _, _ in best), ensemble, part, seconds, sampled, parts)
         if mixture or row.loss < min(row.loss for *_, row in best) - NO_TIE:
             yield row
 
@@ -97,13 +104,28 @@ def mix(
     return ensemble, (new, seen)
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """How the lines that models make are counted: what is known, the seed, and what judges, if anything does."""
+
+    known: set[str]
+    seed: int
+    judge: tuple[Validator, Training] | None
+
+    def __call__(self, model: LanguageModel, vocabulary: Vocabulary) -> tuple[float, float, dict[str, Any] | None]:
+        """Make `SAMPLES` lines, and give the fractions that are unique and novel, and the judge's shares."""
+        lines = some_lines(model, vocabulary, self.known, SAMPLES, self.seed)
+        shares = None if self.judge is None else shares_of(lines, *self.judge).to_json()
+        return *fractions(lines, self.known), shares
+
+
 def _row(
     prepared: Prepared,
     name: str,
     model: LanguageModel,
     part: Literal["dev", "test"],
     seconds: float,
-    seed: int,
+    sampled: Sampled,
     parts: tuple[Evaluation, Evaluation] | None = None,
     known: Trained | None = None,
 ) -> ModelResult:
@@ -113,7 +135,7 @@ def _row(
         judge = Judge(prepared)
         judged = judge(model, judge.held_out(judging(prepared, part)), parts and Judged(parts))
         result, new = judged.as_it_is, judged.new
-    unique, novel = unique_and_novel(model, prepared.vocabulary, prepared.split.train, SAMPLES, seed)
+    unique, novel, validity = sampled(model, prepared.vocabulary)
     return ModelResult(
         name,
         model.settings(),
@@ -130,6 +152,7 @@ def _row(
         result.new,
         result.perplexity_without_ends,
         None if new is None else new.to_json(),
+        validity,
     )
 
 

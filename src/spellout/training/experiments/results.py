@@ -15,7 +15,8 @@ class ModelResult:
     is known: losses by the same names, and its `mass` on the training lines. `split` is dev or test, `split_by`
     how the lines were divided; `unique` and `novel` are fractions of 1,000 lines made; `seconds` is the training
     time. Of the `tokens` judged, `new` ones have no token of their own; `perplexity_without_ends` is that of words,
-    without the line ends, and None for other units.
+    without the line ends, and None for other units. `validity` has the number of lines made and the shares that are
+    valid, unique and novel as MOSES defines them, where something judges lines (see `generation/validity`).
     """
 
     model: str
@@ -33,11 +34,34 @@ class ModelResult:
     new: int = 0
     perplexity_without_ends: float | None = None
     new_lines: dict[str, Any] | None = None
+    validity: dict[str, Any] | None = None
 
     @property
     def loss(self) -> float:
         """Give the nats per character that decide which model is better."""
         return float(self.new_lines["nats_per_char"]) if self.new_lines else self.nats_per_char
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the result as one JSON object."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class CompressorResult:
+    """Holds what a general compressor comes to as a predictor (see `compressors`).
+
+    The losses are those of a model as it is, on so many `lines`; `seconds` is for both codings, `memory` in bytes,
+    None if that is not known.
+    """
+
+    compressor: str
+    split: str
+    split_by: str
+    nats_per_char: float
+    bits_per_char: float
+    seconds: float
+    memory: int | None
+    lines: int
 
     def to_json(self) -> dict[str, Any]:
         """Give the result as one JSON object."""
