@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, GenerationError, UsageError
 from ..generation.config import SamplingConfig
 from . import terminal
+from .asked import best_of, lines_asked, longest_asked
 from .new_lines import new_lines
 from .progress import track
 
 if TYPE_CHECKING:
     from ..data.vocabulary import Vocabulary
+    from ..generation.asked.wish import Wish
     from ..generation.sampling import Sample
     from ..models.contract import LanguageModel
     from ..training.runs.run import Run
@@ -42,6 +44,8 @@ class Wanted:
     json: bool
     work: int | None = None
     """How much may be done to find out what the model knows by heart, if that is less than usual."""
+    best_of: int | None = None
+    """Of so many lines the best ones."""
 
 
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
@@ -81,39 +85,35 @@ def _is_known(vocabulary: Vocabulary, text: str) -> bool:
     return True
 
 
-def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
-    """Print lines as they are made.
+def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish | None = None) -> None:
+    """Print lines as they are made, those that were asked for if something was.
 
     Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
     `GenerationError` if the model cannot make so many.
     """
-    from ..generation.novelty import nearest, only
-    from ..generation.sampling import sample as lines_of
+    from ..generation.novelty import nearest
 
     begun = check_prefix(run.vocabulary, sampling)
     unlike = wanted.known if wanted.novel else None
-    model = run.model if unlike is None else _of_new_lines(run, sampling, wanted.work)
     if sampling.greedy:
-        wanted = replace(wanted, count=1, unique=False)
-    count, cut = wanted.count, _Cut(keep=sampling.max_length is not None or sampling.greedy)
-    limit = sampling.max_length or max(run.length_limit, begun + run.usual_length + 10)
-    made = lines_of(
-        model,
-        run.vocabulary,
-        replace(sampling, max_length=limit),
-        # a line that models of new lines do not know of: of those that judge, or the same in other tokens
-        accept=only(unlike=None if sampling.greedy else unlike, unique=wanted.unique),
-        cut=cut,
-        patience=PATIENCE,
-    )
+        wanted = replace(wanted, count=1, unique=False, best_of=None)
+    wanted = replace(wanted, unique=wanted.unique or wanted.best_of is not None)
+    count, pattern = wanted.count, wish is not None and wish.asked.is_pattern
+    cut = _Cut(keep=not pattern and wanted.best_of is None and (sampling.max_length is not None or sampling.greedy))
+    usual = begun + run.usual_length + 10
+    limit = sampling.max_length or max(run.length_limit, usual, longest_asked(wish, usual))
+    made = _lines(run, replace(sampling, max_length=limit), wanted, wish, unlike, cut)
+    if wanted.best_of is not None:
+        made = best_of(run, made, count, wanted.best_of, wanted.known or (), wish)
     printed = shortened = 0
     for one in track(islice(made, count), count, "making", printing=True):
-        row: dict[str, Any] = {"line": one.text, "complete": one.complete}
+        line = one.text if wish is None else wish.written(one.text)
+        row: dict[str, Any] = {"line": line, "complete": one.complete}
         if wanted.nearest and wanted.known is not None:
-            row["nearest"], row["distance"] = nearest(one.text, wanted.known)
+            row["nearest"], row["distance"] = nearest(line, wanted.known)
         _print_line(row, wanted.json)
         printed, shortened, cut.in_a_row = printed + 1, shortened + (not one.complete), 0
-        if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
+        if sampling.greedy and unlike is not None and one.complete and line in unlike:
             terminal.note("the list holds this line too, though the model did not learn from it")
     length = f"{limit:,} {_UNITS[run.vocabulary.unit]}"
     if shortened:
@@ -124,8 +124,37 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
             "--max-length shows them cut"
         )
     if printed < count:
-        refusal = _refusal(cut, limit, length, unlike is not None, wanted.unique)
+        refusal = _refusal(cut, limit, length, unlike is not None, wanted.unique, pattern)
         raise GenerationError(f"stopped after {printed:,} of {count:,} lines: {refusal}")
+
+
+def _lines(
+    run: Run,
+    sampling: SamplingConfig,
+    wanted: Wanted,
+    wish: Wish | None,
+    unlike: Sequence[str] | None,
+    cut: _Cut,
+) -> Iterator[Sample]:
+    """Yield the lines that are wanted; those that the model does not know of are refused here."""
+    from ..generation.novelty import only
+    from ..generation.sampling import sample
+
+    def model() -> LanguageModel:
+        return run.model if unlike is None else _of_new_lines(run, sampling, wanted.work)
+
+    # a line that models of new lines do not know of: of those that judge, or the same in other tokens
+    refused = None if sampling.greedy else unlike
+    if wish is None:
+        accept = only(unlike=refused, unique=wanted.unique)
+        return sample(model(), run.vocabulary, sampling, accept=accept, cut=cut, patience=PATIENCE)
+    fresh = only(unlike=None if refused is None else map(wish.written, refused), unique=wanted.unique)
+
+    def accepted(made: str) -> bool:
+        line = wish.written(made)
+        return wish.will_do(line) and fresh(line)
+
+    return lines_asked(run, sampling, wish, unlike, model, accept=accepted, cut=cut, patience=PATIENCE)
 
 
 def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> LanguageModel:
@@ -185,7 +214,7 @@ def _print_line(row: dict[str, Any], as_json: bool) -> None:
     terminal.print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
 
 
-def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool) -> str:
+def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool, pattern: bool) -> str:
     """Say what the last tries were refused for."""
     from ..generation.sampling import cost_of_cut
 
@@ -194,7 +223,7 @@ def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool) -> s
             f"of the last tries, {cut.in_a_row:,} did not end within {length}; see such lines, cut, with "
             "--max-length, or train longer, on more lines, so that the model learns where they end"
         )
-    kind = " ".join(["new"] * novel + ["different"] * unique + ["one"])
+    kind = " ".join(["new"] * novel + ["different"] * unique + ["one"] + ["that is as was asked"] * pattern)
     return (
         f"{PATIENCE:,} tries in a row brought no other {kind}; ask for fewer, raise --temperature, or give more "
         "lines to learn from"

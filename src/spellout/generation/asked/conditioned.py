@@ -35,6 +35,13 @@ class Conditioned:
         """Give the log-probability (B, T) of each target after its tokens."""
         return picked(self.log_probabilities(tokens), targets)
 
+    def log_share(self, tokens: np.ndarray) -> float:
+        """Say, as a logarithm, which part of the n-gram's lines that begin with these tokens (T,) will do."""
+        reader = self.backward.states.reader(1)
+        for token in [0, *tokens.tolist()]:
+            reader.read(np.array([token]))
+        return float(self.backward.logs(reader.here, np.array([self.backward.automaton.walk(tokens)]))[0])
+
     def reader(self, lines: int) -> Reader:
         """Give a reader that also knows where in the automaton each line is."""
         return _ConditionedReader(self, lines)

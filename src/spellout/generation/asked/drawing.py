@@ -2,8 +2,8 @@
 
 A line that is guided comes with the chance Q, and should come in proportion to the network's own P. So lines are
 kept with the chance P / (m Q), at most 1: rejection sampling, where m Q is nowhere below P. There is no such m that
-is known, so one is taken above which little is: what lines with P > m Q lack together, as a share of what they should
-have, is estimated on lines that are made beforehand, and told (Liu, Chen & Wong 1998, "Rejection control and
+is known, so one is taken above which little is: what lines with P > m Q lack together, as a share of what they
+should have, is estimated on lines that are made beforehand, and told (Liu, Chen & Wong 1998, "Rejection control and
 sequential importance sampling").
 
 The mean of P / Q over guided lines is the network's probability of all lines that will do. Where it is not small,
@@ -12,14 +12,13 @@ nothing need be guided: any line is made, others thrown away, and that is exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
 from ...data.vocabulary import Vocabulary
-from ...models.contract import LanguageModel
 from ..config import SamplingConfig
 from ..sampling import Sample, sample
 from ..scoring import at_once, batches
@@ -116,3 +115,26 @@ def _uniform(seed: int, candidate: int) -> float:
     """Give a number in [0, 1) that belongs to a candidate, and is none of those that made it (see `sampling`)."""
     raw = np.random.Philox(key=seed, counter=[candidate, 0, 1, 0]).random_raw()
     return float((int(raw) >> 11) * 2.0**-53)
+
+
+def drawn(
+    made: Made,
+    vocabulary: Vocabulary,
+    sampling: SamplingConfig,
+    plan: Plan,
+    *,
+    accept: Callable[[str], bool],
+    cut: Callable[[Sample], bool],
+    patience: int,
+) -> Iterator[Sample]:
+    """Yield lines as `sample` does, thinned out as planned."""
+    proposals = sample(made.model, vocabulary, sampling, cut=cut, patience=patience)
+    refused = 0
+    for one in thinned(proposals, made, vocabulary, plan.log_m, sampling.seed, sampling.prefix):
+        if one is not None and accept(one.text):
+            refused = 0
+            yield one
+        else:
+            refused += 1
+            if refused >= patience:
+                return

@@ -137,6 +137,8 @@ class StatesReader:
     def __init__(self, states: States, lines: int) -> None:
         self._states = states
         self._columns = [np.zeros(lines, np.int64) for _ in range(max(states.model.order - 1, 1))]
+        self.here = np.zeros(lines, np.int64)
+        """The state (B,) of every line."""
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
         """Take the next token of every line (B,); give the state (B, V) that each token would lead to."""
@@ -144,8 +146,12 @@ class StatesReader:
         self._columns = [tokens, *self._columns[:-1]]
         contexts = states.model.contexts_of(self._columns)
         after = np.zeros((len(tokens), size), np.int64)
-        for level, entries, ids in zip(states.model.levels, states._levels, contexts, strict=True):
+        self.here = np.zeros(len(tokens), np.int64)
+        for first, level, entries, ids in zip(
+            states.first, states.model.levels, states._levels, contexts, strict=False
+        ):
             places = np.flatnonzero(ids >= 0)
+            self.here[places] = first + ids[places]
             owners, seen = level.entries_of(ids[places])
             after.reshape(-1)[places[owners] * size + entries.tokens[seen]] = entries.after[seen]
         return after
