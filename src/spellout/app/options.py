@@ -11,6 +11,7 @@ from cyclopts.validators import Number
 
 from ..data.config import DataConfig
 from ..errors import UsageError
+from ..generation.asked.config import Asked
 from ..generation.config import SamplingConfig
 from ..optional import require
 from ..plots.kinds import FORMATS
@@ -76,6 +77,7 @@ Data = Annotated[DataConfig, Parameter(name="*")]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
 Distillation = Annotated[DistillationConfig, Parameter(name="*", negative_bool=())]
 Sampling = Annotated[SamplingConfig, Parameter(name="*", allow_leading_hyphen=True)]
+Wishes = Annotated[Asked, Parameter(name="*", allow_leading_hyphen=True)]
 BEST = "mlp+ngram"
 """The model that lr-find and tune take unless another is asked for: `make` trains it too."""
 

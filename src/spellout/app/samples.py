@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,21 +11,19 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError, GenerationError, UsageError
 from ..generation.config import SamplingConfig
 from . import terminal
+from .asked import best_of, lines_asked, longest_asked
 from .new_lines import new_lines
 from .progress import track
+from .valid import PATIENCE, judged_lines, print_shares, tally_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..data.vocabulary.protocol import Vocabulary
+    from ..generation.asked.wish import Wish
     from ..generation.sampling import Sample
-    from ..generation.validity.shares import Tally
     from ..generation.validity.validator import Validator
     from ..models.contract import LanguageModel
     from ..training.runs.run import Run
 
-PATIENCE = 10_000
-"""After so many candidates in a row that will not do, no more are tried."""
 NEARLY_ALL = 0.9995
 
 
@@ -45,28 +43,11 @@ class Wanted:
     json: bool
     work: int | None = None
     """How much may be done to find out what the model knows by heart, if that is less than usual."""
+    best_of: int | None = None
+    """Of so many lines the best ones."""
     validator: Validator | None = None
     """What says which lines are valid, if anything does."""
     only_valid: bool = False
-
-
-def judge_of(asked: str | None, only: str | None) -> Validator | None:
-    """Find what judges lines. `UsageError` if it is not there, or if `only` valid lines are wanted without it."""
-    if asked is None:
-        if only is not None:
-            raise UsageError(f"--only {only}: say what judges lines, with --valid")
-        return None
-    from ..generation.validity.validator import validator_of
-
-    return validator_of(asked)
-
-
-def try_judge(validator: Validator | None, lines: Sequence[str] | None) -> None:
-    """Warn if not all lines of the list are valid: to be asked before a training. `UsageError` if none is."""
-    from ..generation.validity.validator import trial
-
-    if validator is not None and lines and (odd := trial(validator, lines)):
-        terminal.warn(odd)
 
 
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
@@ -110,42 +91,41 @@ def _is_known(vocabulary: Vocabulary, text: str) -> bool:
     return True
 
 
-def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
-    """Print lines as they are made.
+def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish | None = None) -> None:
+    """Print lines as they are made, those that were asked for if something was.
 
     Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
     `GenerationError` if the model cannot make so many.
     """
-    from ..generation.novelty import nearest, only
-    from ..generation.sampling import sample as lines_of
+    from ..generation.novelty import nearest
 
     begun = check_prefix(run.vocabulary, sampling)
     unlike = wanted.known if wanted.novel else None
-    model = run.model if unlike is None else _of_new_lines(run, sampling, wanted.work)
     if sampling.greedy:
-        wanted = replace(wanted, count=1, unique=False)
-    count, cut = wanted.count, _Cut(keep=sampling.max_length is not None or sampling.greedy)
-    limit = sampling.max_length or max(run.length_limit, begun + run.usual_length + 10)
-    made = lines_of(
-        model,
-        run.vocabulary,
-        replace(sampling, max_length=limit),
-        # a line that models of new lines do not know of: of those that judge, or the same in other tokens
-        accept=only(unlike=None if sampling.greedy else unlike, unique=wanted.unique),
-        cut=cut,
-        patience=PATIENCE,
-    )
+        wanted = replace(wanted, count=1, unique=False, best_of=None)
+    wanted = replace(wanted, unique=wanted.unique or wanted.best_of is not None)
+    count, pattern = wanted.count, wish is not None and wish.asked.is_pattern
+    cut = _Cut(keep=not pattern and wanted.best_of is None and (sampling.max_length is not None or sampling.greedy))
+    usual = begun + run.usual_length + 10
+    limit = sampling.max_length or max(run.length_limit, usual, longest_asked(wish, usual))
+    made = _lines(run, replace(sampling, max_length=limit), wanted, wish, unlike, cut)
+    tally, verdicts = tally_of(wanted.validator, wanted.known), dict[int, bool]()
+    if wanted.validator is not None and tally is not None:
+        most, written = wanted.best_of or count, None if wish is None else wish.written
+        made = judged_lines(made, wanted.validator, tally, verdicts, most, written, only=wanted.only_valid)
+    if wanted.best_of is not None:
+        made = best_of(run, made, count, wanted.best_of, wanted.known or (), wish)
     printed = shortened = 0
-    tally = _tally(wanted)
-    for one, valid in track(_judged(cut.watching(made), wanted, tally), count, "making", printing=True):
-        row: dict[str, Any] = {"line": one.text, "complete": one.complete}
-        if valid is not None:
-            row["valid"] = valid
+    for one in track(islice(made, count), count, "making", printing=True):
+        line = one.text if wish is None else wish.written(one.text)
+        row: dict[str, Any] = {"line": line, "complete": one.complete}
+        if verdicts:
+            row["valid"] = verdicts.pop(one.candidate)
         if wanted.nearest and wanted.known is not None:
-            row["nearest"], row["distance"] = nearest(one.text, wanted.known)
+            row["nearest"], row["distance"] = nearest(line, wanted.known)
         _print_line(row, wanted.json)
         printed, shortened = printed + 1, shortened + (not one.complete)
-        if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
+        if sampling.greedy and unlike is not None and one.complete and line in unlike:
             terminal.note("the list holds this line too, though the model did not learn from it")
     length = f"{limit:,} {run.vocabulary.noun}s"
     if shortened:
@@ -156,41 +136,42 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
             "--max-length shows them cut"
         )
     if tally is not None:
-        _print_shares(tally, wanted)
+        print_shares(tally, wanted.validator, wanted.json)
     if printed < count:
-        refusal = _refusal(cut, limit, length, unlike is not None, wanted.unique)
+        refusal = _refusal(cut, limit, length, unlike is not None, wanted.unique, pattern)
         if wanted.only_valid and tally is not None and tally.in_vain >= PATIENCE:
             refusal = f"none of the last {tally.in_vain:,} lines made is valid; see them without --only valid"
         raise GenerationError(f"stopped after {printed:,} of {count:,} lines: {refusal}")
 
 
-def _tally(wanted: Wanted) -> Tally | None:
-    if wanted.validator is None:
-        return None
-    from ..generation.validity.shares import Tally, Training
+def _lines(
+    run: Run,
+    sampling: SamplingConfig,
+    wanted: Wanted,
+    wish: Wish | None,
+    unlike: Sequence[str] | None,
+    cut: _Cut,
+) -> Iterator[Sample]:
+    """Yield the lines that are wanted; those that the model does not know of are refused here."""
+    from ..generation.novelty import only
+    from ..generation.sampling import sample
 
-    return Tally(None if wanted.known is None else Training(wanted.validator, wanted.known))
+    def model() -> LanguageModel:
+        return run.model if unlike is None else _of_new_lines(run, sampling, wanted.work)
 
+    # a line that models of new lines do not know of: of those that judge, or the same in other tokens
+    refused = None if sampling.greedy else unlike
+    if wish is None:
+        accept = only(unlike=refused, unique=wanted.unique)
+        return cut.watching(sample(model(), run.vocabulary, sampling, accept=accept, cut=cut, patience=PATIENCE))
+    fresh = only(unlike=None if refused is None else map(wish.written, refused), unique=wanted.unique)
 
-def _judged(made: Iterator[Sample], wanted: Wanted, tally: Tally | None) -> Iterator[tuple[Sample, bool | None]]:
-    """Give as many lines as are wanted, and whether each is valid, if anything says so."""
-    if wanted.validator is None or tally is None:
-        yield from ((one, None) for one in islice(made, wanted.count))
-        return
-    from ..generation.validity.judged import judged
+    def accepted(made: str) -> bool:
+        line = wish.written(made)
+        return wish.will_do(line) and fresh(line)
 
-    only = wanted.only_valid
-    for one, verdict in judged(made, wanted.validator, tally, wanted.count, only=only, patience=PATIENCE):
-        yield one, verdict is not None
-
-
-def _print_shares(tally: Tally, wanted: Wanted) -> None:
-    """Say which shares of the lines made are valid, unique and novel; with --json also as a last object."""
-    terminal.note(str(tally.shares))
-    if wanted.validator is not None and (odd := wanted.validator.remark()):
-        terminal.note(odd)
-    if wanted.json:
-        terminal.print_json({"shares": tally.shares.to_json()})
+    made = lines_asked(run, sampling, wish, unlike, model, accept=accepted, cut=cut, patience=PATIENCE)
+    return cut.watching(made)
 
 
 def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> LanguageModel:
@@ -256,7 +237,7 @@ def _print_line(row: dict[str, Any], as_json: bool) -> None:
     terminal.print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
 
 
-def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool) -> str:
+def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool, pattern: bool) -> str:
     """Say what the last tries were refused for."""
     from ..generation.sampling import cost_of_cut
 
@@ -265,7 +246,7 @@ def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool) -> s
             f"of the last tries, {cut.in_a_row:,} did not end within {length}; see such lines, cut, with "
             "--max-length, or train longer, on more lines, so that the model learns where they end"
         )
-    kind = " ".join(["new"] * novel + ["different"] * unique + ["one"])
+    kind = " ".join(["new"] * novel + ["different"] * unique + ["one"] + ["that is as was asked"] * pattern)
     return (
         f"{PATIENCE:,} tries in a row brought no other {kind}; ask for fewer, raise --temperature, or give more "
         "lines to learn from"

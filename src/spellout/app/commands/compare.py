@@ -14,7 +14,7 @@ from ...training.experiments.results import CompressorResult, ModelResult
 from .. import terminal
 from ..options import Against, Data, Encoding, File, Flag, Json, Training, Valid, check_at_once, listed
 from ..progress import progress_bar, training_progress
-from ..samples import judge_of, try_judge
+from ..valid import judge_of, try_judge
 from ..workflows import asked, compile_for, prepare
 
 if TYPE_CHECKING:

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 
 from ...data.config import DataConfig
 from ...errors import RunError, SpelloutError, UsageError
+from ...generation.asked.config import Asked
 from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
 from .. import clock, terminal
+from ..asked import check_best, wish_of
 from ..options import (
     Count,
     Data,
@@ -36,10 +38,12 @@ from ..options import (
     Sampling,
     Seconds,
     Valid,
+    Wishes,
     newest,
 )
 from ..progress import training_progress
-from ..samples import Wanted, check_prefix, judge_of, print_samples, try_judge
+from ..samples import Wanted, check_prefix, print_samples
+from ..valid import judge_of, try_judge
 from ..workflows import asked, compile_for, interruptible, load_run, name_of_model, prepare, print_result, train
 
 if TYPE_CHECKING:
@@ -64,6 +68,7 @@ def make(
     seconds: Seconds = 10.0,
     data: Data = DataConfig(),
     sampling: Sampling = SamplingConfig(),
+    wishes: Wishes = Asked(),
     novel: Novel = None,
     unique: bool = True,
     nearest: Flag = False,
@@ -93,6 +98,7 @@ def make(
     from ...training.judging import PASS_IN_A_PLAN
     from ...training.runs.folder import check_place
 
+    check_best(wishes, count, sampling)
     if not math.isfinite(seconds):
         raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
     specification = None if model is None else asked(model, TrainingConfig())
@@ -105,16 +111,17 @@ def make(
     prepared = prepare(file, encoding, data)
     check_prefix(prepared.vocabulary, sampling)
     try_judge(validator, prepared.split.train)
+    wish = wish_of(wishes, prepared.vocabulary, prepared.split.known, sampling)
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
     wanted = Wanted(
-        *(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN),
+        *(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN, wishes.best_of),
         validator=validator,
         only_valid=only is not None,
     )
     try:
-        print_samples(trained.run, sampling, wanted)
+        print_samples(trained.run, sampling, wanted, wish)
     finally:
         if failure is not None:
             raise failure
@@ -126,6 +133,7 @@ def sample(
     *,
     count: Count = 10,
     sampling: Sampling = SamplingConfig(),
+    wishes: Wishes = Asked(),
     novel: Novel = None,
     unique: Flag = False,
     nearest: Flag = False,
@@ -145,6 +153,7 @@ def sample(
         Show the most similar training line and the edit distance.
     """
     validator = judge_of(valid, only)
+    check_best(wishes, count, sampling)
     run = run or newest()
     loaded = load_run(run)
     lines = loaded.lines
@@ -156,12 +165,15 @@ def sample(
     if lines is None and novel is None:
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
     try_judge(validator, lines)
+    check_prefix(loaded.vocabulary, sampling)
+    wish = wish_of(wishes, loaded.vocabulary, lines, sampling)
     wanted = Wanted(
         *(count, lines, novel is not False, unique, nearest, json),
+        best_of=wishes.best_of,
         validator=validator,
         only_valid=only is not None,
     )
-    print_samples(loaded, sampling, wanted)
+    print_samples(loaded, sampling, wanted, wish)
 
 
 def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:

@@ -29,6 +29,7 @@ class Characters:
     """
 
     never_sampled: tuple[int, ...] = ()
+    between = ""
     rare: list[str] | None = None
 
     def __init__(

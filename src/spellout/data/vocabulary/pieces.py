@@ -66,7 +66,7 @@ class Pieces:
     ) -> None:
         self._pieces = list(pieces)
         self.rule = rule.knowing(self._pieces)
-        self.noun, self.flag = rule.noun, rule.flag
+        self.noun, self.flag, self.between = rule.noun, rule.flag, rule.between
         self.unknown = unknown
         self.never_sampled: tuple[int, ...] = (1,) if unknown else ()
         self._symbols = ["¶", *([UNKNOWN] if unknown else []), *self._pieces]

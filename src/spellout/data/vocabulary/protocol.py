@@ -25,6 +25,8 @@ class Vocabulary(Protocol):
     """What people call a token: character, byte, word, grapheme, token."""
     flag: str
     """What asks for such tokens on the command line."""
+    between: str
+    """What stands between two tokens of a line that was made."""
     size: int
     """Number of tokens, the boundary included."""
     never_sampled: tuple[int, ...]

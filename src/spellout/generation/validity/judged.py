@@ -6,7 +6,7 @@ lines nor verdicts, only how many are judged beyond those that are wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from math import ceil
 
@@ -26,11 +26,13 @@ def judged(
     tally: Tally,
     count: int,
     *,
+    written: Callable[[str], str] | None = None,
     only: bool = False,
     patience: int = 10_000,
 ) -> Iterator[tuple[Sample, str | None]]:
     """Yield `count` lines with their verdicts, with `only` the valid ones; `tally` counts all that are judged.
 
+    What is judged is the line as it is `written`, if that is not how it was made.
     They are fewer if no more are made, or with `only` if none of the last `patience` was valid.
     """
     given, most = 0, FIRST
@@ -40,8 +42,9 @@ def judged(
         if not batch:
             return
         most = min(most * GROWTH, MOST)
-        for one, verdict in zip(batch, validator.judge([one.text for one in batch]), strict=True):
-            tally.add(one.text, verdict)
+        lines = [one.text if written is None else written(one.text) for one in batch]
+        for one, line, verdict in zip(batch, lines, validator.judge(lines), strict=True):
+            tally.add(line, verdict)
             if given < count and not (only and verdict is None):
                 given += 1
                 yield one, verdict

@@ -14,7 +14,7 @@ from ...data.config import DataConfig
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
-from ...data.vocabulary import Vocabulary
+from ...data.vocabulary.protocol import Vocabulary
 from ...generation.evaluation import JUDGING, Evaluation, enough, judging
 from ...generation.judge import Judge, Judged
 from ...generation.novelty import fractions, some_lines

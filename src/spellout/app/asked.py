@@ -1,0 +1,183 @@
+"""Lines as they were asked for: understood before a training, made after it, and what is said of how they come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import GenerationError, UsageError
+from ..generation.asked.config import Asked
+from ..generation.config import SamplingConfig
+from . import terminal
+from .progress import track
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..data.vocabulary.protocol import Vocabulary
+    from ..generation.asked.drawing import Plan
+    from ..generation.asked.making import Made
+    from ..generation.asked.wish import Wish
+    from ..generation.sampling import Sample
+    from ..models.contract import LanguageModel
+    from ..training.runs.run import Run
+
+GUIDING = 2000
+"""So many lines that a network makes guide it, if those that it has learned from were not kept."""
+
+
+def wish_of(
+    asked: Asked, vocabulary: Vocabulary, lines: Sequence[str] | None, sampling: SamplingConfig
+) -> Wish | None:
+    """Understand what was asked; None if nothing was. An error if no line can be so, before any training."""
+    from ..generation.asked.wish import Wish
+
+    if asked == Asked(best_of=asked.best_of):
+        return None
+    if lines is None and asked.case == "as-in-list":
+        raise UsageError(
+            "--case as-in-list: the run keeps no training lines, so nobody knows how they were written"
+        )
+    wish = Wish.of(asked, vocabulary, lines or (), sampling.prefix)
+    shortest = wish.automaton.shortest() if wish.automaton else None
+    if shortest is not None and sampling.max_length is not None and shortest > sampling.max_length:
+        raise UsageError(
+            f"{asked.said}: the shortest line that is so has {shortest} tokens, and --max-length "
+            f"{sampling.max_length} cuts it; leave one out"
+        )
+    return wish
+
+
+def longest_asked(wish: Wish | None, usual: int) -> int:
+    """Say how many tokens a line may have, for what was asked of it to be made."""
+    if wish is None or wish.automaton is None:
+        return 0
+    return max(wish.asked.lengths[1] or 0, (wish.automaton.shortest() or 0) + usual)
+
+
+def check_best(asked: Asked, count: int, sampling: SamplingConfig) -> None:
+    """`UsageError` if the best of too few lines are asked for."""
+    if asked.best_of is not None and asked.best_of <= count:
+        raise UsageError(f"--best-of {asked.best_of}: must be more than the {count} lines of -n that are printed")
+    if asked.best_of is not None and sampling.greedy:
+        raise UsageError(f"--best-of {asked.best_of}: --greedy makes one line only; leave one out")
+
+
+def best_of(
+    run: Run, made: Iterator[Sample], count: int, most: int, known: Sequence[str], wish: Wish | None
+) -> Iterator[Sample]:
+    """Make many lines, and yield the best of them, the very best first."""
+    from itertools import islice
+
+    import numpy as np
+
+    from ..generation.asked.best import choose
+    from ..generation.scoring import score_lines
+
+    some = list(track(islice(made, most), most, "making"))
+    if not some:
+        return
+    scores = score_lines(run.model, run.vocabulary, [one.text for one in some])
+    surprises = np.array([-score.log_probability for score in scores])
+    lines = [one.text if wish is None else wish.written(one.text) for one in some]
+    for number in choose(lines, surprises, known, count):
+        yield some[number]
+
+
+def lines_asked(
+    run: Run,
+    sampling: SamplingConfig,
+    wish: Wish,
+    unlike: Collection[str] | None,
+    otherwise: Callable[[], LanguageModel],
+    *,
+    accept: Callable[[str], bool],
+    cut: Callable[[Sample], bool],
+    patience: int,
+) -> Iterator[Sample]:
+    """Yield lines that will do, and none that is `unlike` these. `otherwise` is the model that makes any.
+
+    `GenerationError` if no such line is left.
+    """
+    from ..generation.asked.drawing import drawn, plan
+    from ..generation.sampling import encode_prefix, sample
+
+    if wish.automaton is None:
+        return sample(otherwise(), run.vocabulary, sampling, accept=accept, cut=cut, patience=patience)
+    prefix = encode_prefix(run.vocabulary, sampling.prefix)
+    made = _made(run, prefix, wish, unlike)
+    by_letters = sampling.temperature != 1 or sampling.greedy or (sampling.top_k or sampling.top_p) is not None
+    if made.exact or by_letters:
+        _say_share(made.share(prefix), unlike is not None, wish, made.exact)
+        return sample(made.model, run.vocabulary, sampling, accept=accept, cut=cut, patience=patience)
+    planned = plan(made, run.vocabulary, sampling)
+    if planned.is_often:
+        return sample(otherwise(), run.vocabulary, sampling, accept=accept, cut=cut, patience=patience)
+    _say_plan(planned, unlike is not None, wish)
+    return drawn(made, run.vocabulary, sampling, planned, accept=accept, cut=cut, patience=patience)
+
+
+def _made(run: Run, prefix: np.ndarray, wish: Wish, unlike: Collection[str] | None) -> Made:
+    """Make the model of what was asked."""
+    from ..generation.asked.making import make_model
+    from ..models.new_lines.sharpness import fitted_sharpness
+
+    stream, power = _stream(run), 1.0
+    if unlike is not None:
+        power = fitted_sharpness(stream, run.vocabulary.size) if run.sharpness is None else run.sharpness
+    try:
+        made = make_model(run.model, run.vocabulary, stream, wish, unlike or (), power)
+        possible = made.can_begin(prefix)
+    except ValueError:
+        possible = False
+    if not possible:
+        raise GenerationError(
+            f"{wish.asked.said}: every line that is so is in the list, or among those to avoid, so none is new; "
+            "--as-it-is makes those of the list"
+        )
+    return made
+
+
+def _stream(run: Run) -> np.ndarray:
+    """Give the lines that the model has learned from, or lines that it makes."""
+    from itertools import islice
+
+    from ..generation.sampling import sample
+
+    lines = run.lines
+    if lines is None:
+        config = SamplingConfig(max_length=run.length_limit)
+        made = sample(run.model, run.vocabulary, config, cut=lambda one: False, patience=GUIDING)
+        lines = [one.text for one in islice(made, GUIDING)]
+    return run.vocabulary.encode(lines)
+
+
+def _say_share(share: float, new: bool, wish: Wish, exact: bool) -> None:
+    """Say how many lines are so, and that others come approximately."""
+    if exact:
+        terminal.note(f"{_of_lines(share, new)}: {wish.asked.said}")
+    else:
+        terminal.note(
+            f"{wish.asked.said}, approximately: an n-gram, by which {_of_lines(share, new)}, tells which "
+            "letters lead there"
+        )
+
+
+def _say_plan(planned: Plan, new: bool, wish: Wish) -> None:
+    """Say that lines come approximately, or that there are too few."""
+    if planned.kept == 0:
+        terminal.warn(f"{wish.asked.said}: the model makes such lines too seldom to say how likely they are")
+        return
+    terminal.note(
+        f"{wish.asked.said}, approximately: {_of_lines(planned.share, new)}, and an n-gram finds them; lines that "
+        f"should come more often lack {max(planned.lacking, 0.001):.1%} of it all"
+    )
+
+
+def _of_lines(share: float, new: bool) -> str:
+    """Say how many of the lines that are made are so."""
+    often = f"{share:.1%}" if share >= 0.1 else f"one in {float(f'{1 / max(share, 1e-300):.2g}'):,.0f}"
+    if share < 1e-9:
+        often = f"one in 10^{round(-math.log10(max(share, 1e-300)))}"
+    return f"{often} of the model's lines is {'new and ' if new else ''}so"

@@ -1,0 +1,75 @@
+"""Lines that somebody's own judge calls valid or not: found before a training, judged as they are made, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from . import terminal
+
+if TYPE_CHECKING:
+    from ..generation.sampling import Sample
+    from ..generation.validity.shares import Tally
+    from ..generation.validity.validator import Validator
+
+PATIENCE = 10_000
+"""After so many candidates in a row that will not do, no more are tried."""
+
+
+def judge_of(asked: str | None, only: str | None) -> Validator | None:
+    """Find what judges lines. `UsageError` if it is not there, or if `only` valid lines are wanted without it."""
+    if asked is None:
+        if only is not None:
+            raise UsageError(f"--only {only}: say what judges lines, with --valid")
+        return None
+    from ..generation.validity.validator import validator_of
+
+    return validator_of(asked)
+
+
+def try_judge(validator: Validator | None, lines: Sequence[str] | None) -> None:
+    """Warn if not all lines of the list are valid: to be asked before a training. `UsageError` if none is."""
+    from ..generation.validity.validator import trial
+
+    if validator is not None and lines and (odd := trial(validator, lines)):
+        terminal.warn(odd)
+
+
+def tally_of(validator: Validator | None, known: Sequence[str] | None) -> Tally | None:
+    """Begin to count valid, unique and novel lines, if anything judges them."""
+    if validator is None:
+        return None
+    from ..generation.validity.shares import Tally, Training
+
+    return Tally(None if known is None else Training(validator, known))
+
+
+def judged_lines(
+    made: Iterator[Sample],
+    validator: Validator,
+    tally: Tally,
+    verdicts: dict[int, bool],
+    count: int,
+    written: Callable[[str], str] | None,
+    *,
+    only: bool,
+) -> Iterator[Sample]:
+    """Yield lines, and put into `verdicts` whether each is valid, by the number of the candidate.
+
+    `written` says how a line is printed, which is what is judged.
+    """
+    from ..generation.validity.judged import judged
+
+    for one, verdict in judged(made, validator, tally, count, written=written, only=only, patience=PATIENCE):
+        verdicts[one.candidate] = verdict is not None
+        yield one
+
+
+def print_shares(tally: Tally, validator: Validator | None, json: bool) -> None:
+    """Say which shares of the lines made are valid, unique and novel; with `json` also as a last object."""
+    terminal.note(str(tally.shares))
+    if validator is not None and (odd := validator.remark()):
+        terminal.note(odd)
+    if json:
+        terminal.print_json({"shares": tally.shares.to_json()})

@@ -1,0 +1,121 @@
+"""How likely a line is to become one that will do, from each state of an n-gram and of an automaton.
+
+    b(s, q) = P(end | s) · [q accepts] + Σ over tokens c of P(c | s) · b(s·c, q·c)
+
+which is solved from the end: states of the automaton that do not lead back to each other need one look, and where
+they do, as in `.*a`, sums are repeated until they stay as they are (Nederhof & Satta 2003, "Probabilistic parsing
+as intersection"; backward probabilities as in Baum et al. 1970). Each state of the automaton has a scale of its
+own, so that lines of many letters are not too unlikely for a number.
+
+    S states of the n-gram · Q states of the automaton
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .automaton import DEAD, Automaton
+from .states import States
+
+PRECISION = 1e-11
+"""Sums are repeated until nothing changes by more than this part of it."""
+_VALUES_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True)
+class Backward:
+    """What becomes of lines.
+
+    Attributes:
+        states, automaton: those of the n-gram, and those of the lines that will do.
+        sums: (S, Q) float64, b(s, q) without its scale; 0 where nothing that will do can come.
+        scales: (Q,) logarithms.
+        exact: whether the sums were repeated until they stayed as they are.
+    """
+
+    states: States
+    automaton: Automaton
+    sums: np.ndarray
+    scales: np.ndarray
+    exact: bool
+
+    @classmethod
+    def of(cls, states: States, automaton: Automaton, rounds: int = 10_000) -> Backward:
+        """Work them out, in so many rounds at most where sums are repeated."""
+        size = len(automaton)
+        # The end of a line leads to a state of its own, in which it stands what was accepted.
+        sums = np.zeros((len(states) + 1, size))
+        sums[-1] = automaton.accepts
+        after = automaton.next.T.astype(np.int64).copy()  # (V, Q)
+        after[0] = np.arange(size)
+        scales, exact = np.zeros(size), True
+        for group in automaton.tied():
+            loops = len(group) > 1 or bool((automaton.next[group[0]] == group[0]).any())
+            if loops and len(group) == 1 and _is_everything(automaton, int(group[0])):
+                sums[:-1, group] = 1.0  # sooner or later each line ends
+                continue
+            outside = np.setdiff1d(automaton.next[group], [*group, DEAD])
+            scale = max([*scales[outside], *([0.0] if automaton.accepts[group].any() else [])])
+            factors = np.exp(np.where(np.isin(np.arange(size), outside), scales - scale, 0.0))
+            solve = _Round(states, after[:, group], sums, factors, np.exp(-scale))
+            exact &= solve.repeat(group, rounds if loops else 1)
+            most = float(sums[:-1, group].max())
+            sums[:-1, group] /= most
+            scales[group] = scale + np.log(most)
+        return cls(states, automaton, sums[:-1], scales, exact)
+
+    def logs(self, states: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Give log b of states of both kinds, (...) each."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.sums[states, nodes]) + self.scales[nodes]
+
+
+def _is_everything(automaton: Automaton, state: int) -> bool:
+    """Say whether all lines are accepted from a state that is tied to none but itself."""
+    return bool(automaton.accepts[state] and (automaton.next[state, 1:] == state).all())
+
+
+@dataclass(frozen=True)
+class _Round:
+    """One round of sums for some states of the automaton.
+
+    Attributes:
+        after: (V, G), where tokens lead from these; the end leads to the state itself.
+        sums: (S + 1, Q), which are renewed.
+        factors: (Q,) by which sums of each state are to be multiplied here, and `end` that of ends.
+    """
+
+    states: States
+    after: np.ndarray
+    sums: np.ndarray
+    factors: np.ndarray
+    end: float
+
+    def repeat(self, group: np.ndarray, rounds: int) -> bool:
+        """Renew the sums of a group until they stay as they are; say whether they did."""
+        some = max(1, _VALUES_AT_ONCE // max(len(entries.tokens) for entries in self.states._levels))
+        for number in range(rounds):
+            new = [self._once(self.after[:, start : start + some]) for start in range(0, len(group), some)]
+            found = np.concatenate(new, axis=1)
+            before = self.sums[:-1, group]
+            self.sums[:-1, group] = found
+            if number and (np.abs(found - before) <= PRECISION * found).all():
+                return True
+        return rounds == 1
+
+    def _once(self, after: np.ndarray) -> np.ndarray:
+        """Give the sums (S, G) of a group, from those that there are."""
+        width = self.sums.shape[1]
+        flat = self.sums.reshape(-1)
+        ends = len(self.states) * width
+
+        def values(tokens: np.ndarray, states: np.ndarray) -> np.ndarray:
+            to = after[tokens]
+            found = flat[np.where(tokens == 0, ends, states * width)[:, None] + to]
+            return found * np.where((tokens == 0)[:, None], self.end, self.factors[to])
+
+        everything = np.arange(self.states.model.vocabulary_size)
+        bottom = self.states.bottom * values(everything, np.zeros_like(everything)).sum(axis=0)
+        return self.states.sums(values, bottom) / self.states.totals[:, None]

@@ -1,0 +1,100 @@
+"""Makes a model of the lines that were asked for: exactly of an n-gram, nearly of any other.
+
+An n-gram with the automaton of what was asked is an automaton again, of which the sums are known (see `backward`).
+A network remembers more than an automaton can; there the sums of an n-gram of the same lines guide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...data.vocabulary.protocol import Vocabulary
+from ...models.contract import LanguageModel
+from ...models.new_lines.known import Known
+from ...models.new_lines.model import Weighted
+from ...models.new_lines.sharpness import Sharper, sharper
+from ...models.new_lines.trie import NOWHERE
+from ...models.ngram.model import NgramModel
+from ...models.ngram.quick import quick_ngram
+from ..new_lines import trie_of
+from .backward import Backward
+from .conditioned import Conditioned
+from .states import States
+from .wish import Wish
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model that makes what was asked for.
+
+    Attributes:
+        model: which makes nothing else.
+        free: which makes anything, and of whose lines these are the ones.
+        exact: whether they are as likely to each other as in `free`.
+        guided: the n-gram of what was asked, known lines or not.
+        weighted: the part of the model that leaves known lines out, if there are some.
+    """
+
+    model: LanguageModel
+    free: LanguageModel
+    exact: bool
+    guided: Conditioned
+    weighted: Weighted | None = None
+
+    def share(self, tokens: np.ndarray) -> float:
+        """Say which part of the n-gram's lines that begin with these tokens (T,) will do; known ones do not."""
+        new = 0.0
+        if self.weighted is not None:
+            node = self.weighted.trie.walk(np.concatenate([[0], tokens])[None])[0, -1]
+            new = 0.0 if node == NOWHERE else float(self.weighted.ratios[node])
+        return float(np.exp(self.guided.log_share(tokens) + new))
+
+    def can_begin(self, tokens: np.ndarray) -> bool:
+        """Say whether any line that begins with these tokens (T,) is left."""
+        return self.weighted is None or self.weighted.can_begin(tokens)
+
+
+def is_automaton(model: LanguageModel) -> bool:
+    """Say whether what a model knows of a line is a context that was seen."""
+    return type(model) is NgramModel and model.interpolated and model.context == model.order - 1
+
+
+def make_model(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    stream: np.ndarray,
+    wish: Wish,
+    known: Collection[str],
+    power: float,
+) -> Made:
+    """Condition a model, to a power, on what was asked and on lines that are not known.
+
+    The stream of its training lines is what guides a network. ValueError if all such lines are known.
+    """
+    assert wish.automaton is not None
+    exact = isinstance(model, NgramModel) and is_automaton(model)
+    guide = model if isinstance(model, NgramModel) and exact else quick_ngram(stream, vocabulary.size)
+    backward = Backward.of(States(guide, power), wish.automaton)
+    free = sharper(model, power)
+    conditioned, guided = Conditioned(free, backward), Conditioned(sharper(guide, power), backward)
+    trie = trie_of(vocabulary, _stream_of(vocabulary, wish, known))
+    if not len(trie.leaves):
+        return Made(conditioned, free, exact and backward.exact, guided)
+    new = Weighted.of_new_lines(guided, Known.of(guided, trie))
+    if exact:
+        return Made(new, free, backward.exact, guided, new)
+    # What is known, and so is dead, the n-gram knows; but of the network's chances nothing says that they add up.
+    weighted = Weighted(conditioned, trie, new.ratios)
+    return Made(Sharper(weighted, 1.0), free, False, guided, weighted)
+
+
+def _stream_of(vocabulary: Vocabulary, wish: Wish, known: Collection[str]) -> np.ndarray:
+    """Encode those of some lines that will do, and that can be made at all."""
+    lines = [line for line in known if wish.is_so(wish.written(line))]
+    if wish.writing is None:
+        lines += [line for line in wish.avoided if wish.is_so(line)]
+    strange = set(vocabulary.read(lines).lines.tolist())
+    return vocabulary.encode([line for number, line in enumerate(lines) if number not in strange])

@@ -1,0 +1,91 @@
+"""An n-gram makes lines that will do exactly as if it made any, and others were thrown away."""
+
+import re
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spellout.data.vocabulary.characters import Characters
+from spellout.generation.asked.automaton import deterministic, of_lengths
+from spellout.generation.asked.backward import Backward
+from spellout.generation.asked.conditioned import Conditioned
+from spellout.generation.asked.expression import states_of
+from spellout.generation.asked.spelling import Spelling
+from spellout.generation.asked.states import States
+from spellout.models.new_lines.sharpness import sharper
+from spellout.models.ngram.config import NgramConfig
+from spellout.models.ngram.counts import Counts
+from spellout.models.ngram.model import NgramModel
+
+LETTERS = "abc"
+EVERY_LINE = ["".join(line) for size in range(1, 6) for line in product(LETTERS, repeat=size)]
+lists = st.lists(st.sampled_from(EVERY_LINE[:120]), min_size=2, max_size=15).map(lambda lines: [*lines, LETTERS])
+patterns = st.sampled_from(
+    [
+        ".*a",
+        ".*b.*",
+        ".{2,4}",
+        "(ab?)+",
+        "[ab]{3}|c",
+        ".*ab",
+        "a.*|.*c.*b",
+        "aa",
+        ".{3}",
+        "(?:(?:a|b)c)*.",
+        "[^a]+",
+        ".*",
+    ]
+)
+
+
+def ngram_of(lines, order=3):
+    vocabulary = Characters.of(lines)
+    config = NgramConfig(order=order, smoothing="closed-form")
+    return vocabulary, NgramModel.estimate(Counts.of(vocabulary.encode(lines), order, vocabulary.size), config)
+
+
+def automaton_of(pattern, vocabulary):
+    spelling = Spelling.of(vocabulary, None)
+    letters = deterministic(states_of(pattern, "it"), spelling.letters, "it")
+    return spelling.over_tokens(letters.both(of_lengths(1, None, len(spelling.letters)))).minimal()
+
+
+def conditioned(pattern, vocabulary, model, power=1.0):
+    backward = Backward.of(States(model, power), automaton_of(pattern, vocabulary))
+    return Conditioned(sharper(model, power), backward)
+
+
+def log_chances(model, vocabulary, lines):
+    return np.array([_log_chance(model, vocabulary, line) for line in lines])
+
+
+def _log_chance(model, vocabulary, line):
+    stream = vocabulary.encode([line])[None].astype(np.int64)
+    return model.score(stream[:, :-1], stream[:, 1:]).sum()
+
+
+@given(lists, patterns, st.sampled_from([2, 3, 4]), st.sampled_from([1.0, 1.3, 0.8]))
+@settings(max_examples=60, deadline=None)
+def test_lines_that_will_do_are_as_likely_to_each_other_as_before(lines, pattern, order, power):
+    vocabulary, model = ngram_of(lines, order)
+    found = conditioned(pattern, vocabulary, model, power)
+    fits = np.array([bool(re.fullmatch(pattern, line)) for line in EVERY_LINE])
+    before, after = (log_chances(one, vocabulary, EVERY_LINE) for one in (found.model, found))
+    assert np.isneginf(after[~fits]).all()
+    apart = (after - before)[fits]  # minus the logarithm of what all lines that will do have together
+    assert apart == pytest.approx(np.full(len(apart), apart[0]), abs=1e-8)
+    assert apart[0] > -1e-9
+
+
+@given(lists, st.sampled_from([".{2,4}", "[ab]{3}|c", "aa", ".{3}", "a?b?c?.{,2}"]), st.sampled_from([1.0, 1.3]))
+@settings(max_examples=40, deadline=None)
+def test_where_all_lines_that_will_do_can_be_listed_their_chances_are_1_together(lines, pattern, power):
+    vocabulary, model = ngram_of(lines)
+    found = conditioned(pattern, vocabulary, model, power)
+    fits = [line for line in EVERY_LINE if re.fullmatch(pattern, line)]
+    before, after = (np.exp(log_chances(one, vocabulary, fits)) for one in (found.model, found))
+    assert after == pytest.approx(before / before.sum(), rel=1e-9)
+    assert after.sum() == pytest.approx(1.0)
