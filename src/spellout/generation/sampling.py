@@ -11,17 +11,20 @@ A candidate that reading a file could not give back (blank, or broken bytes) is 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
+from ..models.automata.of_models import automaton_of
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
 from .config import SamplingConfig
+from .drawing import Drawing, slots_for, uniform
+from .texts import texts_of
 
 LARGEST_BATCH = 2048
 _LARGEST_TABLE = 1 << 23  # probabilities of one step: batch times vocabulary
@@ -30,9 +33,12 @@ _USUAL = 200
 _PAGE = 32  # uniform numbers drawn for a candidate at a time
 _BLOCK = 4  # 64-bit numbers in one step of Philox's counter
 
+Candidates = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+"""From the number of the first candidate and how many there are (B) to their tokens (B, T), padded with boundaries,
+and which of them were cut at the maximum length."""
 
-@dataclass(frozen=True)
-class Sample:
+
+class Sample(NamedTuple):
     """One line made. `complete` is False if it was cut at the maximum length. `candidate` is its number."""
 
     text: str
@@ -61,18 +67,23 @@ def sample(
     prefix = encode_prefix(vocabulary, config.prefix)
     size, most = (batch, batch) if batch else (64, LARGEST_BATCH)
     most = max(1, min(most, _LARGEST_TABLE // model.vocabulary_size, _LARGEST_TEXT // (config.max_length or 1)))
+    candidates, texts = _candidates(model, vocabulary, config, prefix), texts_of(vocabulary)
     first, refused = 0, 0
     while True:
         size = min(size, most, max(patience, 1))
-        for made in _candidates(model, vocabulary, config, prefix, first, size):
-            whole = made is None or made.complete or cut(made)
-            if made is not None and whole and accept(made.text):
-                refused = 0
-                yield made
-            else:
-                refused += 1 if whole else cost_of_cut(config.max_length or 0)
-                if refused >= patience:
-                    return
+        tokens, unfinished = candidates(first, size)
+        unfinished = set(unfinished.tolist())
+        for row, text in enumerate(texts(tokens)):
+            if text is not None:
+                made = Sample(text, row not in unfinished, first + row)
+                whole = made.complete or cut(made)
+                if whole and accept(text):
+                    refused = 0
+                    yield made
+                    continue
+            refused += 1 if text is None or whole else cost_of_cut(config.max_length or 0)
+            if refused >= patience:
+                return
         first, size = first + size, size * 2
         if config.greedy:
             return
@@ -89,21 +100,34 @@ def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
 
 
 def _candidates(
-    model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
-) -> list[Sample | None]:
-    """Candidates first .. first + count - 1, None for those that are not lines."""
+    model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray
+) -> Candidates:
+    """The way in which candidates of a model are made."""
+    banned = list(vocabulary.never_sampled)
+    automaton = None if config.greedy or not slots_for(model.vocabulary_size) else automaton_of(model)
+    if automaton is None:
+        return partial(_read, model, config, prefix[: config.max_length], banned)
+    drawing = Drawing(
+        automaton, prefix[: config.max_length], banned, lambda rows, banned: _weights(_allowed(rows, banned), config)
+    )
+    return partial(_drawn, drawing, config, prefix[: config.max_length])
+
+
+def _read(
+    model: LanguageModel, config: SamplingConfig, prefix: np.ndarray, banned: list[int], first: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Make candidates, each token of all of them with the model's reader."""
     count = 1 if config.greedy else count
     longest = config.max_length or 1 << 30
     reader = model.reader(count)
-    columns = [np.full(count, token, np.int64) for token in prefix[:longest]]
+    columns = [np.full(count, token, np.int64) for token in prefix]
     for column in [np.zeros(count, np.int64), *columns]:  # a line begins after a boundary
         log_rows = reader.read(column)
     rows = np.arange(count)  # the candidates still running
-    uniforms = itertools.islice(_uniforms(config.seed, first, count), len(columns), None)
-    forbidden = list(vocabulary.never_sampled)
+    numbers = Numbers(config.seed, first)
     while len(rows):
-        banned = forbidden if columns else [0, *forbidden]  # no blank lines
-        chosen = _choose(log_rows, banned, config, next(uniforms)[rows])
+        never = banned if columns else [0, *banned]  # no blank lines
+        chosen = _choose(log_rows, never, config, uniform(numbers.at(len(columns), rows)))
         if len(columns) >= longest:  # there is room for an end only
             rows = rows[chosen != 0]
             break
@@ -117,42 +141,75 @@ def _candidates(
                 # lines that have ended are not read on: their rows leave the state
                 reader.keep(running)
             log_rows = reader.read(chosen[running])
-    return _texts(vocabulary, np.stack(columns, axis=1), set(rows.tolist()), first)
+    return np.stack(columns, axis=1), rows
 
 
-def _texts(vocabulary: Vocabulary, tokens: np.ndarray, cut: set[int], first: int) -> list[Sample | None]:
-    """Decode (B, T) tokens padded with boundaries, whatever their lengths."""
-    lengths = (tokens != 0).sum(axis=1)
-    ended = np.column_stack([tokens, np.zeros(len(tokens), np.int64)])
-    keep = np.arange(ended.shape[1]) <= lengths[:, None]
-    texts = vocabulary.decode(ended[keep])
-    return [None if text is None else Sample(text, row not in cut, first + row) for row, text in enumerate(texts)]
+def _drawn(
+    drawing: Drawing, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Make candidates, the same ones, from tables."""
+    longest = config.max_length or 1 << 30
+    columns = [np.full(count, token, prefix.dtype) for token in prefix]
+    rows, slots = np.arange(count), np.full(count, drawing.start())
+    numbers = Numbers(config.seed, first)
+    while len(rows):
+        chosen = drawing.tokens(slots, numbers.at(len(columns), rows))
+        going_on = np.flatnonzero(chosen)
+        if len(columns) >= longest:
+            rows = rows[going_on]
+            break
+        column = np.zeros(count, chosen.dtype)
+        column[rows] = chosen
+        columns.append(column)
+        if len(going_on) < len(rows):
+            rows, slots, chosen = rows[going_on], slots[going_on], chosen[going_on]
+        if len(rows):
+            slots = drawing.after(slots, chosen)
+    return np.stack(columns, axis=1), rows
 
 
-def _uniforms(seed: int, first: int, count: int) -> Iterator[np.ndarray]:
-    """Uniform numbers (count,) in [0, 1) of candidates first .. first + count - 1, for each step of their lines."""
-    for page in itertools.count():
-        # Both parts of the counter are needed: who the candidate is, and how far its line has come.
-        source = np.random.Philox(key=seed, counter=[first * (_PAGE // _BLOCK), page, 0, 0])
-        raw = source.random_raw(count * _PAGE).reshape(count, _PAGE)
-        yield from ((raw >> np.uint64(11)) * 2.0**-53).T  # the 53 bits that a float64 holds
+class Numbers:
+    """Random numbers of 64 bits of candidates from `first` on, for each step of their lines."""
+
+    def __init__(self, seed: int, first: int) -> None:
+        self._seed, self._first = seed, first
+        self._page: int | None = None
+        self._raw = np.zeros(0, np.uint64)
+        self._from = 0
+
+    def at(self, step: int, rows: np.ndarray) -> np.ndarray:
+        """Those of some candidates (N,), ascending and of no others than at the last step."""
+        page, place = divmod(step, _PAGE)
+        if page != self._page:
+            # Both parts of the counter are needed: who the candidate is, and how far its line has come.
+            self._page, self._from = page, int(rows[0])
+            counter = [(self._first + self._from) * (_PAGE // _BLOCK), page, 0, 0]
+            source = np.random.Philox(key=self._seed, counter=counter)
+            self._raw = source.random_raw((int(rows[-1]) + 1 - self._from) * _PAGE)
+        return self._raw.take((rows - self._from) * _PAGE + place)
 
 
-def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, uniform: np.ndarray) -> np.ndarray:
-    """One token a row: (B, V) log-probabilities and (B,) uniform numbers to (B,) ids."""
-    if banned:
-        log_rows = log_rows.copy()
-        log_rows[:, banned] = -np.inf
+def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, numbers: np.ndarray) -> np.ndarray:
+    """One token a row: (B, V) log-probabilities and (B,) uniform numbers in [0, 1) to (B,) ids."""
+    log_rows = _allowed(log_rows, banned)
     if config.greedy:
-        return checked(log_rows).argmax(axis=1)
-    weights = _weights(checked(log_rows), config)
+        return log_rows.argmax(axis=1)
+    weights = _weights(log_rows, config)
     cumulative = np.cumsum(weights, axis=1)
-    wanted = uniform * cumulative[:, -1]
+    wanted = numbers * cumulative[:, -1]
     # <= and not <: a token without any weight is not chosen even where the number drawn is 0
     chosen = (cumulative <= wanted[:, None]).sum(axis=1)
     # Rounding can put `wanted` on the total itself: then the last token with any weight is meant.
     last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
     return np.minimum(chosen, last)
+
+
+def _allowed(log_rows: np.ndarray, banned: list[int]) -> np.ndarray:
+    """Log-probabilities (B, V), those of banned tokens -inf."""
+    if banned:
+        log_rows = log_rows.copy()
+        log_rows[:, banned] = -np.inf
+    return checked(log_rows)
 
 
 def _weights(log_rows: np.ndarray, config: SamplingConfig) -> np.ndarray:
