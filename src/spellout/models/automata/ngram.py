@@ -11,6 +11,11 @@ import numpy as np
 from ..ngram.counts import Columns
 from ..ngram.model import NgramModel
 
+_PAYS = 4
+"""If so-manieth part of the states was asked for, a table of all tokens after all states pays."""
+_LARGEST = 1 << 24
+"""Numbers of four bytes in it."""
+
 
 class NgramAutomaton:
     """The contexts of all levels, numbered from the shortest to the longest (see `automaton.Automaton`)."""
@@ -21,6 +26,8 @@ class NgramAutomaton:
         # Where the numbers of each level's contexts begin, and all of them end.
         self._begins = np.cumsum([0, *(len(level.keys) for level in model.levels)])
         self.states = int(self._begins[-1])
+        self._asked = 0
+        self._table: np.ndarray | None = None
 
     def start(self) -> int:
         """The state after the boundary at the beginning of a line."""
@@ -28,6 +35,11 @@ class NgramAutomaton:
 
     def after(self, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """The states that tokens lead to."""
+        self._asked += len(states)
+        if self._table is None and self._asked > self.states // _PAYS and self.states <= _LARGEST // self.vocabulary_size:
+            self._table = self._all()
+        if self._table is not None:
+            return self._table[states, tokens].astype(np.int64)
         size, columns = np.uint64(self.vocabulary_size), [tokens.astype(np.int64)]
         # The tokens of a context, the newest first: each is the oldest one of a part of it; -1 beyond its end.
         for level, ids in zip(self._model.levels[1:-1], self._contexts(states)[1:-1], strict=True):
@@ -36,6 +48,29 @@ class NgramAutomaton:
             oldest[there] = level.keys[ids[there]] % size
             columns.append(oldest)
         return self._longest(columns)
+
+    def _all(self) -> np.ndarray:
+        """The states (states, V) that all tokens lead to from all states."""
+        size = self.vocabulary_size
+        table = np.zeros((self.states, size), np.int32)
+        for depth, (level, begin) in enumerate(zip(self._model.levels, self._begins, strict=False)):
+            here, keys = table[begin : begin + len(level.keys)], level.keys.astype(np.int64)
+            if depth:  # what was not seen after a context leads where it leads from the shorter one
+                np.take(table[self._begins[depth - 1] : begin], keys // size, axis=0, out=here, mode="clip")
+            if depth + 1 == len(self._model.levels):
+                break
+            # Each token that was seen makes a context of one more, if anything was seen after that; it is found
+            # from its own part without the oldest token, to which the token leads from the shorter context.
+            contexts = np.repeat(np.arange(len(keys)), np.diff(level.offsets))
+            tokens = level.tokens.astype(np.int64)
+            if depth:
+                shorter, oldest = here[contexts, tokens] - self._begins[depth], keys[contexts] % size
+            else:
+                shorter, oldest = np.zeros(len(tokens), np.int64), tokens
+            found = self._model.levels[depth + 1].find_contexts(np.maximum(shorter, -1), oldest)
+            there = np.flatnonzero((found >= 0) & (tokens > 0))
+            here[contexts[there], tokens[there]] = self._begins[depth + 1] + found[there]
+        return table
 
     def rows(self, states: np.ndarray) -> np.ndarray:
         """What follows in some states."""
