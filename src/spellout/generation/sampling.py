@@ -11,33 +11,50 @@ A candidate that reading a file could not give back (blank, or broken bytes) is 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from ..data.typed import typed_line
+<<<<<<< HEAD
 from ..data.vocabulary.protocol import Vocabulary
+=======
+from ..data.vocabulary import Vocabulary
+from ..models.automata.of_models import automaton_of
+>>>>>>> r-large
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
 from .config import SamplingConfig
+from .drawing import Drawing, slots_for, uniform
+from .texts import texts_of
 
 LARGEST_BATCH = 2048
+LARGEST_DRAWN = 8192
+"""The same of candidates that are drawn from tables, where a step costs little."""
 _LARGEST_TABLE = 1 << 23  # probabilities of one step: batch times vocabulary
 _LARGEST_TEXT = 1 << 25  # tokens of one batch of the longest lines
 _USUAL = 200
 _PAGE = 32  # uniform numbers drawn for a candidate at a time
+_STEPS = 8  # of those that are made ready together: a line of a processor's cache
 _BLOCK = 4  # 64-bit numbers in one step of Philox's counter
 
+Candidates = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+"""From the number of the first candidate and how many there are (B) to their tokens (B, T), padded with boundaries,
+and which of them were cut at the maximum length."""
 
-@dataclass(frozen=True)
-class Sample:
+
+class Sample(NamedTuple):
     """One line made. `complete` is False if it was cut at the maximum length. `candidate` is its number."""
 
     text: str
     complete: bool
     candidate: int
+
+
+_sample = cast(Callable[[tuple[Any, ...]], Sample], partial(tuple.__new__, Sample))  # the fastest way
 
 
 def sample(
@@ -59,14 +76,20 @@ def sample(
     default it starts small and doubles, so that the first lines come at once.
     """
     prefix = encode_prefix(vocabulary, config.prefix)
-    size, most = (batch, batch) if batch else (64, LARGEST_BATCH)
+    candidates, usual = _candidates(model, vocabulary, config, prefix)
+    size, most = (batch, batch) if batch else (64, usual)
     most = max(1, min(most, _LARGEST_TABLE // model.vocabulary_size, _LARGEST_TEXT // (config.max_length or 1)))
+    texts = texts_of(vocabulary)
     first, refused = 0, 0
     while True:
         size = min(size, most, max(patience, 1))
-        for made in _candidates(model, vocabulary, config, prefix, first, size):
-            whole = made is None or made.complete or cut(made)
-            if made is not None and whole and accept(made.text):
+        tokens, unfinished = candidates(first, size)
+        complete = np.ones(len(tokens), bool)
+        complete[unfinished] = False
+        for made in map(_sample, zip(texts(tokens), complete.tolist(), count(first), strict=False)):
+            text: str | None = made.text
+            whole = text is None or made.complete or cut(made)
+            if text is not None and whole and accept(text):
                 refused = 0
                 yield made
             else:
@@ -89,21 +112,34 @@ def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
 
 
 def _candidates(
-    model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
-) -> list[Sample | None]:
-    """Candidates first .. first + count - 1, None for those that are not lines."""
+    model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray
+) -> tuple[Candidates, int]:
+    """The way in which candidates of a model are made, and how many at once at most."""
+    banned = list(vocabulary.never_sampled)
+    automaton = None if config.greedy or not slots_for(model.vocabulary_size) else automaton_of(model)
+    if automaton is None:
+        return partial(_read, model, config, prefix[: config.max_length], banned), LARGEST_BATCH
+    drawing = Drawing(
+        automaton, prefix[: config.max_length], banned, lambda rows, banned: _weights(_allowed(rows, banned), config)
+    )
+    return partial(_drawn, drawing, config, prefix[: config.max_length]), LARGEST_DRAWN
+
+
+def _read(
+    model: LanguageModel, config: SamplingConfig, prefix: np.ndarray, banned: list[int], first: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Make candidates, each token of all of them with the model's reader."""
     count = 1 if config.greedy else count
     longest = config.max_length or 1 << 30
     reader = model.reader(count)
-    columns = [np.full(count, token, np.int64) for token in prefix[:longest]]
+    columns = [np.full(count, token, np.int64) for token in prefix]
     for column in [np.zeros(count, np.int64), *columns]:  # a line begins after a boundary
         log_rows = reader.read(column)
     rows = np.arange(count)  # the candidates still running
-    uniforms = itertools.islice(_uniforms(config.seed, first, count), len(columns), None)
-    forbidden = list(vocabulary.never_sampled)
+    numbers = Numbers(config.seed, first)
     while len(rows):
-        banned = forbidden if columns else [0, *forbidden]  # no blank lines
-        chosen = _choose(log_rows, banned, config, next(uniforms)[rows])
+        never = banned if columns else [0, *banned]  # no blank lines
+        chosen = _choose(log_rows, never, config, uniform(numbers.at(len(columns), rows)))
         if len(columns) >= longest:  # there is room for an end only
             rows = rows[chosen != 0]
             break
@@ -117,42 +153,80 @@ def _candidates(
                 # lines that have ended are not read on: their rows leave the state
                 reader.keep(running)
             log_rows = reader.read(chosen[running])
-    return _texts(vocabulary, np.stack(columns, axis=1), set(rows.tolist()), first)
+    return np.stack(columns, axis=1), rows
 
 
-def _texts(vocabulary: Vocabulary, tokens: np.ndarray, cut: set[int], first: int) -> list[Sample | None]:
-    """Decode (B, T) tokens padded with boundaries, whatever their lengths."""
-    lengths = (tokens != 0).sum(axis=1)
-    ended = np.column_stack([tokens, np.zeros(len(tokens), np.int64)])
-    keep = np.arange(ended.shape[1]) <= lengths[:, None]
-    texts = vocabulary.decode(ended[keep])
-    return [None if text is None else Sample(text, row not in cut, first + row) for row, text in enumerate(texts)]
+def _drawn(
+    drawing: Drawing, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Make candidates, the same ones, from tables."""
+    longest = config.max_length or 1 << 30
+    columns = [np.full(count, token, prefix.dtype) for token in prefix]
+    rows, slots = np.arange(count), np.full(count, drawing.start())
+    numbers = Numbers(config.seed, first)
+    while len(rows):
+        chosen = drawing.tokens(slots, numbers.at(len(columns), rows))
+        going_on = np.flatnonzero(chosen)
+        if len(columns) >= longest:
+            rows = rows[going_on]
+            break
+        column = np.zeros(count, chosen.dtype)
+        column[rows] = chosen
+        columns.append(column)
+        if len(going_on) < len(rows):
+            rows, slots, chosen = rows[going_on], slots[going_on], chosen[going_on]
+        if len(rows):
+            slots = drawing.after(slots, chosen)
+    return np.stack(columns, axis=1), rows
 
 
-def _uniforms(seed: int, first: int, count: int) -> Iterator[np.ndarray]:
-    """Uniform numbers (count,) in [0, 1) of candidates first .. first + count - 1, for each step of their lines."""
-    for page in itertools.count():
-        # Both parts of the counter are needed: who the candidate is, and how far its line has come.
-        source = np.random.Philox(key=seed, counter=[first * (_PAGE // _BLOCK), page, 0, 0])
-        raw = source.random_raw(count * _PAGE).reshape(count, _PAGE)
-        yield from ((raw >> np.uint64(11)) * 2.0**-53).T  # the 53 bits that a float64 holds
+class Numbers:
+    """Random numbers of 64 bits of candidates from `first` on, for each step of their lines."""
+
+    def __init__(self, seed: int, first: int) -> None:
+        self._seed, self._first = seed, first
+        self._page = self._group = -1
+        self._begin = 0
+        self._raw = self._steps = np.zeros((0, 0), np.uint64)
+
+    def at(self, step: int, rows: np.ndarray) -> np.ndarray:
+        """Those of some candidates (N,), ascending, none of them another than at the step before."""
+        group, place = divmod(step, _STEPS)
+        if group != self._group:
+            page, part = divmod(group, _PAGE // _STEPS)
+            if page != self._page:
+                # Both parts of the counter are needed: who the candidate is, and how far its line has come.
+                counter = [(self._first + int(rows[0])) * (_PAGE // _BLOCK), page, 0, 0]
+                source = np.random.Philox(key=self._seed, counter=counter)
+                self._page, self._begin = page, int(rows[0])
+                self._raw = source.random_raw((int(rows[-1]) + 1 - self._begin) * _PAGE).reshape(-1, _PAGE)
+            # Numbers of one candidate stand side by side in memory, and those of one step are asked for.
+            self._group, self._steps = group, self._raw[:, part * _STEPS : (part + 1) * _STEPS].T.copy()
+        numbers: np.ndarray = self._steps[place].take(rows - self._begin)
+        return numbers
 
 
-def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, uniform: np.ndarray) -> np.ndarray:
-    """One token a row: (B, V) log-probabilities and (B,) uniform numbers to (B,) ids."""
-    if banned:
-        log_rows = log_rows.copy()
-        log_rows[:, banned] = -np.inf
+def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, numbers: np.ndarray) -> np.ndarray:
+    """One token a row: (B, V) log-probabilities and (B,) uniform numbers in [0, 1) to (B,) ids."""
+    log_rows = _allowed(log_rows, banned)
     if config.greedy:
-        return checked(log_rows).argmax(axis=1)
-    weights = _weights(checked(log_rows), config)
+        return log_rows.argmax(axis=1)
+    weights = _weights(log_rows, config)
     cumulative = np.cumsum(weights, axis=1)
-    wanted = uniform * cumulative[:, -1]
+    wanted = numbers * cumulative[:, -1]
     # <= and not <: a token without any weight is not chosen even where the number drawn is 0
     chosen = (cumulative <= wanted[:, None]).sum(axis=1)
     # Rounding can put `wanted` on the total itself: then the last token with any weight is meant.
     last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
     return np.minimum(chosen, last)
+
+
+def _allowed(log_rows: np.ndarray, banned: list[int]) -> np.ndarray:
+    """Log-probabilities (B, V), those of banned tokens -inf."""
+    if banned:
+        log_rows = log_rows.copy()
+        log_rows[:, banned] = -np.inf
+    return checked(log_rows)
 
 
 def _weights(log_rows: np.ndarray, config: SamplingConfig) -> np.ndarray:

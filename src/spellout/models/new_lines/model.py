@@ -66,7 +66,7 @@ class Weighted:
         """Turn (B, T) token ids into (B, T, V) log-probabilities."""
         rows = self.model.log_probabilities(tokens)
         nodes = self.trie.walk(tokens)
-        return self._reweighted(rows.reshape(-1, rows.shape[-1]), nodes.ravel()).reshape(rows.shape)
+        return self.reweighted(rows.reshape(-1, rows.shape[-1]), nodes.ravel()).reshape(rows.shape)
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Give the log-probability (B, T) of each target after its tokens."""
@@ -80,7 +80,7 @@ class Weighted:
         """Give a reader that also knows where in the trie each line is."""
         return _WeightedReader(self, lines)
 
-    def _reweighted(self, rows: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    def reweighted(self, rows: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Change rows (B, V) of the model at nodes (B,) of the trie."""
         on = np.flatnonzero(nodes != NOWHERE)
         before = self.ratios[nodes[on]]
@@ -125,7 +125,7 @@ class _WeightedReader:
             on = np.flatnonzero(self._nodes != NOWHERE)  # most have left it before they end
             there = self._model.trie.child(self._nodes[on], tokens[on])
             self._nodes[on] = np.where(tokens[on] == 0, NOWHERE, there)
-        return self._model._reweighted(self._reader.read(tokens), self._nodes)
+        return self._model.reweighted(self._reader.read(tokens), self._nodes)
 
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these lines only."""

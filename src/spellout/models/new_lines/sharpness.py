@@ -40,7 +40,11 @@ class Sharper:
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
         """Turn (B, T) token ids into (B, T, V) log-probabilities."""
-        return log_softmax(self.sharpness * self.model.log_probabilities(tokens))
+        return self.sharpened(self.model.log_probabilities(tokens))
+
+    def sharpened(self, rows: np.ndarray) -> np.ndarray:
+        """Make of log-probabilities (..., V) of the model those of the sharper one."""
+        return log_softmax(self.sharpness * rows)
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Give the log-probability (B, T) of each target after its tokens."""
@@ -48,7 +52,7 @@ class Sharper:
 
     def reader(self, lines: int) -> Reader:
         """Give the model's reader, its answers to the power."""
-        return _SharperReader(self.model.reader(lines), self.sharpness)
+        return _SharperReader(self, self.model.reader(lines))
 
     def settings(self) -> dict[str, Any]:
         """Give the sharpness and the settings of the model."""
@@ -67,12 +71,12 @@ class Sharper:
 class _SharperReader:
     """The model's reader (see `contract.Reader`)."""
 
-    def __init__(self, reader: Reader, sharpness: float) -> None:
-        self._reader, self._sharpness = reader, sharpness
+    def __init__(self, model: Sharper, reader: Reader) -> None:
+        self._model, self._reader = model, reader
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
         """Give log-probabilities (B, V) of what follows."""
-        return log_softmax(self._sharpness * self._reader.read(tokens))
+        return self._model.sharpened(self._reader.read(tokens))
 
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these lines only."""

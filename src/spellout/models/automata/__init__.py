@@ -1,0 +1,1 @@
+"""Models as walks among numbered states: what comes next depends on the state alone."""
