@@ -12,6 +12,7 @@ import time
 import pytest
 
 from spellout.app import progress
+from spellout.training.plans.machine import Machine
 
 
 def rows_of(text):
@@ -27,7 +28,8 @@ def run_folder(command, names_file, tmp_path):
 
 def test_make_prints_ten_new_names_from_the_bundled_list(command, monkeypatch):
     monkeypatch.setattr("spellout.training.best.EPOCHS", 1)
-    monkeypatch.setattr("spellout.training.best.LONG", 1000.0)
+    monkeypatch.setattr("spellout.training.plans.choice.SEVERAL", 1000.0)
+    monkeypatch.setattr("spellout.training.plans.machine.Machine.here", lambda: Machine())
     code, out, err = command("make", "--seconds", 600)  # so that a busy machine has time too
     lines = out.splitlines()
     assert code == 0

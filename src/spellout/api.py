@@ -17,6 +17,8 @@ from .training.distillation.teacher import Teacher
 from .training.ensembles import train_any
 from .training.experiments import comparison
 from .training.experiments.results import ModelResult
+from .training.plans.choice import chosen_for_training
+from .training.plans.names import BEST
 from .training.runs.run import Run, Trained, read_run
 from .training.train import Job
 
@@ -34,6 +36,8 @@ def train(
     distillation: DistillationConfig = DistillationConfig(),
 ) -> Trained:
     """Train one model, such as `ngram:5` or `mlp:128+ngram`, on the training lines and judge it by the dev lines.
+
+    `best` is the model that suits the lines, the seconds and what is installed.
 
     An ensemble, such as `gru+ngram & mlp+ngram` or `4*mlp+ngram`, is one model; `at_once` of its members train side
     by side (a script then needs `if __name__ == "__main__":`).
@@ -53,6 +57,9 @@ def train(
             else ""
         )
         raise UsageError(f"the third argument of train is a function that hears every event, got {callback!r}{way}")
+    if specification == BEST:
+        choice = chosen_for_training(prepared, training)
+        specification, at_once = choice.specification, max(at_once, choice.at_once)
     understood = _understood(specification, training)
     if teacher is not None:
         Teacher.check_student(understood)
@@ -73,7 +80,10 @@ def compare(
     mixture: bool = False,
 ) -> Iterator[ModelResult]:
     """Train each model on the training lines and judge it on `dev` or `test` (see `comparison.compare`)."""
-    asked = [_understood(one, training) for one in specifications]
+    named = [
+        chosen_for_training(prepared, training).specification if one == BEST else one for one in specifications
+    ]
+    asked = [_understood(one, training) for one in named]
     return comparison.compare(
         prepared, asked, part, seed, training=training, callback=callback, at_once=at_once, mixture=mixture
     )

@@ -37,6 +37,11 @@ SPECIFICATIONS = {
         "mlp:8:context=3:embedding=2:batch=16",
         "mlp:4:context=1:embedding=2:batch=16+ngram:2",
     ],
+    "gru-numpy": [
+        "gru-numpy:8:embedding=4:batch=4",
+        "gru-numpy:8:embedding=4:dropout=0.2+counts:3:steps=20",
+        "gru-numpy:8:embedding=4+ngram:2",
+    ],
     "gpt": ["gpt:4:heads=2:context=8:batch=4", "gpt:4:heads=1:layers=2:context=4:batch=4+ngram:2"],
     "mlp-bn": ["mlp-bn:8:context=3:embedding=4", "mlp-bn:8:context=1:statistics=calibrated+ngram:3"],
     "wavenet": ["wavenet:8:levels=2:embedding=4", "wavenet:8:levels=1:statistics=calibrated+ngram:4"],

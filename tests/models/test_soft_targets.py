@@ -16,7 +16,7 @@ from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.train import learner_of
 
-STUDENTS = ["mlp:8", "gru:8", "transformer:8:layers=1", "wavenet:8:levels=2"]
+STUDENTS = ["mlp:8", "gru-numpy:8", "gru:8", "transformer:8:layers=1", "wavenet:8:levels=2"]
 
 
 @pytest.fixture(scope="module")
@@ -90,5 +90,6 @@ def test_the_gradient_of_the_mlp_by_hand_is_that_of_autograd(with_prior):
 def test_the_table_says_who_can_be_a_student():
     assert {name for name, family in MODELS.items() if family.student} == {
         "mlp",
+        "gru-numpy",
         *(name for name, family in MODELS.items() if family.torch),
     }

@@ -22,19 +22,26 @@ from spellout.training.best import (
     is_time,
 )
 from spellout.training.config import TrainingConfig
+from spellout.training.plans.machine import Machine
+from spellout.training.plans.traits import Traits
 from spellout.training.train import Job
 from spellout.training.train import train as train_job
+
+
+def names_like(positions=180_000, vocabulary_size=28, longest=15):
+    """A list of short lines in numbers."""
+    return Traits(-(-positions // 7), positions, vocabulary_size, longest)
 
 
 def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
     prepared = Prepared.of(names, DataConfig())
     ngram = train(prepared, "ngram")
-    specification, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, 20.0)
-    assert specification == "mlp+counts"
+    choice, training, plan = best_training(Traits.of(prepared), Machine(), 20.0)
+    assert choice.specification == "mlp+counts"
     training = replace(training, seconds=None, steps=plan.most)  # however slow the machine is
     events = []
     prior = ngram.run.model
-    best = train_job(Job(prepared, parse_specification(specification), training, events.append, prior=prior))
+    best = train_job(Job(prepared, parse_specification(choice.specification), training, events.append, prior=prior))
     losses = [event["nats_per_char"] for event in events if event["event"] == "evaluation"]
     assert losses[0] < ngram.dev.nats_per_char  # it begins as the mixed counts are
     losses = [event["new_lines"] for event in events if event["event"] == "evaluation"]
@@ -42,47 +49,51 @@ def test_a_network_starts_where_its_ngram_is_and_improves_on_it(names):
     assert best.dev.nats_per_char < ngram.dev.nats_per_char - 0.02
 
 
+def trained_on(traits, seconds):
+    return best_training(traits, Machine(), seconds)[0].specification
+
+
 def test_what_is_trained_depends_on_the_text_and_the_seconds():
-    specification, training, plan = best_training(180_000, 28, 10.0)
-    assert (specification, training.lr, training.steps) == ("mlp+counts", MIXED_LR, None)
+    choice, training, plan = best_training(names_like(), Machine(), 10.0)
+    assert (choice.specification, training.lr, training.steps) == ("mlp+counts", MIXED_LR, None)
     assert plan.most == EPOCHS * 180_000 // 1024
     assert 5.0 < plan.seconds < training.seconds < 10.0
-    more, _, long = best_training(180_000, 28, 60.0)
-    assert more == "mlp:128:members=4+counts"
-    assert best_training(180_000, 5_000, 10.0)[0] == "mlp+ngram"
-    assert best_training(2_000_000, 28, 60.0)[0] == "mlp:128:members=4+ngram"
-    assert best_training(180_000, 28, 10.0, longest=30_000)[0] == "mlp+ngram"
+    more, _, long = best_training(names_like(), Machine(), 60.0)
+    assert more.specification == "mlp:128:members=4+counts"
+    assert trained_on(names_like(vocabulary_size=5_000), 10.0) == "mlp+ngram"
+    assert trained_on(names_like(2_000_000), 60.0) == "mlp:128:members=4+ngram"
+    assert trained_on(names_like(longest=30_000), 10.0) == "mlp+ngram"
     assert long.usual == pytest.approx(4 * plan.usual)
-    _, small, few = best_training(100, 28, 10.0)
+    _, small, few = best_training(names_like(100), Machine(), 10.0)
     assert (small.lr, few.most) == (SMALL_LR, FEWEST_STEPS)
-    assert best_training(500_000_000, 28, 10.0)[2].seconds == 0.0
-    assert best_training(180_000, 500, 10.0)[2].usual > plan.usual
+    assert best_training(names_like(500_000_000), Machine(), 10.0)[2].seconds == 0.0
+    assert best_training(names_like(vocabulary_size=500), Machine(), 10.0)[2].usual > plan.usual
 
 
 def test_a_network_is_begun_while_there_is_time_for_it():
-    assert is_time(180_000, 28, 10.0, 1.0)
-    assert not is_time(180_000, 28, 10.0, 8.8)
-    assert is_time(5_000_000, 28, 10.0, 3.0)
-    assert not is_time(5_000_000, 28, 10.0, 7.5)  # it was slow up to now
-    assert not is_time(180_000, 28, 1.5, 0.8)
+    assert is_time(names_like(), 10.0, 1.0)
+    assert not is_time(names_like(), 10.0, 8.8)
+    assert is_time(names_like(5_000_000), 10.0, 3.0)
+    assert not is_time(names_like(5_000_000), 10.0, 7.5)  # it was slow up to now
+    assert not is_time(names_like(), 1.5, 0.8)
     # To start from mixed counts takes longer than from the n-gram.
-    assert not is_time(180_000, 28, 4.0, 0.8)
-    assert is_time(180_000, 5_000, 4.0, 0.8)
-    assert is_time(180_000, 28, 6.0, 0.8)
-    assert is_time(180_000, 28, 10.0, 1.7)
-    assert not is_time(180_000, 28, 10.0, 2.5)
-    assert is_time(1_000, 28, 2.0, 0.6)
+    assert not is_time(names_like(), 4.0, 0.8)
+    assert is_time(names_like(vocabulary_size=5_000), 4.0, 0.8)
+    assert is_time(names_like(), 6.0, 0.8)
+    assert is_time(names_like(), 10.0, 1.7)
+    assert not is_time(names_like(), 10.0, 2.5)
+    assert is_time(names_like(1_000), 2.0, 0.6)
 
 
 def test_counts_are_mixed_where_there_is_no_time_for_a_network():
-    assert best_counts(180_000, 28, 4.0, 0.8) == "counts:16:steps=400"
-    assert best_counts(180_000, 28, 2.5, 0.8) == "counts:8:steps=200"
-    assert best_counts(180_000, 28, 2.0, 0.8) == "counts:4:steps=100"
-    assert best_counts(180_000, 28, 4.0, 1.5) == "counts:8:steps=200"  # on a slow machine fewer
-    assert best_counts(180_000, 28, 1.0, 0.8) is None
-    assert best_counts(180_000, 5_000, 2.0, 0.5) is None
-    assert best_counts(2_000_000, 28, 2.0, 0.5) is None
-    assert best_counts(180_000, 28, 4.0, 0.8, longest=30_000) is None
+    assert best_counts(names_like(), 4.0, 0.8) == "counts:16:steps=400"
+    assert best_counts(names_like(), 2.5, 0.8) == "counts:8:steps=200"
+    assert best_counts(names_like(), 2.0, 0.8) == "counts:4:steps=100"
+    assert best_counts(names_like(), 4.0, 1.5) == "counts:8:steps=200"  # on a slow machine fewer
+    assert best_counts(names_like(), 1.0, 0.8) is None
+    assert best_counts(names_like(vocabulary_size=5_000), 2.0, 0.5) is None
+    assert best_counts(names_like(2_000_000), 2.0, 0.5) is None
+    assert best_counts(names_like(longest=30_000), 4.0, 0.8) is None
 
 
 def test_a_network_without_a_useful_step_is_the_counts_it_started_from(names):
@@ -100,9 +111,11 @@ def test_a_network_without_a_useful_step_is_the_counts_it_started_from(names):
 def test_a_network_that_diverges_is_none(names):
     prepared = Prepared.of(names, DataConfig())
     ngram = train(prepared, "ngram:2")
-    text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, 10.0)
+    choice, training, plan = best_training(Traits.of(prepared), Machine(), 10.0)
     wild, plan = replace(training, lr=1e9, seconds=None), replace(plan, most=30)
-    job = Job(prepared, parse_specification(text), wild, prior=ngram.run.model, since=0.0, plan=plan)
+    job = Job(
+        prepared, parse_specification(choice.specification), wild, prior=ngram.run.model, since=0.0, plan=plan
+    )
     assert improve(job) is None
 
 

@@ -87,6 +87,15 @@ def asked(model: str, training: TrainingConfig) -> Specification:
     return specification
 
 
+def best_for(prepared: Prepared, training: TrainingConfig) -> tuple[Specification, int]:
+    """Choose the model that `--model best` stands for, say why, and say how many members train side by side."""
+    from ..training.plans.choice import chosen_for_training
+
+    choice = chosen_for_training(prepared, training)
+    terminal.note(f"{choice.specification} is trained: {choice.why}")
+    return asked(choice.specification, training), choice.at_once
+
+
 def compile_for(*specifications: Specification) -> float:
     """Have the kernels of models that run as programs ready; return the seconds that took: many, once.
 

@@ -19,12 +19,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ..data.typed import typed_line
-<<<<<<< HEAD
 from ..data.vocabulary.protocol import Vocabulary
-=======
-from ..data.vocabulary import Vocabulary
 from ..models.automata.of_models import automaton_of
->>>>>>> r-large
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
 from .config import SamplingConfig

@@ -11,6 +11,9 @@ from types import NoneType
 from ..errors import UsageError
 from .arrays.learner import MlpModel
 from .arrays.mlp import MlpConfig
+from .arrays.recurrent.gru import GruConfig
+from .arrays.recurrent.learner import GruLearner
+from .arrays.recurrent.model import GruModel as NumpyGruModel
 from .arrays.training import mlp_learner
 from .counts.config import CountsConfig
 from .counts.model import CountsModel
@@ -76,6 +79,16 @@ MODELS = {
             config=MlpConfig,
             model=MlpModel,
             learner=mlp_learner,
+            student=True,
+        ),
+        Family(
+            name="gru-numpy",
+            sentence="a gru in NumPy, with gradients by hand: reads a line from left to right into one memory",
+            paper="Cho et al. 2014; Werbos 1990",
+            dial="hidden",
+            config=GruConfig,
+            model=NumpyGruModel,
+            learner=GruLearner,
             student=True,
         ),
         Family(

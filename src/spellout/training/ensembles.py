@@ -152,13 +152,18 @@ class _Training:
             keep=keep,
             going_on=going_on if before else None,
             prior=self._prior(specification, hear),
-            plan=job.plan and replace(job.plan, seconds=job.plan.seconds / len(self._in_steps)),
+            plan=job.plan and replace(job.plan, seconds=job.plan.seconds / self._rounds),
         )
 
     @property
     def _in_steps(self) -> list[int]:
         """Give the numbers of the members that learn in steps."""
         return [number for number, one in enumerate(self.asked) if one.family.in_steps]
+
+    @property
+    def _rounds(self) -> int:
+        """Say how many times as long as one of them all take that learn in steps."""
+        return ceil(len(self._in_steps) / self.job.at_once) or 1
 
     def _budget(self, number: int) -> TrainingConfig:
         """Give one member its seed and its part of the seconds.
@@ -169,7 +174,7 @@ class _Training:
         seed = (training.train_seed + texts[:number].count(texts[number])) % 2**64
         seconds = training.most_seconds
         if seconds is not None:
-            rounds = ceil(len(self._in_steps) / self.job.at_once) or 1
+            rounds = self._rounds
             if self.job.since is None:
                 seconds /= rounds
             else:  # which is when the command began, and members one by one

@@ -11,11 +11,12 @@ from ...data.config import DataConfig
 from ...errors import UsageError
 from ...training.config import TrainingConfig
 from ...training.experiments.results import CompressorResult, ModelResult
+from ...training.plans.names import BEST
 from .. import terminal
 from ..options import Against, Data, Encoding, File, Flag, Json, Training, Valid, check_at_once, listed
 from ..progress import progress_bar, training_progress
 from ..valid import judge_of, try_judge
-from ..workflows import asked, compile_for, prepare
+from ..workflows import asked, best_for, compile_for, prepare
 
 if TYPE_CHECKING:
     from ...data.prepared import Prepared
@@ -41,7 +42,7 @@ def compare(
     Parameters
     ----------
     models
-        Separated by commas; MODEL+ngram is a network that starts from an n-gram.
+        Separated by commas; MODEL+ngram is a network that starts from an n-gram; best is what suits FILE.
     on
         The lines that judge. Choose models on dev; look at test once.
     at_once
@@ -53,13 +54,17 @@ def compare(
 
     check_at_once(at_once)
     # A typing error in the last one should not cost the first one's training.
-    wanted = [asked(name, training) for name in listed(models)]
-    if not wanted:
+    named = {name: asked(name, training) for name in listed(models) if name != BEST}
+    names = listed(models)
+    if not names:
         raise UsageError("--models: name at least one model, such as ngram:5")
     data.check_keeps(on)
     validator = judge_of(valid, None)
     prepared = prepare(file, encoding, data)
     try_judge(validator, prepared.split.train)
+    if BEST in names:
+        named[BEST], _ = best_for(prepared, training)
+    wanted = [named[name] for name in names]
     rows: list[ModelResult] = []
     compile_for(*wanted)
     with training_progress(len(wanted), printing=json) as watch:

@@ -22,6 +22,7 @@ from ...errors import RunError, SpelloutError, UsageError
 from ...generation.asked.config import Asked
 from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
+from ...training.plans.names import BEST
 from .. import clock, terminal
 from ..asked import check_best, wish_of
 from ..options import (
@@ -83,8 +84,8 @@ def make(
     Parameters
     ----------
     model
-        What to train, such as ngram or ngram:5. Without it, the n-gram says at once how good it is, and the best
-        network that starts from it is trained in the rest of --seconds.
+        What to train, such as ngram or ngram:5. Without it, or as best, the n-gram says at once how good it is, and
+        the network that suits FILE, the seconds and what is installed is trained in the rest of --seconds.
     novel
         Only lines that FILE does not hold, which is the default; --as-it-is: all that the model makes.
     unique
@@ -94,14 +95,14 @@ def make(
     out
         Also keep the trained model in this run folder.
     """
-    from ...training.best import AROUND
     from ...training.judging import PASS_IN_A_PLAN
+    from ...training.plans.timing import AROUND
     from ...training.runs.folder import check_place
 
     check_best(wishes, count, sampling)
     if not math.isfinite(seconds):
         raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
-    specification = None if model is None else asked(model, TrainingConfig())
+    specification = None if model in (None, BEST) else asked(model, TrainingConfig())
     if specification and specification.family.in_steps and seconds <= AROUND:
         raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
     if out is not None:
@@ -222,7 +223,8 @@ def _train(prepared: Prepared, specification: Specification | None, seconds: flo
 
 def _train_within(prepared: Prepared, specification: Specification, seconds: float) -> Trained:
     """Train the model asked for, within some seconds of the command. Ctrl-C ends it and keeps what was learned."""
-    from ...training.best import AROUND, plan_for
+    from ...training.best import plan_for
+    from ...training.plans.timing import AROUND
     from ...training.train import Job
 
     since, training = clock.began() + compile_for(specification), TrainingConfig(seconds=seconds - AROUND)
@@ -241,10 +243,11 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
 
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
     """
-    from ...data.prepared import longest
     from ...models.ngram.model import NgramModel
     from ...models.table import parse_specification
     from ...training.best import best_counts, best_training, improve, is_better, is_time
+    from ...training.plans.machine import Machine
+    from ...training.plans.traits import Traits
     from ...training.train import Job
 
     ngram = train(Job(prepared, parse_specification("ngram")))
@@ -253,9 +256,9 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     prior = ngram.run.model
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
-    elapsed, most = perf_counter() - clock.began(), longest(prepared.stream)
-    if not is_time(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed, most):
-        text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed, most)
+    elapsed, traits = perf_counter() - clock.began(), Traits.of(prepared)
+    if not is_time(traits, seconds, elapsed):
+        text = best_counts(traits, seconds, elapsed)
         if text is not None:
             counts = improve(Job(prepared, parse_specification(text), prior=prior))
             if counts is not None and is_better(counts, ngram, prepared):
@@ -264,11 +267,13 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
                 return counts
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
-    text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds, most)
-    specification, since = parse_specification(text), clock.began()
+    choice, training, plan = best_training(traits, Machine.here(), seconds)
+    specification, since = parse_specification(choice.specification), clock.began()
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
+        terminal.note(f"{choice.specification} is trained: {choice.why}")
         job = Job(prepared, specification, training, interrupted=interrupted, prior=prior, since=since, plan=plan)
+        job = replace(job, at_once=choice.at_once)
         with training_progress(label="improving") as watch:
             trained = improve(replace(job, callback=watch))
     if trained is None:

@@ -12,11 +12,12 @@ from ...data.config import DataConfig
 from ...errors import TrainingError, TrainingInterrupted, UsageError
 from ...training.config import TrainingConfig
 from ...training.distillation.config import DistillationConfig
+from ...training.plans.names import BEST
 from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
 from ..options import Data, Distillation, Encoding, File, Flag, Json, Out, Training, check_at_once
 from ..progress import progress_bar
-from ..workflows import asked, compile_for, interruptible, prepare, print_result, size
+from ..workflows import asked, best_for, compile_for, interruptible, prepare, print_result, size
 from ..workflows import train as train_on
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def train(
     out
         The run folder to write; by default runs/NAME, after the FILE, and numbered if there is one.
     model
-        What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1.
+        What to train: ngram (the default), ngram:5, ngram:2:smoothing=add-k:k=1; best: what suits FILE, the
+        seconds and what is installed.
     order
         The n of an n-gram, the same as ngram:N. Without it, the best on held-out training lines.
     at_once
@@ -78,8 +80,8 @@ def train(
                 job = _resumed(file, out, model, data, training, encoding, teacher, distillation)
             else:
                 job = _begun(file, out, overwrite, wanted, data, training, encoding, teacher, distillation)
-            again = _again(file, out, data, encoding, at_once)
-            trained = _train_into(out, replace(job, at_once=at_once), again)
+            job = replace(job, at_once=max(at_once, job.at_once))
+            trained = _train_into(out, job, _again(file, out, data, encoding, job.at_once))
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
@@ -146,11 +148,37 @@ def _begun(
     from ...training.runs.run import Keeper
     from ...training.train import Job
 
+    if model == BEST:
+        return _begun_best(file, out, overwrite, data, training, encoding, teacher)
     specification = asked(model, training)
     found = None if teacher is None else _teacher(teacher, distillation, specification)
     check_place(out, overwrite)
     keep = Keeper(out, overwrite)
     return Job(prepare(file, encoding, data), specification, training, keep=keep, teacher=found)
+
+
+def _begun_best(
+    file: str | None,
+    out: Path,
+    overwrite: bool,
+    data: DataConfig,
+    training: TrainingConfig,
+    encoding: str | None,
+    teacher: Path | None,
+) -> Job:
+    """Say the same of the model that suits the list, which has to be read first."""
+    from ...training.runs.folder import check_place
+    from ...training.runs.run import Keeper
+    from ...training.train import Job
+
+    if teacher is not None:
+        raise UsageError("--model best starts from counts, which a student does not; name the model that learns")
+    if training.prior is not None:
+        raise UsageError("--model best chooses what it starts from; leave out --prior, or name the model")
+    check_place(out, overwrite)
+    prepared = prepare(file, encoding, data)
+    specification, at_once = best_for(prepared, training)
+    return Job(prepared, specification, training, keep=Keeper(out, overwrite), at_once=at_once)
 
 
 def _teacher(path: Path, config: DistillationConfig, student: Specification) -> Teacher:
@@ -187,7 +215,7 @@ def _resumed(
         others = [(distillation, found.config)]
     elif teacher is not None or distillation != DistillationConfig():
         raise UsageError(f"{out} has no teacher and goes on without; leave out --teacher, --made and --new-lines")
-    going_on.check(model, data, training, *others)
+    going_on.check(None if model == BEST else model, data, training, *others)
     check_trainable(going_on.specification, going_on.training)
     check_file(out / LAST)
     prepared = prepare(file, encoding, replace(going_on.data, dev=data.dev, test=data.test))

@@ -1,0 +1,1 @@
+"""A recurrent network in NumPy: whole lines side by side, with gradients by hand through time."""

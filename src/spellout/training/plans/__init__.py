@@ -1,0 +1,1 @@
+"""Which model suits a list, and what is installed, in so many seconds."""

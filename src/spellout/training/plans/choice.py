@@ -1,0 +1,79 @@
+"""The rules: which model suits a list, with what is there, in so many seconds of training.
+
+They depend on nothing else, so that the same command makes the same lines. Each was measured (bench/plans.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...data.prepared import Prepared
+from ...models.candidates import MANY_TOKENS
+from ...models.counts.gates import MOST_TOKENS
+from ..config import TrainingConfig
+from .machine import Machine
+from .traits import LONGEST, Traits
+
+MOST_MIXED = 1 << 20
+"""Positions of a text whose counts are mixed; of a longer one that takes too long."""
+TOKENS = 600
+"""Tokens that a step of a recurrent network in NumPy learns from, in so many lines as have them."""
+FEW = 1000
+"""A network in PyTorch has too little to learn of fewer lines."""
+HALF_A_MINUTE, MINUTES = 25.0, 300.0
+"""Seconds from which networks in PyTorch win, and from which large ones do."""
+PLENTY = 60.0
+SEVERAL = 25.0
+"""With so many seconds, several networks of NumPy together win; measured on two splits of names."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen.
+
+    Attributes:
+        specification: the model.
+        why: the reason, as the end of a sentence.
+        at_once: how many members of an ensemble train side by side.
+    """
+
+    specification: str
+    why: str
+    at_once: int = 1
+
+
+def chosen(traits: Traits, machine: Machine, seconds: float) -> Choice:
+    """Choose a network for a list, and what it starts from."""
+    start = "counts" if may_be_mixed(traits) else "ngram"
+    fits = traits.longest <= LONGEST and traits.vocabulary_size <= MANY_TOKENS and traits.lines >= FEW
+    if machine.torch and fits and seconds >= HALF_A_MINUTE:
+        return _in_pytorch(machine, seconds, start)
+    if traits.long_lines and traits.vocabulary_size <= MANY_TOKENS:
+        batch = max(4, round(TOKENS / traits.length))
+        return Choice(f"gru-numpy:128:batch={batch}+{start}", "lines so long want a model with memory")
+    members = ":128:members=4" if seconds >= SEVERAL else ""
+    if traits.longest > LONGEST:
+        return Choice(f"mlp{members}+{start}", "lines so long are read in windows")
+    return Choice(f"mlp{members}+{start}", "in so few seconds, a window of the last letters learns the most")
+
+
+def chosen_for_training(prepared: Prepared, training: TrainingConfig) -> Choice:
+    """Choose what `--model best` stands for on this machine. Steps without seconds are taken for plenty of time."""
+    return chosen(Traits.of(prepared), Machine.here(), training.most_seconds or PLENTY)
+
+
+def _in_pytorch(machine: Machine, seconds: float, start: str) -> Choice:
+    """Choose networks with memory, which win where there is time for PyTorch."""
+    large = seconds >= MINUTES
+    members = ["gru:256:dropout=0.35:wide=384", "transformer:96:heads=6:dropout=0.15"]
+    if machine.cores > 1 and not machine.gpu:
+        text = f"{members[0]}+{start} & {members[1]}" if large else f"gru+{start} & gru:160:wide=256+ngram"
+        return Choice(text, "PyTorch is there, two cores, and time for networks with memory", at_once=2)
+    text = f"{members[0]}+{start}" if large else f"gru+{start}"
+    return Choice(text, "PyTorch is there, and time for a network with memory")
+
+
+def may_be_mixed(traits: Traits) -> bool:
+    """Say whether a network may start from mixed counts: of long texts and many tokens these take long."""
+    few = traits.vocabulary_size <= MOST_TOKENS
+    return traits.longest <= LONGEST and traits.positions <= MOST_MIXED and few

@@ -1,0 +1,54 @@
+"""What the choice of a model asks of a list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...data.prepared import Prepared
+
+LONG = 13.0
+"""Lines of so many tokens on average, their ends counted, are long: what their end depends on is out of sight of a
+window of six, and no n-gram has seen it (bench/plans.py)."""
+LONGEST = 1000
+"""Tokens of the longest line of which something is remembered from its beginning on, one token after the other."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """A list in numbers.
+
+    Attributes:
+        lines: how many lines there are to learn from.
+        positions: how many tokens they have, their ends counted.
+        vocabulary_size: how many different tokens there are.
+        longest: tokens of the longest line.
+    """
+
+    lines: int
+    positions: int
+    vocabulary_size: int
+    longest: int = 1
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Traits:
+        """Look at the lines to train on."""
+        lengths = np.diff(np.flatnonzero(prepared.stream == 0))
+        positions = len(prepared.stream)
+        return cls(len(lengths), positions, prepared.vocabulary.size, int(lengths.max()) - 1)
+
+    @property
+    def length(self) -> float:
+        """Give the tokens of a line on average, its end counted."""
+        return self.positions / max(1, self.lines)
+
+    @property
+    def long_lines(self) -> bool:
+        """Say whether lines are long, and yet short enough to be remembered from their beginning on."""
+        return self.length >= LONG and self.longest <= LONGEST
+
+    def said(self) -> str:
+        """Give the number and the length of the lines as a sentence has them."""
+        lines = f"{self.lines:,} line{'s' * (self.lines != 1)} of about {self.length - 1:.0f} tokens"
+        return f"{lines}, {self.vocabulary_size:,} different ones"
