@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
+from .classes import classes_of
 from .config import DataConfig
 from .lines import Lines
 from .splits import Split, given_split, split_lines
@@ -50,6 +52,11 @@ class Prepared:
         vocabulary = build_vocabulary(split.train, config.unit, config.min_count, config.tokens)
         given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
+
+    @cached_property
+    def classes(self) -> np.ndarray:
+        """Number the class of every token, (V,): digits, letters, signs (see `classes.py`)."""
+        return classes_of(map(self.vocabulary.symbol, range(self.vocabulary.size)))
 
     def encoded_by(self, vocabulary: Vocabulary) -> Prepared:
         """Give the same with the tokens of another vocabulary, as a training that goes on had it."""

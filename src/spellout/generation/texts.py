@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..data.vocabulary import Characters, Vocabulary
+from ..data.vocabulary.characters import Characters
+from ..data.vocabulary.protocol import Vocabulary
 
 Texts = Callable[[np.ndarray], list[str | None]]
 """Tokens (B, T), padded with boundaries, to B texts; None for one that reading a file could not give."""

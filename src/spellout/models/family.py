@@ -38,8 +38,8 @@ class Family:
     config: type[Any]
     model: type[LanguageModel]
     count: Callable[..., tuple[LanguageModel, float | None]] | None = None
-    """For models that learn in one go: from a stream, the vocabulary's size, a config and a callback to a model
-    and its nats per held-out training token (None if none was held out)."""
+    """For models that learn in one go: from a stream, the vocabulary's size, a config, a callback and, by name, the
+    `classes` of the tokens to a model and its nats per held-out training token (None if none was held out)."""
     learner: Callable[..., Learner] | None = None
     """For models that learn in steps: from a stream, the vocabulary's size, a config, the counts to start from (or
     None) and a seed to a learner; with `torch`, also from a device, a number of threads and a callback. A `student`

@@ -188,8 +188,8 @@ class _Training:
         if (config := specification.prior) is None:
             return None
         if config not in self.priors:
-            size = self.prepared.vocabulary.size
-            self.priors[config] = train_prior(self.prepared.stream, size, config, hear)
+            size, classes = self.prepared.vocabulary.size, self.prepared.classes
+            self.priors[config] = train_prior(self.prepared.stream, size, config, hear, classes=classes)
         return self.priors[config]
 
     def _again(self, specification: Specification, before: Member, events: Sequence[Event], path: Path) -> Trained:

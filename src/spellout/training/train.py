@@ -75,8 +75,8 @@ def train(job: Job) -> Trained:
         return _learn(job, log)
     start = perf_counter()
     known = {"first": job.prior} if isinstance(job.specification.config, CountsConfig) else {}
-    size = prepared.vocabulary.size
-    model, held_out = family.count(prepared.stream, size, job.specification.config, log, **known)
+    size, classes = prepared.vocabulary.size, prepared.classes
+    model, held_out = family.count(prepared.stream, size, job.specification.config, log, classes=classes, **known)
     seconds = perf_counter() - start
     judged = Judging(prepared).result(model)
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, **losses_of(judged)}
@@ -149,7 +149,9 @@ def _learn(job: Job, log: Log) -> Trained:
         stream, soft_targets = lessons.stream, lessons.soft_targets
         since = since if begun else since or start  # making them takes part of the seconds
     size = prepared.vocabulary.size
-    learner = learner_of(job.specification, stream, size, job.training, callback, job.prior, soft_targets)
+    learner = learner_of(
+        job.specification, stream, size, job.training, callback, job.prior, soft_targets, prepared.classes
+    )
     training = job.training if job.plan is None else job.plan.planned(learner, job.training)
     best = _restored(going_on, learner) if going_on else None
     judging = Judging(prepared)
@@ -223,13 +225,15 @@ def learner_of(
     callback: Callback = lambda event: None,
     prior: Prior | None = None,
     soft_targets: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
 ) -> Learner:
     """Make a fresh learner, and first train the n-gram it starts from on the same lines, unless it is given.
 
-    A student learns from `soft_targets`, what a teacher says at every position (positions, V).
+    With the `classes` (V,) of the tokens, that knows the shapes of lines, too. A student learns from
+    `soft_targets`, what a teacher says at every position (positions, V).
     """
     if specification.prior is not None:
-        prior = train_prior(stream, vocabulary_size, specification.prior, callback, prior)
+        prior = train_prior(stream, vocabulary_size, specification.prior, callback, prior, classes)
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()

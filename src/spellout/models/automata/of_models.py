@@ -15,7 +15,7 @@ def automaton_of(model: LanguageModel) -> Automaton | None:
     """Give the states of a model; None for one that has none, as a network."""
     # Of exactly these classes: another one that is made of them may say something else.
     if type(model) is NgramModel:
-        return NgramAutomaton(model)
+        return NgramAutomaton(model) if model.shape is None else None
     if type(model) is Sharper or type(model) is Weighted:
         inner = automaton_of(model.model)
         if inner is None:

@@ -58,6 +58,7 @@ class LeftOutMixture:
         self._model, self._targets = model, stream[1:]
         self._past = Past.of(stream)[:-1]
         self._gates = gates(self._past, model.vocabulary_size)
+        self._states = None if model.shape is None else model.shape.states_of(stream)[:-1]
         self.all = len(self._targets) * model.vocabulary_size * len(model.models) <= _MOST_KEPT
         self._rows: list[_Rows] = [
             self._kept(view, ngram) if self.all else partial(self._asked, view, ngram)
@@ -78,6 +79,7 @@ class LeftOutMixture:
         """Give the same for some positions (N,), which are numbered anew; their rows are worked out now."""
         some = copy(self)
         some._gates = {name: gate[places] for name, gate in self._gates.items()}
+        some._states = None if self._states is None else self._states[places]
         some._rows = [partial(np.take, rows(places), axis=0) for rows in self._rows]
         return some
 
@@ -92,6 +94,8 @@ class LeftOutMixture:
         logits = np.tile(weights["bias"].astype(np.float32), (len(places), 1))
         for scale, row in zip(scales(weights, chosen).T, rows, strict=True):
             logits += scale[:, None].astype(np.float32) * row
+        if self._model.shape is not None and self._states is not None:
+            logits += self._model.shape.of_tokens(self._states[places], logarithms=True)
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
         return logits

@@ -20,6 +20,8 @@ class NgramConfig:
     """fitted or closed-form Kneser-Ney discounts, or add-k."""
     k: float = 1.0
     """What add-k adds to every count."""
+    shape: Literal["auto", "no"] = "auto"
+    """auto: lengths and patterns of lines count too, where that is better and smoothing is fitted."""
 
     def __post_init__(self) -> None:
         if self.order is not None and not 1 <= self.order <= 64:

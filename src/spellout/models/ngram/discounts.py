@@ -17,6 +17,8 @@ from .level import Level, walk
 
 FEW_ROWS = 30_000
 """More distinct held-out n-grams than this cost time and win less than 0.0002 nats; every k-th is taken."""
+LeftOut = tuple[np.ndarray, np.ndarray]
+"""The entry of each row's own token (N,) at a level, and whether it is counted once less there, (N,) bool."""
 Trail = list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
 _TYPICAL = np.array([0.0, 0.5, 1.0, 1.5])
 _LARGEST = np.array([1.0, 2.0, 3.0])  # a discount cannot exceed the count it applies to
@@ -43,6 +45,24 @@ def checked_discounts(amounts: np.ndarray, concentrations: np.ndarray, order: in
     if not sound:
         raise ValueError("the discounts are not discounts of counts")
     return Discounts(amounts, concentrations)
+
+
+def weights_of(
+    level: Level, discounts: Discounts, depth: int, contexts: np.ndarray, left_out: LeftOut | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The denominator, and the weight of the shorter context (Chen & Goodman's γ), of some contexts, (N,) each."""
+    amounts, concentration = discounts.amounts[depth], discounts.concentrations[depth]
+    total = level.totals[contexts] + concentration
+    mass = np.einsum("ij,j->i", level.kinds[contexts], amounts) + concentration
+    if left_out:
+        own, gone = left_out
+        counts = level.counts_of(own)
+        # The token goes over to the N_j of a count of one less, whose discount is another.
+        change = amounts[np.clip(counts - 1, 0, 3)] - amounts[np.minimum(counts, 3)]
+        total, mass = total - gone, mass + np.where(gone, change, 0.0)
+        only = total <= 0  # the context was seen this once: without it, the shorter one decides
+        total, mass = np.where(only, 1.0, total), np.where(only, 1.0, mass)
+    return total, mass / total
 
 
 def closed_form(levels: list[Level]) -> Discounts:

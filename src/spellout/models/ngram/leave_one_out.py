@@ -27,11 +27,21 @@ class LeaveOneOut:
         self._prior = prior
         self._columns = [column[:-1] for column in context_columns(stream, max(prior.order - 1, 1))]
         self._targets = stream[1:]
+        self._states = None if prior.shape is None else prior.shape.states_of(stream)[:-1]
         self._asked = 0
         self._kept: np.ndarray | None = None
 
     def at(self, places: np.ndarray) -> np.ndarray:
         """(N,) positions to the log-probabilities (N, V), float32, of the token that follows each."""
+        rows = self._without_shape(places)
+        if self._prior.shape is None or self._states is None:
+            return rows
+        # The factors were fitted to all positions, but each is of many.
+        rows += self._prior.shape.of_tokens(self._states[places], logarithms=True)
+        rows -= np.log(np.exp(rows).sum(axis=1, keepdims=True))
+        return rows
+
+    def _without_shape(self, places: np.ndarray) -> np.ndarray:
         self._asked += len(places)
         if self._kept is None and self._pays():
             # Numbered in their order, so that what is worked out together is found close together.
@@ -49,7 +59,11 @@ class LeaveOneOut:
         return np.take(self._kept, numbers, axis=0)
 
     def of_tokens(self, places: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """Give the same of some tokens (T,) only: (N, T). It is worked out every time, as the tokens change."""
+        """Give the same of some tokens (T,) only: (N, T). It is worked out every time, as the tokens change.
+
+        Where there is a shape, a number is missing that is the same for all tokens, which makes no difference to a
+        softmax.
+        """
         result = np.empty((len(places), len(tokens)), np.float32)
         # A few rows at a time, so that they stay in a cache, and those of one last token together.
         order = np.argsort(self._columns[0][places], kind="stable")
@@ -58,6 +72,9 @@ class LeaveOneOut:
             columns = [column[places[piece]] for column in self._columns]
             targets = self._targets[places[piece]].astype(np.int64)
             result[piece] = self._prior.leave_one_out_rows(columns, targets, tokens)
+            if self._prior.shape is not None and self._states is not None:
+                states = self._states[places[piece]]
+                result[piece] += self._prior.shape.of_tokens(states, logarithms=True)[:, tokens]
         return result
 
     def _pays(self) -> bool:

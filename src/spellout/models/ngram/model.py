@@ -18,18 +18,18 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..shape.automaton import Shape
 from .config import NgramConfig
 from .counts import Columns, Counts, context_columns
-from .discounts import Discounts, checked_discounts, closed_form
+from .discounts import Discounts, LeftOut, checked_discounts, closed_form, weights_of
 from .level import Level, checked_level, walk
 from .levels import build_levels
+from .reader import NgramReader
 
 _POSITIONS_AT_ONCE = 1 << 18
 _MANY = 1 << 8  # so many contexts at once are worth tables
 _LARGEST_TABLE = 1 << 22  # numbers in all of these
 _STORED = ("keys", "offsets", "tokens", "counts")
-LeftOut = tuple[np.ndarray, np.ndarray]
-"""The entry of each row's own token (N,) at a level, and whether it is counted once less there, (N,) bool."""
 
 
 class NgramModel:
@@ -41,20 +41,27 @@ class NgramModel:
         interpolated: whether shorter contexts are mixed in; if not (add-k), the uniform distribution is.
         continuation: whether counts below the longest context are of different longer ones (Kneser & Ney 1995); if
             not, they are of occurrences.
-        order: the n of the n-grams; `context` is one less.
+        shape: what the length and the pattern of a line so far say beside the last tokens, or None.
+        order: the n of the n-grams; `context` is one less, or None with a shape.
     """
 
     def __init__(
-        self, levels: list[Level], discounts: Discounts, *, interpolated: bool = True, continuation: bool = True
+        self,
+        levels: list[Level],
+        discounts: Discounts,
+        *,
+        interpolated: bool = True,
+        continuation: bool = True,
+        shape: Shape | None = None,
     ) -> None:
         self.levels = levels
         self.discounts = discounts
-        self.interpolated, self.continuation = interpolated, continuation
+        self.interpolated, self.continuation, self.shape = interpolated, continuation, shape
         self.order = len(levels)
-        self.context: int | None = self.order - 1
+        self.context: int | None = self.order - 1 if shape is None else None
         self._past = max(self.order - 1, 1)  # columns of context, at least one to give the shape
         self.vocabulary_size = levels[0].vocabulary_size
-        self.parameters = sum(len(level.counts) for level in levels)
+        self.parameters = sum(len(level.counts) for level in levels) + (shape.size if shape else 0)
 
     @classmethod
     def estimate(cls, counts: Counts, config: NgramConfig, discounts: Discounts | None = None) -> Self:
@@ -81,26 +88,41 @@ class NgramModel:
     def counted_anew(self, stream: np.ndarray) -> Self:
         """Give the same of another text `0 line 0 line 0`, with the order and the discounts that it has."""
         counts = Counts.of(stream, self.order, self.vocabulary_size)
-        return type(self)(build_levels(counts), self.discounts, interpolated=self.interpolated)
+        return type(self)(build_levels(counts), self.discounts, interpolated=self.interpolated, shape=self.shape)
+
+    def with_shape(self, shape: Shape | None) -> Self:
+        """Give the same with what a shape says beside it, or without any."""
+        kinds = {"interpolated": self.interpolated, "continuation": self.continuation}
+        return type(self)(self.levels, self.discounts, **kinds, shape=shape)
 
     # What the contract asks for.
 
     def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
         """(B, T) token ids to (B, T, V) log-probabilities, float64, nats."""
         rows = self._distributions(self.contexts_of(self._columns(tokens)))
+        if self.shape is not None:
+            self.shape.weigh(rows, self.shape.states_of(tokens).ravel())
         return np.log(rows).reshape(*tokens.shape, self.vocabulary_size)
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Log-probability (B, T) of each target after its tokens; only these are computed."""
         columns, wanted = self._columns(tokens), targets.ravel()
+        states = None if self.shape is None else self.shape.states_of(tokens).ravel()
         chances = np.empty(targets.size)
         for start in range(0, targets.size, _POSITIONS_AT_ONCE):  # so that a huge line needs no huge arrays
             piece = slice(start, start + _POSITIONS_AT_ONCE)
-            chances[piece] = self._chances([column[piece] for column in columns], wanted[piece])
+            some = [column[piece] for column in columns]
+            chances[piece] = self._chances(some, wanted[piece])
+            if self.shape is not None and states is not None:
+                of_classes = self.class_chances(self.contexts_of(some), self.shape.classes)
+                chances[piece] *= self.shape.ratios(states[piece], wanted[piece], of_classes)
         return np.log(chances).reshape(targets.shape)
 
     def nats_per_token(self, counts: Counts) -> float:
-        """Minus the mean log-probability of counted n-grams, which may be of a higher order than the model."""
+        """Minus the mean log-probability of counted n-grams, which may be of a higher order than the model.
+
+        Counted, they have no place in a line: a shape says nothing here.
+        """
         nats = 0.0
         for start in range(0, len(counts.counts), _POSITIONS_AT_ONCE):
             piece = slice(start, start + _POSITIONS_AT_ONCE)
@@ -111,18 +133,22 @@ class NgramModel:
 
     def nats_of_stream(self, stream: np.ndarray) -> float:
         """Minus the log-probability of a stream `0 line 0 line 0`; what stands there often is looked up once."""
+        if self.shape is not None:
+            return -float(self.score(stream[:-1], stream[1:]).sum())
         return self.nats_per_token(Counts.of(stream, self.order, self.vocabulary_size)) * (len(stream) - 1)
 
     def nats_of_ends(self, stream: np.ndarray) -> float:
         """Give minus the log-probability of the line ends of such a stream."""
         columns = [column[:-1] for column in context_columns(stream, self._past)]
         ends = stream[1:] == 0
+        if self.shape is not None:
+            return -float(self.score(stream[:-1], stream[1:])[ends].sum())
         chances = self._chances([column[ends] for column in columns], stream[1:][ends])
         return -float(np.log(chances).sum())
 
     def reader(self, lines: int) -> NgramReader:
-        """A reader that remembers the last `context` tokens of every line."""
-        return NgramReader(self, lines)
+        """A reader that remembers the last tokens of every line."""
+        return NgramReader(self._past, self.contexts_of, self._distributions, self.shape, lines)
 
     def leave_one_out_rows(
         self, columns: Columns, targets: np.ndarray, tokens: np.ndarray | None = None
@@ -130,18 +156,38 @@ class NgramModel:
         """Log-probabilities (N, V) at training positions, each as if its own occurrence had not been counted.
 
         `columns` are the contexts of the positions, newest token first, and `targets` what followed, (N,) each.
-        With `tokens` (T,), different ones, only of these: (N, T).
+        With `tokens` (T,), different ones, only of these: (N, T). What a shape says is not in them.
         """
         contexts = self.contexts_of(columns)
         return np.log(self._distributions(contexts, self._entries(contexts, targets), tokens))
 
     def rows(self, columns: Columns) -> np.ndarray:
-        """Give log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first."""
+        """Give log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first.
+
+        What a shape says is not in them.
+        """
         return self.rows_of(self.contexts_of(columns))
 
     def rows_of(self, contexts: list[np.ndarray]) -> np.ndarray:
         """Give the same of contexts given by their ids (N,) at each level; -1 where they were not seen."""
         return np.log(self._distributions(contexts))
+
+    def class_chances(
+        self, contexts: list[np.ndarray], classes: np.ndarray, targets: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Give the probabilities (N, K) of classes of tokens, whose numbers are `classes` (V,), without the shape.
+
+        With `targets` (N,), what followed, each as if its own occurrence had not been counted.
+        """
+        own = None if targets is None else self._entries(contexts, targets)
+        gone = None if own is None else self._gone(own)
+        rows = np.tile(np.bincount(classes) / self.vocabulary_size, (len(contexts[0]), 1))
+        for depth, ids in enumerate(contexts):
+            if (places := np.flatnonzero(ids >= 0)).size:
+                left_out = (own[depth][places], gone[depth][places]) if own and gone else None
+                # The recursion is linear: sums of tokens follow it, too.
+                self._interpolate_some(depth, rows, places, ids[places], left_out, classes)
+        return rows
 
     # Persistence.
 
@@ -156,6 +202,7 @@ class NgramModel:
     def arrays(self) -> dict[str, np.ndarray]:
         """The trie's sorted arrays by level, and the discounts."""
         stored = {"discounts": self.discounts.amounts, "concentrations": self.discounts.concentrations}
+        stored |= self.shape.arrays() if self.shape else {}
         for depth, level in enumerate(self.levels):
             stored |= {f"level{depth}.{name}": getattr(level, name) for name in _STORED}
         return stored
@@ -174,7 +221,10 @@ class NgramModel:
             raise ValueError("there are no counts of single tokens")
         # Runs of before have no word on continuation, and count so.
         continuation = bool(settings.get("continuation", True))
-        return cls(levels, discounts, interpolated=bool(settings["interpolated"]), continuation=continuation)
+        shape = Shape.restore(arrays, size)
+        return cls(
+            levels, discounts, interpolated=bool(settings["interpolated"]), continuation=continuation, shape=shape
+        )
 
     # The recursion over levels, for whole distributions and for single tokens.
 
@@ -265,7 +315,7 @@ class NgramModel:
         left_out: LeftOut | None,
         place_of: np.ndarray,
     ) -> None:
-        """`_interpolate` for rows (N, T) of some tokens, whose columns `place_of` (V,) gives."""
+        """`_interpolate` for rows (N, T) of some tokens, or of classes, whose columns `place_of` (V,) gives."""
         level = self.levels[depth]
         total, weight = self._weights(depth, contexts, left_out)
         # A frequent word stands in many rows, with thousands of followers: each context is looked up once.
@@ -273,8 +323,9 @@ class NgramModel:
         owners, entries = level.entries_of(distinct)
         columns = place_of[level.tokens[entries]]
         here = np.flatnonzero(columns >= 0)
-        counted = np.zeros((len(distinct), rows.shape[1]))
-        counted[owners[here], columns[here]] = self._discounted(depth, level.counts[entries[here]])
+        cells, width = owners[here] * rows.shape[1] + columns[here], rows.shape[1]
+        discounted = self._discounted(depth, level.counts[entries[here]])
+        counted = np.bincount(cells, discounted, minlength=len(distinct) * width).reshape(-1, width)
         new = rows[places]
         new *= weight[:, None]
         added = counted[which]
@@ -336,19 +387,7 @@ class NgramModel:
         self, depth: int, contexts: np.ndarray, left_out: LeftOut | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The denominator, and the weight of the shorter context (Chen & Goodman's γ), (N,) each."""
-        level, amounts = self.levels[depth], self.discounts.amounts[depth]
-        concentration = self.discounts.concentrations[depth]
-        total = level.totals[contexts] + concentration
-        mass = np.einsum("ij,j->i", level.kinds[contexts], amounts) + concentration
-        if left_out:
-            own, gone = left_out
-            counts = level.counts_of(own)
-            # The token goes over to the N_j of a count of one less, whose discount is another.
-            change = amounts[np.clip(counts - 1, 0, 3)] - amounts[np.minimum(counts, 3)]
-            total, mass = total - gone, mass + np.where(gone, change, 0.0)
-            only = total <= 0  # the context was seen this once: without it, the shorter one decides
-            total, mass = np.where(only, 1.0, total), np.where(only, 1.0, mass)
-        return total, mass / total
+        return weights_of(self.levels[depth], self.discounts, depth, contexts, left_out)
 
     def _gone(self, entries: list[np.ndarray]) -> list[np.ndarray]:
         """At which levels leaving out one occurrence takes one from the count: the longest context's, and each
@@ -363,26 +402,3 @@ class NgramModel:
             if self.continuation:
                 reaches = np.where(seen, gone[-1] & (level.counts_of(own) == 1), reaches)
         return gone[::-1]
-
-
-class NgramReader:
-    """The last tokens of many lines (see `contract.Reader`)."""
-
-    def __init__(self, model: NgramModel, lines: int) -> None:
-        self._model = model
-        self._columns = [np.zeros(lines, np.int64) for _ in range(model._past)]
-
-    def read(self, tokens: np.ndarray) -> np.ndarray:
-        """Log-probabilities (B, V) of what follows."""
-        self._columns = [tokens, *self._columns[:-1]]
-        contexts = self._model.contexts_of(self._columns)
-        # Many lines share a context, and each is worked out once: it is known by its longest part that was seen.
-        longest = np.zeros(len(tokens), np.int64)
-        for depth, ids in enumerate(contexts):
-            longest = np.where(ids >= 0, ids * len(contexts) + depth, longest)
-        _, first, which = np.unique(longest, return_index=True, return_inverse=True)
-        return np.log(self._model._distributions([ids[first] for ids in contexts]))[which]
-
-    def keep(self, rows: np.ndarray) -> None:
-        """Go on with these lines only."""
-        self._columns = [column[rows] for column in self._columns]

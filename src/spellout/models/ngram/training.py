@@ -1,8 +1,10 @@
 """From streams of tokens to an n-gram model: choose the order, fit discounts on held-out training lines, count.
 
 The last tenth of the lines is held out while the discounts are fitted (see `search.py`), but counted in the end,
-so nothing is lost. A text that comes in blocks is counted block by block, and the tables are merged as they come:
-memory is bounded by the distinct n-grams, not by the text.
+so nothing is lost. Then the shapes of lines are fitted (see `shaping.py`).
+
+A text that comes in blocks is counted block by block, and the tables are merged as they come: memory is bounded by
+the distinct n-grams, not by the text. Its lines are not kept, so such a model knows no shapes.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from .discounts import Discounts
 from .levels import build_levels
 from .model import NgramModel
 from .search import fitted_model, search
+from .shaping import shaped
 from .streams import hold_out
 
 ORDER_WITHOUT_HELD_OUT = 3
@@ -75,12 +78,17 @@ def model_of_counts(counter: NgramCounter, config: NgramConfig, discounts: Disco
 
 
 def train_ngram(
-    stream: np.ndarray, vocabulary_size: int, config: NgramConfig, callback: Callback
+    stream: np.ndarray,
+    vocabulary_size: int,
+    config: NgramConfig,
+    callback: Callback,
+    classes: np.ndarray | None = None,
 ) -> tuple[NgramModel, float | None]:
-    """Train on one stream `0 line 0 line 0`.
+    """Train on one stream `0 line 0 line 0`; with the classes (V,) of its tokens, the shapes of lines, too.
 
     The order, if none is set, and fitted discounts come from `search`. Also returns the nats per token that
-    they give held-out lines; None if no line was held out, or if the text is too long to be searched whole.
+    they give held-out lines, without shapes; None if no line was held out, or if the text is too long to be
+    searched whole.
     """
     found = None
     if config.order is None or config.smoothing == "fitted":
@@ -89,4 +97,6 @@ def train_ngram(
     discounts = found.discounts if found and config.smoothing == "fitted" else None
     # Everything is counted in the end, the held-out lines too; the discounts stay as they are.
     model = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config, discounts)
+    if config.smoothing == "fitted" and config.shape == "auto":
+        model = shaped(model, stream, classes)
     return model, found.nats if found and found.whole else None

@@ -98,7 +98,10 @@ def find_lr_for(
     """Try rates on a fresh model that learns in steps (see `find_lr`)."""
     check_lr_find(specification, steps, batch)
     training, size = TrainingConfig(train_seed=seed), prepared.vocabulary.size
-    learner, control = (learner_of(specification, prepared.stream, size, training) for _ in range(2))
+    classes = prepared.classes
+    learner, control = (
+        learner_of(specification, prepared.stream, size, training, classes=classes) for _ in range(2)
+    )
     return find_lr(learner, control, steps, batch, seed, advance)
 
 

@@ -73,8 +73,10 @@ class Tuning:
         # Trained once for all trials.
         self._prior = None
         if specification.prior is not None:
-            size = prepared.vocabulary.size
-            self._prior = train_prior(prepared.stream, size, specification.prior, lambda event: None)
+            size, classes = prepared.vocabulary.size, prepared.classes
+            self._prior = train_prior(
+                prepared.stream, size, specification.prior, lambda event: None, classes=classes
+            )
 
     def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[TuningTrial]:
         """Give trials as they end, until `trials` of all processes have ended or are on their way."""

@@ -1,0 +1,108 @@
+"""Factors with which a model expects each class of token as often as it came, at every place and in every state.
+
+The model's chances of the classes are those at positions of its training text, each without its own occurrence.
+With O the times that a class came in a state, and E those that the model expects there, its factor g is the one for
+which O - E = κ (g - 1): the likeliest one, if factors are spread around 1 as the gamma distribution of κ is (that
+of Poisson counts). It is found by iterative scaling (Darroch & Ratcliff 1972): g ← (O + κ) / (E / g + κ).
+
+A class that never came in a state has a κ of its own. How likely such are to come at all, the classes say that came
+once (Good 1953): as much, all such classes are expected together. In a list of one format nothing came once, and
+what breaks the format is expected in one line of all, or less.
+
+First the places are fitted, from all lines, then, beginning with these, the states.
+
+    N positions · G groups of states · K classes
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .automaton import Shape, states_along
+from .patterns import automaton_of
+
+STRENGTH = 8.0
+"""κ: a factor needs so many expected tokens to be as much the list's as it is 1."""
+ITERATIONS = 8
+GAIN = 3.0
+"""So many nats must be won on the training text, each position judged without its own occurrence."""
+HARDLY = 1e-4
+"""And so many at each position."""
+_LEAST = 1e-12
+_HALVINGS = 40
+
+
+def fitted_shape(stream: np.ndarray, classes: np.ndarray, chances: np.ndarray) -> Shape | None:
+    """Fit a shape to a model. None if it would not be better with it.
+
+    Args:
+        stream: (N + 1,) the model's training text, or some lines of it, `0 line 0 line 0`.
+        classes: (V,) the class of every token.
+        chances: (N, K) what the model says of the classes at all of its positions, each left out.
+    """
+    automaton, targets = automaton_of(stream, classes), classes[stream[1:]].astype(np.int64)
+    states = states_along(stream[:-1], classes, automaton.following)
+    places, won = _fitted(automaton.place, states, chances, targets)
+    shaped = chances * places[automaton.place[states]]
+    shaped /= shaped.sum(axis=1, keepdims=True)
+    groups, more = _fitted(automaton.group, states, shaped, targets)
+    least = max(GAIN, HARDLY * len(targets))
+    factors = places[automaton.place]
+    if more > least:
+        factors = factors * groups[automaton.group]
+    elif won <= least:
+        return None
+    return Shape(classes, automaton.following, np.log(factors))
+
+
+def _fitted(
+    group: np.ndarray, states: np.ndarray, chances: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Fit the factors (G, K) of groups of states (S,) to chances (N, K) of classes, and those that came, in states
+    (N,).
+
+    Also gives how many nats they win, if the factor at each position does not know what came there.
+    """
+    kinds, number, states = chances.shape[1], int(group.max()) + 1, group[states]
+    cells = (states[:, None] * kinds + np.arange(kinds)).ravel()
+    came = np.bincount(states * kinds + targets, minlength=number * kinds).reshape(number, kinds).astype(np.float64)
+    factors = np.ones((number, kinds))
+    strength = np.full((number, kinds), STRENGTH)
+    for iteration in range(ITERATIONS):
+        usual = np.einsum("nk,nk->n", chances, factors[states])  # (N,)
+        weights = chances / usual[:, None]
+        base = np.bincount(cells, weights.ravel(), minlength=number * kinds).reshape(number, kinds)  # E / g
+        if iteration == 0:
+            strength[came == 0] = _strength_of_nothing(base[came == 0], np.count_nonzero(came == 1))
+        factors = np.maximum((came + strength) / np.maximum(base + strength, _LEAST), _LEAST)
+    return factors, _won(states, chances, targets, came, base, factors, strength)
+
+
+def _strength_of_nothing(expected: np.ndarray, once: int) -> float:
+    """Find κ of the classes that never came: with it, about as many of them are expected together as came once."""
+    low, high = np.log(1e-6), np.log(STRENGTH)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        kappa = np.exp(middle)
+        more = float((expected * kappa / (expected + kappa)).sum()) > once + 0.5
+        low, high = (low, middle) if more else (middle, high)
+    return float(np.exp(low))
+
+
+def _won(
+    states: np.ndarray,
+    chances: np.ndarray,
+    targets: np.ndarray,
+    came: np.ndarray,
+    base: np.ndarray,
+    factors: np.ndarray,
+    strength: np.ndarray,
+) -> float:
+    """Count the nats won at the positions, each with the factor of its class made without it."""
+    own = chances[np.arange(len(targets)), targets]
+    factor = factors[states, targets]
+    usual = np.einsum("nk,nk->n", chances, factors[states])
+    others, left = came[states, targets] - 1, base[states, targets] - own / usual
+    kappa = np.where(others > 0, strength[states, targets], strength.min())
+    without = (others + kappa) / (np.maximum(left, 0.0) + kappa)
+    return float(np.log(without / (usual + own * (without - factor))).sum())
