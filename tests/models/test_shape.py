@@ -15,7 +15,7 @@ from spellout.data.classes import class_of, classes_of
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
-from spellout.data.vocabulary import build_vocabulary
+from spellout.data.vocabulary.building import build_vocabulary
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.sampling import sample

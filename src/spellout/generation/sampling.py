@@ -116,7 +116,10 @@ def _candidates(
     if automaton is None:
         return partial(_read, model, config, prefix[: config.max_length], banned), LARGEST_BATCH
     drawing = Drawing(
-        automaton, prefix[: config.max_length], banned, lambda rows, banned: _weights(_allowed(rows, banned), config)
+        automaton,
+        prefix[: config.max_length],
+        banned,
+        lambda rows, banned: _weights(_allowed(rows, banned), config),
     )
     return partial(_drawn, drawing, config, prefix[: config.max_length]), LARGEST_DRAWN
 

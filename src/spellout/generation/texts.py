@@ -36,7 +36,9 @@ class _OfCharacters:
         characters = ["\n", *vocabulary.characters]
         codes = np.array([ord(one) for one in characters])
         narrow = int(codes.max()) < 256
-        self._codec, self._codes = ("latin-1", codes.astype(np.uint8)) if narrow else ("utf-32-le", codes.astype("<u4"))
+        self._codec, self._codes = (
+            ("latin-1", codes.astype(np.uint8)) if narrow else ("utf-32-le", codes.astype("<u4"))
+        )
         self._spaces = np.array([one.isspace() for one in characters])
         self._spaces[0] = False
         # Characters that are alone what they are may still make others together.

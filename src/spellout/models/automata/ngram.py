@@ -36,7 +36,11 @@ class NgramAutomaton:
     def after(self, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """The states that tokens lead to."""
         self._asked += len(states)
-        if self._table is None and self._asked > self.states // _PAYS and self.states <= _LARGEST // self.vocabulary_size:
+        if (
+            self._table is None
+            and self._asked > self.states // _PAYS
+            and self.states <= _LARGEST // self.vocabulary_size
+        ):
             self._table = self._all()
         if self._table is not None:
             return self._table[states, tokens].astype(np.int64)
