@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from documentation import DOCS, run_blocks
 from spellout.api import load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
@@ -149,3 +150,8 @@ def test_what_cannot_be_is_one_sentence_before_the_reading(command, flags, sente
     assert code == 2
     assert sentence in err
     assert err.count("\n") == 1
+
+
+def test_the_page_says_what_is_so(capsys):
+    _, languages = run_blocks(DOCS / "tokens.md", capsys)
+    assert languages.count("python") == languages.count("output") == 3
