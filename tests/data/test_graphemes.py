@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellout.data.vocabulary.automaton import LONGEST_TOKEN
 from spellout.data.vocabulary.building import build_vocabulary
 from spellout.data.vocabulary.graphemes import Graphemes, clusters
 from spellout.data.vocabulary.pieces import Pieces
@@ -102,6 +103,15 @@ def test_two_tokens_that_are_another_one_side_by_side_are_no_line():
     vocabulary = Pieces(Graphemes(), ["👋", "\U0001f3fd", WAVE])
     assert vocabulary.decode(np.array([0, 1, 2, 0])) == [None]
     assert vocabulary.decode(np.array([0, 3, 0, 2, 1, 0])) == [WAVE, "\U0001f3fd👋"]
+
+
+def test_a_letter_under_a_hundred_accents_is_cut():
+    line = "x" + "\u0301" * 250
+    assert list(map(len, clusters(line))) == [LONGEST_TOKEN, LONGEST_TOKEN, 51]
+    vocabulary = build_vocabulary([line, "e"], "grapheme")
+    assert vocabulary.decode(vocabulary.encode([line])) == [line]
+    with pytest.raises(ValueError, match="different ones"):
+        vocabulary_from_json(vocabulary.to_json() | {"pieces": [line]})
 
 
 def test_a_run_reads_its_lines_for_ever_whatever_unicode_joins_later():

@@ -13,16 +13,37 @@ made of tokens alone is cut by the tables, to say which cluster is new.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
 from ...optional import require
+from .automaton import LONGEST_TOKEN
+
+JOINER = "\u200d"
+FLAG_LETTERS = ("\U0001f1e6", "\U0001f1ff")
+SKIN_TONES = ("\U0001f3fb", "\U0001f3ff")
+
+
+def joins(character: str) -> bool:
+    """Whether a character is a part of a grapheme as a rule: a mark, a joiner, a skin tone, half of a flag."""
+    tone = SKIN_TONES[0] <= character <= SKIN_TONES[1] or FLAG_LETTERS[0] <= character <= FLAG_LETTERS[1]
+    return tone or character == JOINER or unicodedata.category(character) in ("Mn", "Mc", "Me")
 
 
 def clusters(line: str) -> list[str]:
-    """The extended grapheme clusters of a line. `UsageError` if `regex` is not installed."""
-    return list(line) if line.isascii() else _by_tables()(line)
+    """The extended grapheme clusters of a line. `UsageError` if `regex` is not installed.
+
+    One that is longer than any token may be, a letter under a hundred accents, is cut.
+    """
+    if line.isascii():
+        return list(line)
+    whole = _by_tables()(line)
+    if all(len(one) <= LONGEST_TOKEN for one in whole):
+        return whole
+    starts = ((one, start) for one in whole for start in range(0, len(one), LONGEST_TOKEN))
+    return [one[start : start + LONGEST_TOKEN] for one, start in starts]
 
 
 @cache
