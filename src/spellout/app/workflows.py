@@ -73,12 +73,13 @@ def _note_graphemes(prepared: Prepared) -> None:
     import numpy as np
 
     from ..data.vocabulary.characters import Characters
-    from ..data.vocabulary.graphemes import joins
+    from ..data.vocabulary.graphemes import is_half_a_flag, joins
 
     vocabulary = prepared.vocabulary
     if not isinstance(vocabulary, Characters):
         return
-    joining = [token for token, one in enumerate(vocabulary.characters, 1) if joins(one)]
+    parts = (token for token, one in enumerate(vocabulary.characters, 1) if joins(one) or is_half_a_flag(one))
+    joining = list(parts)
     if joining and (share := float(np.isin(prepared.stream, joining).mean())) > MANY_JOIN:
         terminal.note(
             f"{share:.0%} of its characters are marks or joiners, which belong to the one before; --unit grapheme "
