@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from documentation import DOCS, run_blocks
 from spellout.api import load_run, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
@@ -84,6 +85,17 @@ def test_what_is_new_is_named_as_a_whole_and_the_rest_goes_on(case, command, tmp
     assert f"{new!r} is in none of the lines" in err
 
 
+def test_a_list_of_characters_that_join_is_told_how_they_are_kept_whole(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    french = ["x\u0301", *(f"Zoë {number}" for number in range(60))]
+    for name, lines in (("hindi", HINDI), ("emoji", ["👍🏽👋", "👋👍🏽", "🇩🇪👋"]), ("french", french)):
+        (tmp_path / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        err = command("train", name, "-o", f"run-{name}", "--model", "ngram:2")[2]
+        assert ("--unit grapheme keeps what belongs together in one token" in err) == (name != "french")
+    flags = ["--model", "ngram:2", "--unit", "grapheme"]
+    assert "--unit grapheme" not in command("train", "hindi", "-o", "run", *flags)[2]
+
+
 def test_a_part_of_a_token_begins_no_line(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lines.txt").write_text("".join(line + "\n" for line in SMILES), encoding="utf-8")
@@ -149,3 +161,8 @@ def test_what_cannot_be_is_one_sentence_before_the_reading(command, flags, sente
     assert code == 2
     assert sentence in err
     assert err.count("\n") == 1
+
+
+def test_the_page_says_what_is_so(capsys):
+    _, languages = run_blocks(DOCS / "tokens.md", capsys)
+    assert languages.count("python") == languages.count("output") == 3

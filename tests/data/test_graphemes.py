@@ -2,14 +2,16 @@
 
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellout.data.vocabulary.automaton import LONGEST_TOKEN
 from spellout.data.vocabulary.building import build_vocabulary
-from spellout.data.vocabulary.graphemes import Graphemes, clusters
+from spellout.data.vocabulary.graphemes import Graphemes, clusters, joins
 from spellout.data.vocabulary.pieces import Pieces
 from spellout.data.vocabulary.stored import vocabulary_from_json
 from strategies import clean, clean_lines
@@ -102,6 +104,43 @@ def test_two_tokens_that_are_another_one_side_by_side_are_no_line():
     vocabulary = Pieces(Graphemes(), ["👋", "\U0001f3fd", WAVE])
     assert vocabulary.decode(np.array([0, 1, 2, 0])) == [None]
     assert vocabulary.decode(np.array([0, 3, 0, 2, 1, 0])) == [WAVE, "\U0001f3fd👋"]
+
+
+def test_a_letter_under_a_hundred_accents_is_cut():
+    line = "x" + "\u0301" * 250
+    assert list(map(len, clusters(line))) == [LONGEST_TOKEN, LONGEST_TOKEN, 51]
+    vocabulary = build_vocabulary([line, "e"], "grapheme")
+    assert vocabulary.decode(vocabulary.encode([line])) == [line]
+    with pytest.raises(ValueError, match="different ones"):
+        vocabulary_from_json(vocabulary.to_json() | {"pieces": [line]})
+
+
+def test_no_part_of_a_grapheme_comes_after_another_one():
+    """Lines may begin with a mark, which is a token then; beside a syllable that has one it would make none."""
+    vocabulary = Pieces(Graphemes(), ["नी", "ि", "न", "🇩", "🇪🇫", "\t"])
+    for tokens, line in (
+        ([2, 3], "िन"),
+        ([1, 2], None),
+        ([3, 2], None),
+        ([3, 6, 2, 3], "न\tिन"),
+        ([4, 3, 4], "🇩न🇩"),
+        ([4, 4], None),
+        ([5, 4], "🇪🇫🇩"),
+        ([4, 5], None),
+    ):
+        assert vocabulary.decode(np.array([0, *tokens, 0])) == [line]
+
+
+def test_what_joins_does_so_in_unicodes_tables():
+    """A part that were none would be refused in the middle of a line."""
+    every = (
+        chr(code)
+        for start, stop in ((0x20, 0x3400), (0xA000, 0xD800), (0xE000, 0x12000), (0x1E000, 0x20000))
+        for code in range(start, stop)
+    )
+    parts = [one for one in every if joins(one)]
+    assert len(parts) > 1500
+    assert [one for one in parts if unicodedata.category(one) != "Cn" and clusters(f"é{one}") != [f"é{one}"]] == []
 
 
 def test_a_run_reads_its_lines_for_ever_whatever_unicode_joins_later():

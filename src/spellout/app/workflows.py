@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ..training.runs.run import Run, Trained
     from ..training.train import Job
 
+MANY_JOIN = 0.02
+"""So large a part of characters that belong to the one before is no accident."""
+
 
 def read(file: str | None, encoding: str | None) -> Lines:
     """Read the lines of a file, of standard input, or the bundled names."""
@@ -61,7 +64,27 @@ def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepare
             "so losses mean little"
         )
     _warn_of_shared(prepared)
+    _note_graphemes(prepared)
     return prepared
+
+
+def _note_graphemes(prepared: Prepared) -> None:
+    """Say of a list of characters that join, as emoji and the letters of Hindi do, how they are kept whole."""
+    import numpy as np
+
+    from ..data.vocabulary.characters import Characters
+    from ..data.vocabulary.graphemes import is_half_a_flag, joins
+
+    vocabulary = prepared.vocabulary
+    if not isinstance(vocabulary, Characters):
+        return
+    parts = (token for token, one in enumerate(vocabulary.characters, 1) if joins(one) or is_half_a_flag(one))
+    joining = list(parts)
+    if joining and (share := float(np.isin(prepared.stream, joining).mean())) > MANY_JOIN:
+        terminal.note(
+            f"{share:.0%} of its characters are marks or joiners, which belong to the one before; --unit grapheme "
+            "keeps what belongs together in one token"
+        )
 
 
 def _warn_of_shared(prepared: Prepared) -> None:
@@ -176,7 +199,7 @@ def print_result(trained: Trained) -> None:
         new = None if trained.new is None else trained.new.to_json()
         result = f"; dev{on}: {terminal.losses(dev.nats_per_char, dev.bits_per_char, dev.perplexity, ends, new)}"
         if dev.new:
-            what = "word" if ends is not None else "character"
+            what = "character" if run.vocabulary.rare is None else run.vocabulary.noun
             what += " is new there, of" if dev.new == 1 else "s are new there, of"
             result += f"; {dev.new:,} {what} {dev.tokens:,} tokens"
     terminal.note(

@@ -13,16 +13,59 @@ made of tokens alone is cut by the tables, to say which cluster is new.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
 from ...optional import require
+from .automaton import LONGEST_TOKEN
+
+FLAG_LETTERS = ("\U0001f1e6", "\U0001f1ff")
+_JOIN = (
+    ("\u0e33", "\u0e33"),  # Thai and Lao am, which Unicode calls letters
+    ("\u0eb3", "\u0eb3"),
+    ("\u200c", "\u200d"),  # joiners
+    ("\uff9e", "\uff9f"),  # marks of narrow katakana
+    ("\U0001f3fb", "\U0001f3ff"),  # skin tones
+    ("\U000e0020", "\U000e007f"),  # tags
+)
+_ALONE = (  # whose marks beside a letter are clusters of their own: Myanmar, Tai Tham, Ahom
+    ("\u1000", "\u109f"),
+    ("\uaa60", "\uaa7f"),
+    ("\u1a20", "\u1aaf"),
+    ("\U00011700", "\U0001174f"),
+)
+
+
+def joins(character: str) -> bool:
+    """Whether a character belongs to the one before it, whatever that is: a mark, a joiner, a skin tone."""
+    kind = unicodedata.category(character)
+    beside = kind == "Mc" and not _is_in(character, _ALONE)
+    return beside or kind in ("Mn", "Me") or _is_in(character, _JOIN)
+
+
+def is_half_a_flag(character: str) -> bool:
+    """Whether a character is a letter of a flag, of which two make one."""
+    return len(character) == 1 and _is_in(character, (FLAG_LETTERS,))
+
+
+def _is_in(character: str, ranges: Sequence[tuple[str, str]]) -> bool:
+    return any(first <= character <= last for first, last in ranges)
 
 
 def clusters(line: str) -> list[str]:
-    """The extended grapheme clusters of a line. `UsageError` if `regex` is not installed."""
-    return list(line) if line.isascii() else _by_tables()(line)
+    """The extended grapheme clusters of a line. `UsageError` if `regex` is not installed.
+
+    One that is longer than any token may be, a letter under a hundred accents, is cut.
+    """
+    if line.isascii():
+        return list(line)
+    whole = _by_tables()(line)
+    if all(len(one) <= LONGEST_TOKEN for one in whole):
+        return whole
+    starts = ((one, start) for one in whole for start in range(0, len(one), LONGEST_TOKEN))
+    return [one[start : start + LONGEST_TOKEN] for one, start in starts]
 
 
 @cache
@@ -43,6 +86,7 @@ class Graphemes:
 
     def __init__(self, tokens: Iterable[str] = ()) -> None:
         self._tokens = frozenset(tokens)
+        self._parts = frozenset(token for token in self._tokens if joins(token[0]) or is_half_a_flag(token[0]))
         self._longest: dict[str, int] = {}
         for token in self._tokens:
             self._longest[token[0]] = max(len(token), self._longest.get(token[0], 0))
@@ -57,18 +101,31 @@ class Graphemes:
         return clusters(line) if known is None else known
 
     def read_again(self, line: str) -> list[str] | None:
-        """The line's clusters by the tokens alone, the longest first; None where none goes on."""
+        """The line's clusters by the tokens alone, the longest first; None where none goes on.
+
+        A token that is a part, as the training lines may begin with one, belongs to whatever comes before it.
+        """
         pieces, start, tokens = [], 0, self._tokens
         while start < len(line):
             end = start + self._longest.get(line[start], 0)
             while end > start and line[start:end] not in tokens:
                 end -= 1
-            if end == start:
+            piece = line[start:end]
+            if not piece or (start and piece in self._parts and not _ends(pieces[-1], piece)):
                 return None
-            pieces.append(line[start:end])
+            pieces.append(piece)
             start = end
         return pieces
 
     def to_json(self) -> dict[str, Any]:
         """Give the unit."""
         return {"unit": "grapheme"}
+
+
+def _ends(before: str, part: str) -> bool:
+    """Whether a cluster ends although a part comes next: a control character, a whole flag, one that was cut."""
+    if is_half_a_flag(part[0]):
+        return not is_half_a_flag(before)
+    last = before[-1]
+    control = unicodedata.category(last) in ("Cc", "Cf", "Cn", "Zl", "Zp") and not joins(last)
+    return control or len(before) == LONGEST_TOKEN

@@ -10,6 +10,7 @@ is scored, so those that are cut elsewhere are no lines: `decode` gives None, an
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -105,7 +106,7 @@ class Pieces:
 
     def read(self, lines: Sequence[str]) -> Reading:
         """Give the stream of the pieces that are known, or of the unknown piece, and those that are not known."""
-        tokens = [0]
+        tokens = array("I", [0])  # a list of numbers would take eight times the memory
         found: list[tuple[str, int, int]] = []
         for number, line in enumerate(lines):
             if "\n" in line:
@@ -120,7 +121,7 @@ class Pieces:
                 else:
                     tokens.append(token)
             tokens.append(0)
-        return Reading.of(np.array(tokens, self.dtype), found)
+        return Reading.of(np.frombuffer(tokens, np.uintc).astype(self.dtype), found)
 
     def encode(self, lines: Sequence[str]) -> np.ndarray:
         """Give the stream `0 line 0 line 0`; a new piece is the unknown one if there is one, else a `DataError`."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..escape import Escape
+from .automaton import LONGEST_TOKEN
 from .characters import Characters
 from .graphemes import Graphemes
 from .patterns import Pattern
@@ -37,7 +38,7 @@ def _is_word(word: Any) -> bool:
 
 
 def _is_piece(piece: Any) -> bool:
-    return isinstance(piece, str) and bool(piece) and "\n" not in piece
+    return isinstance(piece, str) and 0 < len(piece) <= LONGEST_TOKEN and "\n" not in piece
 
 
 def _whole(number: Any) -> int:
