@@ -3,10 +3,10 @@
     python bench/plain_transformer.py SECONDS TRAIN HELD COUNT SEED OUT
 
 The recipe of "Neural Networks: Zero to Hero": 4 layers, 4 heads, 64 wide, learned positions, layer norms before
-attention and MLP, no dropout; batches of 32 lines drawn at random, padded to the longest; AdamW at 5e-4 with a weight
-decay of 0.01, no schedule, no early stop; a line is made by running the whole of it again for every letter. Learns
-from the lines of TRAIN for so many seconds, makes COUNT lines, and writes them to OUT as JSON with the `nats` of all
-lines of HELD. Needs PyTorch, nothing of spellout.
+attention and MLP, no dropout; batches of 32 lines drawn at random, padded to the longest; AdamW at 5e-4 with a
+weight decay of 0.01, no schedule, no early stop; a line is made by running the whole of it again for every letter.
+Learns from the lines of TRAIN for so many seconds, makes COUNT lines, and writes them to OUT as JSON with the
+`nats` of all lines of HELD, whose letters TRAIN must have. Needs PyTorch, nothing of spellout.
 """
 
 from __future__ import annotations

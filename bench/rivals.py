@@ -2,9 +2,9 @@
 
     python bench/rivals.py NAME TRAIN HELD COUNT SEED OUT
 
-NAME is `markovify:ORDER` (0.9), `namemaker` (1.2) or `kenlm:ORDER` (its `lmplz` on the path). Learns from the lines of
-TRAIN, makes COUNT lines, and writes them to OUT as JSON: `lines`, and `nats` of all lines of HELD with their ends
-where the model has probabilities. `bench/generators.py` calls it and measures its time and memory.
+NAME is `markovify:ORDER` (0.9), `namemaker` (1.2) or `kenlm:ORDER` (its `lmplz` on the path). Learns from the
+lines of TRAIN, makes COUNT lines, and writes them to OUT as JSON: `lines`, and `nats` of all lines of HELD with
+their ends where the model has probabilities. `bench/generators.py` calls it and measures its time and memory.
 
 Each is used as its documentation shows, on characters. markovify's check that a line is not too much like a line of
 the list is off, so that its novel share is told; namemaker makes new and different names by default, and takes the
@@ -101,7 +101,7 @@ def read_arpa(text: str) -> tuple[Table, Table]:
 
 
 def log_of(words: list[str], chances: Table, backoffs: Table, order: int) -> float:
-    """Find the log-probability of a line and its end: the longest n-gram that is there, and what backing off costs."""
+    """Find the log-probability of a line and its end: the longest n-gram there is, and what backing off costs."""
     seen, total = ("<s>",), 0.0
     for word in [*words, "</s>"]:
         context = seen[-(order - 1) :] if order > 1 else ()
