@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
-import time
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +29,29 @@ def machine() -> dict[str, str | int | None]:
     }
 
 
+_LAUNCH = """
+import json, os, sys, time
+begin = time.perf_counter()
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+found = time.perf_counter() - begin, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)
+open(sys.argv[1], "w").write(json.dumps(found))
+"""
+"""Starts a command from a process that is small: its peak counts for the child's, and ours may be large."""
+
+
+def measured(command: list[str], **options: object) -> tuple[float, float, int]:
+    """Run a command to its end: wall seconds, the peak memory of its process in MB, and its exit code."""
+    with tempfile.TemporaryDirectory() as place:
+        told = Path(place, "told")
+        subprocess.run([sys.executable, "-ISc", _LAUNCH, str(told), *command], check=True, **options)  # type: ignore[call-overload]
+        seconds, memory, code = json.loads(told.read_text("utf-8"))
+    return seconds, memory, code
+
+
 def timed(command: list[str], **options: object) -> tuple[float, float]:
-    """Run a command to its end: wall seconds, and the peak memory of its process in MB."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, **options)  # type: ignore[call-overload]
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command[0]} failed with exit code {process.returncode}")
-    return seconds, usage.ru_maxrss / 1024
+    """Run a command to its end: wall seconds, and the peak memory of its process in MB. It must not fail."""
+    seconds, memory, code = measured(command, **options)
+    if code:
+        raise SystemExit(f"{command[0]} failed with exit code {code}")
+    return seconds, memory

@@ -55,7 +55,7 @@ def test_lines_of_one_letter_cost_nothing_and_noise_costs_itself(some):
     draw = random.Random(0)
     noise = ["".join(draw.choices("abcdefgh", k=20)) for _ in range(2000)]
     repeated = Prepared.of(Lines.of(["x" * 40] * 3000 + ["x"]), DataConfig(split="lecture"))
-    assert all(row.nats_per_char < 0.1 for row in rows_of(repeated).values())
+    assert all(row.nats_per_char < 0.2 for row in rows_of(repeated).values())
     for row in rows_of(Prepared.of(Lines.of(noise), DataConfig())).values():
         entropy = math.log(8) * 20 / 21
         assert entropy < row.nats_per_char < entropy + 0.7  # letters cost zlib 30 % more than they are

@@ -53,9 +53,10 @@ class FunctionValidator:
         if self._first is None:
             return None
         line, error = self._first
+        said = str(error).partition("\n")[0]
         return (
             f"{self.name} raised an exception for {self._raised:,} line{'s' * (self._raised > 1)}, which counts as "
-            f"not valid; for {line!r}, {type(error).__name__}: {error}"
+            f"not valid; for {line!r}, {type(error).__name__}: {said}"
         )
 
     def _verdict(self, line: str) -> str | None:
