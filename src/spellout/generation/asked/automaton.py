@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,7 @@ class Automaton:
         """Say whether no line is accepted, once it is `minimal`."""
         return self.start == DEAD
 
-    def walk(self, letters: Sequence[int]) -> int:
+    def walk(self, letters: Iterable[int]) -> int:
         """Give the state after some letters."""
         state = self.start
         for letter in letters:
@@ -104,7 +104,9 @@ class Automaton:
         """Group the states other than the dead one: those that lead to each other and back are together, and
         whatever a group leads to comes before it (Tarjan 1972)."""
         after = [np.unique(row[row != DEAD]).tolist() for row in self.next]
-        low, number, on, stack, found = {}, {}, set(), [], []
+        low: dict[int, int] = {}
+        number: dict[int, int] = {}
+        on, stack, found = set(), [], []
         for root in range(1, len(self)):
             work = [] if root in number else [(root, iter(after[root]))]
             if work:
