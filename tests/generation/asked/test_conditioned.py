@@ -15,6 +15,7 @@ from spellout.generation.asked.conditioned import Conditioned
 from spellout.generation.asked.expression import states_of
 from spellout.generation.asked.spelling import Spelling
 from spellout.generation.asked.states import States
+from spellout.generation.scoring import batches
 from spellout.models.new_lines.sharpness import sharper
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
@@ -59,12 +60,11 @@ def conditioned(pattern, vocabulary, model, power=1.0):
 
 
 def log_chances(model, vocabulary, lines):
-    return np.array([_log_chance(model, vocabulary, line) for line in lines])
-
-
-def _log_chance(model, vocabulary, line):
-    stream = vocabulary.encode([line])[None].astype(np.int64)
-    return model.score(stream[:, :-1], stream[:, 1:]).sum()
+    logs = np.empty(len(lines))
+    for numbers, tokens, targets, lengths in batches(vocabulary.encode(lines)):
+        inside = np.arange(targets.shape[1]) < lengths[:, None]
+        logs[numbers] = np.where(inside, model.score(tokens, targets), 0.0).sum(axis=1)
+    return logs
 
 
 @given(lists, patterns, st.sampled_from([2, 3, 4]), st.sampled_from([1.0, 1.3, 0.8]))

@@ -17,13 +17,16 @@ from ...models.new_lines.known import Known
 from ...models.new_lines.model import Weighted
 from ...models.new_lines.sharpness import Sharper, sharper
 from ...models.new_lines.trie import NOWHERE
+from ...models.ngram.config import NgramConfig
+from ...models.ngram.counts import Counts
 from ...models.ngram.model import NgramModel
-from ...models.ngram.quick import quick_ngram
 from ..new_lines import trie_of
 from .backward import Backward
 from .conditioned import Conditioned
 from .states import States
 from .wish import Wish
+
+GUIDING_ORDER = 3
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def make_model(
     """
     assert wish.automaton is not None
     exact = isinstance(model, NgramModel) and is_automaton(model)
-    guide = model if isinstance(model, NgramModel) and exact else quick_ngram(stream, vocabulary.size)
+    guide = model if isinstance(model, NgramModel) and exact else _guide(stream, vocabulary.size)
     backward = Backward.of(States(guide, power), wish.automaton)
     free = sharper(model, power)
     conditioned, guided = Conditioned(free, backward), Conditioned(sharper(guide, power), backward)
@@ -89,6 +92,12 @@ def make_model(
     # What is known, and so is dead, the n-gram knows; but of the network's chances nothing says that they add up.
     weighted = Weighted(conditioned, trie, new.ratios)
     return Made(Sharper(weighted, 1.0), free, False, guided, weighted)
+
+
+def _guide(stream: np.ndarray, vocabulary_size: int) -> NgramModel:
+    """Count an n-gram that is in doubt rather than too sure of where lines lead."""
+    config = NgramConfig(order=GUIDING_ORDER, smoothing="closed-form")
+    return NgramModel.estimate(Counts.of(stream, GUIDING_ORDER, vocabulary_size), config)
 
 
 def _stream_of(vocabulary: Vocabulary, wish: Wish, known: Collection[str]) -> np.ndarray:

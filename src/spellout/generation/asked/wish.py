@@ -118,7 +118,7 @@ def _automaton(asked: Asked, vocabulary: Vocabulary, spelling: Spelling, prefix:
         wishes.append((name, deterministic(states_of(asked.matches, name), spelling.letters, name)))
     line = deterministic(states_of(_LINE, ""), spelling.letters, "")
     for one, automaton in wishes:
-        said = f"{said} {one}".strip()
+        said = f"{said} {one}" if said else one
         try:
             together = together.both(automaton).minimal()
             empty = together.both(line).minimal().is_empty
