@@ -16,8 +16,12 @@ from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.discounts import closed_form
 from spellout.models.ngram.levels import build_levels
 from spellout.models.ngram.model import NgramModel
+from spellout.models.table import parse_specification
+from spellout.training.config import TrainingConfig
+from spellout.training.ensembles import train_any
 from spellout.training.suspects import alike, rarity
 from spellout.training.suspects.damage import damage
+from spellout.training.suspects.folds import Folds
 from spellout.training.suspects.lengths import odd_lengths
 from spellout.training.suspects.patterns import patterns_of
 from spellout.training.suspects.search import search
@@ -231,3 +235,39 @@ def test_the_command_says_what_is_wrong_in_a_sentence(command, tmp_path):
     assert "only one different line" in err
     assert command("suspects", str(tmp_path / "none.txt"))[0] == 1
     assert command("suspects", str(path), "-n", "0")[0] == 2
+
+
+def test_a_model_judges_lines_that_it_was_not_trained_on(monkeypatch):
+    trained = []
+
+    def remembered(job):
+        trained.append(set(job.prepared.lines.distinct))
+        return train_any(job)
+
+    monkeypatch.setattr("spellout.training.suspects.folds.train_any", remembered)
+    lines = [*NAMES, "rlknjd"]
+    told = []
+    nats = Folds(parse_specification("ngram:3"), TrainingConfig(), 3, told.append)(lines)
+    assert (len(trained), told) == (3, [1.0] * 3)
+    assert all(sum(line not in others for others in trained) == 1 for line in lines)
+    assert len(nats) == sum(len(line) + 1 for line in lines)
+    found = search(Lines.of(lines), 1, judge=lambda asked: nats).suspects
+    assert found[0].line == "rlknjd"
+    assert found[0].reasons[0].kind == "letters"
+
+
+def test_the_command_trains_models_and_refuses_what_cannot_be(command, names_file):
+    code, out, err = command("suspects", names_file, "--model", "ngram:3", "--folds", "2", "-n", "2")
+    assert code == 0
+    assert len(out.splitlines()) == 3
+    for arguments, sentence in [
+        (["--folds", "3"], "--folds 3 goes with --model"),
+        (["--model", "ngram:3", "--folds", "1"], "--folds 1: at least 2"),
+        (["--model", "ngran"], "did you mean ngram?"),
+    ]:
+        code, out, err = command("suspects", names_file, *arguments)
+        assert (code, out) == (2, "")
+        assert sentence in err
+    code, out, err = command("suspects", names_file, "--model", "ngram:3", "--folds", "1000000")
+    assert code == 1
+    assert "too few for 1000000 folds" in err

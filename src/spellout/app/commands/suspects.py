@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from ...errors import UsageError
+from ...training.config import TrainingConfig
 from .. import terminal
-from ..options import Count, Encoding, File, Json
+from ..options import Count, Encoding, File, Json, Seconds
 from ..progress import progress_bar
 from ..visible import visible
-from ..workflows import read
+from ..workflows import asked, compile_for, read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,25 +26,53 @@ WIDEST = 60
 
 
 def suspects(
-    file: File | None = None, /, *, count: Count = 20, encoding: Encoding = None, json: Json = False
+    file: File | None = None,
+    /,
+    *,
+    count: Count = 20,
+    model: str | None = None,
+    folds: int | None = None,
+    seconds: Seconds = 60.0,
+    encoding: Encoding = None,
+    json: Json = False,
 ) -> None:
     """Find the lines of FILE that look wrong: letters, patterns, lengths and marks that the other lines do not
     have, placeholders and headers, and lines that are almost another line.
 
-    Each line is judged by the others alone, so one that was learned by heart is not found right. The score is in
-    bits: about one line in 2^score is as odd.
+    Each line is judged by the others alone, so that nothing is right because it was learned by heart. The score is
+    in bits: as far as the list tells, one line in 2^score is as odd.
 
     Parameters
     ----------
+    model
+        Judge letters by such models, each trained without the lines it judges, instead of by counts.
+    folds
+        How many models that are (5); each leaves such a part of the lines out.
+    seconds
+        About how long their training may take in all.
     json
         One JSON object a line, with the line's number in FILE and every reason.
     """
     from ...data.numbering import numbers_in_file
-    from ...training.suspects.search import search
+    from ...training.suspects.search import parts_of, search
 
+    if folds is not None and model is None:
+        raise UsageError(f"--folds {folds} goes with --model; counts leave out every line by itself")
+    many = 5 if folds is None else folds
+    training = TrainingConfig(seconds=seconds)
+    specification = None if model is None else asked(model, training)
     lines = read(file, encoding)
-    with progress_bar(len(lines), "judging each line by the others") as advance:
-        found = search(lines, count, advance)
+    if specification is None:
+        with progress_bar(len(lines), "judging each line by the others") as advance:
+            found = search(lines, count, advance)
+    else:
+        from ...training.suspects.folds import Folds
+
+        compile_for(specification)
+        trainings = many * parts_of(lines)
+        each = replace(training, seconds=seconds / max(trainings, 1))
+        with progress_bar(trainings, f"training {trainings} models") as advance:
+            found = search(lines, count, judge=Folds(specification, each, many, advance))
     places = [one.place for one in found.suspects]
     numbers = numbers_in_file(file, encoding, places, len(lines)) if file is not None else {}
     shown = [(numbers.get(one.place, one.place + 1), one) for one in found.suspects]
@@ -53,14 +84,14 @@ def suspects(
     seen = "all others" if found.together == len(lines.distinct) else f"{found.together - 1:,} others"
     terminal.note(
         f"{lines.name}: {len(lines.distinct):,} different lines, each judged by {seen}; {found.odd:,} of them "
-        f"{'is' if found.odd == 1 else 'are'} odder than chance makes a line of so many"
+        f"{'is' if found.odd == 1 else 'are'} odder than chance makes any of so many"
     )
 
 
 def _print(shown: Sequence[tuple[int, Suspect]]) -> None:
     on_terminal = sys.stdout.isatty()
     columns = ["number", "bits", "line", *([] if on_terminal else ["letters"]), "why"]
-    rows = []
+    rows: list[list[str | Text]] = []
     for number, one in shown:
         why = "; ".join(reason.phrase for reason in one.reasons[: 3 if on_terminal else None])
         if on_terminal:

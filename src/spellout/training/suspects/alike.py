@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .patterns import LETTERS, class_of
+
 _BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse in the arithmetic of 64 bits
 _INVERSE = pow(_BASE, -1, 1 << 64)
 _CROWD = 8
@@ -102,10 +104,15 @@ def alike(lines: Sequence[str], likelier: np.ndarray) -> list[Alike]:
         consider(one, other)
     same: dict[str, int] = {}
     for number, line in enumerate(lines):
-        key = "".join(filter(str.isalnum, line.casefold()))
+        key = _letters(line)
         if len(key) >= _SHORTEST and (other := same.setdefault(key, number)) != number:
             consider(number, other)
     return [found[number] for number in sorted(found)]
+
+
+def _letters(line: str) -> str:
+    """Give the letters and digits of a line, and the marks that belong to letters."""
+    return "".join(one for one in line.casefold() if class_of(one) in LETTERS + "0m")
 
 
 def _difference(line: str, other: str) -> tuple[str, float] | None:
@@ -115,19 +122,18 @@ def _difference(line: str, other: str) -> tuple[str, float] | None:
     length = len(other)
     if line.casefold() == other.casefold():
         return "in another case", 2.0
-    if [one for one in line.casefold() if one.isalnum()] == [one for one in other.casefold() if one.isalnum()]:
+    if _letters(line) == _letters(other):
         return "with other marks or spaces", 2.0 * length
     if OSA.distance(line, other, score_cutoff=1) > 1:
         return None
-    edits = Levenshtein.editops(other, line)
-    if len(edits) == 2:
+    (kind, source, place), *more = Levenshtein.editops(other, line).as_list()
+    if more:
         place = next(i for i, (a, b) in enumerate(zip(line, other, strict=True)) if a != b)
         return f"with {other[place : place + 2]} swapped", 2.0 * length
-    edit = edits[0]
-    if edit.tag == "insert":
-        new = line[edit.dest_pos]
-        double = new in (line[edit.dest_pos - 1 : edit.dest_pos], line[edit.dest_pos + 1 : edit.dest_pos + 2])
+    if kind == "insert":
+        new = line[place]
+        double = new in (line[place - 1 : place], line[place + 1 : place + 2])
         return (f"with {new} doubled", 2.0 * length) if double else (f"with {new} too much", 40.0 * length)
-    if edit.tag == "delete":
-        return f"without its {other[edit.src_pos]}", 2.0 * length
-    return f"with {line[edit.dest_pos]} for {other[edit.src_pos]}", 40.0 * length
+    if kind == "delete":
+        return f"without its {other[source]}", 2.0 * length
+    return f"with {line[place]} for {other[source]}", 40.0 * length

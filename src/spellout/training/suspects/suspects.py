@@ -27,6 +27,8 @@ from .stand_ins import HEADERS, PLACEHOLDERS, stand_in
 from .unseen import unseen
 
 NATS_PER_BIT = float(np.log(2.0))
+Judge = Callable[[Sequence[str]], np.ndarray]
+"""Gives minus the log-probability of every character and end of some lines (P,), by models that have not seen it."""
 
 
 @dataclass(frozen=True)
@@ -112,32 +114,44 @@ def encoded(lines: Sequence[str]) -> tuple[np.ndarray, int]:
     return moved.astype(np.min_scalar_type(len(different))), len(different)
 
 
-def find_suspects(lines: Sequence[str], places: Sequence[int], times: Sequence[int]) -> list[Suspect]:
-    """Judge different lines, each by the others; `places` and `times` say where and how often each stands in the
-    file.
+@dataclass(frozen=True)
+class Listed:
+    """Different lines, and where and how often each stands in its file.
 
-    All are given, the most suspicious first.
+    Attributes:
+        lines: the lines.
+        places: the place of the first copy of each among the lines of the file, from 0.
+        times: how often each stands there.
     """
-    signs = Signs()
-    letters, nats = _letters(lines, signs)
+
+    lines: Sequence[str]
+    places: Sequence[int]
+    times: Sequence[int]
+
+
+def find_suspects(listed: Listed, most: int, judge: Judge | None = None) -> tuple[list[Suspect], np.ndarray]:
+    """Judge lines, each by the others: the `most` suspicious ones, those first, and the scores of all (L,).
+
+    `judge` gives the surprise of every character, if counts are not to do it.
+    """
+    lines, signs = listed.lines, Signs()
+    letters, nats = _letters(lines, signs, judge)
     patterns = patterns_of(lines)
     shapes = _patterns(lines, patterns, signs)
     _conventions(lines, patterns, signs)
-    _words(lines, places, nats, signs)
-    _likeness(lines, times, nats, signs)
+    _words(listed, nats, signs)
+    _likeness(listed, nats, signs)
     table = np.array(signs.nats)  # (signs, L)
-    strongest = table.max(axis=0)
     usual_sign = 0.5 * np.log(len(lines))
     more = np.maximum(table - usual_sign, 0.0)
-    scores = strongest + more.sum(axis=0) - more.max(axis=0)
+    scores = table.max(axis=0) + more.sum(axis=0) - more.max(axis=0)
     found = []
-    for number in np.argsort(-scores, kind="stable").tolist():
+    for number in np.argsort(-scores, kind="stable")[:most].tolist():
         reasons = _reasons(signs, table[:, number], number, usual_sign)
-        stretch = _stretch(letters, shapes, reasons, number)
-        start, stop = (min(end, len(lines[number])) for end in stretch)
-        place, many = int(places[number]), int(times[number])
+        start, stop = (min(end, len(lines[number])) for end in _stretch(letters, shapes, reasons, number))
+        place, many = int(listed.places[number]), int(listed.times[number])
         found.append(Suspect(lines[number], place, many, float(scores[number]), start, stop, reasons))
-    return found
+    return found, scores
 
 
 def _reasons(signs: Signs, strengths: np.ndarray, number: int, usual_sign: float) -> tuple[Reason, ...]:
@@ -161,16 +175,16 @@ def _stretch(letters: Damage, shapes: Damage, reasons: Sequence[Reason], number:
     return 0, 0
 
 
-def _damage(lines: Sequence[str]) -> tuple[Damage, np.ndarray]:
+def _damage(lines: Sequence[str], judge: Judge | None) -> tuple[Damage, np.ndarray]:
     """Find the odd stretch of each line, and the surprise of each whole line (L,), by counts of the others."""
     stream, size = encoded(lines)
-    judged = unseen(stream, size)
+    nats = unseen(stream, size).nats if judge is None else judge(lines)
     ends = np.flatnonzero(stream == 0)
-    return damage(stream, judged.nats, judged.letters), np.add.reduceat(judged.nats, ends[:-1])
+    return damage(stream, nats, np.bincount(stream[1:], minlength=size)), np.add.reduceat(nats, ends[:-1])
 
 
-def _letters(lines: Sequence[str], signs: Signs) -> tuple[Damage, np.ndarray]:
-    found, nats = _damage(lines)
+def _letters(lines: Sequence[str], signs: Signs, judge: Judge | None) -> tuple[Damage, np.ndarray]:
+    found, nats = _damage(lines, judge)
     holders: dict[str, int] = {}
     for line in lines:
         for letter in set(line):
@@ -191,7 +205,7 @@ def _letters(lines: Sequence[str], signs: Signs) -> tuple[Damage, np.ndarray]:
 
 
 def _patterns(lines: Sequence[str], patterns: Sequence[str], signs: Signs) -> Damage:
-    found, _ = _damage(patterns)
+    found, _ = _damage(patterns, None)
 
     def phrase(number: int) -> str:
         pattern = patterns[number]
@@ -221,8 +235,9 @@ def _conventions(lines: Sequence[str], patterns: Sequence[str], signs: Signs) ->
     signs.add("length", rarity.of_ratios(odd_lengths(lengths)), length_phrase)
 
 
-def _words(lines: Sequence[str], places: Sequence[int], nats: np.ndarray, signs: Signs) -> None:
-    told = [stand_in(line, place == 0) for line, place in zip(lines, places, strict=True)]
+def _words(listed: Listed, nats: np.ndarray, signs: Signs) -> None:
+    lines = listed.lines
+    told = [stand_in(line, place == 0) for line, place in zip(lines, listed.places, strict=True)]
     strengths = np.zeros(len(lines))
     for number in (number for number, one in enumerate(told) if one):
         header = "header" in told[number]
@@ -236,7 +251,8 @@ def _words(lines: Sequence[str], places: Sequence[int], nats: np.ndarray, signs:
     )
 
 
-def _likeness(lines: Sequence[str], times: Sequence[int], nats: np.ndarray, signs: Signs) -> None:
+def _likeness(listed: Listed, nats: np.ndarray, signs: Signs) -> None:
+    lines, times = listed.lines, listed.times
     pairs: dict[int, Alike] = {}
     strengths = np.zeros(len(lines))
     for one in alike(lines, np.asarray(times) * 1e6 - nats):

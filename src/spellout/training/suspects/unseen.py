@@ -34,12 +34,10 @@ class Unseen:
     Attributes:
         nats: minus the log-probability of every token, (P,) float64.
         order: the n of the n-grams, found on these lines.
-        letters: how often each token was counted, (V,) int64.
     """
 
     nats: np.ndarray
     order: int
-    letters: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,6 @@ def by_order(stream: np.ndarray, vocabulary_size: int, counted: np.ndarray | Non
         learned = stream[np.concatenate([[True], counted[lines]])]
         lines = np.where(counted[lines], lines, -1)
     targets = stream[1:].astype(np.int64)
-    letters = np.bincount(learned[1:], minlength=vocabulary_size)
     shorter, below, newer = np.full(len(targets), 1.0 / vocabulary_size), None, stream[:0]
     for n, column in enumerate(islice(back_in_time(stream), HIGHEST_ORDER), 1):
         table = Counts.of(learned, n, vocabulary_size)
@@ -97,7 +94,7 @@ def by_order(stream: np.ndarray, vocabulary_size: int, counted: np.ndarray | Non
         if below is not None:
             lower = replace(below.level, counts=longest_level(table.continuations()).counts)
             shorter = _interpolated(lower, below, _different(below, here, lines), lines, shorter)
-        yield Unseen(-np.log(_interpolated(level, here, here.times, lines, shorter)), n, letters)
+        yield Unseen(-np.log(_interpolated(level, here, here.times, lines, shorter)), n)
         below, newer = here, column[:-1]
 
 
