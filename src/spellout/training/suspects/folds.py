@@ -1,6 +1,7 @@
 """Judges lines by any model of the table that has not seen them.
 
-As many models are trained as there are folds, each on all lines but those of its fold (cross-validation, Stone 1974).
+As many models are trained as there are folds, each on all lines but those of its fold (cross-validation, Stone
+1974).
 """
 
 from __future__ import annotations

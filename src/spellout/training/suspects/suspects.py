@@ -28,7 +28,7 @@ from .unseen import unseen
 
 NATS_PER_BIT = float(np.log(2.0))
 Judge = Callable[[Sequence[str]], np.ndarray]
-"""Gives minus the log-probability of every character and end of some lines (P,), by models that have not seen it."""
+"""Gives minus the log-probability of every character and end of lines (P,), by models that have not seen them."""
 
 
 @dataclass(frozen=True)
