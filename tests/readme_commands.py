@@ -112,6 +112,16 @@ def score(arguments, out, err):
         assert abs(bits - nats / math.log(2)) < 6e-4 + 0.0051 / (len(row["line"]) + 1) / math.log(2)  # as rounded
 
 
+def suspects(arguments, out, err):
+    rows, lines = table(out), lines_of(arguments)
+    assert len(rows) == int(option(arguments, "-n", 20))
+    assert all(lines[int(row["number"]) - 1] == row["line"] and row["letters"] in row["line"] for row in rows)
+    bits = [float(row["bits"]) for row in rows]
+    assert bits == sorted(bits, reverse=True)
+    assert all(row["why"] for row in rows)
+    assert f"{len(set(lines)):,} different lines, each judged by all others" in err
+
+
 def why(arguments, out, err):
     rows = table(out)
     assert "".join(row["letter"] for row in rows) == arguments[-1] + "¶"
@@ -181,4 +191,6 @@ def tune(arguments, out, err):
     assert folder.is_dir()
 
 
-CHECKS = {check.__name__: check for check in (make, look, train, sample, score, why, compare, draw, plot, tune)}
+CHECKS = {
+    check.__name__: check for check in (make, look, train, sample, score, suspects, why, compare, draw, plot, tune)
+}

@@ -82,7 +82,20 @@ def _application() -> App:
         from cyclopts import App
 
         from ..version import __version__
-        from .commands import compare, doctor, draw, lectures, look, lr_find, make, plot, score, train, tune
+        from .commands import (
+            compare,
+            doctor,
+            draw,
+            lectures,
+            look,
+            lr_find,
+            make,
+            plot,
+            score,
+            suspects,
+            train,
+            tune,
+        )
 
         app = App(
             name="spellout",
@@ -96,9 +109,10 @@ def _application() -> App:
             print_error=False,
             result_action="return_value",
         )
-        showing = make.make, look.look, make.sample, score.score, score.why, draw.draw, plot.plot, doctor.doctor
+        showing = make.make, look.look, make.sample, score.score, score.why, suspects.suspects
+        others = draw.draw, plot.plot, doctor.doctor
         training = train.train, compare.compare, lr_find.lr_find, tune.tune, lectures.lectures
-        for command in showing + training:
+        for command in showing + others + training:
             app.command(command)
         _made = app
     return _made

@@ -50,7 +50,7 @@ def score(
     run
         A folder written by `spellout train`.
     sort
-        The order of FILE, the most surprising lines first (which look wrong?), or the likeliest first.
+        The order of FILE, the most surprising lines first, or the likeliest first.
     json
         One JSON object a line, with the surprise of every character.
     """
@@ -134,7 +134,10 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
         spare=[name for name in ("ln p", "as new") if name in columns],
     )
     if known:
-        terminal.note(f"{known:,} of {len(scores):,} lines are in the list that the model learned from")
+        terminal.note(
+            f"{known:,} of {len(scores):,} lines are in the list that the model learned from, so it finds little "
+            "odd in them: spellout suspects FILE judges each line by a model that has not seen it"
+        )
 
 
 def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, json: Json = False) -> None:

@@ -1,0 +1,113 @@
+"""`spellout suspects FILE`: which lines look wrong, each judged by a model that has not seen it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from ...errors import UsageError
+from ...training.config import TrainingConfig
+from .. import terminal
+from ..options import Count, Encoding, File, Json, Seconds
+from ..progress import progress_bar
+from ..visible import visible
+from ..workflows import asked, compile_for, read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...training.suspects.suspects import Suspect
+
+WIDEST = 60
+"""Characters of a line that a terminal shows, those around the odd ones."""
+
+
+def suspects(
+    file: File | None = None,
+    /,
+    *,
+    count: Count = 20,
+    model: str | None = None,
+    folds: int | None = None,
+    seconds: Seconds = 60.0,
+    encoding: Encoding = None,
+    json: Json = False,
+) -> None:
+    """Find the lines of FILE that look wrong: letters, patterns, lengths and marks that the other lines do not
+    have, placeholders and headers, and lines that are almost another line.
+
+    Each line is judged by the others alone, so that nothing is right because it was learned by heart. The score is
+    in bits: as far as the list tells, one line in 2^score is as odd.
+
+    Parameters
+    ----------
+    model
+        Judge letters by such models, each trained without the lines it judges, instead of by counts.
+    folds
+        How many models that are (5); each leaves such a part of the lines out.
+    seconds
+        About how long their training may take in all.
+    json
+        One JSON object a line, with the line's number in FILE and every reason.
+    """
+    from ...data.numbering import numbers_in_file
+    from ...training.suspects.search import parts_of, search
+
+    if folds is not None and model is None:
+        raise UsageError(f"--folds {folds} goes with --model; counts leave out every line by itself")
+    many = 5 if folds is None else folds
+    training = TrainingConfig(seconds=seconds)
+    specification = None if model is None else asked(model, training)
+    lines = read(file, encoding)
+    if specification is None:
+        with progress_bar(len(lines), "judging each line by the others") as advance:
+            found = search(lines, count, advance)
+    else:
+        from ...training.suspects.folds import Folds
+
+        compile_for(specification)
+        trainings = many * parts_of(lines)
+        each = replace(training, seconds=seconds / max(trainings, 1))
+        with progress_bar(trainings, f"training {trainings} models") as advance:
+            found = search(lines, count, judge=Folds(specification, each, many, advance))
+    places = [one.place for one in found.suspects]
+    numbers = numbers_in_file(file, encoding, places, len(lines)) if file is not None else {}
+    shown = [(numbers.get(one.place, one.place + 1), one) for one in found.suspects]
+    if json:
+        for number, one in shown:
+            terminal.print_json(one.to_json(number))
+    else:
+        _print(shown)
+    seen = "all others" if found.together == len(lines.distinct) else f"{found.together - 1:,} others"
+    terminal.note(
+        f"{lines.name}: {len(lines.distinct):,} different lines, each judged by {seen}; {found.odd:,} of them "
+        f"{'is' if found.odd == 1 else 'are'} odder than chance makes any of so many"
+    )
+
+
+def _print(shown: Sequence[tuple[int, Suspect]]) -> None:
+    on_terminal = sys.stdout.isatty()
+    columns = ["number", "bits", "line", *([] if on_terminal else ["letters"]), "why"]
+    rows: list[list[str | Text]] = []
+    for number, one in shown:
+        why = "; ".join(reason.phrase for reason in one.reasons[: 3 if on_terminal else None])
+        if on_terminal:
+            rows.append([str(number), f"{one.bits:.1f}", _marked(one), why])
+        else:
+            rows.append([str(number), f"{one.bits:.1f}", one.line, one.letters, why])
+    terminal.print_table(columns, rows, left=["line", "letters", "why"])
+
+
+def _marked(suspect: Suspect) -> Text:
+    """Give the line, or of a long one the part around its odd letters, with these marked."""
+    line, start, stop = suspect.line, suspect.start, suspect.stop
+    begin = max(0, min(start - WIDEST // 4, len(line) - WIDEST))
+    end = min(len(line), begin + WIDEST)
+    text = Text("…" * (begin > 0))
+    text.append(visible(line[begin:start]))
+    text.append(visible(line[start : min(stop, end)]), style="bold red underline")
+    text.append(visible(line[min(stop, end) : end]) if stop < end else "")
+    return text + Text("…" * (end < len(line)))
