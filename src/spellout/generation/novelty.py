@@ -11,6 +11,7 @@ from typing import Any
 from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from .config import LONGEST_MADE, SamplingConfig
+from .drawing.fingerprints import Fingerprints
 from .sampling import sample
 from .scoring import NATS_PER_BIT, Score
 
@@ -54,16 +55,13 @@ def nearest(line: str, training: Sequence[str]) -> tuple[str, int]:
 
 
 def only(*, unlike: Iterable[str] | None = None, unique: bool = False) -> Callable[[str], bool]:
-    """A test for `sample`: True for lines that are not among `unlike` and, if `unique`, were not seen before."""
-    refused = set(unlike or ())
+    """A test for `sample`: True for lines that are not among `unlike` and, if `unique`, were not seen before.
 
-    def accept(line: str) -> bool:
-        new = line not in refused
-        if unique:  # the next time it is no longer new
-            refused.add(line)
-        return new
-
-    return accept
+    It remembers fingerprints of lines, so a new line is refused once in a very long while (see `Fingerprints`).
+    """
+    refused = Fingerprints(unlike or ())
+    # If every line is to be another one, the next time one that was made is no longer new.
+    return refused.add if unique else lambda line: line not in refused
 
 
 def unique_and_novel(

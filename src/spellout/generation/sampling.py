@@ -24,8 +24,9 @@ from ..models.automata.of_models import automaton_of
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
 from .config import SamplingConfig
-from .drawing import Drawing, slots_for, uniform
-from .texts import texts_of
+from .drawing.numbers import Numbers, uniform
+from .drawing.tables import Tables, slots_for
+from .drawing.texts import texts_of
 
 LARGEST_BATCH = 2048
 LARGEST_DRAWN = 8192
@@ -33,9 +34,6 @@ LARGEST_DRAWN = 8192
 _LARGEST_TABLE = 1 << 23  # probabilities of one step: batch times vocabulary
 _LARGEST_TEXT = 1 << 25  # tokens of one batch of the longest lines
 _USUAL = 200
-_PAGE = 32  # uniform numbers drawn for a candidate at a time
-_STEPS = 8  # of those that are made ready together: a line of a processor's cache
-_BLOCK = 4  # 64-bit numbers in one step of Philox's counter
 
 Candidates = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
 """From the number of the first candidate and how many there are (B) to their tokens (B, T), padded with boundaries,
@@ -115,13 +113,12 @@ def _candidates(
     automaton = None if config.greedy or not slots_for(model.vocabulary_size) else automaton_of(model)
     if automaton is None:
         return partial(_read, model, config, prefix[: config.max_length], banned), LARGEST_BATCH
-    drawing = Drawing(
-        automaton,
-        prefix[: config.max_length],
-        banned,
-        lambda rows, banned: _weights(_allowed(rows, banned), config),
-    )
-    return partial(_drawn, drawing, config, prefix[: config.max_length]), LARGEST_DRAWN
+
+    def weigh(log_rows: np.ndarray, banned: list[int]) -> np.ndarray:
+        return _weights(_allowed(log_rows, banned), config)
+
+    tables = Tables(automaton, prefix[: config.max_length], banned, weigh)
+    return partial(_drawn, tables, config, prefix[: config.max_length]), LARGEST_DRAWN
 
 
 def _read(
@@ -156,15 +153,15 @@ def _read(
 
 
 def _drawn(
-    drawing: Drawing, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
+    tables: Tables, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make candidates, the same ones, from tables."""
     longest = config.max_length or 1 << 30
     columns = [np.full(count, token, prefix.dtype) for token in prefix]
-    rows, slots = np.arange(count), np.full(count, drawing.start())
+    rows, slots = np.arange(count), np.full(count, tables.start())
     numbers = Numbers(config.seed, first)
     while len(rows):
-        chosen = drawing.tokens(slots, numbers.at(len(columns), rows))
+        chosen = tables.tokens(slots, numbers.at(len(columns), rows))
         going_on = np.flatnonzero(chosen)
         if len(columns) >= longest:
             rows = rows[going_on]
@@ -175,34 +172,8 @@ def _drawn(
         if len(going_on) < len(rows):
             rows, slots, chosen = rows[going_on], slots[going_on], chosen[going_on]
         if len(rows):
-            slots = drawing.after(slots, chosen)
+            slots = tables.after(slots, chosen)
     return np.stack(columns, axis=1), rows
-
-
-class Numbers:
-    """Random numbers of 64 bits of candidates from `first` on, for each step of their lines."""
-
-    def __init__(self, seed: int, first: int) -> None:
-        self._seed, self._first = seed, first
-        self._page = self._group = -1
-        self._begin = 0
-        self._raw = self._steps = np.zeros((0, 0), np.uint64)
-
-    def at(self, step: int, rows: np.ndarray) -> np.ndarray:
-        """Those of some candidates (N,), ascending, none of them another than at the step before."""
-        group, place = divmod(step, _STEPS)
-        if group != self._group:
-            page, part = divmod(group, _PAGE // _STEPS)
-            if page != self._page:
-                # Both parts of the counter are needed: who the candidate is, and how far its line has come.
-                counter = [(self._first + int(rows[0])) * (_PAGE // _BLOCK), page, 0, 0]
-                source = np.random.Philox(key=self._seed, counter=counter)
-                self._page, self._begin = page, int(rows[0])
-                self._raw = source.random_raw((int(rows[-1]) + 1 - self._begin) * _PAGE).reshape(-1, _PAGE)
-            # Numbers of one candidate stand side by side in memory, and those of one step are asked for.
-            self._group, self._steps = group, self._raw[:, part * _STEPS : (part + 1) * _STEPS].T.copy()
-        numbers: np.ndarray = self._steps[place].take(rows - self._begin)
-        return numbers
 
 
 def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, numbers: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ class SharperAutomaton:
 
     def __init__(self, model: Sharper, inner: Automaton) -> None:
         self._model, self._inner = model, inner
-        self.vocabulary_size = model.vocabulary_size
+        self.vocabulary_size, self.states = model.vocabulary_size, inner.states
 
     def start(self) -> int:
         """The state after the boundary at the beginning of a line."""
@@ -29,6 +29,14 @@ class SharperAutomaton:
         """What follows in some states."""
         return self._model.sharpened(self._inner.rows(states))
 
+    def all_states(self) -> np.ndarray:
+        """All states of the model."""
+        return self._inner.all_states()
+
+    def targets(self, states: np.ndarray) -> np.ndarray:
+        """The states that all tokens lead to."""
+        return self._inner.targets(states)
+
 
 class WeightedAutomaton:
     """The nodes of the trie, then the states of the model off it (see `automaton.Automaton`).
@@ -40,7 +48,8 @@ class WeightedAutomaton:
         self._model, self._inner = model, inner
         self.vocabulary_size = model.vocabulary_size
         self._nodes = len(model.trie)
-        self._inner_states = np.full(self._nodes, -1)
+        self.states = self._nodes + inner.states
+        self._inner_states = np.zeros(self._nodes, np.int64)  # of nodes that lines have come to
 
     def start(self) -> int:
         """The root."""
@@ -61,6 +70,26 @@ class WeightedAutomaton:
         # Many nodes have one inner state, whose row is worked out once.
         distinct, which = np.unique(inner, return_inverse=True)
         return self._model.reweighted(self._inner.rows(distinct)[which], nodes)
+
+    def all_states(self) -> np.ndarray:
+        """The nodes where lines go on, and all states of the model off the trie."""
+        self.start()
+        trie, inner_nodes = self._model.trie, [np.zeros(0, np.int64)]
+        for above, below, starts in trie.families():
+            parents = np.repeat(above, np.diff(starts, append=below.stop - below.start))
+            on = np.flatnonzero(trie.tokens[below])
+            states = self._inner.after(self._inner_states[parents[on]], trie.tokens[below][on].astype(np.int64))
+            self._inner_states[below.start + on] = states
+            inner_nodes.append(above)
+        return np.concatenate([*inner_nodes, self._nodes + self._inner.all_states()])
+
+    def targets(self, states: np.ndarray) -> np.ndarray:
+        """The states that all tokens lead to."""
+        nodes, inner = self._apart(states)
+        targets = self._nodes + self._inner.targets(inner)
+        parents, tokens, children = self._model.trie.edges_of(nodes)
+        targets[parents, tokens] = children
+        return targets
 
     def _apart(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The node of each state, or `NOWHERE`, and the state of the model."""

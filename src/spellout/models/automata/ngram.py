@@ -1,10 +1,12 @@
 """The states of an n-gram model: its contexts, of all lengths.
 
-What a model says after a line's beginning, its longest context that was seen decides; and as every part of a context
-that was seen was seen, the longest one after the next token is made of this one and that token.
+What a model says after the beginning of a line, its longest context that was seen decides. All parts of such a
+context were seen, too, so the longest one after the next token is a part of this one and that token.
 """
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 
@@ -27,7 +29,6 @@ class NgramAutomaton:
         self._begins = np.cumsum([0, *(len(level.keys) for level in model.levels)])
         self.states = int(self._begins[-1])
         self._asked = 0
-        self._table: np.ndarray | None = None
 
     def start(self) -> int:
         """The state after the boundary at the beginning of a line."""
@@ -36,13 +37,7 @@ class NgramAutomaton:
     def after(self, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """The states that tokens lead to."""
         self._asked += len(states)
-        if (
-            self._table is None
-            and self._asked > self.states // _PAYS
-            and self.states <= _LARGEST // self.vocabulary_size
-        ):
-            self._table = self._all()
-        if self._table is not None:
+        if self.states // _PAYS < self._asked and self.states <= _LARGEST // self.vocabulary_size:
             return self._table[states, tokens].astype(np.int64)
         size, columns = np.uint64(self.vocabulary_size), [tokens.astype(np.int64)]
         # The tokens of a context, the newest first: each is the oldest one of a part of it; -1 beyond its end.
@@ -53,7 +48,23 @@ class NgramAutomaton:
             columns.append(oldest)
         return self._longest(columns)
 
-    def _all(self) -> np.ndarray:
+    def all_states(self) -> np.ndarray:
+        """All contexts."""
+        return np.arange(self.states)
+
+    def targets(self, states: np.ndarray) -> np.ndarray:
+        """The states that all tokens lead to."""
+        return self._table[states].astype(np.int64)
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        """What follows in some states."""
+        contexts = self._contexts(states)
+        if not self._model.interpolated:
+            self._only_whole(contexts)
+        return self._model.rows_of(contexts)
+
+    @cached_property
+    def _table(self) -> np.ndarray:
         """The states (states, V) that all tokens lead to from all states."""
         size = self.vocabulary_size
         table = np.zeros((self.states, size), np.int32)
@@ -75,13 +86,6 @@ class NgramAutomaton:
             there = np.flatnonzero((found >= 0) & (tokens > 0))
             here[contexts[there], tokens[there]] = self._begins[depth + 1] + found[there]
         return table
-
-    def rows(self, states: np.ndarray) -> np.ndarray:
-        """What follows in some states."""
-        contexts = self._contexts(states)
-        if not self._model.interpolated:
-            self._only_whole(contexts)
-        return self._model.rows_of(contexts)
 
     def _longest(self, columns: Columns) -> np.ndarray:
         """The state of each context that was seen, of columns (N,), newest token first and -1 beyond the oldest."""

@@ -1,10 +1,10 @@
 """Drawing tokens from tables of what a model says in its states, without asking it again.
 
-A token is chosen by inverting the cumulative distribution, as `sampling.choose` does, and is the same one to the last
-bit. Which part of the distribution a random number falls into, its highest bits tell in most cases: a guide table
-holds the token for each value of theirs (Chen & Asau 1974, "On Generating Random Variates from an Empirical
-Distribution"), or that several tokens share it; then the number is compared with the sums. Another table holds the
-state that each token leads to. Both grow as states are met, and begin anew when they are full.
+A token is chosen by inverting the cumulative distribution, and it is the one that `sampling` chooses, to the last
+bit. Which token a random number falls to, its highest bits tell in most cases: a guide table holds the token for
+each value of theirs (Chen & Asau 1974, "On Generating Random Variates from an Empirical Distribution"), or that
+several share it; then the number is compared with the sums. Another table holds the state that each token leads to.
+They grow as states are met, are made of all states once many were, and begin anew when they are full.
 
     N lines · S slots of the tables · V vocabulary
 """
@@ -15,15 +15,19 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..models.automata.automaton import Automaton
+from ...models.automata.automaton import Automaton
+from .numbers import uniform
 
 GUIDE_BITS = 8
 _PARTS = 1 << GUIDE_BITS
-_NUMBERS = 1 << 22
+_NUMBERS = 1 << 23
 """Sums in the tables together: with the guide, about 100 megabytes."""
 _FEWEST = 1 << 12
 """Tables with fewer slots would begin anew all the time."""
-_AT_ONCE = 1 << 20  # sums worked out together
+_AT_ONCE = 1 << 10
+"""States whose tables are worked out together: so many fit into a processor's cache."""
+_PAYS = 4
+"""If so-manieth part of all states was met, tables of all pay."""
 _BEGIN = 1 << 8
 
 Weights = Callable[[np.ndarray, list[int]], np.ndarray]
@@ -36,7 +40,7 @@ def slots_for(vocabulary_size: int) -> int:
     return most if most >= _FEWEST else 0
 
 
-class Drawing:
+class Tables:
     """The tables of one model's states.
 
     Lines begin with `prefix` (P,); `weigh` makes weights of log-probabilities, none of tokens that are `banned`, as
@@ -52,7 +56,8 @@ class Drawing:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._used, self._start = 0, None
+        self._used = 0
+        self._start: int | None = None
         self._slot_of = np.zeros(1, np.int32)  # of each state, its slot plus 1; 0 for none
         self._states = np.zeros(0, np.int64)
         self._sums = np.zeros((0, self._size))
@@ -77,8 +82,8 @@ class Drawing:
         parts += slots * _PARTS
         tokens = self._guide.reshape(-1).take(parts)
         unclear = np.flatnonzero(tokens == self._several)
-        for start in range(0, len(unclear), max(1, _AT_ONCE // self._size)):
-            some = unclear[start : start + max(1, _AT_ONCE // self._size)]
+        for start in range(0, len(unclear), _AT_ONCE):
+            some = unclear[start : start + _AT_ONCE]
             of = slots[some]
             wanted = uniform(numbers[some]) * self._totals[of]
             tokens[some] = (self._sums.take(of, axis=0) <= wanted[:, None]).sum(axis=1)
@@ -90,6 +95,10 @@ class Drawing:
         edges += tokens
         targets = self._targets.reshape(-1).take(edges)
         if not targets.all():
+            number = self._automaton.states
+            if number // _PAYS < self._used < self._most - number:
+                self._work_out_all()
+                return self._targets.reshape(-1).take(edges).astype(np.int64) - 1
             unknown = np.unique(edges[targets == 0])
             if self._used + len(unknown) > self._most:
                 return self._moved(slots, tokens)
@@ -98,6 +107,15 @@ class Drawing:
             self._targets.reshape(-1)[unknown] = found + 1
             targets = self._targets.reshape(-1).take(edges)
         return targets.astype(np.int64) - 1
+
+    def _work_out_all(self) -> None:
+        """Make tables of all states."""
+        states = self._automaton.all_states()
+        self._slots(states)
+        for start in range(0, self._used, _AT_ONCE):
+            here = slice(start, min(start + _AT_ONCE, self._used))
+            targets = self._automaton.targets(self._states[here])
+            self._targets[here] = self._slot_of[targets]
 
     def _moved(self, slots: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Begin the tables anew with the states that tokens lead to."""
@@ -119,8 +137,8 @@ class Drawing:
         """Work out the tables of different states, in new slots."""
         slots = np.arange(self._used, self._used + len(states))
         self._make_room(self._used + len(states))
-        for start in range(0, len(states), max(1, _AT_ONCE // self._size)):
-            here = slice(start, start + max(1, _AT_ONCE // self._size))
+        for start in range(0, len(states), _AT_ONCE):
+            here = slice(start, start + _AT_ONCE)
             weights = self._weigh(self._automaton.rows(states[here]), banned)
             there = slots[here]
             sums = np.cumsum(weights, axis=1)
@@ -150,20 +168,14 @@ class Drawing:
             """The least number of a part, as it is compared with the sums."""
             return (part / _PARTS) * totals[:, None]
 
-        # The first part whose edge is no less than each sum, at first but for rounding.
+        # The first part whose edge is no less than each sum, at first but for rounding: there, it is passed by.
         part = np.clip(np.ceil(sums / totals[:, None] * _PARTS), 0, _PARTS + 1)
         part += (part <= _PARTS) & (edge_of(part) < sums)
         part -= (part > 0) & (edge_of(part - 1) >= sums)
-        wide = _PARTS + 2
-        places = part.astype(np.int64) + np.arange(len(sums))[:, None] * wide
-        counts = np.bincount(places.ravel(), minlength=wide * len(sums)).reshape(-1, wide)
-        # As many sums as are no larger than an edge are not chosen there, nor further on if the next edge has as many.
-        below = np.cumsum(counts, axis=1, dtype=self._dtype)
-        tokens: np.ndarray = below[:, :_PARTS].copy()
-        tokens[counts[:, 1 : _PARTS + 1] > 0] = self._several
-        return tokens
-
-
-def uniform(numbers: np.ndarray) -> np.ndarray:
-    """Uniform numbers in [0, 1) of random ones of 64 bits: the 53 bits that a float64 holds."""
-    return (numbers >> np.uint64(11)) * 2.0**-53
+        ends = np.minimum(part, _PARTS).astype(np.int64)
+        tokens = np.broadcast_to(np.arange(self._size, dtype=self._dtype), sums.shape)
+        guides = np.repeat(tokens.ravel(), np.diff(ends, axis=1, prepend=0).ravel())
+        # In the part before it is passed by, it may be or not.
+        ends += np.arange(len(sums))[:, None] * _PARTS - 1
+        guides[ends[(part > 0) & (part <= _PARTS)]] = self._several
+        return guides.reshape(-1, _PARTS)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..data.vocabulary.characters import Characters
-from ..data.vocabulary.protocol import Vocabulary
+from ...data.vocabulary.characters import Characters
+from ...data.vocabulary.protocol import Vocabulary
 
 Texts = Callable[[np.ndarray], list[str | None]]
 """Tokens (B, T), padded with boundaries, to B texts; None for one that reading a file could not give."""
@@ -36,9 +36,8 @@ class _OfCharacters:
         characters = ["\n", *vocabulary.characters]
         codes = np.array([ord(one) for one in characters])
         narrow = int(codes.max()) < 256
-        self._codec, self._codes = (
-            ("latin-1", codes.astype(np.uint8)) if narrow else ("utf-32-le", codes.astype("<u4"))
-        )
+        self._codec = "latin-1" if narrow else "utf-32-le"
+        self._codes: np.ndarray = codes.astype(np.uint8 if narrow else "<u4")
         self._spaces = np.array([one.isspace() for one in characters])
         self._spaces[0] = False
         # Characters that are alone what they are may still make others together.

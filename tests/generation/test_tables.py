@@ -1,0 +1,130 @@
+"""Lines drawn from tables of a model's states are those that the model makes when it is asked for every token."""
+
+from itertools import islice
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spellout.api import train
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
+from spellout.generation import sampling
+from spellout.generation.config import SamplingConfig
+from spellout.generation.drawing import tables
+from spellout.models.automata.of_models import automaton_of
+from spellout.models.new_lines.sharpness import sharper
+
+MODELS = [
+    "ngram:1:smoothing=closed-form",
+    "ngram:3:smoothing=closed-form",
+    "ngram:6:smoothing=closed-form",
+    "ngram:4",
+    "ngram:2:smoothing=add-k",
+    "ngram:4:smoothing=add-k",
+]
+CHOICES = [{}, {"temperature": 0.3}, {"temperature": 2.5}, {"top_k": 2}, {"top_p": 0.6}, {"top_k": 3, "top_p": 0.9}]
+lines = st.lists(st.text("abé ", min_size=1, max_size=7).map(str.strip).filter(bool), min_size=2, max_size=20)
+several = lines.filter(lambda found: len(set(found)) > 1)
+
+
+def run_of(found, specification, **config):
+    return train(Prepared.of(Lines.of(found), DataConfig(split="none", **config)), specification).run
+
+
+def made(model, vocabulary, config, count=100, **options):
+    """What is made with tables and without them, and that there were tables."""
+    begun = []
+    whole = tables.Tables.start
+
+    def start(self):
+        begun.append(self)
+        return whole(self)
+
+    def lines_of():
+        found = sampling.sample(model, vocabulary, config, patience=100, **options)
+        return list(islice(found, count))
+
+    with patch.object(tables.Tables, "start", start):
+        drawn = lines_of()
+    assert begun
+    with patch.object(sampling, "automaton_of", lambda model: None):
+        return drawn, lines_of()
+
+
+@given(several, st.sampled_from(MODELS), st.sampled_from(CHOICES), st.integers(0, 99), st.sampled_from(["", "a"]))
+@settings(max_examples=30)
+def test_tables_make_the_same_lines_as_the_model(found, specification, choice, seed, prefix):
+    run = run_of([*found, "ab"], specification)
+    config = SamplingConfig(seed=seed, max_length=12, prefix=prefix, **choice)
+    drawn, plain = made(run.model, run.vocabulary, config)
+    assert drawn == plain
+    assert drawn or choice
+
+
+@given(several, st.sampled_from(MODELS[:3]), st.sampled_from(CHOICES), st.sampled_from([1.0, 1.2]), st.booleans())
+@settings(max_examples=30)
+def test_so_they_do_for_new_lines_and_sharper_models(found, specification, choice, sharpness, begun):
+    run = run_of([*found, "ab"], specification)
+    config = SamplingConfig(seed=len(found), max_length=12, prefix="b" if begun else "", **choice)
+    sharp = sharper(run.model, sharpness)
+    from spellout.generation.new_lines import without_known
+
+    new = without_known(run.model, run.vocabulary, run.lines, sharpness=sharpness)
+    for model in (sharp, new):
+        drawn, plain = made(model, run.vocabulary, config)
+        assert drawn == plain
+    assert not {one.text for one in drawn if one.complete} & set(found)
+
+
+@pytest.mark.parametrize("unit", ["byte", "word"])
+def test_so_they_do_for_bytes_and_words(unit):
+    text = ["über alles", "über den Wolken", "den alten Wolken", "alles ist gut", "gut ist der Tag", "Tag über Tag"]
+    run = run_of(text, "ngram:3", unit=unit, **({"min_count": 2} if unit == "word" else {}))
+    drawn, plain = made(run.model, run.vocabulary, SamplingConfig(seed=3, max_length=20))
+    assert drawn == plain
+    assert len(drawn) == 100
+
+
+def test_every_way_to_fill_the_tables_makes_the_same_lines(names):
+    run = train(Prepared.of(names, DataConfig()), "ngram:5:smoothing=closed-form").run
+    new = run.new_lines()
+    for model in (run.model, new):
+        config, size = SamplingConfig(seed=11, max_length=25), model.vocabulary_size
+        _, plain = made(model, run.vocabulary, config, 1500)
+        for numbers, pays in [
+            (tables._NUMBERS, 1 << 30),  # all at once, from the first line on
+            (tables._NUMBERS, 1),  # never all
+            (1200 * size, 4),  # there is no room for many
+        ]:
+            with (
+                patch.object(tables, "_NUMBERS", numbers),
+                patch.object(tables, "_PAYS", pays),
+                patch.object(tables, "_FEWEST", 1),
+                patch.object(sampling, "LARGEST_DRAWN", 256),
+            ):
+                assert made(model, run.vocabulary, config, 1500)[0] == plain
+
+
+@given(several, st.integers(1, 6), st.sampled_from(["closed-form", "add-k"]))
+@settings(max_examples=30)
+def test_states_lead_on_and_say_what_the_reader_says(found, order, smoothing):
+    run = run_of(found, f"ngram:{order}:smoothing={smoothing}")
+    automaton, reader = automaton_of(run.model), run.model.reader(1)
+    stream = run.vocabulary.encode(found)
+    state = np.array([automaton.start()])
+    for place, token in enumerate(stream.tolist()):
+        rows = reader.read(np.array([token]))
+        if token == 0:
+            state = np.array([automaton.start()])
+        else:
+            after = automaton.after(state, np.array([token]))
+            assert after == automaton.targets(state)[0, token]
+            state = after
+        assert np.array_equal(automaton.rows(state), rows), place
+        if token == 0:
+            reader = run.model.reader(1)
+            reader.read(np.array([0]))
