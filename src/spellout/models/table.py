@@ -76,6 +76,7 @@ MODELS = {
             config=MlpConfig,
             model=MlpModel,
             learner=mlp_learner,
+            shaped=True,
             student=True,
         ),
         Family(
