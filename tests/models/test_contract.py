@@ -120,7 +120,8 @@ def test_positions_depend_on_their_context_and_on_nothing_later(model, tokens):
     distance = np.arange(width) - np.arange(width)[:, None]
     assert not moved[distance < 0].any()
     assert not moved[distance >= context].any()
-    if context and model.vocabulary_size > 2:
+    only_lengths = getattr(model, "order", None) == 1  # an n-gram of order 1 with the shapes of lines
+    if context and model.vocabulary_size > 2 and not only_lengths:
         assert moved[distance == 0].any()
 
 

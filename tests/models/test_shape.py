@@ -28,6 +28,7 @@ from spellout.models.ngram.training import train_ngram
 from spellout.models.shape import fitting, patterns
 from spellout.models.shape.automaton import Shape, states_along
 from spellout.models.shape.patterns import automaton_of
+from spellout.training.config import TrainingConfig
 
 lines_of_signs = st.lists(st.text("ab1-", min_size=1, max_size=7), min_size=1, max_size=30)
 
@@ -291,3 +292,23 @@ def test_it_is_kept_and_checked(model):
     del arrays["shape.following"]
     with pytest.raises(KeyError):
         type(kept).restore(settings_, arrays)
+
+
+@pytest.mark.parametrize("model", ["mlp:8:context=2:embedding=4", "mlp:8:context=2:embedding=4+ngram:3"])
+def test_a_network_of_a_short_window_keeps_to_the_form(model):
+    prepared = Prepared.of(Lines.of(plates(600, seed=6)), DataConfig())
+    known = set(map(pattern, prepared.split.train))
+    run = train(prepared, model, training=TrainingConfig(steps=60, evaluate_every=60)).run
+    assert run.model.shape is not None
+    made = [one.text for one in islice(sample(run.model, run.vocabulary, SamplingConfig(max_length=40)), 500)]
+    assert sum(pattern(line) in known for line in made) / len(made) > 0.98
+    again = type(run.model).restore(run.model.settings(), run.model.arrays())
+    tokens = prepared.stream[None, :60]
+    np.testing.assert_array_equal(again.log_probabilities(tokens), run.model.log_probabilities(tokens))
+    plain = run.model.with_shape(None)
+    logs = plain.log_probabilities(tokens)
+    logs += run.model.shape.log_factors[run.model.shape.states_of(tokens)][..., run.model.shape.classes]
+    logs -= np.log(np.exp(logs).sum(axis=-1, keepdims=True))
+    np.testing.assert_allclose(run.model.log_probabilities(tokens), logs, atol=1e-9)
+    wanted = np.take_along_axis(logs, prepared.stream[None, 1:61, None].astype(int), axis=-1)[..., 0]
+    np.testing.assert_allclose(run.model.score(tokens, prepared.stream[None, 1:61]), wanted, atol=1e-9)

@@ -46,6 +46,8 @@ class Family:
     is given `soft_targets`, too, by name."""
     torch: bool = False
     """Whether it needs PyTorch."""
+    shaped: bool = False
+    """Whether its learner takes the `classes` of the tokens, too, by name, and fits the shapes of lines itself."""
     student: bool = False
     """Whether it can learn what a teacher says at each position, instead of the token that came."""
     compiled: bool = False

@@ -77,6 +77,10 @@ class NeuralModel(ABC):
         """A reader that runs the network on what it has read of every line, as far back as its context goes."""
         return NeuralReader(self, lines)
 
+    def with_prior(self, prior: Prior) -> Self:
+        """Give the same with another prior."""
+        return type(self)(self.config, self.vocabulary_size, self.weights, prior)
+
     def settings(self) -> dict[str, Any]:
         """The settings by name, and those of the prior: what `restore` needs beside the arrays."""
         return {

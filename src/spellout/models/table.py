@@ -79,6 +79,7 @@ MODELS = {
             config=MlpConfig,
             model=MlpModel,
             learner=mlp_learner,
+            shaped=True,
             student=True,
         ),
         Family(

@@ -60,7 +60,7 @@ def counted_anew(members: Sequence[LanguageModel], stream: np.ndarray) -> list[L
         if isinstance(member, Prior):
             member = anew(member)
         elif isinstance(member, NeuralModel) and member.prior is not None:
-            member = type(member)(member.config, member.vocabulary_size, member.weights, anew(member.prior))
+            member = member.with_prior(anew(member.prior))
         found.append(member)
     return found
 

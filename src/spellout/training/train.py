@@ -237,10 +237,11 @@ def learner_of(
     family = specification.family
     assert family.learner is not None, f"{family.name} counts"
     more = (training.device, training.threads, callback) if family.torch else ()
-    taught = {} if soft_targets is None else {"soft_targets": soft_targets}
+    named = {} if soft_targets is None else {"soft_targets": soft_targets}
+    named |= {"classes": classes} if family.shaped and classes is not None else {}
     try:
         return family.learner(
-            stream, vocabulary_size, specification.config, prior, training.train_seed, *more, **taught
+            stream, vocabulary_size, specification.config, prior, training.train_seed, *more, **named
         )
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):

@@ -125,6 +125,7 @@ class MlpLearner(GradientLearner):
     """Trains an mlp on every position of a stream.
 
     With `soft_targets`, probabilities (positions, V), it learns what a teacher says there, not the token that came.
+    With the `classes` (V,) of the tokens, the network knows the shapes of lines, too.
     """
 
     def __init__(
@@ -135,8 +136,10 @@ class MlpLearner(GradientLearner):
         prior: Prior | None,
         seed: int,
         soft_targets: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
     ) -> None:
-        super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
+        examples = len(stream) - 1
+        super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples, classes)
         self._seed = seed
         self._gradient = np.zeros_like(self._parameters.array)
         self._members: list[MlpArrays] = []

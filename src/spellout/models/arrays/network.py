@@ -9,26 +9,71 @@ begin, and how logits come from them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..contract import Reader
 from ..counts.left_out import left_out
 from ..counts.priors import Prior
 from ..neural import NeuralModel
 from ..ngram.counts import context_columns
 from ..parameters import Parameters
-from ..softmax import picked
+from ..shape.automaton import Shape
+from ..softmax import log_softmax, picked
 from ..weights import Shapes, Weights, flatten, under
+from .shapes import ShapesOfLines
 
 _LOGITS_AT_ONCE = 1 << 20
 """So many are worked out together: for one letter's vocabulary 32,768 windows, for 16,384 words 64."""
 
 
 class ArrayModel(NeuralModel):
-    """A network whose weights follow from its settings by name and shape."""
+    """A network whose weights follow from its settings by name and shape.
+
+    Attributes:
+        shape: what the length and the pattern of a line so far say beside the network, or None.
+    """
 
     Config: ClassVar[type[Any]]
+    shape: Shape | None = None
+
+    def with_shape(self, shape: Shape | None) -> Self:
+        """Give the same with what a shape says beside it, or without any."""
+        if shape is None and self.shape is None:
+            return self
+        other = type(self)(self.config, self.vocabulary_size, self.weights, self.prior)
+        other.shape = shape
+        if shape is not None:
+            other.parameters, other.context = other.parameters + shape.size, None
+        return other
+
+    def with_prior(self, prior: Prior) -> Self:
+        """Give the same with another prior."""
+        return super().with_prior(prior).with_shape(self.shape)
+
+    def log_probabilities(self, tokens: np.ndarray) -> np.ndarray:
+        """(B, T) token ids to (B, T, V) log-probabilities, float64, nats."""
+        logs = super().log_probabilities(tokens)
+        if self.shape is None:
+            return logs
+        return log_softmax(logs + self.shape.of_tokens(self.shape.states_of(tokens), logarithms=True))
+
+    def reader(self, lines: int) -> Reader:
+        """Give a reader that runs the network, and follows the shape of every line if there is one."""
+        reader = super().reader(lines)
+        return reader if self.shape is None else ShapedReader(reader, self.shape)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give the weights, the prior's arrays under `prior.`, and the shape's."""
+        return super().arrays() | (self.shape.arrays() if self.shape else {})
+
+    @classmethod
+    def restore(cls, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> Self:
+        """Invert `settings` and `arrays`; ValueError or KeyError if they are not of such a network."""
+        others = {name: array for name, array in arrays.items() if not name.startswith("shape.")}
+        model = super().restore(settings, others)
+        return model.with_shape(Shape.restore(arrays, model.vocabulary_size))
 
     @staticmethod
     @abstractmethod
@@ -43,6 +88,24 @@ class ArrayModel(NeuralModel):
     def check(self) -> None:
         """Raise ValueError or KeyError if the weights are not those of such a network."""
         flatten(self.weights, self.shapes(self.config, self.vocabulary_size, self.prior is not None))
+
+
+class ShapedReader:
+    """A network's reader, and the state of the shape of every line (see `contract.Reader`)."""
+
+    def __init__(self, reader: Reader, shape: Shape) -> None:
+        self._reader, self._shape = reader, shape
+        self._states: np.ndarray | None = None
+
+    def read(self, tokens: np.ndarray) -> np.ndarray:
+        """Give log-probabilities (B, V) of what follows."""
+        self._states = self._shape.next_states(self._states, tokens)
+        return log_softmax(self._reader.read(tokens) + self._shape.of_tokens(self._states, logarithms=True))
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Go on with these lines only."""
+        self._reader.keep(rows)
+        self._states = None if self._states is None else self._states[rows]
 
 
 class WindowModel(ArrayModel):
@@ -78,7 +141,7 @@ class WindowModel(ArrayModel):
 
     def score(self, tokens: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Give the log-probability (B, T) of each target after its tokens: all logits of some windows at a time."""
-        if self.prior is not None:
+        if self.prior is not None or self.shape is not None:
             return super().score(tokens, targets)
         columns = context_columns(tokens, self.config.context)
         windows = np.stack([column.ravel() for column in columns], axis=1).astype(np.int64, copy=False)  # (N, C)
@@ -107,6 +170,7 @@ class ArrayLearner(ABC):
         prior: Prior | None,
         seed: int,
         examples: int,
+        classes: np.ndarray | None = None,
     ) -> None:
         self.examples, self.batch, self.lr = examples, min(config.batch, examples), config.lr
         self._network, self._config, self._vocabulary_size, self._prior = network, config, vocabulary_size, prior
@@ -116,6 +180,7 @@ class ArrayLearner(ABC):
         weights = network.start(config, vocabulary_size, random, prior is not None)
         self._parameters = Parameters(weights, self._shapes, config.weight_decay)
         self._left_out = left_out(prior, stream) if prior else None
+        self._shapes_of_lines = None if classes is None else ShapesOfLines(stream, classes)
 
     @abstractmethod
     def step(self, chosen: np.ndarray, lr: float) -> float:
@@ -127,8 +192,14 @@ class ArrayLearner(ABC):
         return self._parameters.updates
 
     def model(self) -> ArrayModel:
-        """The network with a copy of the weights of now."""
-        return self._network(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)
+        """The network with a copy of the weights of now, and the shape that is fitted to it."""
+        network = self._network(self._config, self._vocabulary_size, self._parameters.weights(), self._prior)
+        shapes = self._shapes_of_lines
+        return network if shapes is None else network.with_shape(shapes.fitted_to(network, self._rows_at))
+
+    def _rows_at(self, places: np.ndarray) -> np.ndarray | None:
+        """What the prior says at some positions, each left out, (N, V)."""
+        return None if self._left_out is None else self._left_out.at(places)
 
     def state(self) -> Weights:
         """Copies of the weights, of the optimizer's memory, and of the number of steps."""

@@ -20,11 +20,13 @@ def mlp_learner(
     prior: Prior | None,
     seed: int,
     soft_targets: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
 ) -> MlpLearner | LargeMlpLearner:
     """Make a fresh network that learns from a stream, starting from counts if there are any.
 
     With `soft_targets`, probabilities (positions, V), it learns what a teacher says there: of all tokens, however
-    many they are.
+    many they are. With the `classes` (V,) of the tokens, the network knows the shapes of lines, too, unless the
+    vocabulary is large.
     """
     if soft_targets is None and (vocabulary_size > MANY_TOKENS or config.tied == "yes"):
         if isinstance(prior, CountsModel):  # these say something of every token, and of so many that takes long
@@ -32,4 +34,4 @@ def mlp_learner(
         return LargeMlpLearner(stream, vocabulary_size, config, prior, seed)
     if config.tied == "yes":
         raise UsageError("tied=yes: such an mlp is no student; leave out tied, or the teacher")
-    return MlpLearner(stream, vocabulary_size, config, prior, seed, soft_targets)
+    return MlpLearner(stream, vocabulary_size, config, prior, seed, soft_targets, classes)

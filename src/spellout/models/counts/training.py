@@ -60,7 +60,7 @@ def train_counts(
     chosen = views(config.views, first.order)
     models = [counted(view, past.columns(view.columns, turns), stream[1:], vocabulary_size) for view in chosen[1:]]
     if first.order == len(chosen[0].columns) + 1:
-        models.insert(0, first.with_shape(None))  # the mixture has a shape of its own
+        models.insert(0, first.with_shape(None) if first.shape else first)  # the mixture has one of its own
     else:  # an order of one or a very high one
         models.insert(0, counted(chosen[0], past.columns(chosen[0].columns, turns), stream[1:], vocabulary_size))
     shapes = mixing_shapes(config.views, vocabulary_size)

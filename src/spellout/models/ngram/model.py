@@ -325,7 +325,7 @@ class NgramModel:
         here = np.flatnonzero(columns >= 0)
         cells, width = owners[here] * rows.shape[1] + columns[here], rows.shape[1]
         discounted = self._discounted(depth, level.counts[entries[here]])
-        counted = np.bincount(cells, discounted, minlength=len(distinct) * width).reshape(-1, width)
+        counted: np.ndarray = np.bincount(cells, discounted, minlength=len(distinct) * width).reshape(-1, width)
         new = rows[places]
         new *= weight[:, None]
         added = counted[which]

@@ -73,7 +73,7 @@ def _fitted(
         weights = chances / usual[:, None]
         base = np.bincount(cells, weights.ravel(), minlength=number * kinds).reshape(number, kinds)  # E / g
         if iteration == 0:
-            strength[came == 0] = _strength_of_nothing(base[came == 0], np.count_nonzero(came == 1))
+            strength[came == 0] = _strength_of_nothing(base[came == 0], int(np.count_nonzero(came == 1)))
         factors = np.maximum((came + strength) / np.maximum(base + strength, _LEAST), _LEAST)
     return factors, _won(states, chances, targets, came, base, factors, strength)
 
