@@ -27,6 +27,8 @@ from spellout.training.plans.traits import Traits
 from spellout.training.train import Job
 from spellout.training.train import train as train_job
 
+MOLECULES = Traits(8_000, 300_000, 35, 57)
+
 
 def names_like(positions=180_000, vocabulary_size=28, longest=15):
     """A list of short lines in numbers."""
@@ -71,18 +73,22 @@ def test_what_is_trained_depends_on_the_text_and_the_seconds():
 
 
 def test_a_network_is_begun_while_there_is_time_for_it():
-    assert is_time(names_like(), 10.0, 1.0)
-    assert not is_time(names_like(), 10.0, 8.8)
-    assert is_time(names_like(5_000_000), 10.0, 3.0)
-    assert not is_time(names_like(5_000_000), 10.0, 7.5)  # it was slow up to now
-    assert not is_time(names_like(), 1.5, 0.8)
+    assert is_time(names_like(), Machine(), 10.0, 1.0)
+    assert not is_time(names_like(), Machine(), 10.0, 8.8)
+    assert is_time(names_like(5_000_000), Machine(), 10.0, 3.0)
+    assert not is_time(names_like(5_000_000), Machine(), 10.0, 7.5)  # it was slow up to now
+    assert not is_time(names_like(), Machine(), 1.5, 0.8)
     # To start from mixed counts takes longer than from the n-gram.
-    assert not is_time(names_like(), 4.0, 0.8)
-    assert is_time(names_like(vocabulary_size=5_000), 4.0, 0.8)
-    assert is_time(names_like(), 6.0, 0.8)
-    assert is_time(names_like(), 10.0, 1.7)
-    assert not is_time(names_like(), 10.0, 2.5)
-    assert is_time(names_like(1_000), 2.0, 0.6)
+    assert not is_time(names_like(), Machine(), 4.0, 0.8)
+    assert is_time(names_like(vocabulary_size=5_000), Machine(), 4.0, 0.8)
+    assert is_time(names_like(), Machine(), 6.0, 0.8)
+    assert is_time(names_like(), Machine(), 10.0, 1.7)
+    assert not is_time(names_like(), Machine(), 10.0, 2.5)
+    assert is_time(names_like(1_000), Machine(), 2.0, 0.6)
+    # A memory learns more in ten seconds from the n-gram, as mixing counts would take four of them.
+    assert is_time(MOLECULES, Machine(), 10.0, 1.5)
+    assert trained_on(MOLECULES, 10.0).endswith("+ngram")
+    assert trained_on(MOLECULES, 60.0).endswith("+counts")
 
 
 def test_counts_are_mixed_where_there_is_no_time_for_a_network():

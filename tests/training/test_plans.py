@@ -130,7 +130,7 @@ def test_train_writes_what_was_chosen_and_goes_on_with_it(command, brackets, tmp
     assert code == 0, err
     config = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
     assert config["specification"].startswith("gru-numpy:128:batch=")
-    assert config["specification"].endswith("+counts")
+    assert "+" in config["specification"]
     assert f"{config['specification']} is trained: " in err
     code, _, err = command(*train, "--resume")
     assert (code, "has finished after 3 steps" in err) == (1, True), err

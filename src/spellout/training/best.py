@@ -11,14 +11,16 @@ from dataclasses import replace
 from ..data.prepared import Prepared
 from ..errors import TrainingError
 from ..models.arrays.mlp import MlpConfig
+from ..models.counts.config import CountsConfig
 from ..models.counts.model import CountsModel
 from ..models.ensembles.ensemble import Ensemble
+from ..models.family import Specification
 from ..models.table import parse_specification
 from .config import TrainingConfig
 from .ensembles import train_any
 from .judging import Judging
 from .plan import Plan
-from .plans.choice import Choice, chosen, may_be_mixed
+from .plans.choice import Choice, chosen
 from .plans.machine import Machine
 from .plans.timing import (
     AROUND,
@@ -67,7 +69,7 @@ def best_counts(traits: Traits, seconds: float, elapsed: float) -> str | None:
     For when there is no time for a network. None if there is none for that either, or if the text is too long or
     of too many different tokens.
     """
-    if not may_be_mixed(traits):
+    if not traits.may_be_mixed:
         return None
     ready, left = until_the_ngram(traits), seconds - LEAVING
     for views, steps in MIXED:
@@ -86,16 +88,17 @@ def best_training(traits: Traits, machine: Machine, seconds: float) -> tuple[Cho
     """
     choice = chosen(traits, machine, seconds)
     specification = parse_specification(choice.specification)
+    mixed = starts_from_mixed_counts(specification)
     lr, most, last = None, None, LAST
     if specification.family.name == "mlp":
-        lr = SMALL_LR if traits.positions < SMALL else MIXED_LR if may_be_mixed(traits) else None
+        lr = SMALL_LR if traits.positions < SMALL else MIXED_LR if mixed else None
         most = max(FEWEST_STEPS, EPOCHS * traits.positions // MlpConfig().batch)
     elif specification.family.name == "gru-numpy":
         most = max(FEWEST_STEPS, EPOCHS * traits.lines // specification.config.batch)
     if specification.members:
         last = the_end(traits)
     training = TrainingConfig(seconds=max(seconds - last, seconds / 2), lr=lr)
-    left = learning(traits, seconds) - (traits.positions * MIXED_BEFORE if may_be_mixed(traits) else 0.0)
+    left = learning(traits, seconds) - (traits.positions * MIXED_BEFORE if mixed else 0.0)
     left -= before_torch(specification) + last - LAST
     return choice, training, plan_for(traits.positions, left, usual_step(specification, traits), most)
 
@@ -106,7 +109,7 @@ def plan_for(positions: int, seconds: float, usual: float | None = None, most: i
     return Plan(max(0.0, seconds - before), usual, most)
 
 
-def is_time(traits: Traits, seconds: float, elapsed: float) -> bool:
+def is_time(traits: Traits, machine: Machine, seconds: float, elapsed: float) -> bool:
     """Say whether a network can still be trained, `elapsed` seconds after the command began, after the n-gram.
 
     What it starts from and how it is judged takes its time, too. A machine with other work has been slower up to
@@ -114,8 +117,14 @@ def is_time(traits: Traits, seconds: float, elapsed: float) -> bool:
     """
     slower = max(1.0, elapsed / until_the_ngram(traits))
     usually = plan_for(traits.positions, learning(traits, seconds)).seconds
-    before = until_the_network(traits, MIXED[0][0])
+    specification = parse_specification(chosen(traits, machine, seconds).specification)
+    before = until_the_network(traits, starts_from_mixed_counts(specification)) + before_torch(specification)
     return usually >= LEAST and seconds - LAST - elapsed >= slower * (before + LEAST)
+
+
+def starts_from_mixed_counts(specification: Specification) -> bool:
+    """Say whether a network, or a member of an ensemble, does."""
+    return any(isinstance(one.prior, CountsConfig) for one in specification.alone)
 
 
 def improve(job: Job) -> Trained | None:

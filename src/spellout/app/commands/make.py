@@ -256,8 +256,8 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     prior = ngram.run.model
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
-    elapsed, traits = perf_counter() - clock.began(), Traits.of(prepared)
-    if not is_time(traits, seconds, elapsed):
+    elapsed, traits, machine = perf_counter() - clock.began(), Traits.of(prepared), Machine.here()
+    if not is_time(traits, machine, seconds, elapsed):
         text = best_counts(traits, seconds, elapsed)
         if text is not None:
             counts = improve(Job(prepared, parse_specification(text), prior=prior))
@@ -267,7 +267,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
                 return counts
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
-    choice, training, plan = best_training(traits, Machine.here(), seconds)
+    choice, training, plan = best_training(traits, machine, seconds)
     specification, since = parse_specification(choice.specification), clock.began()
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 from ...data.prepared import Prepared
 from ...models.candidates import MANY_TOKENS
-from ...models.counts.gates import MOST_TOKENS
 from ..config import TrainingConfig
 from .machine import Machine
+from .timing import mixing
 from .traits import LONGEST, Traits
 
-MOST_MIXED = 1 << 20
-"""Positions of a text whose counts are mixed; of a longer one that takes too long."""
 TOKENS = 600
 """Tokens that a step of a recurrent network in NumPy learns from, in so many lines as have them."""
+SHARE = 0.2
+"""The part of the seconds that mixing counts may take before a network with memory learns from what is left: with
+less time, the n-gram is the better start."""
 FEW = 1000
 """A network in PyTorch has too little to learn of fewer lines."""
 HALF_A_MINUTE, MINUTES = 25.0, 300.0
@@ -44,12 +45,13 @@ class Choice:
 
 def chosen(traits: Traits, machine: Machine, seconds: float) -> Choice:
     """Choose a network for a list, and what it starts from."""
-    start = "counts" if may_be_mixed(traits) else "ngram"
+    start = "counts" if traits.may_be_mixed else "ngram"
     fits = traits.longest <= LONGEST and traits.vocabulary_size <= MANY_TOKENS and traits.lines >= FEW
     if machine.torch and fits and seconds >= HALF_A_MINUTE:
         return _in_pytorch(machine, seconds, start)
     if traits.long_lines and traits.vocabulary_size <= MANY_TOKENS:
         batch = max(4, round(TOKENS / traits.length))
+        start = "counts" if traits.may_be_mixed and mixing(traits) <= SHARE * seconds else "ngram"
         return Choice(f"gru-numpy:128:batch={batch}+{start}", "lines so long want a model with memory")
     members = ":128:members=4" if seconds >= SEVERAL else ""
     if traits.longest > LONGEST:
@@ -71,9 +73,3 @@ def _in_pytorch(machine: Machine, seconds: float, start: str) -> Choice:
         return Choice(text, "PyTorch is there, two cores, and time for networks with memory", at_once=2)
     text = f"{members[0]}+{start}" if large else f"gru+{start}"
     return Choice(text, "PyTorch is there, and time for a network with memory")
-
-
-def may_be_mixed(traits: Traits) -> bool:
-    """Say whether a network may start from mixed counts: of long texts and many tokens these take long."""
-    few = traits.vocabulary_size <= MOST_TOKENS
-    return traits.longest <= LONGEST and traits.positions <= MOST_MIXED and few

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ...models.arrays.first_layer import FEW_TOKENS
 from ...models.candidates import MANY_TOKENS
+from ...models.counts.views import MOST_VIEWS
 from ...models.family import Specification
-from .choice import may_be_mixed
 from .traits import Traits
 
 AROUND = 0.7
@@ -53,12 +53,15 @@ def until_the_ngram(traits: Traits) -> float:
     return of_positions(READY, traits.positions) + OF_THE_NGRAM * min(traits.positions, JUDGED[2])
 
 
-def until_the_network(traits: Traits, views: int) -> float:
-    """From then until the first step of a network, and what it takes at its end."""
-    before = of_positions(BEGIN, traits.positions)
-    if may_be_mixed(traits):
-        before += traits.positions * MIXED_BEFORE + OF_A_NETWORK * judged(traits, views)
-    return before
+def until_the_network(traits: Traits, mixed: bool) -> float:
+    """From then until the first step of a network, and what it takes at its end; of one that starts from mixed
+    counts, these included."""
+    return of_positions(BEGIN, traits.positions) + (mixing(traits) if mixed else 0.0)
+
+
+def mixing(traits: Traits) -> float:
+    """What a network that starts from mixed counts takes for these."""
+    return traits.positions * MIXED_BEFORE + OF_A_NETWORK * judged(traits, MOST_VIEWS)
 
 
 def judged(traits: Traits, views: int) -> float:

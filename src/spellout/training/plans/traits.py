@@ -7,12 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...data.prepared import Prepared
+from ...models.counts.gates import MOST_TOKENS
 
 LONG = 13.0
 """Lines of so many tokens on average, their ends counted, are long: what their end depends on is out of sight of a
 window of six, and no n-gram has seen it (bench/plans.py)."""
 LONGEST = 1000
 """Tokens of the longest line of which something is remembered from its beginning on, one token after the other."""
+MOST_MIXED = 1 << 20
+"""Positions of a text whose counts are mixed; of a longer one that takes too long."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,12 @@ class Traits:
     def length(self) -> float:
         """Give the tokens of a line on average, its end counted."""
         return self.positions / max(1, self.lines)
+
+    @property
+    def may_be_mixed(self) -> bool:
+        """Say whether a network may start from mixed counts: of long texts and many tokens these take long."""
+        few = self.vocabulary_size <= MOST_TOKENS
+        return self.longest <= LONGEST and self.positions <= MOST_MIXED and few
 
     @property
     def long_lines(self) -> bool:
