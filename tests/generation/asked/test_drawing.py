@@ -6,7 +6,7 @@ from itertools import islice, product
 import numpy as np
 import pytest
 
-from spellout.data.vocabulary import Characters
+from spellout.data.vocabulary.characters import Characters
 from spellout.generation.asked.config import Asked
 from spellout.generation.asked.drawing import drawn, log_weights, plan
 from spellout.generation.asked.making import is_automaton, make_model

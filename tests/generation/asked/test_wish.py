@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spellout.data.vocabulary import build_vocabulary
+from spellout.data.vocabulary.building import build_vocabulary
 from spellout.errors import DataError, SpelloutError, UsageError
 from spellout.generation.asked.config import Asked
 from spellout.generation.asked.wish import Wish
