@@ -92,6 +92,7 @@ def test_a_list_of_characters_that_join_is_told_how_they_are_kept_whole(command,
         (tmp_path / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         err = command("train", name, "-o", f"run-{name}", "--model", "ngram:2")[2]
         assert ("--unit grapheme keeps what belongs together in one token" in err) == (name != "french")
+        assert ("--unit grapheme" in command("look", name)[2]) == (name != "french")
     flags = ["--model", "ngram:2", "--unit", "grapheme"]
     assert "--unit grapheme" not in command("train", "hindi", "-o", "run", *flags)[2]
 

@@ -73,14 +73,19 @@ def _note_graphemes(prepared: Prepared) -> None:
     import numpy as np
 
     from ..data.vocabulary.characters import Characters
-    from ..data.vocabulary.graphemes import is_half_a_flag, joins
+    from ..data.vocabulary.graphemes import is_part
 
     vocabulary = prepared.vocabulary
     if not isinstance(vocabulary, Characters):
         return
-    parts = (token for token, one in enumerate(vocabulary.characters, 1) if joins(one) or is_half_a_flag(one))
-    joining = list(parts)
-    if joining and (share := float(np.isin(prepared.stream, joining).mean())) > MANY_JOIN:
+    parts = [token for token, one in enumerate(vocabulary.characters, 1) if is_part(one)]
+    if parts:
+        note_parts(float(np.isin(prepared.stream, parts).mean()))
+
+
+def note_parts(share: float) -> None:
+    """Say how characters that belong together are kept so, if so large a share of a list is parts."""
+    if share > MANY_JOIN:
         terminal.note(
             f"{share:.0%} of its characters are marks or joiners, which belong to the one before; --unit grapheme "
             "keeps what belongs together in one token"

@@ -14,7 +14,7 @@ from ..options import Encoding, File, Json
 from ..progress import progress_bar
 from ..terminal import short
 from ..visible import visible
-from ..workflows import read
+from ..workflows import note_parts, read
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,7 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
         One JSON object.
     """
     from ...data.summary import Summary, bigram_table
+    from ...data.vocabulary.graphemes import is_part
     from ...models.table import parse_specification
     from ...training.experiments.comparison import floor
 
@@ -45,6 +46,7 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
         terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
         return
     _print_summary(summary, best)
+    note_parts(sum(times for letter, times in summary.letters if is_part(letter)) / summary.characters)
     letters = sorted(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
     _print_bigrams(letters, bigram_table(lines, letters))
 

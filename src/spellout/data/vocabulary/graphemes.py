@@ -50,6 +50,11 @@ def is_half_a_flag(character: str) -> bool:
     return len(character) == 1 and _is_in(character, (FLAG_LETTERS,))
 
 
+def is_part(character: str) -> bool:
+    """Whether a character stands for something only together with others."""
+    return joins(character) or is_half_a_flag(character)
+
+
 def _is_in(character: str, ranges: Sequence[tuple[str, str]]) -> bool:
     return any(first <= character <= last for first, last in ranges)
 
@@ -86,7 +91,7 @@ class Graphemes:
 
     def __init__(self, tokens: Iterable[str] = ()) -> None:
         self._tokens = frozenset(tokens)
-        self._parts = frozenset(token for token in self._tokens if joins(token[0]) or is_half_a_flag(token[0]))
+        self._parts = frozenset(token for token in self._tokens if is_part(token[0]))
         self._longest: dict[str, int] = {}
         for token in self._tokens:
             self._longest[token[0]] = max(len(token), self._longest.get(token[0], 0))
@@ -105,7 +110,8 @@ class Graphemes:
 
         A token that is a part, as the training lines may begin with one, belongs to whatever comes before it.
         """
-        pieces, start, tokens = [], 0, self._tokens
+        pieces: list[str] = []
+        start, tokens = 0, self._tokens
         while start < len(line):
             end = start + self._longest.get(line[start], 0)
             while end > start and line[start:end] not in tokens:
