@@ -20,7 +20,7 @@ from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.ensembles import train_any
 from spellout.training.suspects import alike, rarity
-from spellout.training.suspects.damage import damage
+from spellout.training.suspects.damage import damage, excess
 from spellout.training.suspects.folds import Folds
 from spellout.training.suspects.lengths import odd_lengths
 from spellout.training.suspects.patterns import patterns_of
@@ -78,6 +78,15 @@ def test_the_damaged_stretch_is_the_one_with_the_largest_sum(surprises):
         assert sums[stretch] == pytest.approx(best, abs=1e-9)
         both = math.exp(best - math.log(len(sums))) + math.exp(gains.sum())
         assert found.nats[number] == pytest.approx(math.log(both / 2), abs=1e-9)
+
+
+def test_a_line_is_compared_with_what_lines_of_its_length_cost():
+    lengths = np.array([4, 6, 8, 10, 9, 5])
+    nats = 2.0 * lengths + 3.0
+    assert excess(nats, lengths) == pytest.approx(np.zeros(6), abs=1e-9)
+    nats[2] += 4.0
+    assert int(excess(nats, lengths).argmax()) == 2
+    assert excess(np.array([1.0, 2.0, 9.0]), np.array([5, 5, 5])).argmax() == 2
 
 
 def test_rare_values_are_surprising_and_common_ones_are_not():
@@ -174,9 +183,10 @@ def test_a_line_that_is_almost_another_is_suspected_and_the_other_is_not():
 
 
 def test_repeated_lines_are_told_with_how_often_they_stand_and_where_first():
-    found = search(Lines.of([*NAMES, NAMES[3], NAMES[3]]), 1).suspects[0]
-    assert (found.line, found.place, found.times) == (NAMES[3], 3, 3)
-    assert "stands 3 times" in {one.phrase for one in found.reasons}
+    found = search(Lines.of([*NAMES, NAMES[3], NAMES[3]]), len(NAMES)).suspects
+    (repeated,) = (one for one in found if one.times > 1)
+    assert (repeated.line, repeated.place, repeated.times) == (NAMES[3], 3, 3)
+    assert "stands 3 times" in {one.phrase for one in repeated.reasons}
 
 
 def test_the_odd_letters_are_marked():

@@ -126,7 +126,8 @@ def _difference(line: str, other: str) -> tuple[str, float] | None:
         return "with other marks or spaces", 2.0 * length
     if OSA.distance(line, other, score_cutoff=1) > 1:
         return None
-    (kind, source, place), *more = Levenshtein.editops(other, line).as_list()
+    edits = [(edit.tag, edit.src_pos, edit.dest_pos) for edit in Levenshtein.editops(other, line)]
+    (kind, source, place), *more = edits
     if more:
         place = next(i for i, (a, b) in enumerate(zip(line, other, strict=True)) if a != b)
         return f"with {other[place : place + 2]} swapped", 2.0 * length

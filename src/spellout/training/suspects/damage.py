@@ -5,7 +5,7 @@ plates are alike in that. It is how much likelier the line becomes if a stretch 
 without regard to what stands before them. That is a likelihood ratio; the best stretch is found as the largest sum
 of consecutive numbers (Bentley 1984, "Algorithm design techniques"), and pays for having been chosen among all
 stretches (a scan statistic, Glaz, Naus & Wallenstein 2001). So long lines are not odder than short ones, and one
-wrong letter in a long line counts.
+wrong letter in a long line counts. A line may also be a little odd everywhere, which `excess` measures.
 
     L lines · P positions, one for each letter and each end of a line
 """
@@ -57,3 +57,16 @@ def damage(stream: np.ndarray, nats: np.ndarray, letters: np.ndarray) -> Damage:
     stretches = np.log(lengths * (lengths + 1.0) / 2.0)
     ratio = np.logaddexp(best[stop_at] - stretches, whole) - np.log(2.0)
     return Damage(ratio, start_at[stop_at] - first, stop_at + 1 - first)
+
+
+def excess(nats: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Give by how many standard deviations or so each line (L,) is more surprising than lines of its length.
+
+    `nats` (L,) are of whole lines, of so many positions, `lengths` (L,). What a line costs grows with its length,
+    and how much that varies with the root of it.
+    """
+    longest = np.quantile(lengths, 0.99)
+    usual = lengths <= longest  # the few others would decide where the line goes
+    design = np.stack([lengths, np.ones(len(lengths))], axis=1).astype(float)
+    slope_and_offset, *_ = np.linalg.lstsq(design[usual], nats[usual], rcond=None)
+    return (nats - design @ slope_and_offset) / np.sqrt(lengths)

@@ -33,12 +33,19 @@ def of_ranks(numbers: np.ndarray) -> np.ndarray:
     return -np.log((as_high - 0.5) / len(numbers))
 
 
-def of_ratios(ratios: np.ndarray) -> np.ndarray:
-    """Give the surprise (L,) of a likelihood ratio as high as each, where the highest may be beyond all others.
+def of_tail(numbers: np.ndarray, narrowest: float = 1e-6) -> np.ndarray:
+    """Give the surprise (L,) of a number as high as each, where the highest may be beyond all others.
 
-    Where the model is right, a ratio of t nats has a chance of e^-t at most (Wald 1945): no tail is taken for
-    steeper.
+    `narrowest` is the least scale that the tail is taken to have.
     """
-    threshold, median = np.quantile(ratios, [1 - _TAIL, 1 - _TAIL / 2])
-    scale = max((median - threshold) / np.log(2.0), 1.0)
-    return np.maximum(-np.log(_TAIL) + (ratios - threshold) / scale, 0.0)
+    threshold, median = np.quantile(numbers, [1 - _TAIL, 1 - _TAIL / 2])
+    scale = max((median - threshold) / np.log(2.0), narrowest)
+    return np.maximum(-np.log(_TAIL) + (numbers - threshold) / scale, 0.0)
+
+
+def of_ratios(ratios: np.ndarray) -> np.ndarray:
+    """Give the same of the logarithms of likelihood ratios.
+
+    Where the model is right, a ratio of t nats has a chance of e^-t at most (Wald 1945); no tail is steeper.
+    """
+    return of_tail(ratios, narrowest=1.0)
