@@ -48,7 +48,7 @@ def made(model, vocabulary, config, count=100, **options):
         found = sampling.sample(model, vocabulary, config, patience=100, **options)
         return list(islice(found, count))
 
-    with patch.object(tables.Tables, "start", start):
+    with patch.object(tables.Tables, "start", start), patch.object(sampling, "FEWEST_DRAWN", 0):
         drawn = lines_of()
     assert begun
     with patch.object(sampling, "automaton_of", lambda model: None):

@@ -29,8 +29,9 @@ from .drawing.tables import Tables, slots_for
 from .drawing.texts import texts_of
 
 LARGEST_BATCH = 2048
-LARGEST_DRAWN = 8192
-"""The same of candidates that are drawn from tables, where a step costs little."""
+FEWEST_DRAWN, LARGEST_DRAWN = 512, 8192
+"""So many at once are drawn from tables: fewer would not pay for them, more do not fit into a processor's cache."""
+_GROWTH = 4
 _LARGEST_TABLE = 1 << 23  # probabilities of one step: batch times vocabulary
 _LARGEST_TEXT = 1 << 25  # tokens of one batch of the longest lines
 _USUAL = 200
@@ -67,11 +68,11 @@ def sample(
     `NotFiniteError` if the model gives no probabilities.
 
     `batch` is the number of candidates worked on at once; it changes speed and memory, never the lines. By
-    default it starts small and doubles, so that the first lines come at once.
+    default it starts small and grows, so that the first lines come at once.
     """
     prefix = encode_prefix(vocabulary, config.prefix)
-    candidates, usual = _candidates(model, vocabulary, config, prefix)
-    size, most = (batch, batch) if batch else (64, usual)
+    candidates, largest = _candidates(model, vocabulary, config, prefix)
+    size, most = (batch, batch) if batch else (64, largest)
     most = max(1, min(most, _LARGEST_TABLE // model.vocabulary_size, _LARGEST_TEXT // (config.max_length or 1)))
     texts = texts_of(vocabulary)
     first, refused = 0, 0
@@ -90,7 +91,7 @@ def sample(
                 refused += 1 if whole else cost_of_cut(config.max_length or 0)
                 if refused >= patience:
                     return
-        first, size = first + size, size * 2
+        first, size = first + size, size * _GROWTH
         if config.greedy:
             return
 
@@ -109,16 +110,17 @@ def _candidates(
     model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray
 ) -> tuple[Candidates, int]:
     """The way in which candidates of a model are made, and how many at once at most."""
-    banned = list(vocabulary.never_sampled)
+    prefix, banned = prefix[: config.max_length], list(vocabulary.never_sampled)
+    read = partial(_read, model, config, prefix, banned)
     automaton = None if config.greedy or not slots_for(model.vocabulary_size) else automaton_of(model)
     if automaton is None:
-        return partial(_read, model, config, prefix[: config.max_length], banned), LARGEST_BATCH
+        return read, LARGEST_BATCH
 
     def weigh(log_rows: np.ndarray, banned: list[int]) -> np.ndarray:
         return _weights(_allowed(log_rows, banned), config)
 
-    tables = Tables(automaton, prefix[: config.max_length], banned, weigh)
-    return partial(_drawn, tables, config, prefix[: config.max_length]), LARGEST_DRAWN
+    drawn = partial(_drawn, Tables(automaton, prefix, banned, weigh), config, prefix)
+    return lambda first, count: (drawn if count >= FEWEST_DRAWN else read)(first, count), LARGEST_DRAWN
 
 
 def _read(
