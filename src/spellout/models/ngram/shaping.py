@@ -9,7 +9,7 @@ from .counts import context_columns, numbered_rows
 from .model import NgramModel
 from .streams import some_lines
 
-FITTED = 1 << 17
+FITTED = 1 << 16
 """A shape is fitted to lines of about so many tokens in all: more cost time and win nearly nothing."""
 MOST_TOKENS = 1 << 12
 """A larger vocabulary is one of words, whose classes say little."""
