@@ -1,13 +1,13 @@
-"""What an n-gram does not know: how far a line has come, and which pattern it follows (see `shape/`)."""
+"""What an n-gram does not know: how far a line has come, and which pattern it follows."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..shape.fitting import fitted_shape
-from .counts import context_columns, numbered_rows
-from .model import NgramModel
-from .streams import some_lines
+from ..ngram.counts import context_columns, numbered_rows
+from ..ngram.model import NgramModel
+from ..ngram.streams import some_lines
+from .fitting import fitted_shape
 
 FITTED = 1 << 16
 """A shape is fitted to lines of about so many tokens in all: more cost time and win nearly nothing."""
