@@ -8,6 +8,7 @@ from ..ngram.counts import context_columns, numbered_rows
 from ..ngram.model import NgramModel
 from ..ngram.streams import some_lines
 from .fitting import fitted_shape
+from .patterns import MOST_PLACES
 
 FITTED = 1 << 16
 """A shape is fitted to lines of about so many tokens in all: more cost time and win nearly nothing."""
@@ -22,6 +23,8 @@ def shaped(model: NgramModel, stream: np.ndarray, classes: np.ndarray | None) ->
     It is judged at positions of the text, each as if it had not been counted.
     """
     if classes is None or len(classes) > MOST_TOKENS or len(stream) < 2:
+        return model
+    if np.diff(np.flatnonzero(stream == 0)).max() > MOST_PLACES:  # a text, and no list
         return model
     some = some_lines(stream, FITTED)
     columns = [column[:-1] for column in context_columns(some, max(model.order - 1, 1))]
