@@ -53,8 +53,8 @@ def fitted_shape(stream: np.ndarray, classes: np.ndarray, chances: np.ndarray) -
         least = max(FEWEST_NATS, gain * len(targets))
         factors = places[automaton.place]
         if more > least:
-            factors = factors * groups[automaton.group]
-        if max(won, more, won + more) > least:
+            factors, won = factors * groups[automaton.group], won + more
+        if won > least:
             return Shape(classes, automaton.following, np.log(factors))
     return None
 
