@@ -50,8 +50,9 @@ def mean_loss(run):
 
 
 def moved(run, name, place, distance):
-    """The run with one of its weights a little elsewhere."""
-    arrays = {key: array.astype(np.float64) for key, array in run.model.arrays().items()}
+    """The run with one of its weights a little elsewhere, and without the shape of lines, fitted after training."""
+    kept = {key: array for key, array in run.model.arrays().items() if not key.startswith("shape.")}
+    arrays = {key: array.astype(np.float64) for key, array in kept.items()}
     arrays[name][place] += distance
     return replace(run, model=MODELS[run.family].model.restore(run.model.settings(), arrays))
 

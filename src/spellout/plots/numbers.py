@@ -71,10 +71,13 @@ def pairs(run: Run) -> Pairs:
     counts = np.bincount(stream[:-1] * size + stream[1:], minlength=size * size).reshape(size, size)
     kept = _frequent(run)
     chances = None
-    if run.model.context == 1:
+    model: Any = run.model
+    if getattr(model, "shape", None) is not None:  # how far a line has come is no part of a pair
+        model = model.with_shape(None)
+    if model.context == 1:
         # (S, 2): each token after a boundary, which such a model has forgotten by then
         rows = np.column_stack([np.zeros(size, np.int64), np.arange(size)])
-        chances = np.exp(run.model.log_probabilities(rows)[:, 1])[np.ix_(kept, kept)]
+        chances = np.exp(model.log_probabilities(rows)[:, 1])[np.ix_(kept, kept)]
     return Pairs(_symbols(run, kept), counts[np.ix_(kept, kept)], chances)
 
 

@@ -52,7 +52,10 @@ class MlpModel(WindowModel):
         return self.weights["0.embedding"]
 
     def inspect(self, stream: np.ndarray) -> Inside:
-        """Activations and gradients of the loss on a stream `0 line 0 line 0`, of the first member, in float64."""
+        """Activations and gradients of the loss on a stream `0 line 0 line 0`, of the first member, in float64.
+
+        It is the loss that the network learns by, without the shape of lines.
+        """
         own = member_of(self.weights, 0)
         weights = untied({name: array.astype(np.float64) for name, array in own.items()})
         gradients = {name: np.empty_like(array) for name, array in weights.items()}

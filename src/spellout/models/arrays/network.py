@@ -20,9 +20,9 @@ from ..neural import NeuralModel
 from ..ngram.counts import context_columns
 from ..parameters import Parameters
 from ..shape.automaton import Shape
+from ..shape.networks import ShapesOfLines
 from ..softmax import log_softmax, picked
 from ..weights import Shapes, Weights, flatten, under
-from .shapes import ShapesOfLines
 
 _LOGITS_AT_ONCE = 1 << 20
 """So many are worked out together: for one letter's vocabulary 32,768 windows, for 16,384 words 64."""

@@ -1,7 +1,7 @@
 """From streams of tokens to an n-gram model: choose the order, fit discounts on held-out training lines, count.
 
 The last tenth of the lines is held out while the discounts are fitted (see `search.py`), but counted in the end,
-so nothing is lost. Then the shapes of lines are fitted (see `shaping.py`).
+so nothing is lost. Then the shapes of lines are fitted (see `shape/`).
 
 A text that comes in blocks is counted block by block, and the tables are merged as they come: memory is bounded by
 the distinct n-grams, not by the text. Its lines are not kept, so such a model knows no shapes.
@@ -12,13 +12,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..contract import Callback
+from ..shape.ngrams import shaped
 from .config import NgramConfig
 from .counts import Counts
 from .discounts import Discounts
 from .levels import build_levels
 from .model import NgramModel
 from .search import fitted_model, search
-from .shaping import shaped
 from .streams import hold_out
 
 ORDER_WITHOUT_HELD_OUT = 3

@@ -24,10 +24,13 @@ from .patterns import automaton_of
 STRENGTH = 8.0
 """κ: a factor needs so many expected tokens to be as much the list's as it is 1."""
 ITERATIONS = 8
-GAIN = 3.0
-"""So many nats must be won on the training text, each position judged without its own occurrence."""
-HARDLY = 1e-4
-"""And so many at each position."""
+WORTH = 1e-3
+"""So many nats must be won at each position of the training text, judged without its own occurrence."""
+UNMOVED, WORTH_OF_NOTHING = 1e12, 1e-4
+"""Where less can be won, all factors stay 1 but those of classes that never came, if these alone win so many: names
+come no better for a smaller gain (as new ones they were worse), but lines of one format do."""
+FEWEST_NATS = 3.0
+"""And so many in all."""
 _LEAST = 1e-12
 _HALVINGS = 40
 
@@ -42,21 +45,22 @@ def fitted_shape(stream: np.ndarray, classes: np.ndarray, chances: np.ndarray) -
     """
     automaton, targets = automaton_of(stream, classes), classes[stream[1:]].astype(np.int64)
     states = states_along(stream[:-1], classes, automaton.following)
-    places, won = _fitted(automaton.place, states, chances, targets)
-    shaped = chances * places[automaton.place[states]]
-    shaped /= shaped.sum(axis=1, keepdims=True)
-    groups, more = _fitted(automaton.group, states, shaped, targets)
-    least = max(GAIN, HARDLY * len(targets))
-    factors = places[automaton.place]
-    if more > least:
-        factors = factors * groups[automaton.group]
-    elif won <= least:
-        return None
-    return Shape(classes, automaton.following, np.log(factors))
+    for strength, gain in (STRENGTH, WORTH), (UNMOVED, WORTH_OF_NOTHING):
+        places, won = _fitted(automaton.place, states, chances, targets, strength)
+        shaped = chances * places[automaton.place[states]]
+        shaped /= shaped.sum(axis=1, keepdims=True)
+        groups, more = _fitted(automaton.group, states, shaped, targets, strength)
+        least = max(FEWEST_NATS, gain * len(targets))
+        factors = places[automaton.place]
+        if more > least:
+            factors, won = factors * groups[automaton.group], won + more
+        if won > least:
+            return Shape(classes, automaton.following, np.log(factors))
+    return None
 
 
 def _fitted(
-    group: np.ndarray, states: np.ndarray, chances: np.ndarray, targets: np.ndarray
+    group: np.ndarray, states: np.ndarray, chances: np.ndarray, targets: np.ndarray, kappa: float = STRENGTH
 ) -> tuple[np.ndarray, float]:
     """Fit the factors (G, K) of groups of states (S,) to chances (N, K) of classes, and those that came, in states
     (N,).
@@ -67,7 +71,7 @@ def _fitted(
     cells = (states[:, None] * kinds + np.arange(kinds)).ravel()
     came = np.bincount(states * kinds + targets, minlength=number * kinds).reshape(number, kinds).astype(np.float64)
     factors = np.ones((number, kinds))
-    strength = np.full((number, kinds), STRENGTH)
+    strength = np.full((number, kinds), kappa)
     for iteration in range(ITERATIONS):
         usual = np.einsum("nk,nk->n", chances, factors[states])  # (N,)
         weights = chances / usual[:, None]

@@ -1,7 +1,7 @@
 """What a network in NumPy does not know of the shape of a line: its length and the pattern of classes so far.
 
 A window of six letters shows neither, and what a network starts from may know it, but is scaled by what the network
-sees. So factors of the classes (see `shape/`) are fitted to what the network says at some positions of its training
+sees. So factors of the classes are fitted to what the network says at some positions of its training
 text, whenever it is to be judged.
 
     B lines · T positions of a line · K classes · V vocabulary
@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ..shape.automaton import Shape
-from ..shape.fitting import fitted_shape
 from ..softmax import log_softmax
+from .automaton import Shape
+from .fitting import fitted_shape
 
 FITTED = 1 << 14
 """A shape is fitted to lines of about so many tokens in all."""

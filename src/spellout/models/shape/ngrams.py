@@ -1,15 +1,16 @@
-"""What an n-gram does not know: how far a line has come, and which pattern it follows (see `shape/`)."""
+"""What an n-gram does not know: how far a line has come, and which pattern it follows."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..shape.fitting import fitted_shape
-from .counts import context_columns, numbered_rows
-from .model import NgramModel
-from .streams import some_lines
+from ..ngram.counts import context_columns, numbered_rows
+from ..ngram.model import NgramModel
+from ..ngram.streams import some_lines
+from .fitting import fitted_shape
+from .patterns import MOST_PLACES
 
-FITTED = 1 << 17
+FITTED = 1 << 16
 """A shape is fitted to lines of about so many tokens in all: more cost time and win nearly nothing."""
 MOST_TOKENS = 1 << 12
 """A larger vocabulary is one of words, whose classes say little."""
@@ -22,6 +23,8 @@ def shaped(model: NgramModel, stream: np.ndarray, classes: np.ndarray | None) ->
     It is judged at positions of the text, each as if it had not been counted.
     """
     if classes is None or len(classes) > MOST_TOKENS or len(stream) < 2:
+        return model
+    if np.diff(np.flatnonzero(stream == 0)).max() > MOST_PLACES:  # a text, and no list
         return model
     some = some_lines(stream, FITTED)
     columns = [column[:-1] for column in context_columns(some, max(model.order - 1, 1))]
