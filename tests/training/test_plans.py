@@ -14,7 +14,7 @@ from spellout.data.prepared import Prepared
 from spellout.models.candidates import MANY_TOKENS
 from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
-from spellout.training.plans.choice import FEW, HALF_A_MINUTE, MINUTES, chosen
+from spellout.training.plans.choice import FEW, FEWEST, HALF_A_MINUTE, MINUTES, TOKENS, Choice, chosen
 from spellout.training.plans.machine import Machine
 from spellout.training.plans.timing import usual_step
 from spellout.training.plans.traits import LONG, LONGEST, Traits
@@ -63,9 +63,10 @@ def test_long_lines_want_a_memory_and_short_ones_a_window():
 def test_a_step_has_about_as_many_letters_whatever_the_lines_are_long():
     for length in (LONG, 40, 200, 900):
         traits = Traits(8_000, round(8_000 * length), 35, 900)
-        config = parse_specification(chosen(traits, Machine(), 10.0).specification).config
-        assert config.batch >= 4
-        assert 500 <= config.batch * length <= 700 or config.batch == 4
+        for machine, tokens in ((Machine(), TOKENS["gru-numpy"]), (WITH_TORCH, TOKENS["PyTorch"])):
+            config = parse_specification(chosen(traits, machine, 60.0).specification).config
+            assert config.batch >= FEWEST
+            assert abs(config.batch * length - tokens) <= length or config.batch == FEWEST
 
 
 def test_with_pytorch_and_time_networks_with_memory_are_taken():
@@ -121,6 +122,16 @@ def test_make_says_what_is_trained_and_why(command, brackets, tmp_path):
         config = json.loads((out / "config.json").read_text("utf-8"))
         assert config["model"] in {"ngram", "counts", "gru-numpy"}  # whichever is best
         assert config["specification"].startswith(config["model"])
+
+
+def test_make_trains_several_models_as_one(command, names_file, tmp_path, monkeypatch):
+    several = Choice("mlp:8:batch=64+ngram:2 & mlp:4:batch=64", "this is a test")
+    monkeypatch.setattr("spellout.training.best.chosen", lambda *asked: several)
+    code, out, err = command("make", names_file, "-n", 3, "--seconds", 600, "-o", tmp_path / "run")
+    assert (code, len(out.splitlines())) == (0, 3), err
+    assert f"{several.specification} is trained: this is a test" in err
+    config = json.loads((tmp_path / "run" / "config.json").read_text("utf-8"))
+    assert config["specification"] in {several.specification, "ngram"}  # whichever is better
 
 
 def test_train_writes_what_was_chosen_and_goes_on_with_it(command, brackets, tmp_path, monkeypatch):

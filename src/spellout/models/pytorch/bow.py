@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class BowConfig(NetworkConfig):
     """The average of what has been read, and a hidden layer."""
 
-    batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
+    batch: int = 128
+    """Lines a step learns from, unless the training is told otherwise."""
     hidden: Hidden = 128
     """How many hidden units."""
     embedding: Embedding = 64

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class MlpBnConfig(NetworkConfig):
     """An mlp whose hidden units are normalised over the batch."""
 
-    batch: ClassVar[int] = 1024
     rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
+    batch: int = 1024
+    """Positions a step learns from, unless the training is told otherwise."""
     hidden: Hidden = 256
     """How many hidden units."""
     context: Context = 8

@@ -37,11 +37,11 @@ State = tuple["torch.Tensor", ...]
 class NetworkConfig:
     """What all networks have: how much of them is left out at random, and how fast weights decay."""
 
-    batch: ClassVar[int]
-    """How many examples a step learns from, unless the training is told otherwise."""
     rates: ClassVar[dict[str, float]]
     """For each optimizer the highest learning rate, unless the training is told otherwise."""
 
+    batch: int
+    """How many examples a step learns from, unless the training is told otherwise."""
     dropout: Dropout = 0.0
     """The part of the hidden units that is left out in each step (Srivastava 2014)."""
     weight_decay: WeightDecay = 0.05

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 class RecurrentConfig(NetworkConfig):
     """One layer that reads a line from left to right."""
 
-    batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 1e-2, "muon": 3e-2}
 
+    batch: int = 128
+    """Lines a step learns from, unless the training is told otherwise."""
     hidden: Hidden = 192
     """How many numbers it remembers a line by."""
     embedding: Embedding = 32

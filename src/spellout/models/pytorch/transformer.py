@@ -31,9 +31,10 @@ SHORT = 128
 class TransformerConfig(NetworkConfig):
     """Blocks of attention and of a wide layer, each added to what came before."""
 
-    batch: ClassVar[int] = 128
     rates: ClassVar[dict[str, float]] = {"adamw": 5e-3, "muon": 2e-2}
 
+    batch: int = 128
+    """Lines a step learns from, unless the training is told otherwise."""
     width: Width = 64
     """How many numbers stand for a token in every block."""
     layers: Layers = 3

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class WavenetConfig(NetworkConfig):
     """A tree that fuses pairs: of tokens, then of pairs, and so on."""
 
-    batch: ClassVar[int] = 512
     rates: ClassVar[dict[str, float]] = {"adamw": 6e-3, "muon": 2e-2}
 
+    batch: int = 512
+    """Positions a step learns from, unless the training is told otherwise."""
     hidden: Hidden = 128
     """How many channels."""
     levels: Levels = 3

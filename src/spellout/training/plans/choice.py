@@ -14,16 +14,18 @@ from .machine import Machine
 from .timing import mixing
 from .traits import LONGEST, Traits
 
-TOKENS = 600
-"""Tokens that a step of a recurrent network in NumPy learns from, in so many lines as have them."""
+TOKENS = {"gru-numpy": 600, "PyTorch": 1000}
+"""Of long lines a step learns from so many as have about so many tokens."""
+FEWEST = 4
 SHARE = 0.2
 """The part of the seconds that mixing counts may take before a network with memory learns from what is left: with
 less time, the n-gram is the better start."""
 FEW = 1000
 """A network in PyTorch has too little to learn of fewer lines."""
-HALF_A_MINUTE, MINUTES = 25.0, 300.0
+HALF_A_MINUTE, MINUTES = 30.0, 300.0
 """Seconds from which networks in PyTorch win, and from which large ones do."""
 PLENTY = 60.0
+"""Seconds that a training of so many steps is taken to have."""
 SEVERAL = 25.0
 """With so many seconds, several networks of NumPy together win; measured on two splits of names."""
 
@@ -48,9 +50,9 @@ def chosen(traits: Traits, machine: Machine, seconds: float) -> Choice:
     start = "counts" if traits.may_be_mixed else "ngram"
     fits = traits.longest <= LONGEST and traits.vocabulary_size <= MANY_TOKENS and traits.lines >= FEW
     if machine.torch and fits and seconds >= HALF_A_MINUTE:
-        return _in_pytorch(machine, seconds, start)
+        return _in_pytorch(traits, machine, seconds, start)
     if traits.long_lines and traits.vocabulary_size <= MANY_TOKENS:
-        batch = max(4, round(TOKENS / traits.length))
+        batch = _lines(traits, TOKENS["gru-numpy"])
         start = "counts" if traits.may_be_mixed and mixing(traits) <= SHARE * seconds else "ngram"
         return Choice(f"gru-numpy:128:batch={batch}+{start}", "lines so long want a model with memory")
     members = ":128:members=4" if seconds >= SEVERAL else ""
@@ -64,12 +66,20 @@ def chosen_for_training(prepared: Prepared, training: TrainingConfig) -> Choice:
     return chosen(Traits.of(prepared), Machine.here(), training.most_seconds or PLENTY)
 
 
-def _in_pytorch(machine: Machine, seconds: float, start: str) -> Choice:
+def _in_pytorch(traits: Traits, machine: Machine, seconds: float, start: str) -> Choice:
     """Choose networks with memory, which win where there is time for PyTorch."""
-    large = seconds >= MINUTES
-    members = ["gru:256:dropout=0.35:wide=384", "transformer:96:heads=6:dropout=0.15"]
-    if machine.cores > 1 and not machine.gpu:
-        text = f"{members[0]}+{start} & {members[1]}" if large else f"gru+{start} & gru:160:wide=256+ngram"
-        return Choice(text, "PyTorch is there, two cores, and time for networks with memory", at_once=2)
-    text = f"{members[0]}+{start}" if large else f"gru+{start}"
-    return Choice(text, "PyTorch is there, and time for a network with memory")
+    large, batch = seconds >= MINUTES, ""
+    if traits.long_lines:
+        batch = f":batch={_lines(traits, TOKENS['PyTorch'])}"
+    gru = "gru:256:dropout=0.35:wide=384" if large else "gru:192"
+    other = "transformer:96:heads=6:dropout=0.15" if large else "gru:160:wide=256"
+    if machine.cores == 1 or machine.gpu:
+        return Choice(f"{gru}{batch}+{start}", "PyTorch is there, and time for a network with memory")
+    beside = "" if large else "+ngram"
+    text = f"{gru}{batch}+{start} & {other}{batch}{beside}"
+    return Choice(text, "PyTorch is there, two cores, and time for networks with memory", at_once=2)
+
+
+def _lines(traits: Traits, tokens: int) -> int:
+    """Say how many lines have about so many tokens; a few at least."""
+    return max(FEWEST, round(tokens / traits.length))
