@@ -6,7 +6,13 @@ from importlib import import_module
 
 from .errors import UsageError
 
-EXTRAS = {"torch": ("torch", "PyTorch"), "matplotlib": ("plots", "matplotlib"), "optuna": ("tune", "optuna")}
+EXTRAS = {
+    "torch": ("torch", "PyTorch"),
+    "matplotlib": ("plots", "matplotlib"),
+    "optuna": ("tune", "optuna"),
+    "pyarrow": ("parquet", "pyarrow"),
+    "zstandard": ("zstd", "zstandard"),
+}
 """For each library its extra, and what people call it."""
 
 

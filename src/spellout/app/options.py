@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..data.config import DataConfig
+from ..data.sources.config import SourceConfig
 from ..errors import UsageError
 from ..generation.config import SamplingConfig
 from ..optional import require
@@ -45,7 +46,9 @@ def _not_a_stream(_: object, path: Path | None) -> None:
         raise UsageError("-o -: only FILE may be a stream; name a file or a folder to write")
 
 
-File = Annotated[str, Parameter(help="A text file with one thing per line; - is standard input.")]
+File = Annotated[
+    str, Parameter(help="Text files with one thing per line, or folders of them; - is standard input.")
+]
 RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
 Count = Annotated[int, Parameter(alias="-n", help="How many lines.", validator=_can_be_counted)]
 Line = Annotated[str, Parameter(allow_leading_hyphen=True)]
@@ -58,7 +61,8 @@ Flag = Annotated[bool, Parameter(negative=())]
 Novel = Annotated[bool | None, Parameter(negative=("--as-it-is", "--no-novel"))]
 """None: where the lines that are known are kept."""
 Json = Annotated[bool, Parameter(negative=(), help="One JSON object a line.")]
-Data = Annotated[DataConfig, Parameter(name="*")]
+Data = Annotated[DataConfig, Parameter(name="*", negative_bool=())]
+Source = Annotated[SourceConfig, Parameter(name="*", negative_bool=())]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
 Distillation = Annotated[DistillationConfig, Parameter(name="*", negative_bool=())]
 Sampling = Annotated[SamplingConfig, Parameter(name="*", allow_leading_hyphen=True)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ..data.sources.things import in_lines
 from ..errors import DataError, GenerationError, UsageError
 from ..generation.config import SamplingConfig
 from . import terminal
@@ -107,11 +108,12 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
         patience=PATIENCE,
     )
     printed = shortened = 0
+    layout = Layout.of(run)
     for one in track(islice(made, count), count, "making", printing=True):
         row: dict[str, Any] = {"line": one.text, "complete": one.complete}
         if wanted.nearest and wanted.known is not None:
             row["nearest"], row["distance"] = nearest(one.text, wanted.known)
-        _print_line(row, wanted.json)
+        _print_line(row, wanted.json, layout, first=not printed)
         printed, shortened, cut.in_a_row = printed + 1, shortened + (not one.complete), 0
         if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
             terminal.note("the list holds this line too, though the model did not learn from it")
@@ -176,13 +178,38 @@ class _Cut:
         return self.keep
 
 
-def _print_line(row: dict[str, Any], as_json: bool) -> None:
+@dataclass(frozen=True)
+class Layout:
+    """Says how lines are printed: things of several lines as in their file, with what stands there between two."""
+
+    unit: str
+    between: str | None
+
+    @classmethod
+    def of(cls, run: Run) -> Layout:
+        """Find out how the lines of a run stood in their file."""
+        data = run.facts.get("data", {})
+        return cls(str(data.get("unit", "char")), data.get("between"))
+
+    def printed(self, line: str) -> str:
+        """Give a line as it would stand in the file."""
+        return line if self.between is None else in_lines(line, self.unit)
+
+
+def _print_line(row: dict[str, Any], as_json: bool, layout: Layout, first: bool) -> None:
     """Print one line, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
     if as_json:
-        terminal.print_json(row)
+        texts = {name: layout.printed(row[name]) for name in ("line", "nearest") if name in row}
+        terminal.print_json(row | texts)
         return
     line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
-    terminal.print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
+    if "nearest" in row:  # in one line, also where things have several
+        terminal.print_line(line, row["nearest"], str(row["distance"]))
+        return
+    if layout.between is not None and not first:
+        terminal.print_line(layout.between)
+    for part in layout.printed(line).split("\n"):
+        terminal.print_line(part)
 
 
 def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool) -> str:

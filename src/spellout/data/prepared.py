@@ -39,8 +39,8 @@ class Prepared:
             dev=dev.name if dev is not None and config.dev is None else config.dev,
             test=test.name if test is not None and config.test is None else config.test,
         )
-        dev = Lines.read(config.dev) if dev is None and config.dev is not None else dev
-        test = Lines.read(config.test) if test is None and config.test is not None else test
+        dev = Lines.read(config.dev, config=config) if dev is None and config.dev is not None else dev
+        test = Lines.read(config.test, config=config) if test is None and config.test is not None else test
         if config.given:
             split = given_split(lines, dev, test, config.split_seed)
         else:

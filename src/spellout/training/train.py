@@ -121,6 +121,8 @@ def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) ->
             "fingerprint": lines.fingerprint,
             "unit": config.unit,
             "min_count": config.min_count,
+            "source": config.asked(),
+            "between": lines.between,
         },
         "split": {
             "name": split.name,

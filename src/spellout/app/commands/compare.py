@@ -18,9 +18,7 @@ from ..workflows import asked, compile_for, prepare
 
 
 def compare(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
     models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
     on: Literal["dev", "test"] = "dev",
     at_once: int = 1,
@@ -51,7 +49,7 @@ def compare(
     if not wanted:
         raise UsageError("--models: name at least one model, such as ngram:5")
     data.check_keeps(on)
-    prepared = prepare(file, encoding, data)
+    prepared = prepare(files, encoding, data)
     rows: list[ModelResult] = []
     compile_for(*wanted)
     with training_progress(len(wanted), printing=json) as watch:

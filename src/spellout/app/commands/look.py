@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
+from ...data.sources.config import SourceConfig
 from .. import terminal
-from ..options import Encoding, File, Json
+from ..options import Encoding, File, Json, Source
 from ..progress import progress_bar
 from ..terminal import short
 from ..visible import visible
@@ -26,7 +27,7 @@ LETTERS_SHOWN = 40
 _SHADES = "·░▒▓█"
 
 
-def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json = False) -> None:
+def look(*files: File, source: Source = SourceConfig(), encoding: Encoding = None, json: Json = False) -> None:
     """Say what is in FILE (default: the bundled names): how much, what is repeated, and how predictable it is.
 
     Parameters
@@ -38,7 +39,7 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
     from ...models.table import parse_specification
     from ...training.experiments.comparison import floor
 
-    lines = read(file, encoding)
+    lines = read(files, encoding, source)
     with progress_bar(None, "looking, and training the floor"):
         summary, best = Summary.of(lines), floor(lines, parse_specification("ngram"))
     if json:

@@ -8,7 +8,6 @@ the n-gram of all of it. The best network that starts from that n-gram is traine
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +24,17 @@ from .. import clock, terminal
 from ..options import Count, Data, Encoding, File, Flag, Json, Novel, Out, RunFolder, Sampling, Seconds, newest
 from ..progress import training_progress
 from ..samples import Wanted, check_prefix, print_samples
-from ..workflows import asked, compile_for, interruptible, load_run, name_of_model, prepare, print_result, train
+from ..workflows import (
+    asked,
+    compile_for,
+    interruptible,
+    load_run,
+    name_of_model,
+    prepare,
+    print_result,
+    size,
+    train,
+)
 
 if TYPE_CHECKING:
     from ...data.prepared import Prepared
@@ -41,9 +50,7 @@ LONGEST_SHOWN = 40
 
 
 def make(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
     count: Count = 10,
     model: str | None = None,
     seconds: Seconds = 10.0,
@@ -83,8 +90,8 @@ def make(
         raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
     if out is not None:
         check_place(out)
-    _preview(file, encoding, data)
-    prepared = prepare(file, encoding, data)
+    _preview(files, encoding, data)
+    prepared = prepare(files, encoding, data)
     check_prefix(prepared.vocabulary, sampling)
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
@@ -132,16 +139,16 @@ def sample(
     print_samples(loaded, sampling, Wanted(count, lines, novel is not False, unique, nearest, json))
 
 
-def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
+def _preview(files: Sequence[str], encoding: str | None, data: DataConfig) -> None:
     """On a terminal, show lines like those that a large file begins with, before it is read whole."""
-    if file is None or not sys.stderr.isatty() or (os.path.isfile(file) and os.path.getsize(file) < LARGE):
+    if not files or not sys.stderr.isatty() or ((known := size(files)) is not None and known < LARGE):
         return
-    from ...data.lines import first_lines
+    from ...data.sources.reading import first_lines
     from ...data.vocabulary import build_vocabulary
     from ...models.ngram.quick import quick_ngram
 
     try:
-        lines = first_lines(file, encoding)
+        lines = first_lines(files, encoding, config=data)
         if sum(map(len, lines)) < LARGE // 16:
             return
         vocabulary = build_vocabulary(lines, data.unit, data.min_count)

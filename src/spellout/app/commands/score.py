@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.text import Text
 
+from ...data.sources.config import SourceConfig
 from ...errors import GenerationError, UsageError
 from .. import terminal
 from ..new_lines import new_lines
-from ..options import Encoding, File, Json, Line, newest
+from ..options import Encoding, File, Json, Line, Source, newest
 from ..progress import progress_bar
 from ..workflows import load_run, read
 
@@ -28,9 +29,9 @@ LONGEST_BAR = 12
 
 def score(
     run: Line | None = None,
-    file: File | None = None,
     /,
-    *,
+    *files: File,
+    source: Source = SourceConfig(),
     sort: Literal["file", "surprise", "likely"] = "file",
     encoding: Encoding = None,
     json: Json = False,
@@ -51,14 +52,15 @@ def score(
     json
         One JSON object a line, with the surprise of every character.
     """
-    from ...data.lines import check_encoding
+    from ...data.sources.text import check_encoding
     from ...generation.scoring import score_lines
+    from ...training.runs.folder import CONFIG
 
-    if run is not None and file is None and not Path(run).is_dir():
-        run, file = None, run
+    if run is not None and not (files and Path(run).is_dir()) and not (Path(run) / CONFIG).is_file():
+        run, files = None, (run, *files)
     check_encoding(encoding or "utf-8")
     loaded = load_run(run or newest())
-    lines = read(file, encoding).in_file_order()
+    lines = read(files, encoding, source).in_file_order()
     with progress_bar(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
     novelty = _novelty(loaded, scores)

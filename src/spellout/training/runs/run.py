@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from ...data.escape import Escape
-from ...data.lines import LONGEST_LINE
+from ...data.sources.text import LONGEST_LINE
 from ...data.vocabulary import Vocabulary, vocabulary_from_json
 from ...errors import GenerationError, RunError
 from ...files import told

@@ -57,7 +57,7 @@ class Unfinished:
                 raise ValueError("specification is no text")
             given = _given(split.get("given", {}))
             read = {"split": None if given else split["name"], "split_seed": split["seed"]}
-            read |= {name: data[name] for name in ("unit", "min_count")}
+            read |= {name: data[name] for name in ("unit", "min_count")} | data.get("source", {})
             training = _training(config["training"], path)
             specification = parse(text, models, training.prior)
             events = [event for event in read_log(path) if event.get("step", 0) <= state.step]
