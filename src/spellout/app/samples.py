@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..data.sources.things import in_lines
+from ..data.sources.config import in_lines
 from ..errors import DataError, GenerationError, UsageError
 from ..generation.config import SamplingConfig
 from . import terminal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -56,8 +57,9 @@ def score(
     from ...generation.scoring import score_lines
     from ...training.runs.folder import CONFIG
 
-    if run is not None and not (files and Path(run).is_dir()) and not (Path(run) / CONFIG).is_file():
-        run, files = None, (run, *files)
+    if run is not None:
+        is_run = not os.path.isfile(run) if files else os.path.isfile(os.path.join(run, CONFIG))
+        run, files = (run, files) if is_run else (None, (run, *files))
     check_encoding(encoding or "utf-8")
     loaded = load_run(run or newest())
     lines = read(files, encoding, source).in_file_order()

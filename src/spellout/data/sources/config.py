@@ -93,6 +93,12 @@ class SourceConfig:
         return {name: getattr(self, name) for name in names if getattr(self, name) != getattr(SourceConfig, name)}
 
 
+def in_lines(line: str, unit: str) -> str:
+    """Give a thing as it stood in its file."""
+    # Between words there is always a space, so there it says nothing.
+    return re.sub(f" ?{LINE_END} ?", "\n", line) if unit == "word" else line.replace(LINE_END, "\n")
+
+
 def number_of(column: str | None) -> int | None:
     """Give the number of a column that is named by it; None for one that is named by its name."""
     return int(column) if column is not None and re.fullmatch(r"-?[0-9]{1,9}", column) else None

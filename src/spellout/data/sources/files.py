@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ def find(paths: Paths) -> Found:
     folders: dict[str, list[str]] = {}
     left_out: list[str] = []
     for path in named:
-        if path == STREAM or not Path(path).is_dir():
+        if path == STREAM or not os.path.isdir(path):
             files.append(path)
             continue
         with told(path, "read", DataError):

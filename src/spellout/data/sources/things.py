@@ -7,7 +7,6 @@ first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from ...errors import DataError
@@ -64,12 +63,6 @@ def check_free(text: str, name: str, first: int) -> None:
             f"{name}, line {line}: holds {LINE_END}, which stands for a line end where things have several lines; "
             "write something else there"
         )
-
-
-def in_lines(line: str, unit: str) -> str:
-    """Give a thing as it stood in its file."""
-    # Between words there is always a space, so there it says nothing.
-    return re.sub(f" ?{LINE_END} ?", "\n", line) if unit == "word" else line.replace(LINE_END, "\n")
 
 
 def none_between(config: SourceConfig, name: str) -> DataError:

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from ...data.sources.files import unpacked_name
 from ...errors import RunError
 from ...files import reason, told
 
@@ -71,6 +70,8 @@ def check_file(path: Path) -> None:
 
 def name_of(files: Sequence[str], *more: str) -> str:
     """Name what is made from files after the first, shortly, without the ending; the bundled names are `names`."""
+    from ...data.sources.files import unpacked_name
+
     file = files[0] if files else None
     stem = "names" if file is None else "lines" if file == "-" else Path(unpacked_name(file)).stem
     words = [re.sub(r"[^\w.]+", "-", word).strip("-.") for word in (stem[:_LONGEST_NAME], *more)]
