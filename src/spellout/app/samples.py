@@ -43,6 +43,22 @@ class Wanted:
     json: bool
     work: int | None = None
     """How much may be done to find out what the model knows by heart, if that is less than usual."""
+    label: str | None = None
+    """The label that all lines made have; None: any, where lines have labels."""
+
+
+def asked_label(vocabulary: Vocabulary, label: str | None) -> Vocabulary:
+    """Give the vocabulary of lines with this label only. `UsageError` if there is none: to be asked before a
+    training."""
+    from ..data.labels import Labelled
+
+    if label is None:
+        return vocabulary
+    if not isinstance(vocabulary, Labelled):
+        raise UsageError(
+            f"--label {label}: the model was trained on lines without labels; train it with --label COLUMN"
+        )
+    return vocabulary.given(label)
 
 
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
@@ -88,10 +104,16 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
     Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
     `GenerationError` if the model cannot make so many.
     """
+    from ..data.labels import Labelled, without_label
     from ..generation.novelty import nearest, only
     from ..generation.sampling import sample as lines_of
 
-    begun = check_prefix(run.vocabulary, sampling)
+    vocabulary = asked_label(run.vocabulary, wanted.label)
+    if isinstance(vocabulary, Labelled):
+        run = replace(run, vocabulary=vocabulary)
+        known = None if wanted.known is None else [without_label(line) for line in wanted.known]
+        wanted = replace(wanted, known=known)
+    begun = check_prefix(vocabulary, sampling)
     unlike = wanted.known if wanted.novel else None
     model = run.model if unlike is None else _of_new_lines(run, sampling, wanted.work)
     if sampling.greedy:
@@ -111,6 +133,8 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted) -> None:
     layout = Layout.of(run)
     for one in track(islice(made, count), count, "making", printing=True):
         row: dict[str, Any] = {"line": one.text, "complete": one.complete}
+        if one.label is not None:
+            row["label"] = one.label
         if wanted.nearest and wanted.known is not None:
             row["nearest"], row["distance"] = nearest(one.text, wanted.known)
         _print_line(row, wanted.json, layout, first=not printed)
@@ -135,7 +159,7 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
 
     `GenerationError` if there is no new line, or none with this prefix.
     """
-    from ..generation.sampling import encode_prefix
+    from ..generation.sampling import beginnings
     from ..models.new_lines.sharpness import fitted_sharpness, sharper
 
     try:
@@ -147,7 +171,7 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
     terminal.note(f"new lines only{often} (see --as-it-is)")
     if model is None:  # then lines that are known are refused, from the same model otherwise
         return sharper(run.model, fitted_sharpness(run.vocabulary.encode(run.lines or []), run.vocabulary.size))
-    if not model.can_begin(encode_prefix(run.vocabulary, sampling.prefix)):
+    if not any(map(model.can_begin, beginnings(run.vocabulary, sampling.prefix))):
         raise GenerationError(
             f"{_said(sampling)}: every line that the model makes from there is in its list, so none is new; "
             "--as-it-is makes those"

@@ -80,6 +80,7 @@ def prepare(files: Sequence[str], encoding: str | None, data: DataConfig) -> Pre
         raise UsageError("- can be read once only: of FILE, --dev and --test, name the others")
     lines = read(files, encoding, data)
     dev, test = (one if one is None else read([one], encoding, data) for one in (data.dev, data.test))
+    _warn_of_noticed(lines, data)
     with progress_bar(None, "splitting and encoding"):
         prepared = Prepared.of(lines, data, dev=dev, test=test)
     if (different := len(prepared.lines.distinct)) < FEW_LINES:
@@ -89,6 +90,15 @@ def prepare(files: Sequence[str], encoding: str | None, data: DataConfig) -> Pre
         )
     _warn_of_shared(prepared)
     return prepared
+
+
+def _warn_of_noticed(lines: Lines, data: DataConfig) -> None:
+    """Say what in a file looks like more than a list, and which flag handles it."""
+    from ..data.sources.notices import notices
+
+    noticed = [str(one) for one in notices(lines.begin, data) if one.flag is not None]
+    if noticed:
+        terminal.warn(f"{Path(lines.name).name}: {'; '.join(noticed)}")
 
 
 def _warn_of_shared(prepared: Prepared) -> None:

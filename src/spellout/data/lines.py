@@ -38,6 +38,8 @@ class Lines:
     fingerprint: str
     between: str | None = None
     """What stands between two things where these have several lines, as in the file; None where lines are lines."""
+    begin: str = ""
+    """The text that the first file begins with, as it is."""
 
     @classmethod
     def read(
@@ -54,7 +56,7 @@ class Lines:
         """
         reading = Reading(paths, encoding, config, advance=advance)
         lines = cls._collect(reading, source_name(paths))
-        return replace(lines, between=reading.between)
+        return replace(lines, between=reading.between, begin=reading.begin)
 
     @classmethod
     def bundled(cls) -> Lines:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .config import DataConfig
+from .labels import labelled, parted
 from .lines import Lines
 from .splits import Split, given_split, split_lines
 from .vocabulary import Vocabulary, build_vocabulary
@@ -44,9 +45,9 @@ class Prepared:
         if config.given:
             split = given_split(lines, dev, test, config.split_seed)
         else:
-            split = split_lines(lines, config.split or "distinct", config.split_seed)
+            split = split_lines(lines, config.split or "distinct", config.split_seed, config.label is not None)
         # A model knows nothing of the lines that judge it, not even their letters.
-        vocabulary = build_vocabulary(split.train, config.unit, config.min_count)
+        vocabulary = _vocabulary(split.train, config)
         given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
 
@@ -54,6 +55,13 @@ class Prepared:
         """Give the same with the tokens of another vocabulary, as a training that goes on had it."""
         vocabulary = vocabulary.counted(self.split.train)
         return replace(self, vocabulary=vocabulary, stream=vocabulary.encode(self.split.train))
+
+
+def _vocabulary(lines: Sequence[str], config: DataConfig) -> Vocabulary:
+    if config.label is None:
+        return build_vocabulary(lines, config.unit, config.min_count)
+    texts = [parted(line)[1] for line in lines]
+    return labelled(lines, build_vocabulary(texts, config.unit, config.min_count))
 
 
 def usual_length(stream: np.ndarray) -> int:

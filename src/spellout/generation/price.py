@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..data.escape import CODE_POINTS
+from ..data.labels import plain
 from ..data.vocabulary import Characters, Vocabulary, Words
 from ..models.ngram.config import NgramConfig
 from ..models.ngram.counts import Counts
@@ -78,7 +79,8 @@ class Price:
     @property
     def predicted(self) -> bool:
         """Tell whether the model itself says how likely an unknown word is."""
-        return isinstance(self.vocabulary, Words) and self.vocabulary.unknown
+        vocabulary = plain(self.vocabulary)
+        return isinstance(vocabulary, Words) and vocabulary.unknown
 
     @property
     def known(self) -> float:
@@ -94,11 +96,12 @@ class Price:
         """Give the cost of saying which one it is, of each new character or word (U,)."""
         if not pieces:
             return np.zeros(0)
-        if isinstance(self.vocabulary, Words):
-            return _speller_of(self.vocabulary).nats(pieces)
-        assert isinstance(self.vocabulary, Characters)
+        vocabulary = plain(self.vocabulary)
+        if isinstance(vocabulary, Words):
+            return _speller_of(vocabulary).nats(pieces)
+        assert isinstance(vocabulary, Characters)
         # Where bytes stand for some, these are among the others too: it costs a trace too much.
-        return np.full(len(pieces), math.log(CODE_POINTS - len(self.vocabulary.characters)))
+        return np.full(len(pieces), math.log(CODE_POINTS - len(vocabulary.characters)))
 
     def of(self, pieces: Sequence[str]) -> np.ndarray:
         """Say what each new character or word (U,) costs, beside what the model says of the unknown word."""

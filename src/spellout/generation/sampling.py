@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..data.labels import Labelled, parted, plain
+from ..data.sources.config import TAB
 from ..data.typed import typed_line
 from ..data.vocabulary import Vocabulary
 from ..models.contract import LanguageModel
@@ -33,11 +35,20 @@ _BLOCK = 4  # 64-bit numbers in one step of Philox's counter
 
 @dataclass(frozen=True)
 class Sample:
-    """One line made. `complete` is False if it was cut at the maximum length. `candidate` is its number."""
+    """One line made. `complete` is False if it was cut at the maximum length. `candidate` is its number.
+
+    Where lines have labels, `label` is that of this line.
+    """
 
     text: str
     complete: bool
     candidate: int
+    label: str | None = None
+
+    @property
+    def line(self) -> str:
+        """Give the line as training lines are, with its label if these have one."""
+        return self.text if self.label is None else self.label + TAB + self.text
 
 
 def sample(
@@ -85,7 +96,15 @@ def cost_of_cut(max_length: int) -> int:
 
 def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
     """Token ids (P,) of the beginning of a line, without boundaries. `DataError` names an unknown character."""
-    return vocabulary.encode([typed_line(prefix, "the prefix")])[1:-1] if prefix else np.zeros(0, np.int64)
+    return plain(vocabulary).encode([typed_line(prefix, "the prefix")])[1:-1] if prefix else np.zeros(0, np.int64)
+
+
+def beginnings(vocabulary: Vocabulary, prefix: str) -> list[np.ndarray]:
+    """List the token ids with which a line may begin: of the prefix, or of each label and the prefix."""
+    tokens = encode_prefix(vocabulary, prefix).astype(np.int64)
+    if not isinstance(vocabulary, Labelled):
+        return [tokens]
+    return [np.insert(tokens, 0, plain(vocabulary).size + label) for label in np.flatnonzero(vocabulary.shares)]
 
 
 def _candidates(
@@ -95,14 +114,16 @@ def _candidates(
     count = 1 if config.greedy else count
     longest = config.max_length or 1 << 30
     reader = model.reader(count)
-    columns = [np.full(count, token, np.int64) for token in prefix[:longest]]
+    columns = _labels(vocabulary, config, first, count)
+    labels, longest = len(columns), longest + len(columns)
+    columns += [np.full(count, token, np.int64) for token in prefix[: longest - labels]]
     for column in [np.zeros(count, np.int64), *columns]:  # a line begins after a boundary
         log_rows = reader.read(column)
     rows = np.arange(count)  # the candidates still running
     uniforms = itertools.islice(_uniforms(config.seed, first, count), len(columns), None)
-    forbidden = list(vocabulary.never_sampled)
+    forbidden = [*vocabulary.never_sampled, *range(plain(vocabulary).size, vocabulary.size)]
     while len(rows):
-        banned = forbidden if columns else [0, *forbidden]  # no blank lines
+        banned = forbidden if len(columns) > labels else [0, *forbidden]  # no blank lines
         chosen = _choose(log_rows, banned, config, next(uniforms)[rows])
         if len(columns) >= longest:  # there is room for an end only
             rows = rows[chosen != 0]
@@ -126,7 +147,24 @@ def _texts(vocabulary: Vocabulary, tokens: np.ndarray, cut: set[int], first: int
     ended = np.column_stack([tokens, np.zeros(len(tokens), np.int64)])
     keep = np.arange(ended.shape[1]) <= lengths[:, None]
     texts = vocabulary.decode(ended[keep])
-    return [None if text is None else Sample(text, row not in cut, first + row) for row, text in enumerate(texts)]
+    if not isinstance(vocabulary, Labelled):
+        return [None if one is None else Sample(one, row not in cut, first + row) for row, one in enumerate(texts)]
+    made = [None if one is None else parted(one)[::-1] for one in texts]
+    return [
+        None if one is None else Sample(one[0], row not in cut, first + row, one[1]) for row, one in enumerate(made)
+    ]
+
+
+def _labels(vocabulary: Vocabulary, config: SamplingConfig, first: int, count: int) -> list[np.ndarray]:
+    """Draw the labels (count,) that lines begin with, by their shares; nothing where lines have none."""
+    if not isinstance(vocabulary, Labelled):
+        return []
+    if config.greedy:
+        return [np.full(count, plain(vocabulary).size + int(vocabulary.shares.argmax()), np.int64)]
+    uniform = next(_uniforms(config.seed, first, count))
+    drawn = np.searchsorted(np.cumsum(vocabulary.shares), uniform, side="right")
+    there = np.flatnonzero(vocabulary.shares)
+    return [plain(vocabulary).size + np.minimum(drawn, there[-1])]
 
 
 def _uniforms(seed: int, first: int, count: int) -> Iterator[np.ndarray]:

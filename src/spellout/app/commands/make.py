@@ -23,7 +23,7 @@ from ...training.config import TrainingConfig
 from .. import clock, terminal
 from ..options import Count, Data, Encoding, File, Flag, Json, Novel, Out, RunFolder, Sampling, Seconds, newest
 from ..progress import training_progress
-from ..samples import Wanted, check_prefix, print_samples
+from ..samples import Wanted, asked_label, check_prefix, print_samples
 from ..workflows import (
     asked,
     compile_for,
@@ -90,13 +90,15 @@ def make(
         raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
     if out is not None:
         check_place(out)
+    data, label = _label(data)
     _preview(files, encoding, data)
     prepared = prepare(files, encoding, data)
-    check_prefix(prepared.vocabulary, sampling)
+    check_prefix(asked_label(prepared.vocabulary, label), sampling)
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
-    wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN)
+    known = prepared.split.known
+    wanted = Wanted(count, known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN, label)
     try:
         print_samples(trained.run, sampling, wanted)
     finally:
@@ -113,6 +115,7 @@ def sample(
     novel: Novel = None,
     unique: Flag = False,
     nearest: Flag = False,
+    label: str | None = None,
     json: Json = False,
 ) -> None:
     """Make lines with the model of a run folder (default: the newest under ./runs).
@@ -125,6 +128,8 @@ def sample(
         No line twice.
     nearest
         Show the most similar training line and the edit distance.
+    label
+        Only lines with this label, if the model was trained on lines with labels.
     """
     run = run or newest()
     loaded = load_run(run)
@@ -136,12 +141,23 @@ def sample(
         )
     if lines is None and novel is None:
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
-    print_samples(loaded, sampling, Wanted(count, lines, novel is not False, unique, nearest, json))
+    print_samples(loaded, sampling, Wanted(count, lines, novel is not False, unique, nearest, json, label=label))
+
+
+def _label(data: DataConfig) -> tuple[DataConfig, str | None]:
+    """Part --label COLUMN=LABEL, which also says which label the lines made have."""
+    column, equals, label = (data.label or "").partition("=")
+    return (replace(data, label=column), label) if equals else (data, None)
 
 
 def _preview(files: Sequence[str], encoding: str | None, data: DataConfig) -> None:
     """On a terminal, show lines like those that a large file begins with, before it is read whole."""
-    if not files or not sys.stderr.isatty() or ((known := size(files)) is not None and known < LARGE):
+    if (
+        not files
+        or data.label is not None
+        or not sys.stderr.isatty()
+        or ((known := size(files)) is not None and known < LARGE)
+    ):
         return
     from ...data.sources.reading import first_lines
     from ...data.vocabulary import build_vocabulary
@@ -205,6 +221,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
     """
     from ...data.prepared import longest
+    from ...models.counts.model import CountsModel
     from ...models.ngram.model import NgramModel
     from ...models.table import parse_specification
     from ...training.best import best_counts, best_training, improve, is_better, is_time
@@ -214,6 +231,8 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     if not prepared.split.dev or seconds == 0:
         return ngram
     prior = ngram.run.model
+    if isinstance(prior, CountsModel):  # where lines have labels, the n-gram is mixed with others
+        prior = prior.models[0]
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
     elapsed, most = perf_counter() - clock.began(), longest(prepared.stream)
@@ -249,9 +268,12 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
 
 def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
     """Make some new lines and join them; of long ones the beginning."""
+    from ...data.labels import Labelled, without_label
     from ...generation.novelty import only
     from ...generation.sampling import sample
 
+    if isinstance(vocabulary, Labelled):
+        known = [without_label(line) for line in known]
     config, accept = SamplingConfig(max_length=longest), only(unlike=known, unique=True)
     made = sample(model, vocabulary, config, accept=accept, cut=lambda one: False, patience=100)
     return ", ".join(terminal.short(one.text, LONGEST_SHOWN) for one in islice(made, EXAMPLES)) or "those it knows"

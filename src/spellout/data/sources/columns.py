@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import DataError
-from .config import SourceConfig, number_of
+from .config import TAB, SourceConfig, number_of
 from .things import check_free
 
-TAB = "\t"
 ROWS_AT_ONCE = 1 << 14
 Row = tuple[int, Sequence[Any]]
 """Where a row is in its file, and its cells."""

@@ -10,6 +10,8 @@ from ...errors import UsageError
 
 BLANK = "blank"
 """The separator that is an empty line."""
+TAB = "\t"
+"""What stands between a label and its line until they are encoded."""
 LINE_END = "␤"
 """What stands in a line of the model where a thing of several lines has a line end: Unicode's sign for one."""
 

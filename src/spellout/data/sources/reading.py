@@ -23,6 +23,8 @@ from .things import Things, none_between
 
 BLOCK_BYTES = 1 << 23
 FIRST_BYTES = 1 << 20
+LOOKED_AT = 1 << 16
+"""So many characters of a file are kept, as they are."""
 
 
 class Reading:
@@ -34,6 +36,7 @@ class Reading:
 
     Attributes:
         between: what stands between two things of several lines, as it was found; None before, and for others.
+        begin: the text that the first file begins with, as it is.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Reading:
         self._paths, self._config = paths, config
         self._block_bytes, self._advance = block_bytes, advance
         self.between: str | None = None
+        self.begin = ""
 
     def __iter__(self) -> Iterator[str]:
         """Yield the blocks."""
@@ -75,11 +79,18 @@ class Reading:
                         yield from lines_of_parquet(path, file, name, self._config)
                         return
                     with told_if_damaged(name):
-                        yield from self._lines(self._text(file, begin, name), name)
+                        yield from self._lines(self._noted(self._text(file, begin, name)), name)
             except FileNotFoundError:
                 raise missing(path) from None
             except IsADirectoryError:
                 raise DataError(f"{shown(path)} is a folder; name a text file with one thing per line") from None
+
+    def _noted(self, blocks: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        for number, text in blocks:
+            if not self.begin:
+                self.begin = text[:LOOKED_AT]
+                self.begin = self.begin[: max(self.begin.rfind("\n"), 0)] if len(text) > LOOKED_AT else text
+            yield number, text
 
     def _text(self, file: BinaryIO, begin: bytes, name: str) -> Iterator[tuple[int, str]]:
         if packing(begin) is None:

@@ -48,10 +48,7 @@ def delimiter_of(lines: list[str], name: str = "") -> str | None:
     ending = unpacked_name(name).lower().rpartition(".")[2]
     best, score = None, (0.5, 0)
     for delimiter in DELIMITERS:
-        try:
-            rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
-        except csv.Error:
-            continue
+        rows = rows_of(lines, delimiter)
         if not rows:
             continue
         width, times = Counter(map(len, rows)).most_common(1)[0]
@@ -61,6 +58,14 @@ def delimiter_of(lines: list[str], name: str = "") -> str | None:
             if likely and times > 0.9 * len(rows):
                 break
     return best
+
+
+def rows_of(lines: list[str], delimiter: str) -> list[list[str]]:
+    """Cut lines into cells; nothing if they are no such rows."""
+    try:
+        return [row for row in csv.reader(lines, delimiter=delimiter) if row]
+    except csv.Error:
+        return []
 
 
 def _rows(blocks: Iterable[tuple[int, str]], name: str, delimiter: str) -> Iterator[Row]:

@@ -50,7 +50,7 @@ def train_counts(
         first, held_out = train_ngram(stream, vocabulary_size, NgramConfig(order=config.order), callback)
     config = replace(config, order=min(first.order, RECENT + 1))
     classes, past = two_classes(stream, vocabulary_size), Past.of(stream)[:-1]
-    chosen = views(config.views, first.order)
+    chosen = views(config.views, first.order, config.first)
     models = [
         counted(view, past.columns(view.columns, classes), stream[1:], vocabulary_size) for view in chosen[1:]
     ]
