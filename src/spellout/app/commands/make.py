@@ -78,6 +78,8 @@ def make(
         Show the most similar line of FILE and the edit distance.
     out
         Also keep the trained model in this run folder.
+    data.label
+        The column that holds each line's label, by name or number; COLUMN=LABEL: make lines with this label only.
     """
     from ...training.best import AROUND
     from ...training.judging import PASS_IN_A_PLAN

@@ -23,7 +23,7 @@ class SourceConfig:
     column: str | None = None
     """The column of a table (CSV, TSV, JSON lines, Parquet) that holds the lines, by name or number from 1."""
     label: str | None = None
-    """The column that holds each line's label, by name or number."""
+    """The column that holds each line's label, by name or number; models are then of lines given their labels."""
     separator: str | None = None
     """What stands between things of several lines: blank (an empty line), a text that is a line, or /REGEX/."""
     strip: str | None = None

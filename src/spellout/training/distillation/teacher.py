@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ...data.labels import Labelled
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.vocabulary import Vocabulary
@@ -119,6 +120,9 @@ class Teacher:
             raise UsageError(
                 f"the teacher's tokens are of --unit {vocabulary.unit}; train its student with that, too"
             )
+        if isinstance(vocabulary, Labelled) != isinstance(prepared.vocabulary, Labelled):
+            how = "with" if isinstance(vocabulary, Labelled) else "without"
+            raise UsageError(f"the teacher learned from lines {how} labels; train its student on such lines, too")
         self._check_lines(prepared)
         try:
             return prepared.encoded_by(vocabulary)
