@@ -28,7 +28,7 @@ from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
-from spellout.data.vocabulary import Vocabulary
+from spellout.data.vocabulary.protocol import Vocabulary
 from spellout.generation import sampling
 from spellout.generation.config import SamplingConfig
 from spellout.generation.novelty import only

@@ -253,7 +253,7 @@ WRONG_COMMANDS = [
     (["make", "--model", "ngrm"], "did you mean ngram?"),
     (["make", "--split", "lectures"], '"lecture"'),
     (["make", "--encoding", "utf-99"], None),
-    (["make", "a", "b"], "Unused"),
+    (["sample", "a", "b"], "Unused"),
     (["train", "names.txt", "--resume"], "name it with -o"),
     (["train", "names.txt", "--overwrite"], "name it with -o"),
     (["train", "--stream"], "--stream is for a file larger than memory: name it"),

@@ -46,6 +46,7 @@ def here(tmp_path, monkeypatch, names_file, capsys):
     for name, target in (("one", "other"), ("other", "one"), ("one.png", "one.png"), ("gone", "nowhere")):
         os.symlink(target, name)
     (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
     capsys.readouterr()
     return tmp_path
 
@@ -66,7 +67,12 @@ ODD = {"x" * 5000: "its name is too long", "/".join(["x" * 300] * 3): "its name 
 
 @pytest.mark.parametrize("name", READING)
 def test_a_file_that_cannot_be_read(here, command, name):
-    for path, why in {**ODD, "one": "go round in a circle", "file/x": "not a folder", ".": "is a folder"}.items():
+    for path, why in {
+        **ODD,
+        "one": "go round in a circle",
+        "file/x": "not a folder",
+        "empty": "is a folder without",
+    }.items():
         assert why in refused(command, READING[name], path)
     if os.path.exists("/proc/self/mem"):  # its first page cannot be read
         assert "the device reports an error" in refused(command, READING[name], "/proc/self/mem")
@@ -93,7 +99,7 @@ def test_a_place_that_cannot_be_written(here, command, name):
 
 @pytest.mark.parametrize("name", ["make", "train", "stream"])
 def test_a_place_is_refused_before_the_training(here, command, name, monkeypatch):
-    for place in ("spellout.app.workflows.read", "spellout.training.streaming.read_blocks"):
+    for place in ("spellout.app.workflows.read", "spellout.training.streaming.Reading"):
         monkeypatch.setattr(place, lambda *a, **k: pytest.fail("the file was read first"))
     for path in ("x" * 300, "file/x", "/proc/nowhere/x", "one"):
         refused(command, WRITING[name], path)

@@ -12,6 +12,8 @@ EXTRAS = {
     "optuna": ("tune", "optuna"),
     "regex": ("graphemes", "regex"),
     "pyppmd": ("compressors", "pyppmd"),
+    "pyarrow": ("parquet", "pyarrow"),
+    "zstandard": ("zstd", "zstandard"),
 }
 """For each library its extra, and what people call it."""
 

@@ -2,6 +2,7 @@ import json
 import shutil
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -251,10 +252,7 @@ def test_streaming_in_many_blocks_counts_the_same(names, tmp_path, monkeypatch):
     whole = train_streaming(path, config).run.model.arrays()
     from spellout.training import streaming as module
 
-    blocks = module.read_blocks
-    monkeypatch.setattr(
-        module, "read_blocks", lambda path, encoding, advance: blocks(path, encoding, 1000, advance)
-    )
+    monkeypatch.setattr(module, "Reading", partial(module.Reading, block_bytes=1000))
     in_blocks = train_streaming(path, config).run.model.arrays()
     assert in_blocks.keys() == whole.keys()
     for name, array in in_blocks.items():

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ..data.config import DataConfig
+from ..data.sources.config import SourceConfig
 from ..errors import UsageError
 from ..generation.asked.config import Asked
 from ..generation.config import SamplingConfig
@@ -46,7 +47,9 @@ def _not_a_stream(_: object, path: Path | None) -> None:
         raise UsageError("-o -: only FILE may be a stream; name a file or a folder to write")
 
 
-File = Annotated[str, Parameter(help="A text file with one thing per line; - is standard input.")]
+File = Annotated[
+    str, Parameter(help="Text files with one thing per line, or folders of them; - is standard input.")
+]
 RunFolder = Annotated[Path, Parameter(help="A folder written by `spellout train`.")]
 Count = Annotated[int, Parameter(alias="-n", help="How many lines.", validator=_can_be_counted)]
 Line = Annotated[str, Parameter(allow_leading_hyphen=True)]
@@ -73,7 +76,8 @@ Against = Annotated[
     Literal["compressors"] | None,
     Parameter(help="What else predicts the lines that judge: general compressors, after the training lines."),
 ]
-Data = Annotated[DataConfig, Parameter(name="*")]
+Data = Annotated[DataConfig, Parameter(name="*", negative_bool=())]
+Source = Annotated[SourceConfig, Parameter(name="*", negative_bool=())]
 Training = Annotated[TrainingConfig, Parameter(name="*")]
 Distillation = Annotated[DistillationConfig, Parameter(name="*", negative_bool=())]
 Sampling = Annotated[SamplingConfig, Parameter(name="*", allow_leading_hyphen=True)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ..data.sources.config import in_lines
 from ..errors import DataError, GenerationError, UsageError
 from ..generation.config import SamplingConfig
 from . import terminal
@@ -48,6 +49,22 @@ class Wanted:
     validator: Validator | None = None
     """What says which lines are valid, if anything does."""
     only_valid: bool = False
+    label: str | None = None
+    """The label that all lines made have; None: any, where lines have labels."""
+
+
+def asked_label(vocabulary: Vocabulary, label: str | None) -> Vocabulary:
+    """Give the vocabulary of lines with this label only. `UsageError` if there is none: to be asked before a
+    training."""
+    from ..data.labels import Labelled
+
+    if label is None:
+        return vocabulary
+    if not isinstance(vocabulary, Labelled):
+        raise UsageError(
+            f"--label {label}: the model was trained on lines without labels; train it with --label COLUMN"
+        )
+    return vocabulary.given(label)
 
 
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
@@ -97,9 +114,15 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
     Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
     `GenerationError` if the model cannot make so many.
     """
+    from ..data.labels import Labelled, without_label
     from ..generation.novelty import nearest
 
-    begun = check_prefix(run.vocabulary, sampling)
+    vocabulary = asked_label(run.vocabulary, wanted.label)
+    if isinstance(vocabulary, Labelled):
+        run = replace(run, vocabulary=vocabulary)
+        known = None if wanted.known is None else [without_label(line) for line in wanted.known]
+        wanted = replace(wanted, known=known)
+    begun = check_prefix(vocabulary, sampling)
     unlike = wanted.known if wanted.novel else None
     if sampling.greedy:
         wanted = replace(wanted, count=1, unique=False, best_of=None)
@@ -116,14 +139,17 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
     if wanted.best_of is not None:
         made = best_of(run, made, count, wanted.best_of, wanted.known or (), wish)
     printed = shortened = 0
+    layout = Layout.of(run)
     for one in track(islice(made, count), count, "making", printing=True):
         line = one.text if wish is None else wish.written(one.text)
         row: dict[str, Any] = {"line": line, "complete": one.complete}
+        if one.label is not None:
+            row["label"] = one.label
         if verdicts:
             row["valid"] = verdicts.pop(one.candidate)
         if wanted.nearest and wanted.known is not None:
             row["nearest"], row["distance"] = nearest(line, wanted.known)
-        _print_line(row, wanted.json)
+        _print_line(row, wanted.json, layout, first=not printed)
         printed, shortened = printed + 1, shortened + (not one.complete)
         if sampling.greedy and unlike is not None and one.complete and line in unlike:
             terminal.note("the list holds this line too, though the model did not learn from it")
@@ -179,7 +205,7 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
 
     `GenerationError` if there is no new line, or none with this prefix.
     """
-    from ..generation.sampling import encode_prefix
+    from ..generation.sampling import beginnings
     from ..models.new_lines.sharpness import fitted_sharpness, sharper
 
     try:
@@ -191,7 +217,7 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
     terminal.note(f"new lines only{often} (see --as-it-is)")
     if model is None:  # then lines that are known are refused, from the same model otherwise
         return sharper(run.model, fitted_sharpness(run.vocabulary.encode(run.lines or []), run.vocabulary.size))
-    if not model.can_begin(encode_prefix(run.vocabulary, sampling.prefix)):
+    if not any(map(model.can_begin, beginnings(run.vocabulary, sampling.prefix))):
         raise GenerationError(
             f"{_said(sampling)}: every line that the model makes from there is in its list, so none is new; "
             "--as-it-is makes those"
@@ -228,13 +254,38 @@ class _Cut:
         return self.keep
 
 
-def _print_line(row: dict[str, Any], as_json: bool) -> None:
+@dataclass(frozen=True)
+class Layout:
+    """Says how lines are printed: things of several lines as in their file, with what stands there between two."""
+
+    unit: str
+    between: str | None
+
+    @classmethod
+    def of(cls, run: Run) -> Layout:
+        """Find out how the lines of a run stood in their file."""
+        data = run.facts.get("data", {})
+        return cls(str(data.get("unit", "char")), data.get("between"))
+
+    def printed(self, line: str) -> str:
+        """Give a line as it would stand in the file."""
+        return line if self.between is None else in_lines(line, self.unit)
+
+
+def _print_line(row: dict[str, Any], as_json: bool, layout: Layout, first: bool) -> None:
     """Print one line, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
     if as_json:
-        terminal.print_json(row)
+        texts = {name: layout.printed(row[name]) for name in ("line", "nearest") if name in row}
+        terminal.print_json(row | texts)
         return
     line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
-    terminal.print_line(*([line, row["nearest"], str(row["distance"])] if "nearest" in row else [line]))
+    if "nearest" in row:  # in one line, also where things have several
+        terminal.print_line(line, row["nearest"], str(row["distance"]))
+        return
+    if layout.between is not None and not first:
+        terminal.print_line(layout.between)
+    for part in layout.printed(line).split("\n"):
+        terminal.print_line(part)
 
 
 def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool, pattern: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..data.config import DataConfig
+from ..data.sources.config import SourceConfig
 from ..errors import UsageError
 from ..training.config import TrainingConfig
 from . import terminal
@@ -30,32 +31,59 @@ MANY_JOIN = 0.02
 """So large a part of characters that belong to the one before is no accident."""
 
 
-def read(file: str | None, encoding: str | None) -> Lines:
-    """Read the lines of a file, of standard input, or the bundled names."""
-    from ..data.lines import Lines, check_encoding
+def read(files: Sequence[str], encoding: str | None, source: SourceConfig = SourceConfig()) -> Lines:
+    """Read the lines of files and folders, of standard input, or the bundled names if none are named."""
+    from ..data.lines import Lines
+    from ..data.sources.text import check_encoding
 
     if encoding is not None:
         check_encoding(encoding)
-    if file is None:
+    if not files:
+        check_for_bundled(source)
         return Lines.bundled()
-    with progress_bar(size(file), "reading") as advance:
-        return Lines.read(file, encoding, advance)
+    say_what_is_read(files)
+    with progress_bar(size(files), "reading") as advance:
+        return Lines.read(files, encoding, advance, source)
 
 
-def size(file: str) -> int | None:
-    """Count the bytes that reading a file will bring; None where that is not known."""
-    return os.path.getsize(file) if os.path.isfile(file) else None
+def check_for_bundled(source: SourceConfig) -> None:
+    """Raise `UsageError` if the bundled names are to be read as what they are not."""
+    if asked := source.asked():
+        flags = " and ".join("--" + name.replace("_", "-") for name in asked)
+        raise UsageError(f"{flags} say how a file is to be read; name the FILE")
 
 
-def prepare(file: str | None, encoding: str | None, data: DataConfig) -> Prepared:
+def say_what_is_read(files: Sequence[str]) -> None:
+    """Say which files folders hold, and which of these are left out."""
+    from ..data.sources.files import find
+
+    found = find(files)
+    for folder, texts in found.folders.items():
+        names = [os.path.basename(one) for one in texts]
+        some = ", ".join(names[:5]) + ", …" * (len(names) > 5)
+        terminal.note(f"{folder}: {len(names):,} text file{'s' * (len(names) != 1)}, sorted by name: {some}")
+    if found.left_out:
+        terminal.note(f"left out, as no text: {', '.join(found.left_out[:5])}{', …' * (len(found.left_out) > 5)}")
+
+
+def size(files: Sequence[str]) -> int | None:
+    """Count the bytes that reading files will bring; None where that is not known."""
+    from ..data.sources.files import find
+
+    there = find(files).files
+    return sum(map(os.path.getsize, there)) if all(map(os.path.isfile, there)) else None
+
+
+def prepare(files: Sequence[str], encoding: str | None, data: DataConfig) -> Prepared:
     """Read lines, split and encode them, and warn if there are few. `UsageError` if two files are one stream."""
     from ..data.prepared import Prepared
     from ..data.splits import FEW_LINES
 
-    if [file, data.dev, data.test].count("-") > 1:
+    if [*files, data.dev, data.test].count("-") > 1:
         raise UsageError("- can be read once only: of FILE, --dev and --test, name the others")
-    lines = read(file, encoding)
-    dev, test = (one if one is None else read(one, encoding) for one in (data.dev, data.test))
+    lines = read(files, encoding, data)
+    dev, test = (one if one is None else read([one], encoding, data) for one in (data.dev, data.test))
+    _warn_of_noticed(lines, data)
     with progress_bar(None, "splitting and encoding"):
         prepared = Prepared.of(lines, data, dev=dev, test=test)
     if (different := len(prepared.lines.distinct)) < FEW_LINES:
@@ -90,6 +118,15 @@ def note_parts(share: float) -> None:
             f"{share:.0%} of its characters are marks or joiners, which belong to the one before; --unit grapheme "
             "keeps what belongs together in one token"
         )
+
+
+def _warn_of_noticed(lines: Lines, data: DataConfig) -> None:
+    """Say what in a file looks like more than a list, and which flag handles it."""
+    from ..data.sources.notices import notices
+
+    noticed = [str(one) for one in notices(lines.begin, data) if one.flag is not None]
+    if noticed:
+        terminal.warn(f"{Path(lines.name).name}: {'; '.join(noticed)}")
 
 
 def _warn_of_shared(prepared: Prepared) -> None:

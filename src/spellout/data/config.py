@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from ..errors import UsageError
 from ..optional import require
+from .sources.config import LINE_END, SourceConfig
 from .vocabulary.patterns import pattern_of
 
 Unit = Literal["char", "byte", "word", "grapheme"]
@@ -16,7 +17,7 @@ SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
+class DataConfig(SourceConfig):
     """How a file becomes tokens and parts."""
 
     unit: Unit = "char"
@@ -35,12 +36,18 @@ class DataConfig:
     """The lines of this file are the test lines; without --dev, a tenth of FILE's lines judge."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_unit(self.unit, self.min_count, self.tokens)
         check_split(self.split or "distinct", self.split_seed)
         if self.split is not None and self.given:
             raise UsageError(
                 f"--split {self.split} cuts FILE, while {' and '.join(self.given)} names a part: leave one out"
             )
+
+    @property
+    def line_end(self) -> str:
+        """Give what stands where a thing of several lines has a line end; with words, it is one of them."""
+        return f" {LINE_END} " if self.unit == "word" else LINE_END
 
     @property
     def given(self) -> list[str]:

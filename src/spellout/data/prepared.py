@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from .classes import classes_of
 from .config import DataConfig
+from .labels import labelled, parted
 from .lines import Lines
 from .splits import Split, given_split, split_lines
 from .vocabulary.building import build_vocabulary
@@ -42,14 +43,14 @@ class Prepared:
             dev=dev.name if dev is not None and config.dev is None else config.dev,
             test=test.name if test is not None and config.test is None else config.test,
         )
-        dev = Lines.read(config.dev) if dev is None and config.dev is not None else dev
-        test = Lines.read(config.test) if test is None and config.test is not None else test
+        dev = Lines.read(config.dev, config=config) if dev is None and config.dev is not None else dev
+        test = Lines.read(config.test, config=config) if test is None and config.test is not None else test
         if config.given:
             split = given_split(lines, dev, test, config.split_seed)
         else:
-            split = split_lines(lines, config.split or "distinct", config.split_seed)
+            split = split_lines(lines, config.split or "distinct", config.split_seed, config.label is not None)
         # A model knows nothing of the lines that judge it, not even their letters.
-        vocabulary = build_vocabulary(split.train, config.unit, config.min_count, config.tokens)
+        vocabulary = _vocabulary(split.train, config)
         given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
         return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
 
@@ -62,6 +63,13 @@ class Prepared:
         """Give the same with the tokens of another vocabulary, as a training that goes on had it."""
         vocabulary = vocabulary.counted(self.split.train)
         return replace(self, vocabulary=vocabulary, stream=vocabulary.encode(self.split.train))
+
+
+def _vocabulary(lines: Sequence[str], config: DataConfig) -> Vocabulary:
+    if config.label is None:
+        return build_vocabulary(lines, config.unit, config.min_count)
+    texts = [parted(line)[1] for line in lines]
+    return labelled(lines, build_vocabulary(texts, config.unit, config.min_count))
 
 
 def usual_length(stream: np.ndarray) -> int:

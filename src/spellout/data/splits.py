@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import chain
 
 from ..errors import DataError
 from .config import SplitName, check_split
+from .labels import without_label
 from .lines import Lines
 
 FEW_LINES = 10
@@ -33,8 +35,10 @@ class Split:
         return [*self.train, *self.dev, *self.test]
 
 
-def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Split:
+def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42, labelled: bool = False) -> Split:
     """Split 80/10/10. Fewer than ten lines are all used for all three parts, and numbers on them mean little.
+
+    If lines are `labelled`, those that differ by their labels only are in one part.
 
     Raises `DataError` for a single line, from which nothing can be learned, and `UsageError` for an unknown
     split or for another seed with `lecture`, whose seed is part of its definition.
@@ -47,8 +51,22 @@ def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42) -> Sp
     if len(texts) < FEW_LINES:
         return Split(texts, texts, texts, how)
     random.Random(seed).shuffle(texts)
+    if labelled and how == "distinct":
+        return _apart(texts, how)
     first, second = int(0.8 * len(texts)), int(0.9 * len(texts))
     return Split(texts[:first], texts[first:second], texts[second:], how)
+
+
+def _apart(lines: list[str], how: str) -> Split:
+    """Cut shuffled lines with labels so that no line is in two parts, whatever its label there."""
+    together: dict[str, list[str]] = {}
+    for line in lines:
+        together.setdefault(without_label(line), []).append(line)
+    groups = list(together.values())
+    first, second = int(0.8 * len(groups)), int(0.9 * len(groups))
+    parts = groups[:first], groups[first:second], groups[second:]
+    train, dev, test = (list(chain.from_iterable(part)) for part in parts)
+    return Split(train, dev, test, how)
 
 
 def given_split(lines: Lines, dev: Lines | None, test: Lines | None, seed: int = 42) -> Split:

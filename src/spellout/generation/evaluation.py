@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..data.labels import Labelled, first_tokens, without_label
 from ..data.prepared import Prepared
 from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
@@ -129,16 +130,23 @@ def judging(prepared: Prepared, part: Literal["dev", "test"] = "dev", work: int 
 
 
 def evaluate(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[str]) -> Evaluation:
-    """Find the loss of a model on lines, also if they hold something that is not in the vocabulary."""
+    """Find the loss of a model on lines, also if they hold something that is not in the vocabulary.
+
+    Of lines with labels it is the loss given these.
+    """
     reading, price, words = vocabulary.read(lines), Price(vocabulary), vocabulary.noun == "word"
     stream, new = reading.stream, len(reading.pieces)
     spelling = float(price.spelling(reading.pieces).sum())
     nats, ends = _nats_of_stream(model, stream, words)
-    nats += spelling + price.new * new + price.known * (len(stream) - 1)
+    tokens = len(stream) - 1
+    if isinstance(vocabulary, Labelled):
+        nats, tokens = nats - nats_of_labels(model, stream), tokens - len(lines)
+        lines = [without_label(line) for line in lines]
+    nats += spelling + price.new * new + price.known * tokens
     return Evaluation(
         nats,
         characters=sum(map(len, lines)) + len(lines),
-        tokens=len(stream) - 1 + (0 if price.predicted else new),
+        tokens=tokens + (0 if price.predicted else new),
         lines=len(lines),
         spelling=0.0 if vocabulary.rare is None else spelling,
         ends=ends + price.known * len(lines) if words else 0.0,
@@ -157,6 +165,12 @@ def _nats_of_stream(model: LanguageModel, stream: np.ndarray, ends: bool) -> tup
         nats -= float(logs[inside].sum())
         of_ends -= float(logs[inside & (targets == 0)].sum()) if ends else 0.0
     return nats, of_ends
+
+
+def nats_of_labels(model: LanguageModel, stream: np.ndarray) -> float:
+    """Give minus the log-probability of the first tokens of all lines, which are their labels."""
+    row = model.log_probabilities(np.zeros((1, 1), np.int64))[0, 0]
+    return -float(row[first_tokens(stream)].sum())
 
 
 def enough(lines: Sequence[str], vocabulary: Vocabulary, work: int) -> Sequence[str]:

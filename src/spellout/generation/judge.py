@@ -20,6 +20,7 @@ from math import isfinite, log, log1p, sqrt
 
 import numpy as np
 
+from ..data.labels import Labelled, first_tokens
 from ..data.prepared import Prepared, longest, usual_length
 from ..models.contract import LanguageModel
 from ..models.new_lines.known import Known
@@ -126,6 +127,7 @@ class Judge:
         # With a handful of lines, the same ones train and judge: none of them is new.
         self.both_ways = split.train != split.dev
         self.recurring = split.name != "distinct"
+        self._labelled = isinstance(prepared.vocabulary, Labelled)
         self._together: Together | None = None
 
     def held_out(self, lines: Sequence[str]) -> HeldOut:
@@ -165,7 +167,8 @@ class Judge:
         known = Known.of(model, self._trie, progress, self._sharpness)
         ratios, logs = known.ratios_of_new_lines(), known.lines(as_it_is=True)
         # A sum of what leads off the trie: of lines that are known by heart, 1 less their sum would be noise.
-        judged = self._judged(of_bold, held, parts, float(ratios[0]), float(np.exp(logs).sum()), logs=logs)
+        left = self._left(known.trie, ratios, held)
+        judged = self._judged(of_bold, held, parts, left, float(np.exp(logs).sum()), logs=logs)
         return replace(judged, ratios=ratios, sharpness=self._sharpness)
 
     def meanwhile(self, model: LanguageModel, held: HeldOut) -> Judged:
@@ -179,29 +182,41 @@ class Judge:
             self._together = Together(self._prepared, held, self._trie)
         together = self._together
         known = Known.of(model, together.trie, sharpness=self._sharpness)
-        logs, of_bold = known.lines(as_it_is=True), known.lines()
+        logs, of_bold = known.lines(as_it_is=True), known.lines(given_first=self._labelled)
+        given = known.lines(as_it_is=True, given_first=True) if self._labelled else logs
         ends, ends_of_bold = known.ends(as_it_is=True), known.ends()
         if self._prepared.vocabulary.noun != "word":  # they are told for words only
             ends, ends_of_bold = np.zeros_like(ends), np.zeros_like(ends)
         if together.beside is None:  # what no model says, such as of letters that are new: always the same
             new, seen = (
-                _with(part, logs[which], ends[which], -1)
+                _with(part, given[which], ends[which], -1)
                 for part, which in zip(self.parts(model, held), (together.new, together.seen), strict=True)
             )
             # Rounded, so that a training that goes on judges to the last digit as one that was not interrupted.
             together.beside = _rounded(new), _rounded(seen)
         new, seen = together.beside
         bold = _with(new, of_bold[together.new], ends_of_bold[together.new])
-        new = _with(new, logs[together.new], ends[together.new])
-        seen = _with(seen, logs[together.seen], ends[together.seen])
+        new = _with(new, given[together.new], ends[together.new])
+        seen = _with(seen, given[together.seen], ends[together.seen])
         few, every = together.few, together.every
         mass = min(MOST, float(np.exp(logs[few]).sum()) * every)
         if every > 1:
-            left = log1p(-min(MOST, float(np.exp(of_bold[few]).sum()) * every))
+            all_of_bold = known.lines() if self._labelled else of_bold
+            left = log1p(-min(MOST, float(np.exp(all_of_bold[few]).sum()) * every))
             return self._judged(bold, held, (new, seen), left, mass)
         weights = np.zeros(len(together.trie.leaves))
         weights[few] = -np.inf
-        return self._judged(bold, held, (new, seen), float(known.ratios(weights, 0.0)[0]), mass, logs=logs[few])
+        left = self._left(together.trie, known.ratios(weights, 0.0), held)
+        return self._judged(bold, held, (new, seen), left, mass, logs=logs[few])
+
+    def _left(self, trie: Trie, ratios: np.ndarray, held: HeldOut) -> float:
+        """Give the logarithm of what known lines leave to others; where lines have labels, to others with the same
+        label, the mean over the new held-out lines."""
+        if not (self._labelled and held.new):
+            return float(ratios[0])
+        labels = first_tokens(self._prepared.vocabulary.read(held.new).stream).astype(np.int64)
+        nodes = trie.child(np.zeros(len(labels), np.int64), labels)
+        return float(np.where(nodes == NOWHERE, 0.0, ratios[nodes]).mean())
 
     def _judged(
         self,
@@ -223,10 +238,20 @@ class Judge:
             result = replace(bold, nats=bold.nats + bold.lines * left, ends=0.0)
             return Judged(parts, Conditional(result, mass, error, None, self._sharpness), bold)
         again = self._recurrence
-        shares = again.log_shares(self._trie.times, logs)[held.which] if seen.lines else np.zeros(0)
+        shares = self._shares(logs)[held.which] if seen.lines else np.zeros(0)
         nats = bold.nats + bold.lines * (left - log1p(-again.chance)) - float((log(again.chance) + shares).sum())
         result = replace(bold + seen, nats=nats, ends=0.0)
         return Judged(parts, Conditional(result, mass, error, again.chance, self._sharpness), bold)
+
+    def _shares(self, logs: np.ndarray | None) -> np.ndarray:
+        """Divide the chance of a line that was seen among them, or among those of one label: logarithms (L,)."""
+        shares = self._recurrence.log_shares(self._trie.times, logs)
+        if self._labelled:
+            first = np.zeros(len(self._trie))
+            first[1 : self._trie.levels[2]] = self._trie.tokens[1 : self._trie.levels[2]]
+            labels = self._trie.along_lines(first).astype(np.int64)
+            shares -= np.log(np.bincount(labels, np.exp(shares)))[labels]
+        return shares
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:
         """Find the losses of a model as it is, on the new lines and on those that were seen before."""
@@ -244,7 +269,7 @@ class Judge:
         draws = min(max(DRAWS[0], PASS // usual), DRAWS[1])
         # One that does not end by then is longer than all training lines.
         made = sample(model, prepared.vocabulary, SamplingConfig(max_length=most + 1))
-        found = [one.complete and one.text in known for one in islice(made, draws)]
+        found = [one.complete and one.line in known for one in islice(made, draws)]
         # Half a line more of each kind: with none of one kind, the other would be certain.
         mass = (sum(found) + 0.5) / (len(found) + 1)
         return mass, sqrt(mass * (1 - mass) / (len(found) + 1))

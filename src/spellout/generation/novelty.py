@@ -8,6 +8,7 @@ from itertools import islice
 from math import isfinite
 from typing import Any
 
+from ..data.labels import Labelled, without_label
 from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from .config import LONGEST_MADE, SamplingConfig
@@ -28,7 +29,7 @@ class Novelty:
 
     def of_new_lines(self, score: Score) -> float | None:
         """Give the log-probability of a line among the new ones. None for one that is known, or if nobody knows."""
-        return self.among_new.get(score.line)
+        return self.among_new.get(score.given)
 
     def bits_per_char(self, score: Score) -> float | None:
         """Give the same as the mean surprise of a character, the end of the line counted as one."""
@@ -39,7 +40,7 @@ class Novelty:
         """Both, and whether the line is known, as JSON holds them. What is infinite there is null."""
         both = {"new_log_probability": self.of_new_lines(score), "new_bits_per_char": self.bits_per_char(score)}
         finite = {name: None if one is None or not isfinite(one) else one for name, one in both.items()}
-        return {"known": score.line in self.known, **finite}
+        return {"known": score.given in self.known, **finite}
 
 
 def nearest(line: str, training: Sequence[str]) -> tuple[str, int]:
@@ -71,7 +72,7 @@ def unique_and_novel(
 
     For a model that ends no line (see `some_lines`), both are 0.
     """
-    known = set(training)
+    known = {without_label(line) for line in training} if isinstance(vocabulary, Labelled) else set(training)
     return fractions(some_lines(model, vocabulary, known, k, seed), known)
 
 

@@ -25,6 +25,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..data.escape import CODE_POINTS
+from ..data.labels import plain
 from ..data.vocabulary.characters import Characters
 from ..data.vocabulary.protocol import Vocabulary
 from ..models.ngram.config import NgramConfig
@@ -98,10 +99,11 @@ class Price:
         """Give the cost of saying which one it is, of each new character or word (U,)."""
         if not pieces:
             return np.zeros(0)
-        if self.vocabulary.rare is not None:
-            return _speller_of(self.vocabulary, self.vocabulary.rare).nats(pieces)
+        vocabulary = plain(self.vocabulary)
+        if vocabulary.rare is not None:
+            return _speller_of(vocabulary, vocabulary.rare).nats(pieces)
         # Where bytes stand for some, these are among the others too: it costs a trace too much.
-        return np.full(len(pieces), math.log(CODE_POINTS - len(self.vocabulary.known)))
+        return np.full(len(pieces), math.log(CODE_POINTS - len(vocabulary.known)))
 
     def of(self, pieces: Sequence[str]) -> np.ndarray:
         """Say what each new character or word (U,) costs, beside what the model says of the unknown word."""

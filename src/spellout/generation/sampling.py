@@ -11,13 +11,15 @@ A candidate that reading a file could not give back (blank, or broken bytes) is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import count
+from itertools import count, repeat
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from ..data.labels import Labelled, parted, plain
+from ..data.sources.config import TAB
 from ..data.typed import typed_line
 from ..data.vocabulary.protocol import Vocabulary
 from ..models.automata.of_models import automaton_of
@@ -42,11 +44,20 @@ and which of them were cut at the maximum length."""
 
 
 class Sample(NamedTuple):
-    """One line made. `complete` is False if it was cut at the maximum length. `candidate` is its number."""
+    """One line made. `complete` is False if it was cut at the maximum length. `candidate` is its number.
+
+    Where lines have labels, `label` is that of this line.
+    """
 
     text: str
     complete: bool
     candidate: int
+    label: str | None = None
+
+    @property
+    def line(self) -> str:
+        """Give the line as training lines are, with its label if these have one."""
+        return self.text if self.label is None else self.label + TAB + self.text
 
 
 _sample = cast(Callable[[tuple[Any, ...]], Sample], partial(tuple.__new__, Sample))  # the fastest way
@@ -81,7 +92,8 @@ def sample(
         tokens, unfinished = candidates(first, size)
         complete = np.ones(len(tokens), bool)
         complete[unfinished] = False
-        for made in map(_sample, zip(texts(tokens), complete.tolist(), count(first), strict=False)):
+        lines, labels = _parted(vocabulary, texts(tokens))
+        for made in map(_sample, zip(lines, complete.tolist(), count(first), labels, strict=False)):
             text: str | None = made.text
             whole = text is None or made.complete or cut(made)
             if text is not None and whole and accept(text):
@@ -103,16 +115,28 @@ def cost_of_cut(max_length: int) -> int:
 
 def encode_prefix(vocabulary: Vocabulary, prefix: str) -> np.ndarray:
     """Token ids (P,) of the beginning of a line, without boundaries. `DataError` names an unknown character."""
-    return vocabulary.encode([typed_line(prefix, "the prefix")])[1:-1] if prefix else np.zeros(0, np.int64)
+    return plain(vocabulary).encode([typed_line(prefix, "the prefix")])[1:-1] if prefix else np.zeros(0, np.int64)
+
+
+def beginnings(vocabulary: Vocabulary, prefix: str) -> list[np.ndarray]:
+    """List the token ids with which a line may begin: of the prefix, or of each label and the prefix."""
+    tokens = encode_prefix(vocabulary, prefix).astype(np.int64)
+    if not isinstance(vocabulary, Labelled):
+        return [tokens]
+    return [np.insert(tokens, 0, plain(vocabulary).size + label) for label in np.flatnonzero(vocabulary.shares)]
 
 
 def _candidates(
     model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray
 ) -> tuple[Candidates, int]:
     """The way in which candidates of a model are made, and how many at once at most."""
-    prefix, banned = prefix[: config.max_length], list(vocabulary.never_sampled)
-    read = partial(_read, model, config, prefix, banned)
-    automaton = None if config.greedy or not slots_for(model.vocabulary_size) else automaton_of(model)
+    labels = vocabulary if isinstance(vocabulary, Labelled) else None
+    prefix = prefix[: config.max_length]
+    # no label stands anywhere but before a line
+    banned = [*vocabulary.never_sampled, *range(plain(vocabulary).size, vocabulary.size)]
+    read = partial(_read, model, config, prefix, banned, labels)
+    in_tables = labels is None and not config.greedy and slots_for(model.vocabulary_size)
+    automaton = automaton_of(model) if in_tables else None
     if automaton is None:
         return read, LARGEST_BATCH
 
@@ -124,19 +148,27 @@ def _candidates(
 
 
 def _read(
-    model: LanguageModel, config: SamplingConfig, prefix: np.ndarray, banned: list[int], first: int, count: int
+    model: LanguageModel,
+    config: SamplingConfig,
+    prefix: np.ndarray,
+    banned: list[int],
+    labels: Labelled | None,
+    first: int,
+    count: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make candidates, each token of all of them with the model's reader."""
     count = 1 if config.greedy else count
     longest = config.max_length or 1 << 30
     reader = model.reader(count)
-    columns = [np.full(count, token, np.int64) for token in prefix]
+    numbers = Numbers(config.seed, first)
+    columns = [] if labels is None else [_drawn_labels(labels, config, numbers.at(0, np.arange(count)))]
+    before, longest = len(columns), longest + len(columns)
+    columns += [np.full(count, token, np.int64) for token in prefix]
     for column in [np.zeros(count, np.int64), *columns]:  # a line begins after a boundary
         log_rows = reader.read(column)
     rows = np.arange(count)  # the candidates still running
-    numbers = Numbers(config.seed, first)
     while len(rows):
-        never = banned if columns else [0, *banned]  # no blank lines
+        never = banned if len(columns) > before else [0, *banned]  # no blank lines
         chosen = _choose(log_rows, never, config, uniform(numbers.at(len(columns), rows)))
         if len(columns) >= longest:  # there is room for an end only
             rows = rows[chosen != 0]
@@ -152,6 +184,23 @@ def _read(
                 reader.keep(running)
             log_rows = reader.read(chosen[running])
     return np.stack(columns, axis=1), rows
+
+
+def _drawn_labels(labels: Labelled, config: SamplingConfig, numbers: np.ndarray) -> np.ndarray:
+    """Draw the tokens of the labels (count,) that lines begin with, by their shares."""
+    if config.greedy:
+        return np.full(len(numbers), labels.plain.size + int(labels.shares.argmax()), np.int64)
+    drawn = np.searchsorted(np.cumsum(labels.shares), uniform(numbers), side="right")
+    there = np.flatnonzero(labels.shares)
+    return labels.plain.size + np.minimum(drawn, there[-1])
+
+
+def _parted(vocabulary: Vocabulary, made: list[str | None]) -> tuple[Iterable[str | None], Iterable[str | None]]:
+    """Part lines that were made from their labels, if they have some."""
+    if not isinstance(vocabulary, Labelled):
+        return made, repeat(None)
+    both = [(None, None) if line is None else parted(line) for line in made]
+    return [text for _, text in both], [label for label, _ in both]
 
 
 def _drawn(

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data.labels import Labelled, parted
+from ..data.sources.config import TAB
 from ..data.typed import typed_line
 from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
@@ -36,6 +38,12 @@ class Score:
     tokens: np.ndarray
     nats: np.ndarray
     unknown: tuple[str, ...] = ()
+    label: str | None = None
+
+    @property
+    def given(self) -> str:
+        """Give the line as it was to be scored, with its label if it has one."""
+        return self.line if self.label is None else self.label + TAB + self.line
 
     @property
     def log_probability(self) -> float:
@@ -61,6 +69,7 @@ class Score:
         """The score as one JSON object; `bits` is the surprise of each symbol. What is infinite there is null."""
         return {
             "line": self.line,
+            **({} if self.label is None else {"label": self.label}),
             "log_probability": _finite(self.log_probability),
             "bits_per_char": _finite(self.bits_per_char),
             "symbols": self.symbols(vocabulary),
@@ -111,8 +120,10 @@ class Prediction:
 def explain_line(model: LanguageModel, vocabulary: Vocabulary, line: str, top: int = 5) -> list[Prediction]:
     """Every token of a line and its end, with the `top` likeliest ones at that place."""
     (score,) = score_lines(model, vocabulary, [typed_line(line.strip(), "the line")])
-    stream = vocabulary.read([score.line]).stream
+    stream = vocabulary.read([score.given]).stream
     rows = checked(model.log_probabilities(stream[None, :-1])[0]) - Price(vocabulary).known
+    if isinstance(vocabulary, Labelled):
+        rows = rows[1:]
     predictions, position = [], 0
     for symbol, token, nats in zip(score.symbols(vocabulary), [*score.tokens.tolist(), 0], score.nats, strict=True):
         row, log = rows[position], float(-nats if token < 0 else rows[position, token])
@@ -142,8 +153,18 @@ def score_lines(model: LanguageModel, vocabulary: Vocabulary, lines: Sequence[st
             else:
                 read = np.insert(read, positions, -1)
                 surprises = np.insert(surprises, positions, new[here])
-            scores[number] = Score(lines[number], read, surprises, tuple(reading.pieces[here]))
+            scores[number] = _score(lines[number], read, surprises, tuple(reading.pieces[here]), vocabulary)
     return (score for score in scores if score is not None)
+
+
+def _score(
+    line: str, tokens: np.ndarray, nats: np.ndarray, unknown: tuple[str, ...], vocabulary: Vocabulary
+) -> Score:
+    """Make the score of a line, of which nothing is counted for its label."""
+    if not isinstance(vocabulary, Labelled):
+        return Score(line, tokens, nats, unknown)
+    label, text = parted(line)
+    return Score(text, tokens[1:], nats[1:], unknown, label)
 
 
 def at_once(vocabulary_size: int) -> int:

@@ -10,8 +10,10 @@ from typing import Any
 
 from ..data.config import DataConfig
 from ..data.growing import GrowingAlphabet
-from ..data.lines import read_blocks, source_name
 from ..data.prepared import longest, usual_length
+from ..data.sources.config import SourceConfig
+from ..data.sources.files import Paths, source_name
+from ..data.sources.reading import Reading
 from ..errors import DataError, UsageError
 from ..models.family import Specification
 from ..models.ngram.config import NgramConfig
@@ -23,12 +25,13 @@ ORDER_OF_STREAMS = 6
 
 
 def train_streaming(
-    path: str | Path,
+    paths: Paths,
     config: NgramConfig,
     encoding: str | None = None,
     advance: Callable[[int], None] = lambda read: None,
+    source: SourceConfig = SourceConfig(),
 ) -> Trained:
-    """Train an n-gram on every line of a file in one pass, with memory bounded by its distinct n-grams.
+    """Train an n-gram on every line of files in one pass, with memory bounded by its distinct n-grams.
 
     Repeated lines count as often as they stand there, nothing is held back for dev, and the lines are not kept.
     """
@@ -37,14 +40,15 @@ def train_streaming(
     alphabet, digest = GrowingAlphabet(), hashlib.sha256()
     counter = NgramCounter(order, hold_out=config.smoothing == "fitted")
     lines = usual = most = 0
-    for block in read_blocks(path, encoding, advance=advance):
+    reading = Reading(paths, encoding, source, advance=advance)
+    for block in reading:
         digest.update(block.encode())
         stream = alphabet.encode(block)
         counter.add(stream, alphabet.size)
         lines, usual = lines + block.count("\n"), max(usual, usual_length(stream))
         most = max(most, longest(stream))
     if not lines:
-        raise DataError(f"{source_name(path)} holds no lines; give a text file with one thing per line")
+        raise DataError(f"{source_name(paths)} holds no lines; give a text file with one thing per line")
     vocabulary, new_ids = alphabet.vocabulary()
     counter.renumber(new_ids)
     discounts, held_out = fit_counts(counter, config)
@@ -52,7 +56,13 @@ def train_streaming(
     seconds = perf_counter() - start
     facts: dict[str, Any] = {
         "specification": f"ngram:{order}:smoothing={config.smoothing}",
-        "data": {"name": Path(source_name(path)).name, "lines": lines, "fingerprint": digest.hexdigest()},
+        "data": {
+            "name": Path(source_name(paths)).name,
+            "lines": lines,
+            "fingerprint": digest.hexdigest(),
+            "source": source.asked(),
+            "between": reading.between,
+        },
         "split": {"name": "none", "train": lines, "dev": 0, "test": 0},
         "usual_length": usual,
         "longest": most,
@@ -67,7 +77,9 @@ def check_streaming(config: DataConfig, specification: Specification) -> NgramCo
     if not isinstance(specification.config, NgramConfig):
         name = specification.family.name
         raise UsageError(f"--stream counts n-grams in one pass; {name} needs the lines in memory")
-    if config != DataConfig():
+    if config.label is not None:
+        raise UsageError("--stream counts lines without labels; leave out --label, or --stream")
+    if config != DataConfig(**config.asked()):
         raise UsageError(
             "--stream reads characters and trains on every line; leave out --unit, --tokens, --split, --dev "
             "and --test"

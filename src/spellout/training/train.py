@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.labels import Labelled
 from ..data.prepared import Prepared, longest, usual_length
 from ..errors import TrainingError
 from ..generation.judge import Judged
@@ -19,6 +20,7 @@ from ..models.counts.priors import Prior
 from ..models.counts.training import train_prior
 from ..models.family import Specification
 from ..models.learner import Learner
+from ..models.table import keeping_first
 from ..optional import require
 from .config import TrainingConfig
 from .distillation.teacher import Teacher
@@ -67,6 +69,7 @@ def train(job: Job) -> Trained:
     says what does not fit it.
     """
     log = Log(job.callback, job.going_on.events if job.going_on else [])
+    job = replace(job, specification=fitted(job.specification, job.prepared))
     if job.teacher is not None:
         job.teacher.check_student(job.specification)
         job = replace(job, prepared=job.teacher.fitted(job.prepared))
@@ -122,6 +125,8 @@ def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) ->
             "unit": config.unit,
             "min_count": config.min_count,
             **({} if config.tokens is None else {"tokens": config.tokens}),
+            "source": config.asked(),
+            "between": lines.between,
         },
         "split": {
             "name": split.name,
@@ -203,6 +208,13 @@ def _restored(going_on: Unfinished, learner: Learner) -> LanguageModel | None:
         learner.load_state(kept.learner)
         restored = going_on.specification.family.model.restore(kept.settings, kept.best)
     return restored if kept.state.best_step is not None else None
+
+
+def fitted(specification: Specification, prepared: Prepared) -> Specification:
+    """Give what is to be trained on these lines: where they have labels, a model that keeps these in view."""
+    if not isinstance(prepared.vocabulary, Labelled):
+        return specification
+    return keeping_first(specification, prepared.vocabulary.size)
 
 
 def check_trainable(specification: Specification, training: TrainingConfig) -> None:

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 
 def compare(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
     models: str = "ngram:1,ngram:2,ngram:3,ngram:4,ngram:5,ngram",
     on: Literal["dev", "test"] = "dev",
     at_once: int = 1,
@@ -60,7 +58,7 @@ def compare(
         raise UsageError("--models: name at least one model, such as ngram:5")
     data.check_keeps(on)
     validator = judge_of(valid, None)
-    prepared = prepare(file, encoding, data)
+    prepared = prepare(files, encoding, data)
     try_judge(validator, prepared.split.train)
     if BEST in names:
         named[BEST], _ = best_for(prepared, training)

@@ -27,9 +27,7 @@ REMARK_BESIDE = 120
 
 
 def lectures(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
     only: str = ",".join(RESULTS),
     timed: int = 300,
     brown: Path | None = None,
@@ -57,7 +55,7 @@ def lectures(
 
     wanted = listed(only)
     check_results(wanted)
-    lines = read(file, encoding)
+    lines = read(files, encoding)
     rows: list[LectureResult] = []
     with training_progress(None) as watch:
         for row in reproduce(lines, wanted, timed, training, watch, brown):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.text import Text
 
+from ...data.config import DataConfig
+from ...data.sources.config import SourceConfig
 from .. import terminal
-from ..options import Encoding, File, Json
+from ..options import Encoding, File, Json, Source
 from ..progress import progress_bar
 from ..terminal import short
 from ..visible import visible
@@ -19,14 +22,16 @@ from ..workflows import note_parts, read
 if TYPE_CHECKING:
     import numpy as np
 
+    from ...data.sources.notices import Notice
     from ...data.summary import Summary
     from ...training.experiments.results import ModelResult
 
 LETTERS_SHOWN = 40
+LABELS_SHOWN = 12
 _SHADES = "·░▒▓█"
 
 
-def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json = False) -> None:
+def look(*files: File, source: Source = SourceConfig(), encoding: Encoding = None, json: Json = False) -> None:
     """Say what is in FILE (default: the bundled names): how much, what is repeated, and how predictable it is.
 
     Parameters
@@ -34,24 +39,35 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
     json
         One JSON object.
     """
+    from ...data.labels import without_labels
+    from ...data.sources.notices import notices
     from ...data.summary import Summary, bigram_table
     from ...data.vocabulary.graphemes import is_part
     from ...models.table import parse_specification
     from ...training.experiments.comparison import floor
 
-    lines = read(file, encoding)
+    lines = read(files, encoding, source)
+    noticed, config = notices(lines.begin, source), DataConfig(**source.asked())
     with progress_bar(None, "looking, and training the floor"):
-        summary, best = Summary.of(lines), floor(lines, parse_specification("ngram"))
+        best = floor(lines, parse_specification("ngram"), config)
+        labels: dict[str, int] = {}
+        if source.label is not None:
+            lines, labels = without_labels(lines)
+        summary = Summary.of(lines)
     if json:
-        terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
+        row = {"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None}
+        row |= {"labels": labels, "notices": [asdict(one) for one in noticed]}
+        terminal.print_json(row)
         return
-    _print_summary(summary, best)
+    _print_summary(summary, best, labels, noticed)
     note_parts(sum(times for letter, times in summary.letters if is_part(letter)) / summary.characters)
     letters = sorted(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
     _print_bigrams(letters, bigram_table(lines, letters))
 
 
-def _print_summary(summary: Summary, floor: ModelResult | None) -> None:
+def _print_summary(
+    summary: Summary, floor: ModelResult | None, labels: dict[str, int], noticed: Sequence[Notice]
+) -> None:
     again = summary.lines - summary.distinct
     letters = "".join(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
     more = f" and {len(summary.letters) - LETTERS_SHOWN:,} more" if len(summary.letters) > LETTERS_SHOWN else ""
@@ -65,10 +81,15 @@ def _print_summary(summary: Summary, floor: ModelResult | None) -> None:
         ("shortest", short(summary.shortest)),
         ("longest", short(summary.longest)),
     ]
+    if labels:
+        more = f" and {len(labels) - LABELS_SHOWN:,} more" if len(labels) > LABELS_SHOWN else ""
+        some = ", ".join(f"{label} ×{times:,}" for label, times in list(labels.items())[:LABELS_SHOWN])
+        rows.append(("labels", f"{len(labels):,}: {some}{more}"))
     if floor:
         figures = floor.nats_per_char, floor.bits_per_char, floor.perplexity
         losses = terminal.losses(*figures, new_lines=floor.new_lines)
         rows.append(("floor", f"an n-gram reaches on dev lines {losses}: a model must do better"))
+    rows += [("notice", str(one)) for one in noticed]
     terminal.print_pairs(rows)
 
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def lr_find(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
     model: str = BEST,
     prior: str | None = None,
     tries: Annotated[int, Parameter(name="--steps")] = 200,
@@ -61,7 +59,7 @@ def lr_find(
     TrainingConfig(train_seed=train_seed)  # which says what is wrong with it
     if out is not None:
         check_picture(out)
-    prepared = prepare(file, encoding, data)
+    prepared = prepare(files, encoding, data)
     compile_for(specification)
     with progress_bar(tries, "trying rates") as advance:
         curve = find_lr_for(prepared, specification, tries, batch, train_seed, advance)

@@ -8,7 +8,6 @@ the n-gram of all of it. The best network that starts from that n-gram is traine
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,9 +42,19 @@ from ..options import (
     newest,
 )
 from ..progress import training_progress
-from ..samples import Wanted, check_prefix, print_samples
+from ..samples import Wanted, asked_label, check_prefix, print_samples
 from ..valid import judge_of, try_judge
-from ..workflows import asked, compile_for, interruptible, load_run, name_of_model, prepare, print_result, train
+from ..workflows import (
+    asked,
+    compile_for,
+    interruptible,
+    load_run,
+    name_of_model,
+    prepare,
+    print_result,
+    size,
+    train,
+)
 
 if TYPE_CHECKING:
     from ...data.prepared import Prepared
@@ -61,9 +70,7 @@ LONGEST_SHOWN = 40
 
 
 def make(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
     count: Count = 10,
     model: str | None = None,
     seconds: Seconds = 10.0,
@@ -94,6 +101,8 @@ def make(
         Show the most similar line of FILE and the edit distance.
     out
         Also keep the trained model in this run folder.
+    data.label
+        The column that holds each line's label, by name or number; COLUMN=LABEL: make lines with this label only.
     """
     from ...training.judging import PASS_IN_A_PLAN
     from ...training.plans.timing import AROUND
@@ -108,11 +117,13 @@ def make(
     if out is not None:
         check_place(out)
     validator = judge_of(valid, only)
-    _preview(file, encoding, data)
-    prepared = prepare(file, encoding, data)
-    check_prefix(prepared.vocabulary, sampling)
+    data, label = _label(data)
+    _preview(files, encoding, data)
+    prepared = prepare(files, encoding, data)
+    vocabulary = asked_label(prepared.vocabulary, label)
+    check_prefix(vocabulary, sampling)
     try_judge(validator, prepared.split.train)
-    wish = wish_of(wishes, prepared.vocabulary, prepared.split.known, sampling)
+    wish = wish_of(wishes, vocabulary, prepared.split.known, sampling)
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
@@ -120,6 +131,7 @@ def make(
         *(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN, wishes.best_of),
         validator=validator,
         only_valid=only is not None,
+        label=label,
     )
     try:
         print_samples(trained.run, sampling, wanted, wish)
@@ -140,6 +152,7 @@ def sample(
     nearest: Flag = False,
     valid: Valid = None,
     only: Only = None,
+    label: str | None = None,
     json: Json = False,
 ) -> None:
     """Make lines with the model of a run folder (default: the newest under ./runs).
@@ -152,6 +165,8 @@ def sample(
         No line twice.
     nearest
         Show the most similar training line and the edit distance.
+    label
+        Only lines with this label, if the model was trained on lines with labels.
     """
     validator = judge_of(valid, only)
     check_best(wishes, count, sampling)
@@ -166,27 +181,40 @@ def sample(
     if lines is None and novel is None:
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
     try_judge(validator, lines)
-    check_prefix(loaded.vocabulary, sampling)
-    wish = wish_of(wishes, loaded.vocabulary, lines, sampling)
+    vocabulary = asked_label(loaded.vocabulary, label)
+    check_prefix(vocabulary, sampling)
+    wish = wish_of(wishes, vocabulary, lines, sampling)
     wanted = Wanted(
         *(count, lines, novel is not False, unique, nearest, json),
         best_of=wishes.best_of,
         validator=validator,
         only_valid=only is not None,
+        label=label,
     )
     print_samples(loaded, sampling, wanted, wish)
 
 
-def _preview(file: str | None, encoding: str | None, data: DataConfig) -> None:
+def _label(data: DataConfig) -> tuple[DataConfig, str | None]:
+    """Part --label COLUMN=LABEL, which also says which label the lines made have."""
+    column, equals, label = (data.label or "").partition("=")
+    return (replace(data, label=column), label) if equals else (data, None)
+
+
+def _preview(files: Sequence[str], encoding: str | None, data: DataConfig) -> None:
     """On a terminal, show lines like those that a large file begins with, before it is read whole."""
-    if file is None or not sys.stderr.isatty() or (os.path.isfile(file) and os.path.getsize(file) < LARGE):
+    if (
+        not files
+        or data.label is not None
+        or not sys.stderr.isatty()
+        or ((known := size(files)) is not None and known < LARGE)
+    ):
         return
-    from ...data.lines import first_lines
+    from ...data.sources.reading import first_lines
     from ...data.vocabulary.building import build_vocabulary
     from ...models.ngram.quick import quick_ngram
 
     try:
-        lines = first_lines(file, encoding)
+        lines = first_lines(files, encoding, config=data)
         if sum(map(len, lines)) < LARGE // 16:
             return
         vocabulary = build_vocabulary(lines, data.unit, data.min_count, data.tokens)
@@ -243,6 +271,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
 
     Ctrl-C ends it early and keeps what was learned. The n-gram comes back if the network is no better.
     """
+    from ...models.counts.model import CountsModel
     from ...models.ngram.model import NgramModel
     from ...models.table import parse_specification
     from ...training.best import best_counts, best_training, improve, is_better, is_time
@@ -254,6 +283,8 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     if not prepared.split.dev or seconds == 0:
         return ngram
     prior = ngram.run.model
+    if isinstance(prior, CountsModel):  # where lines have labels, the n-gram is mixed with others
+        prior = prior.models[0]
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
     elapsed, traits, machine = perf_counter() - clock.began(), Traits.of(prepared), Machine.here()
@@ -291,9 +322,12 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
 
 def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
     """Make some new lines and join them; of long ones the beginning."""
+    from ...data.labels import Labelled, without_label
     from ...generation.novelty import only
     from ...generation.sampling import sample
 
+    if isinstance(vocabulary, Labelled):
+        known = [without_label(line) for line in known]
     config, accept = SamplingConfig(max_length=longest), only(unlike=known, unique=True)
     made = sample(model, vocabulary, config, accept=accept, cut=lambda one: False, patience=100)
     return ", ".join(terminal.short(one.text, LONGEST_SHOWN) for one in islice(made, EXAMPLES)) or "those it knows"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.text import Text
 
+from ...data.sources.config import TAB, SourceConfig
 from ...errors import GenerationError, UsageError
 from .. import terminal
 from ..new_lines import new_lines
-from ..options import Encoding, File, Json, Line, newest
+from ..options import Encoding, File, Json, Line, Source, newest
 from ..progress import progress_bar
 from ..workflows import load_run, read
 
@@ -31,9 +34,9 @@ LONGEST_BAR = 12
 
 def score(
     run: Line | None = None,
-    file: File | None = None,
     /,
-    *,
+    *files: File,
+    source: Source = SourceConfig(),
     sort: Literal["file", "surprise", "likely"] = "file",
     encoding: Encoding = None,
     json: Json = False,
@@ -54,14 +57,16 @@ def score(
     json
         One JSON object a line, with the surprise of every character.
     """
-    from ...data.lines import check_encoding
+    from ...data.sources.text import check_encoding
     from ...generation.scoring import score_lines
+    from ...training.runs.folder import CONFIG
 
-    if run is not None and file is None and not Path(run).is_dir():
-        run, file = None, run
+    if run is not None:
+        is_run = not os.path.isfile(run) if files else os.path.isfile(os.path.join(run, CONFIG))
+        run, files = (run, files) if is_run else (None, (run, *files))
     check_encoding(encoding or "utf-8")
     loaded = load_run(run or newest())
-    lines = read(file, encoding).in_file_order()
+    lines = _lines(loaded, files, encoding, source)
     with progress_bar(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
     novelty = _novelty(loaded, scores)
@@ -90,6 +95,28 @@ def _counted(unknown: Sequence[Score]) -> str:
     return f" (in all {named}{more})"
 
 
+def _lines(run: Run, files: Sequence[str], encoding: str | None, source: SourceConfig) -> list[str]:
+    """Read the lines to be scored, with labels if those of the run have some: one that is named, or a column."""
+    given = source.label
+    if check_label(run.vocabulary, given):
+        lines = read(files, encoding, replace(source, label=None)).in_file_order()
+        return [f"{given}{TAB}{line}" for line in lines]
+    return read(files, encoding, source).in_file_order()
+
+
+def check_label(vocabulary: Vocabulary, label: str | None) -> bool:
+    """Say whether this is a label of a run, and no column. `UsageError` where a label is missing, or not wanted."""
+    from ...data.labels import Labelled
+
+    if not isinstance(vocabulary, Labelled):
+        if label is not None:
+            raise UsageError(f"--label {label}: the model was trained on lines without labels; leave it out")
+        return False
+    if label is None:
+        raise UsageError(f"the model was trained on lines with labels: say which with --label; {vocabulary.said()}")
+    return label in vocabulary.times
+
+
 def _novelty(run: Run, scores: Sequence[Score]) -> Novelty | None:
     """Find out which lines are known, and how likely the others are among new lines only; None if nobody knows."""
     from ...generation.novelty import Novelty
@@ -100,9 +127,9 @@ def _novelty(run: Run, scores: Sequence[Score]) -> Novelty | None:
     known, model = set(run.lines), None
     with suppress(GenerationError):  # it makes no others
         model = new_lines(run)
-    others = list(dict.fromkeys(one.line for one in scores if one.line not in known)) if model else []
+    others = list(dict.fromkeys(one.given for one in scores if one.given not in known)) if model else []
     among_new = score_lines(model or run.model, run.vocabulary, others)
-    return Novelty(known, {one.line: one.log_probability for one in among_new})
+    return Novelty(known, {one.given: one.log_probability for one in among_new})
 
 
 def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Novelty | None) -> None:
@@ -115,7 +142,7 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
         bits = novelty.bits_per_char(score) if novelty else None
         if bits is not None:
             return f"{bits:.3f}"
-        return "in the list" if novelty and score.line in novelty.known else ""
+        return "in the list" if novelty and score.given in novelty.known else ""
 
     columns: dict[str, Callable[[Score], str]] = {
         "bits/char": lambda score: f"{score.bits_per_char:.3f}",
@@ -124,7 +151,7 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
         "most surprising": worst,
         "as new": among_new,
     }
-    known = sum(one.line in novelty.known for one in scores) if novelty else 0
+    known = sum(one.given in novelty.known for one in scores) if novelty else 0
     if novelty is None or (known < len(scores) and not novelty.among_new):  # nobody knows
         del columns["as new"]
     terminal.print_table(
@@ -140,7 +167,15 @@ def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Nove
         )
 
 
-def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, json: Json = False) -> None:
+def why(
+    run: Line | None = None,
+    line: Line | None = None,
+    /,
+    *,
+    top: int = 5,
+    label: str | None = None,
+    json: Json = False,
+) -> None:
     """Spell LINE out: how probable the model of RUN finds each letter, and what it expected.
 
     spellout why RUN LINE; spellout why LINE takes the newest run under ./runs.
@@ -153,6 +188,8 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
         The line, in quotes if it holds spaces.
     top
         How many of the likeliest letters to show at each place.
+    label
+        The line's label, if the model was trained on lines with labels.
     json
         One JSON object a letter.
     """
@@ -167,6 +204,8 @@ def why(run: Line | None = None, line: Line | None = None, /, *, top: int = 5, j
     if line is None:
         raise UsageError("name the line to spell out, as in: spellout why Sophia")
     loaded = load_run(run or newest())
+    if check_label(loaded.vocabulary, label) or label is not None:
+        line = f"{label}{TAB}{line.strip()}"
     explained = explain_line(loaded.model, loaded.vocabulary, line, top)
     known = None if loaded.lines is None else typed_line(line.strip(), "the line") in loaded.lines
     among_new = None if known else _among_new(loaded, line)

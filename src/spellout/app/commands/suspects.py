@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from ...data.sources.config import SourceConfig
 from ...errors import UsageError
 from ...training.config import TrainingConfig
 from .. import terminal
-from ..options import Count, Encoding, File, Json, Seconds
+from ..options import Count, Encoding, File, Json, Seconds, Source
 from ..progress import progress_bar
 from ..visible import visible
 from ..workflows import asked, compile_for, read
@@ -26,9 +27,8 @@ WIDEST = 60
 
 
 def suspects(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
+    source: Source = SourceConfig(),
     count: Count = 20,
     model: str | None = None,
     folds: int | None = None,
@@ -61,7 +61,7 @@ def suspects(
     many = 5 if folds is None else folds
     training = TrainingConfig(seconds=seconds)
     specification = None if model is None else asked(model, training)
-    lines = read(file, encoding)
+    lines = read(files, encoding, source)
     if specification is None:
         with progress_bar(len(lines), "judging each line by the others") as advance:
             found = search(lines, count, advance)
@@ -74,7 +74,8 @@ def suspects(
         with progress_bar(trainings, f"training {trainings} models") as advance:
             found = search(lines, count, judge=Folds(specification, each, many, advance))
     places = [one.place for one in found.suspects]
-    numbers = numbers_in_file(file, encoding, places, len(lines)) if file is not None else {}
+    plain = len(files) == 1 and source == SourceConfig()
+    numbers = numbers_in_file(files[0], encoding, places, len(lines)) if plain else {}
     shown = [(numbers.get(one.place, one.place + 1), one) for one in found.suspects]
     if json:
         for number, one in shown:

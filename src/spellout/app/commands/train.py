@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,16 @@ from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
 from ..options import Data, Distillation, Encoding, File, Flag, Json, Out, Training, check_at_once
 from ..progress import progress_bar
-from ..workflows import asked, best_for, compile_for, interruptible, prepare, print_result, size
+from ..workflows import (
+    asked,
+    best_for,
+    compile_for,
+    interruptible,
+    prepare,
+    print_result,
+    say_what_is_read,
+    size,
+)
 from ..workflows import train as train_on
 
 if TYPE_CHECKING:
@@ -28,9 +38,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
     out: Out | None = None,
     model: str | None = None,
     order: int | None = None,
@@ -69,19 +77,19 @@ def train(
     json
         The results as one JSON object.
     """
-    _check_flags(file, out, order, teacher, distillation, resume=resume, stream=stream, overwrite=overwrite)
+    _check_flags(files, out, order, teacher, distillation, resume=resume, stream=stream, overwrite=overwrite)
     check_at_once(at_once)
     wanted = _with_order(model or "ngram", order)
-    with new_folder(name_of(file)) if out is None else nullcontext(out) as out:
+    with new_folder(name_of(files)) if out is None else nullcontext(out) as out:
         if stream:
-            trained = _count_stream(str(file), out, overwrite, data, wanted, encoding)
+            trained = _count_stream(files, out, overwrite, data, wanted, encoding)
         else:
             if resume:
-                job = _resumed(file, out, model, data, training, encoding, teacher, distillation)
+                job = _resumed(files, out, model, data, training, encoding, teacher, distillation)
             else:
-                job = _begun(file, out, overwrite, wanted, data, training, encoding, teacher, distillation)
+                job = _begun(files, out, overwrite, wanted, data, training, encoding, teacher, distillation)
             job = replace(job, at_once=max(at_once, job.at_once))
-            trained = _train_into(out, job, _again(file, out, data, encoding, job.at_once))
+            trained = _train_into(out, job, _again(files, out, data, encoding, job.at_once))
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
@@ -89,7 +97,7 @@ def train(
 
 
 def _check_flags(
-    file: str | None,
+    files: Sequence[str],
     out: Path | None,
     order: int | None,
     teacher: Path | None,
@@ -108,7 +116,7 @@ def _check_flags(
         raise UsageError("--made and --new-lines say how to learn from a teacher; name its run with --teacher")
     if out is None and (resume or overwrite):
         raise UsageError("--resume and --overwrite need the run folder: name it with -o")
-    if stream and file is None:
+    if stream and not files:
         raise UsageError("--stream is for a file larger than memory: name it")
 
 
@@ -122,9 +130,9 @@ def _with_order(model: str, order: int | None) -> str:
     return ":".join([name, str(order), *rest])
 
 
-def _again(file: str | None, out: Path, data: DataConfig, encoding: str | None, at_once: int) -> str:
+def _again(files: Sequence[str], out: Path, data: DataConfig, encoding: str | None, at_once: int) -> str:
     """Write the command line that goes on with a training."""
-    again = ["spellout", "train", *([] if file is None else [file]), "-o", str(out)]
+    again = ["spellout", "train", *files, "-o", str(out)]
     again += [*(["--encoding", encoding] if encoding else []), "--resume"]
     for flag, name in (("--dev", data.dev), ("--test", data.test)):
         again += [] if name is None else [flag, name]
@@ -133,7 +141,7 @@ def _again(file: str | None, out: Path, data: DataConfig, encoding: str | None, 
 
 
 def _begun(
-    file: str | None,
+    files: Sequence[str],
     out: Path,
     overwrite: bool,
     model: str,
@@ -149,16 +157,16 @@ def _begun(
     from ...training.train import Job
 
     if model == BEST:
-        return _begun_best(file, out, overwrite, data, training, encoding, teacher)
+        return _begun_best(files, out, overwrite, data, training, encoding, teacher)
     specification = asked(model, training)
     found = None if teacher is None else _teacher(teacher, distillation, specification)
     check_place(out, overwrite)
     keep = Keeper(out, overwrite)
-    return Job(prepare(file, encoding, data), specification, training, keep=keep, teacher=found)
+    return Job(prepare(files, encoding, data), specification, training, keep=keep, teacher=found)
 
 
 def _begun_best(
-    file: str | None,
+    files: Sequence[str],
     out: Path,
     overwrite: bool,
     data: DataConfig,
@@ -176,7 +184,7 @@ def _begun_best(
     if training.prior is not None:
         raise UsageError("--model best chooses what it starts from; leave out --prior, or name the model")
     check_place(out, overwrite)
-    prepared = prepare(file, encoding, data)
+    prepared = prepare(files, encoding, data)
     specification, at_once = best_for(prepared, training)
     return Job(prepared, specification, training, keep=Keeper(out, overwrite), at_once=at_once)
 
@@ -191,7 +199,7 @@ def _teacher(path: Path, config: DistillationConfig, student: Specification) -> 
 
 
 def _resumed(
-    file: str | None,
+    files: Sequence[str],
     out: Path,
     model: str | None,
     data: DataConfig,
@@ -218,7 +226,7 @@ def _resumed(
     going_on.check(None if model == BEST else model, data, training, *others)
     check_trainable(going_on.specification, going_on.training)
     check_file(out / LAST)
-    prepared = prepare(file, encoding, replace(going_on.data, dev=data.dev, test=data.test))
+    prepared = prepare(files, encoding, replace(going_on.data, dev=data.dev, test=data.test))
     going_on.check_lines(prepared.lines, prepared.given)
     keep = Keeper(out, there=True)
     prepared = prepared.encoded_by(going_on.vocabulary)
@@ -250,9 +258,9 @@ def _train_into(out: Path, job: Job, again: str) -> Trained:
 
 
 def _count_stream(
-    file: str, out: Path, overwrite: bool, data: DataConfig, model: str, encoding: str | None
+    files: Sequence[str], out: Path, overwrite: bool, data: DataConfig, model: str, encoding: str | None
 ) -> Trained:
-    """Train an n-gram in one pass over a file, into a run folder."""
+    """Train an n-gram in one pass over files, into a run folder."""
     from ...models.table import parse_specification
     from ...training.runs.folder import check_place
     from ...training.runs.run import save_run
@@ -260,8 +268,9 @@ def _count_stream(
 
     check_place(out, overwrite)
     config = check_streaming(data, parse_specification(model))
-    with progress_bar(size(file), "counting") as advance:
-        trained = train_streaming(file, config, encoding, advance)
+    say_what_is_read(files)
+    with progress_bar(size(files), "counting") as advance:
+        trained = train_streaming(files, config, encoding, advance, data)
     data_read = trained.run.facts["data"]
     terminal.note(f"{data_read['name']}: {data_read['lines']:,} lines; split none")
     print_result(trained)

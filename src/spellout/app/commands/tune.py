@@ -25,9 +25,7 @@ TRIALS_SHOWN = 10
 
 
 def tune(
-    file: File | None = None,
-    /,
-    *,
+    *files: File,
     model: str = BEST,
     out: Out | None = None,
     trials: int = 20,
@@ -57,7 +55,7 @@ def tune(
     """
     if trials < 1:
         raise UsageError(f"--trials {trials}: must be at least 1")
-    out = out or STUDIES / name_of(file, model)
+    out = out or STUDIES / name_of(files, model)
     require("optuna", "tuning")
     from ...training.experiments.tuning import Tuning, check_study
 
@@ -65,7 +63,7 @@ def tune(
     for part in ["dev", *["test"] * test_best]:
         data.check_keeps(part)
     check_study(out)
-    tuning = Tuning(out, prepare(file, encoding, data), specification, training)
+    tuning = Tuning(out, prepare(files, encoding, data), specification, training)
     compile_for(specification)
     with training_progress(trials) as watch:
 
@@ -80,7 +78,7 @@ def tune(
         raise TrainingError(f"no trial in {out} has ended well; give more --trials or --seconds, or a lower --lr")
     tested = tuning.test(best[0]) if test_best else None
     flags = {one.name: getattr(data, one.name) for one in fields(data) if getattr(data, one.name) != one.default}
-    again = best[0].command(file, "RUN", flags | ({"encoding": encoding} if encoding else {}))
+    again = best[0].command(files, "RUN", flags | ({"encoding": encoding} if encoding else {}))
     print_trials(best, tuning.count(), tested, again, str(tuning.run_folder(best[0])), json)
 
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from ...data.lines import read_blocks
+from ...data.sources.reading import read_blocks
 from ...data.vocabulary.protocol import Vocabulary
 from ...errors import DataError, UsageError
 from .automaton import DEAD, Automaton, deterministic, of_lengths

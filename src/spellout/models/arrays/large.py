@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..candidates import Candidates
-from ..ngram.counts import context_columns
 from ..ngram.leave_one_out import LeaveOneOut
 from ..ngram.model import NgramModel
 from ..parameters import Parts
@@ -20,7 +19,7 @@ from ..weights import Weights
 from .blas import one_thread
 from .dropout import kept
 from .learner import MlpModel
-from .mlp import MlpArrays, MlpConfig, scale
+from .mlp import MlpArrays, MlpConfig, scale, window_columns
 from .network import ArrayLearner, member_of
 
 _ROUND = 256
@@ -36,7 +35,7 @@ class LargeMlpLearner(ArrayLearner):
         super().__init__(MlpModel, stream, vocabulary_size, config, prior, seed, examples=len(stream) - 1)
         self._seed = seed
         self._candidates = Candidates(stream, vocabulary_size, seed)
-        columns = context_columns(stream, config.context)
+        columns = window_columns(stream, config)
         self._windows = np.stack([column[:-1] for column in columns], axis=1)  # (examples, C), in few bytes
         self._targets = stream[1:].astype(np.int64)
         self._networks: dict[tuple[int, int, int], tuple[MlpArrays, Weights, Weights]] = {}

@@ -12,13 +12,13 @@ import numpy as np
 from ..counts.left_out import left_out
 from ..counts.priors import Prior
 from ..inspection import Activations, Inside
-from ..ngram.counts import context_columns, context_windows
+from ..ngram.counts import Columns
 from ..weights import Weights, views
 from . import mlp
 from .blas import one_thread
 from .dropout import kept
 from .exact import ExactLinear
-from .mlp import MlpArrays, MlpConfig, scale, untied
+from .mlp import MlpArrays, MlpConfig, scale, untied, window_columns
 from .network import GradientLearner, WindowModel, member_of
 
 _WINDOWS_AT_ONCE = 512  # what is worked out for them stays in the fast cache
@@ -31,6 +31,15 @@ class MlpModel(WindowModel):
     Config = MlpConfig
     shapes, start = staticmethod(mlp.shapes), staticmethod(mlp.start)
     bounded = True  # tanh is between -1 and 1
+
+    @property
+    def own_context(self) -> int | None:
+        """Say how many last tokens it sees; with the first one, it has to know the whole line."""
+        return None if self.config.first == "yes" else super().own_context
+
+    def columns_of(self, tokens: np.ndarray) -> Columns:
+        """Give what the network sees at every position, a column for each token."""
+        return window_columns(tokens, self.config)
 
     def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """The mean of the members' logits: windows (N, C) and the prior's rows (N, V) to (N, V)."""
@@ -59,7 +68,7 @@ class MlpModel(WindowModel):
         own = member_of(self.weights, 0)
         weights = untied({name: array.astype(np.float64) for name, array in own.items()})
         gradients = {name: np.empty_like(array) for name, array in weights.items()}
-        windows = context_windows(stream, self.config.context)  # (N, C)
+        windows = np.stack([one[:-1] for one in self.columns_of(stream.astype(np.int64))], axis=1)  # (N, C)
         prior = None if self.prior is None else left_out(self.prior, stream).at(np.arange(len(windows)))
         network = MlpArrays(weights, gradients, len(windows))
         network.loss(windows, stream[1:].astype(np.int64), prior)
@@ -147,7 +156,7 @@ class MlpLearner(GradientLearner):
         self._gradient = np.zeros_like(self._parameters.array)
         self._members: list[MlpArrays] = []
         self._made_for = 0  # so many windows, as a batch may be of any size
-        columns = context_columns(stream, config.context)
+        columns = window_columns(stream, config)
         self._windows = np.stack([column[:-1] for column in columns], axis=1)  # (examples, C), in few bytes
         self._targets = stream[1:] if soft_targets is None else soft_targets
 

@@ -12,10 +12,12 @@ gradient is the sum of theirs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from ...errors import UsageError
+from ..ngram.counts import Columns, context_columns, first_of_line
 from ..ranges import Context, Dropout, Embedding, Hidden, Tied, WeightDecay
 from ..weights import Shapes, Weights
 from .first_layer import first_layer
@@ -45,6 +47,13 @@ class MlpConfig:
     """yes: the vectors of the tokens also give their logits (Press & Wolf 2017); for large vocabularies."""
     members: int = 1
     """So many networks learn side by side and answer together: slower, better."""
+    first: Literal["no", "yes"] = "no"
+    """yes: beside the last tokens it sees the line's first one, as where that is a label."""
+
+    @property
+    def columns(self) -> int:
+        """Say how many tokens it sees."""
+        return self.context + (self.first == "yes")
 
     def __post_init__(self) -> None:
         for name in ("hidden", "context", "embedding", "batch", "members"):
@@ -56,13 +65,19 @@ class MlpConfig:
             raise UsageError(f"members={self.members}: at most {MOST_MEMBERS} networks learn side by side")
 
 
+def window_columns(tokens: np.ndarray, config: MlpConfig) -> Columns:
+    """Give what it sees at every position of `tokens` (..., T): the last ones, the newest first, then the first."""
+    columns = context_columns(tokens, config.context)
+    return columns if config.first == "no" else [*columns, first_of_line(tokens)]
+
+
 def shapes(config: MlpConfig, vocabulary_size: int, prior: bool) -> Shapes:
     """The weights of each member; with a prior, also those that weigh it."""
     shapes: Shapes = {}
     for member in range(config.members):
         shapes |= {
             f"{member}.embedding": (vocabulary_size, config.embedding),
-            f"{member}.hidden.weight": (config.hidden, config.context * config.embedding),
+            f"{member}.hidden.weight": (config.hidden, config.columns * config.embedding),
             f"{member}.hidden.bias": (config.hidden,),
         }
         if config.tied == "yes":
@@ -86,7 +101,7 @@ def start(config: MlpConfig, vocabulary_size: int, random: np.random.Generator, 
     """
     weights = {name: np.zeros(shape) for name, shape in shapes(config, vocabulary_size, prior).items()}
     # Over the root of the number of inputs, a sum of them is as large as one; 5/3 makes up for what tanh takes.
-    inputs = config.context * config.embedding
+    inputs = config.columns * config.embedding
     for member in range(config.members):
         weights[f"{member}.embedding"] = random.standard_normal((vocabulary_size, config.embedding))
         hidden = random.standard_normal((config.hidden, inputs))

@@ -17,7 +17,7 @@ from ..contract import Reader
 from ..counts.left_out import left_out
 from ..counts.priors import Prior
 from ..neural import NeuralModel
-from ..ngram.counts import context_columns
+from ..ngram.counts import Columns, context_columns
 from ..parameters import Parameters
 from ..shape.automaton import Shape
 from ..shape.networks import ShapesOfLines
@@ -111,6 +111,10 @@ class ShapedReader:
 class WindowModel(ArrayModel):
     """A network that sees a window, the last C tokens: one example is one position of the text."""
 
+    def columns_of(self, tokens: np.ndarray) -> Columns:
+        """Give what the network sees at every position of `tokens` (B, T), a column for each token."""
+        return context_columns(tokens, self.config.context)
+
     @abstractmethod
     def window_logits(self, windows: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Windows (N, C), the newest token first, and the prior's rows (N, V), to logits (N, V), float64.
@@ -121,13 +125,13 @@ class WindowModel(ArrayModel):
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Look at the window of every position: (B, T), and (B, T, V) of the prior, to (B, T, V)."""
         # A position is an example like any other: lines and positions become one axis, N = B · T.
-        columns = context_columns(tokens, self.config.context)
+        columns = self.columns_of(tokens)
         rows = None if prior is None else prior.reshape(-1, self.vocabulary_size)
         return self._in_pieces([column.ravel() for column in columns], rows).reshape(*tokens.shape, -1)
 
     def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Look at the last window only: (B, T), and (B, V) of the prior, to (B, V)."""
-        columns = context_columns(tokens, self.config.context)
+        columns = self.columns_of(tokens)
         return self._in_pieces([column[:, -1] for column in columns], prior)
 
     def _in_pieces(self, columns: list[np.ndarray], prior: np.ndarray | None) -> np.ndarray:
@@ -143,7 +147,7 @@ class WindowModel(ArrayModel):
         """Give the log-probability (B, T) of each target after its tokens: all logits of some windows at a time."""
         if self.prior is not None or self.shape is not None:
             return super().score(tokens, targets)
-        columns = context_columns(tokens, self.config.context)
+        columns = self.columns_of(tokens)
         windows = np.stack([column.ravel() for column in columns], axis=1).astype(np.int64, copy=False)  # (N, C)
         wanted, scores = targets.ravel().astype(np.int64), np.empty(targets.size)
         rows = max(1, _LOGITS_AT_ONCE // self.vocabulary_size)

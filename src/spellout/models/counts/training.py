@@ -57,7 +57,7 @@ def train_counts(
         first, held_out = train_ngram(stream, vocabulary_size, NgramConfig(order=config.order), callback)
     config = replace(config, order=min(first.order, RECENT + 1))
     turns, past = two_classes(stream, vocabulary_size), Past.of(stream)[:-1]
-    chosen = views(config.views, first.order)
+    chosen = views(config.views, first.order, config.first)
     models = [counted(view, past.columns(view.columns, turns), stream[1:], vocabulary_size) for view in chosen[1:]]
     if first.order == len(chosen[0].columns) + 1:
         models.insert(0, first.with_shape(None) if first.shape else first)  # the mixture has one of its own

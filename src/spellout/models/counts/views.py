@@ -34,6 +34,12 @@ def _view(columns: str, continuation: bool = False) -> View:
     return View(tuple(columns.split()), continuation)
 
 
+OF_THE_FIRST = (
+    _view("f1 c1 c2 c3 c4 c5"),
+    _view("c1 f1 c2 c3 c4"),
+    _view("c1 c2 f1 c3 c4 c5"),
+)
+"""Where a line's first token says much of all that follows."""
 OTHERS = (
     _view("c1 place c2 c3"),
     _view("c1 c4 c5"),
@@ -56,10 +62,13 @@ nearly so; some are there for lists whose lengths and beginnings say more."""
 MOST_VIEWS = 1 + len(OTHERS)
 
 
-def views(number: int, order: int) -> list[View]:
-    """Give the first `number` views; the first of all is the n-gram of the last tokens, of this order."""
+def views(number: int, order: int, first: str = "no") -> list[View]:
+    """Give the first `number` views; the first of all is the n-gram of the last tokens, of this order.
+
+    If the `first` token is to be kept in view ("yes"), the next are those that do.
+    """
     last = View(tuple(f"c{back}" for back in range(1, max(2, min(order, RECENT + 1)))), continuation=True)
-    return [last, *OTHERS[: number - 1]]
+    return [last, *[*OF_THE_FIRST * (first == "yes"), *OTHERS][: number - 1]]
 
 
 def checked_view(columns: str, continuation: bool) -> View:

@@ -59,12 +59,16 @@ class Known:
             leaving[nodes] = log_sum(rows)
         return cls(trie, along, leaving, as_it_is)
 
-    def lines(self, as_it_is: bool = False) -> np.ndarray:
+    def lines(self, as_it_is: bool = False, given_first: bool = False) -> np.ndarray:
         """Give the log-probability (L,) of every line, its end included, in the order of the trie's leaves.
 
-        With `as_it_is`, before the model was made sharper.
+        With `as_it_is`, before the model was made sharper; with `given_first`, given its first token.
         """
-        return self.trie.along_lines(self.as_it_is if as_it_is else self.along)
+        along = self.as_it_is if as_it_is else self.along
+        if given_first:
+            along = along.copy()
+            along[: self.trie.levels[2]] = 0.0
+        return self.trie.along_lines(along)
 
     def ends(self, as_it_is: bool = False) -> np.ndarray:
         """Give the log-probability (L,) of the end alone of every line, as `lines` does of the whole."""

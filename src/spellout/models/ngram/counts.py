@@ -39,6 +39,15 @@ def context_columns(tokens: np.ndarray, length: int) -> Columns:
     return list(islice(back_in_time(tokens), length))
 
 
+def first_of_line(tokens: np.ndarray) -> np.ndarray:
+    """For every position of `tokens` (..., T): the first token of its line, 0 where that is still to be read."""
+    places = np.broadcast_to(np.arange(tokens.shape[-1]), tokens.shape)
+    begins = np.maximum.accumulate(np.where(tokens == 0, places, 0), axis=-1)
+    there = np.minimum(begins + 1, tokens.shape[-1] - 1)
+    first: np.ndarray = np.take_along_axis(tokens, there, axis=-1)
+    return first * (places > begins)
+
+
 def context_windows(stream: np.ndarray, length: int) -> np.ndarray:
     """For every token of a stream but the first: the `length` tokens before it, (N, length) int64, newest first."""
     return np.stack([column[:-1] for column in context_columns(stream.astype(np.int64), length)], axis=1)

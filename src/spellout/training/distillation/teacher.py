@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ...data.labels import Labelled
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.vocabulary.protocol import Vocabulary
@@ -117,6 +118,9 @@ class Teacher:
         vocabulary = self.run.vocabulary
         if vocabulary.flag != prepared.vocabulary.flag:
             raise UsageError(f"the teacher's tokens are of {vocabulary.flag}; train its student with that, too")
+        if isinstance(vocabulary, Labelled) != isinstance(prepared.vocabulary, Labelled):
+            how = "with" if isinstance(vocabulary, Labelled) else "without"
+            raise UsageError(f"the teacher learned from lines {how} labels; train its student on such lines, too")
         self._check_lines(prepared)
         try:
             return prepared.encoded_by(vocabulary)

@@ -156,11 +156,11 @@ def _row(
     )
 
 
-def floor(lines: Lines, ngram: Specification) -> ModelResult | None:
+def floor(lines: Lines, ngram: Specification, config: DataConfig = DataConfig()) -> ModelResult | None:
     """Say what the best n-gram reaches on dev lines: less is no use. None if there are too few lines for that."""
     if len(lines.distinct) < FEW_LINES:
         return None
-    return next(compare(Prepared.of(lines, DataConfig()), [ngram]))
+    return next(compare(Prepared.of(lines, config), [ngram]))
 
 
 def train_each(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -82,11 +83,11 @@ class TuningTrial:
     seconds: float
     new_lines: float | None = None
 
-    def command(self, file: str | None, out: str, data: dict[str, Any]) -> str:
-        """Write the command line that trains it again; `data` are flags that say how FILE is read."""
-        words = ["spellout", "train", *([file] if file else []), "-o", out, "--model", self.specification]
+    def command(self, files: Sequence[str], out: str, data: dict[str, Any]) -> str:
+        """Write the command line that trains it again; `data` are flags that say how the files are read."""
+        words = ["spellout", "train", *files, "-o", out, "--model", self.specification]
         for name, value in {**data, **self.training}.items():
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
         return shlex.join(words)
 
     def to_json(self) -> dict[str, Any]:

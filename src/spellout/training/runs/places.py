@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -68,9 +68,12 @@ def check_file(path: Path) -> None:
         path.unlink()
 
 
-def name_of(file: str | None, *more: str) -> str:
-    """Name what is made from FILE after it, shortly and without the ending; the bundled names are `names`."""
-    stem = "names" if file is None else "lines" if file == "-" else Path(file).stem
+def name_of(files: Sequence[str], *more: str) -> str:
+    """Name what is made from files after the first, shortly, without the ending; the bundled names are `names`."""
+    from ...data.sources.files import unpacked_name
+
+    file = files[0] if files else None
+    stem = "names" if file is None else "lines" if file == "-" else Path(unpacked_name(file)).stem
     words = [re.sub(r"[^\w.]+", "-", word).strip("-.") for word in (stem[:_LONGEST_NAME], *more)]
     return "-".join(word for word in words if word) or "lines"
 

@@ -15,9 +15,9 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from ...data.escape import Escape
-from ...data.lines import LONGEST_LINE
+from ...data.labels import vocabulary_of
+from ...data.sources.text import LONGEST_LINE
 from ...data.vocabulary.protocol import Vocabulary
-from ...data.vocabulary.stored import vocabulary_from_json
 from ...errors import GenerationError, RunError
 from ...files import told
 from ...generation.config import LONGEST_MADE
@@ -185,7 +185,7 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
     try:
         with folder.fitting(path):
             tokens = folder.read_json(path, folder.VOCABULARY)
-            vocabulary = vocabulary_from_json(tokens)
+            vocabulary = vocabulary_of(tokens)
             weights = (path / folder.WEIGHTS).read_bytes()
             model = models[config["model"]].model.restore(config["settings"], load(weights))
             if model.vocabulary_size != vocabulary.size:

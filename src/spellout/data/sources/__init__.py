@@ -1,0 +1,1 @@
+"""From what people bring as files to blocks of clean lines."""
