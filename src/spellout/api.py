@@ -8,6 +8,7 @@ from typing import Literal
 
 from .data.prepared import Prepared
 from .errors import UsageError
+from .generation.validity.validator import validator_of
 from .models.contract import Callback
 from .models.family import Specification
 from .models.table import MODELS, parse_specification
@@ -78,14 +79,22 @@ def compare(
     callback: Callback = lambda event: None,
     at_once: int = 1,
     mixture: bool = False,
+    valid: str | None = None,
 ) -> Iterator[ModelResult]:
-    """Train each model on the training lines and judge it on `dev` or `test` (see `comparison.compare`)."""
+    """Train each model on the training lines and judge it on `dev` or `test` (see `comparison.compare`).
+
+    `valid` names what says which of the lines that it makes are valid, as `--valid` does.
+    """
     named = [
         chosen_for_training(prepared, training).specification if one == BEST else one for one in specifications
     ]
-    asked = [_understood(one, training) for one in named]
     return comparison.compare(
-        prepared, asked, part, seed, training=training, callback=callback, at_once=at_once, mixture=mixture
+        *(prepared, [_understood(one, training) for one in named], part, seed),
+        training=training,
+        callback=callback,
+        at_once=at_once,
+        mixture=mixture,
+        validator=None if valid is None else validator_of(valid),
     )
 
 

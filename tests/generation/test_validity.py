@@ -9,6 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spellout.api import compare
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
 from spellout.errors import UsageError
 from spellout.generation.sampling import Sample
 from spellout.generation.validity import commands
@@ -340,6 +344,13 @@ def test_make_judges_lines_and_tries_the_list_before_the_training(command, run, 
         told = command("make", "list.txt", *arguments)
         assert told[0] == code
         assert fragment in told[2]
+
+
+def test_models_are_compared_by_a_judge_from_python(place):
+    prepared = Prepared.of(Lines.of(["aba", "abba", "bab", "baab"] * 5), DataConfig(split="lecture"))
+    (row,) = compare(prepared, ["ngram:2"], valid="judges_here:short")
+    assert row.validity["made"] == 1000
+    assert 0 < row.validity["valid"] < 1
 
 
 def test_compare_has_a_column_of_valid_lines(command, run):
