@@ -32,7 +32,7 @@ from .views import RECENT, View, views
 
 EPOCHS = 8
 """The mixer sees every position so often at most: on 300 to 4,000 names more only overfits."""
-_SHAPED = 1 << 16
+_SHAPED = 1 << 15
 """The shapes of lines are fitted to lines of so many tokens."""
 _MOST_KEPT = 1 << 25
 """Numbers of the views' rows at some positions that are kept for the mixer where not all of them are."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..shape.automaton import Shape
 from .config import NgramConfig
-from .counts import Columns, Counts, context_columns
+from .counts import Columns, Counts, context_columns, numbered_rows
 from .discounts import Discounts, LeftOut, checked_discounts, closed_form, weights_of
 from .level import Level, checked_level, walk
 from .levels import build_levels
@@ -54,8 +54,7 @@ class NgramModel:
         continuation: bool = True,
         shape: Shape | None = None,
     ) -> None:
-        self.levels = levels
-        self.discounts = discounts
+        self.levels, self.discounts = levels, discounts
         self.interpolated, self.continuation, self.shape = interpolated, continuation, shape
         self.order = len(levels)
         self.context: int | None = self.order - 1 if shape is None else None
@@ -112,17 +111,14 @@ class NgramModel:
         for start in range(0, targets.size, _POSITIONS_AT_ONCE):  # so that a huge line needs no huge arrays
             piece = slice(start, start + _POSITIONS_AT_ONCE)
             some = [column[piece] for column in columns]
-            chances[piece] = self._chances(some, wanted[piece])
-            if self.shape is not None and states is not None:
-                of_classes = self.class_chances(self.contexts_of(some), self.shape.classes)
-                chances[piece] *= self.shape.ratios(states[piece], wanted[piece], of_classes)
+            if self.shape is None or states is None:
+                chances[piece] = self._chances(some, wanted[piece])
+            else:
+                chances[piece] = self._shaped_chances(some, wanted[piece], self.shape, states[piece])
         return np.log(chances).reshape(targets.shape)
 
     def nats_per_token(self, counts: Counts) -> float:
-        """Minus the mean log-probability of counted n-grams, which may be of a higher order than the model.
-
-        Counted, they have no place in a line: a shape says nothing here.
-        """
+        """Minus the mean log-probability of counted n-grams, which may be of a higher order; without the shape."""
         nats = 0.0
         for start in range(0, len(counts.counts), _POSITIONS_AT_ONCE):
             piece = slice(start, start + _POSITIONS_AT_ONCE)
@@ -139,10 +135,10 @@ class NgramModel:
 
     def nats_of_ends(self, stream: np.ndarray) -> float:
         """Give minus the log-probability of the line ends of such a stream."""
-        columns = [column[:-1] for column in context_columns(stream, self._past)]
         ends = stream[1:] == 0
         if self.shape is not None:
             return -float(self.score(stream[:-1], stream[1:])[ends].sum())
+        columns = [column[:-1] for column in context_columns(stream, self._past)]
         chances = self._chances([column[ends] for column in columns], stream[1:][ends])
         return -float(np.log(chances).sum())
 
@@ -162,10 +158,7 @@ class NgramModel:
         return np.log(self._distributions(contexts, self._entries(contexts, targets), tokens))
 
     def rows(self, columns: Columns) -> np.ndarray:
-        """Give log-probabilities (N, V) of what follows contexts given as columns (N,), newest token first.
-
-        What a shape says is not in them.
-        """
+        """Give log-probabilities (N, V), without the shape, of what follows columns (N,), newest token first."""
         return self.rows_of(self.contexts_of(columns))
 
     def rows_of(self, contexts: list[np.ndarray]) -> np.ndarray:
@@ -193,11 +186,8 @@ class NgramModel:
 
     def settings(self) -> dict[str, Any]:
         """The order, the vocabulary's size, and whether shorter contexts are mixed in."""
-        return {
-            "order": self.order,
-            "interpolated": self.interpolated,
-            "vocabulary_size": self.vocabulary_size,
-        }
+        size = self.vocabulary_size
+        return {"order": self.order, "interpolated": self.interpolated, "vocabulary_size": size}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The trie's sorted arrays by level, and the discounts."""
@@ -257,6 +247,15 @@ class NgramModel:
             counts = level.counts_of(entries[places])
             chances[places] = self._discounted(depth, counts) / total + weight * chances[places]
         return chances
+
+    def _shaped_chances(
+        self, columns: Columns, targets: np.ndarray, shape: Shape, states: np.ndarray
+    ) -> np.ndarray:
+        """Give the same with the shape; an n-gram that stands at many places is looked up once."""
+        numbers, where = numbered_rows([*columns, targets], self.vocabulary_size)
+        some = [column[where] for column in columns]
+        of_classes = self.class_chances(self.contexts_of(some), shape.classes)[numbers]
+        return self._chances(some, targets[where])[numbers] * shape.ratios(states, targets, of_classes)
 
     def _distributions(
         self, contexts: list[np.ndarray], own: list[np.ndarray] | None = None, tokens: np.ndarray | None = None

@@ -18,7 +18,7 @@ from ..softmax import log_softmax
 from .automaton import Shape
 from .fitting import fitted_shape
 
-FITTED = 1 << 14
+FITTED = 1 << 13
 """A shape is fitted to lines of about so many tokens in all."""
 _NUMBERS = 1 << 21
 """But to no more probabilities than these."""
