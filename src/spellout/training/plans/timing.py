@@ -34,7 +34,8 @@ THROUGH_TIME = 9e-5, 5e-6, 4e-8, 1.3
 """A step of a recurrent network of 128 in NumPy: for each token of the longest of its lines, for each token of all
 of them, for each of these and each token of the vocabulary; and how much longer than usual the longest line is."""
 EVALUATED = 5e-6, 0.1
-"""What such a network takes for a token when it is judged, and the part of the seconds that this may take meanwhile."""
+"""What such a network takes for a token when it is judged, and the part of the seconds that may go into that
+meanwhile."""
 TORCH = 3.0
 """Until PyTorch is there."""
 END = 2.0, 2e-5, 400_000
