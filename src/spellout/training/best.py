@@ -29,6 +29,7 @@ from .plans.timing import (
     MIXING,
     READY,
     before_torch,
+    evaluations,
     judged,
     learning,
     of_positions,
@@ -100,7 +101,8 @@ def best_training(traits: Traits, machine: Machine, seconds: float) -> tuple[Cho
     training = TrainingConfig(seconds=max(seconds - last, seconds / 2), lr=lr)
     left = learning(traits, seconds) - (traits.positions * MIXED_BEFORE if mixed else 0.0)
     left -= before_torch(specification) + last - LAST
-    return choice, training, plan_for(traits.positions, left, usual_step(specification, traits), most)
+    plan = plan_for(traits.positions, left, usual_step(specification, traits), most)
+    return choice, training, replace(plan, evaluations=evaluations(specification, traits, seconds))
 
 
 def plan_for(positions: int, seconds: float, usual: float | None = None, most: int | None = None) -> Plan:

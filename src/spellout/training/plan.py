@@ -24,7 +24,7 @@ SHARE = 0.72
 SLACK = 1.3
 """A step may take so much longer than it usually does before fewer steps are planned."""
 EVALUATIONS = 10
-"""How many evaluations a planned training has, besides the first."""
+"""How many evaluations a planned training usually has, besides the first."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,22 @@ class Plan:
         usual: seconds that a step of this model usually takes, as on the machine where they were measured; None if
             that is not known. Where it is, machines of about that speed take the same number of steps.
         most: no more steps than that.
+        evaluations: how many it has, besides the first.
     """
 
     seconds: float
     usual: float | None = None
     most: int | None = None
+    evaluations: int = EVALUATIONS
 
     def planned(self, learner: Learner, training: TrainingConfig) -> TrainingConfig:
         """Give the training as many steps as fit, at least 1. The learner is left as it was."""
         took = step_seconds(learner, training.batch or learner.batch, training.train_seed)
         steps = max(1, int(SHARE * self.seconds / rounded(took, self.usual)))
         steps = steps if self.most is None else min(steps, self.most)
-        return replace(training, steps=steps, evaluate_every=training.evaluate_every or -(-steps // EVALUATIONS))
+        return replace(
+            training, steps=steps, evaluate_every=training.evaluate_every or -(-steps // self.evaluations)
+        )
 
 
 def step_seconds(learner: Learner, batch: int, seed: int) -> float:

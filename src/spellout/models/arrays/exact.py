@@ -54,9 +54,9 @@ class ExactLinear:
         scaled = np.ldexp(x.astype(np.float64, copy=False), self._input_shift)
         return np.rint(scaled, out=scaled)
 
-    def __call__(self, whole: np.ndarray) -> np.ndarray:
-        """Inputs (N, K), as `whole` gives them, to outputs (N, O), float64."""
-        outputs: np.ndarray = whole @ self._weight
+    def __call__(self, whole: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """Inputs (N, K), as `whole` gives them, to outputs (N, O), float64, written into `out` if it is given."""
+        outputs: np.ndarray = np.matmul(whole, self._weight, out=out)
         outputs += self._bias
         outputs *= self._units
         return outputs

@@ -6,10 +6,13 @@ lines on machines of about that speed.
 
 from __future__ import annotations
 
+from ...generation.evaluation import HIDDEN
+from ...generation.judge import MEANWHILE
 from ...models.arrays.first_layer import FEW_TOKENS
 from ...models.candidates import MANY_TOKENS
 from ...models.counts.views import MOST_VIEWS
 from ...models.family import Specification
+from ..plan import EVALUATIONS
 from .traits import Traits
 
 AROUND = 0.7
@@ -27,9 +30,12 @@ LARGE = 3e-2, 3e-2
 """A step on more than `MANY_TOKENS`, whatever their number: what the n-gram says, and each network."""
 ANEW = 2.2e-3
 """What a step takes longer where the n-gram has to be asked anew at every step, as of more positions than that."""
-THROUGH_TIME = 7e-5, 4.5e-6, 4e-8, 1.3
+THROUGH_TIME = 9e-5, 5e-6, 4e-8, 1.3
 """A step of a recurrent network of 128 in NumPy: for each token of the longest of its lines, for each token of all
 of them, for each of these and each token of the vocabulary; and how much longer than usual the longest line is."""
+EVALUATED = 5e-6, 0.1
+"""What such a network takes for a token when it is judged, and the part of the seconds that may go into that
+meanwhile."""
 TORCH = 3.0
 """Until PyTorch is there."""
 END = 2.0, 2e-5, 400_000
@@ -98,6 +104,14 @@ def before_torch(specification: Specification) -> float:
 def the_end(traits: Traits) -> float:
     """What an ensemble takes once its members are trained."""
     return of_positions(END[:2], min(traits.positions, END[2]))
+
+
+def evaluations(specification: Specification, traits: Traits, seconds: float) -> int:
+    """How often a network can be judged meanwhile, on dev lines and along training lines."""
+    if specification.family.name != "gru-numpy":
+        return EVALUATIONS
+    tokens = min(2 * MEANWHILE // (traits.vocabulary_size + HIDDEN), traits.positions)
+    return max(1, min(EVALUATIONS, int(EVALUATED[1] * seconds / (EVALUATED[0] * tokens))))
 
 
 def of_positions(seconds: tuple[float, float], positions: int) -> float:

@@ -20,6 +20,7 @@ from ..exact import ExactLinear
 from ..network import ArrayModel
 from . import gru
 from .gru import GruConfig
+from .memory import Memory
 
 _LINES_AT_ONCE = 256
 """What is worked out for them stays in the fast cache."""
@@ -38,21 +39,21 @@ class GruModel(ArrayModel):
 
     def logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Turn (B, T) token ids, and the prior's log-probabilities (B, T, V), into logits (B, T, V)."""
-        found = np.empty((*tokens.shape, self.vocabulary_size))
+        found, memory = np.empty((*tokens.shape, self.vocabulary_size)), Memory(np.dtype(np.float64))
         for start in range(0, len(tokens), _LINES_AT_ONCE):
             piece = slice(start, start + _LINES_AT_ONCE)
             states = self.cell.nothing(len(tokens[piece]))
             for place, column in enumerate(tokens[piece].T):
-                states = self.cell.read(column, states)
+                states = self.cell.read(column, states, memory)
                 rows = None if prior is None else prior[piece, place]
                 found[piece, place] = self.cell.logits(states, rows)
         return found
 
     def next_logits(self, tokens: np.ndarray, prior: np.ndarray | None) -> np.ndarray:
         """Give logits (B, V) of what follows the last of the tokens (B, T), with the prior's rows (B, V)."""
-        states = self.cell.nothing(len(tokens))
+        states, memory = self.cell.nothing(len(tokens)), Memory(np.dtype(np.float64))
         for column in tokens.T:
-            states = self.cell.read(column, states)
+            states = self.cell.read(column, states, memory)
         return self.cell.logits(states, prior)
 
     def reader(self, lines: int) -> GruReader:
@@ -91,21 +92,26 @@ class ExactCell:
         """Give the states (B, H) of lines before their boundary."""
         return np.zeros((lines, self._hidden))
 
-    def read(self, tokens: np.ndarray, states: np.ndarray) -> np.ndarray:
-        """Read one token of every line, (B,), after the states (B, H); give the states after."""
-        hidden = self._hidden
+    def read(self, tokens: np.ndarray, states: np.ndarray, memory: Memory) -> np.ndarray:
+        """Read one token of every line, (B,), after the states (B, H); give the states after.
+
+        `memory` is used in between, and may be used again.
+        """
+        hidden, lines = self._hidden, len(states)
         with one_thread():
-            products = self._memory(states)  # (B, 3H)
-        gates = np.take(self._table, tokens.astype(np.int64, copy=False), axis=0)
-        rz, n = gates[:, : 2 * hidden], gates[:, 2 * hidden :]
+            products = self._memory(states, memory.of("products", lines, 3 * hidden))
+        gates = memory.of("gates", lines, 3 * hidden)
+        np.take(self._table, tokens.astype(np.int64, copy=False), axis=0, out=gates, mode="clip")
+        rz, n, recalled = gates[:, : 2 * hidden], gates[:, 2 * hidden :], products[:, 2 * hidden :]
         rz += products[:, : 2 * hidden]
         rz *= 0.5
         np.tanh(rz, out=rz)  # σ(x) = (1 + tanh(x / 2)) / 2
         rz *= 0.5
         rz += 0.5
-        n += rz[:, :hidden] * products[:, 2 * hidden :]
+        recalled *= rz[:, :hidden]
+        n += recalled
         np.tanh(n, out=n)
-        after = states * self._unit
+        after = np.multiply(states, self._unit, out=memory.of("after", lines, hidden))
         after -= n
         after *= rz[:, hidden:]
         after += n
@@ -126,11 +132,12 @@ class GruReader:
 
     def __init__(self, model: GruModel, lines: int) -> None:
         self._cell, self._states = model.cell, model.cell.nothing(lines)
+        self._memory = Memory(np.dtype(np.float64))
         self._prior = None if model.prior is None else model.prior.reader(lines)
 
     def read(self, tokens: np.ndarray) -> np.ndarray:
         """Give log-probabilities (B, V) of what follows."""
-        self._states = self._cell.read(tokens, self._states)
+        self._states = self._cell.read(tokens, self._states, self._memory)
         prior = None if self._prior is None else self._prior.read(tokens)
         return log_softmax(self._cell.logits(self._states, prior))
 
