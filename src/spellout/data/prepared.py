@@ -10,6 +10,7 @@ import numpy as np
 from .config import DataConfig
 from .lines import Lines
 from .splits import Split, given_split, split_lines
+from .token_file import encoded
 from .vocabulary import Vocabulary, build_vocabulary
 
 
@@ -48,12 +49,27 @@ class Prepared:
         # A model knows nothing of the lines that judge it, not even their letters.
         vocabulary = build_vocabulary(split.train, config.unit, config.min_count)
         given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
-        return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
+        return cls(lines, config, split, vocabulary, encoded(vocabulary, split.train), given)
 
     def encoded_by(self, vocabulary: Vocabulary) -> Prepared:
         """Give the same with the tokens of another vocabulary, as a training that goes on had it."""
         vocabulary = vocabulary.counted(self.split.train)
-        return replace(self, vocabulary=vocabulary, stream=vocabulary.encode(self.split.train))
+        return replace(self, vocabulary=vocabulary, stream=encoded(vocabulary, self.split.train))
+
+    def within(self, tokens: int) -> Prepared:
+        """Give the same with the first lines to train on, as many as have so many tokens together, at least two.
+
+        A split has shuffled them, so they are like all.
+        """
+        if len(self.stream) <= tokens:
+            return self
+        return self.first(max(2, int(np.count_nonzero(self.stream[1 : tokens + 1] == 0))))
+
+    def first(self, lines: int) -> Prepared:
+        """Give the same with the first lines to train on."""
+        train = self.split.train[:lines]
+        end = int(np.flatnonzero(self.stream == 0)[len(train)])
+        return replace(self, split=replace(self.split, train=train), stream=self.stream[: end + 1])
 
 
 def usual_length(stream: np.ndarray) -> int:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
+TOKENS_A_SECOND, FEWEST_TOKENS = 750_000, 2_000_000
+"""In each second so many tokens are read and counted, and there is time to learn from them; some always."""
 EXAMPLES = 3
 LONGEST_SHOWN = 40
 
@@ -86,10 +88,11 @@ def make(
     _preview(file, encoding, data)
     prepared = prepare(file, encoding, data)
     check_prefix(prepared.vocabulary, sampling)
+    known = prepared.split.known
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
-    wanted = Wanted(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN)
+    wanted = Wanted(count, known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN)
     try:
         print_samples(trained.run, sampling, wanted)
     finally:
@@ -181,6 +184,7 @@ def _train_within(prepared: Prepared, specification: Specification, seconds: flo
     from ...training.best import AROUND, plan_for
     from ...training.train import Job
 
+    prepared = _part(prepared, seconds)
     since, training = clock.began() + compile_for(specification), TrainingConfig(seconds=seconds - AROUND)
     plan = plan_for(len(prepared.stream), seconds)
     with interruptible() as interrupted:
@@ -201,14 +205,16 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     from ...models.ngram.model import NgramModel
     from ...models.table import parse_specification
     from ...training.best import best_counts, best_training, improve, is_better, is_time
+    from ...training.plan import Plan
     from ...training.train import Job
 
-    ngram = train(Job(prepared, parse_specification("ngram")))
+    known, prepared = prepared.split.known, _part(prepared, seconds)
+    ngram = train(Job(prepared, parse_specification("ngram"), plan=Plan(seconds)))
     if not prepared.split.dev or seconds == 0:
         return ngram
     prior = ngram.run.model
     assert isinstance(prior, NgramModel)
-    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
+    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, known)
     elapsed, most = perf_counter() - clock.began(), longest(prepared.stream)
     if not is_time(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed, most):
         text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed, most)
@@ -238,6 +244,19 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     by = "" if trained.new is None else "by the loss on new lines, which decides, "
     terminal.note(f"{by}{name_of_model(trained.run)} {ended} on the n-gram, so the n-gram makes the lines")
     return ngram
+
+
+def _part(prepared: Prepared, seconds: float) -> Prepared:
+    """Take as many of the lines to train on as so many seconds are enough for, and say so if that is a part."""
+    part = prepared.within(max(FEWEST_TOKENS, int(TOKENS_A_SECOND * seconds))) if prepared.split.dev else prepared
+    if part is not prepared:
+        some, all_lines = len(part.split.train), len(prepared.split.train)
+        enough = len(prepared.stream) // TOKENS_A_SECOND + 1
+        terminal.note(
+            f"a part of the lines, {some:,} of {all_lines:,}, is what can be learned from in {seconds:g} seconds; "
+            f"for all of them give --seconds {enough:,}"
+        )
+    return part
 
 
 def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
