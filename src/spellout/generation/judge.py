@@ -163,8 +163,8 @@ class Judge:
         if of_bold is None:
             of_bold = self.parts(bold, replace(held, seen=[]))[0] if bold is not model else parts[0]
         if not can_be_asked(model, self._prepared.stream, most):
-            mass, error = self._drawn(model)
-            left = log1p(-(mass if bold is model else self._drawn(bold)[0]))
+            mass, error = self._drawn(model, most)
+            left = log1p(-(mass if bold is model else self._drawn(bold, most)[0]))
             return self._judged(of_bold, held, parts, left, mass, error)
         known = Known.of(model, self._trie, progress, self._sharpness)
         ratios, logs = known.ratios_of_new_lines(), known.lines(as_it_is=True)
@@ -240,12 +240,12 @@ class Judge:
         )
         return new, seen
 
-    def _drawn(self, model: LanguageModel) -> tuple[float, float]:
+    def _drawn(self, model: LanguageModel, work: int) -> tuple[float, float]:
         """Estimate the mass, and its standard error, from lines that are drawn from the model."""
         prepared = self._prepared
         most, known = longest(prepared.stream), set(prepared.split.train)
         usual = (usual_length(prepared.stream) + 1) * (model.vocabulary_size + HIDDEN)
-        draws = min(max(DRAWS[0], PASS // usual), DRAWS[1])
+        draws = min(max(DRAWS[0], work // usual), DRAWS[1])
         # One that does not end by then is longer than all training lines.
         made = sample(model, prepared.vocabulary, SamplingConfig(max_length=most + 1))
         found = [one.complete and one.text in known for one in islice(made, draws)]

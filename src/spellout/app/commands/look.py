@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from .. import terminal
+from ..excerpt import excerpt
 from ..options import Encoding, File, Json
 from ..progress import progress_bar
 from ..terminal import short
@@ -38,18 +39,26 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
     from ...models.table import parse_specification
     from ...training.experiments.comparison import floor
 
-    lines = read(file, encoding)
+    with excerpt(file, encoding) as some:
+        lines = read(file if some is None else some.path, encoding)
+    name = lines.name if some is None else str(file)
     with progress_bar(None, "looking, and training the floor"):
         summary, best = Summary.of(lines), floor(lines, parse_specification("ngram"))
     if json:
-        terminal.print_json({"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None})
+        row = {"file": name, **summary.to_json(), "floor": best.to_json() if best else None}
+        row["sampled"] = None if some is None else {"bytes": some.taken, "of": some.size}
+        terminal.print_json(row)
         return
+    if some is not None:
+        terminal.note(f"{name} is large: {some}")
     _print_summary(summary, best)
     letters = sorted(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
     _print_bigrams(letters, bigram_table(lines, letters))
 
 
 def _print_summary(summary: Summary, floor: ModelResult | None) -> None:
+    from ...training.experiments.comparison import FLOOR
+
     again = summary.lines - summary.distinct
     letters = "".join(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
     more = f" and {len(summary.letters) - LETTERS_SHOWN:,} more" if len(summary.letters) > LETTERS_SHOWN else ""
@@ -66,7 +75,8 @@ def _print_summary(summary: Summary, floor: ModelResult | None) -> None:
     if floor:
         figures = floor.nats_per_char, floor.bits_per_char, floor.perplexity
         losses = terminal.losses(*figures, new_lines=floor.new_lines)
-        rows.append(("floor", f"an n-gram reaches on dev lines {losses}: a model must do better"))
+        of = " of a part of the lines" if summary.characters > FLOOR else ""
+        rows.append(("floor", f"an n-gram{of} reaches on dev lines {losses}: a model must do better"))
     terminal.print_pairs(rows)
 
 

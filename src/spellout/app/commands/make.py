@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
-TOKENS_A_SECOND, FEWEST_TOKENS = 750_000, 2_000_000
+TOKENS_A_SECOND, FEWEST_TOKENS = 500_000, 2_000_000
 """In each second so many tokens are read and counted, and there is time to learn from them; some always."""
 EXAMPLES = 3
 LONGEST_SHOWN = 40

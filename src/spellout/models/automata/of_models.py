@@ -9,13 +9,15 @@ from ..ngram.model import NgramModel
 from .automaton import Automaton
 from .new_lines import SharperAutomaton, WeightedAutomaton
 from .ngram import NgramAutomaton
+from .shaped import ShapedAutomaton
 
 
 def automaton_of(model: LanguageModel) -> Automaton | None:
     """Give the states of a model; None for one that has none, as a network."""
     # Of exactly these classes: another one that is made of them may say something else.
     if type(model) is NgramModel:
-        return NgramAutomaton(model)
+        shape, contexts = getattr(model, "shape", None), NgramAutomaton(model)
+        return contexts if shape is None else ShapedAutomaton(contexts, shape)
     if type(model) is Sharper or type(model) is Weighted:
         inner = automaton_of(model.model)
         if inner is None:
