@@ -13,6 +13,7 @@ from .config import DataConfig
 from .labels import labelled, parted
 from .lines import Lines
 from .splits import Split, given_split, split_lines
+from .token_file import encoded
 from .vocabulary.building import build_vocabulary
 from .vocabulary.protocol import Vocabulary
 
@@ -52,7 +53,7 @@ class Prepared:
         # A model knows nothing of the lines that judge it, not even their letters.
         vocabulary = _vocabulary(split.train, config)
         given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
-        return cls(lines, config, split, vocabulary, vocabulary.encode(split.train), given)
+        return cls(lines, config, split, vocabulary, encoded(vocabulary, split.train), given)
 
     @cached_property
     def classes(self) -> np.ndarray:
@@ -62,14 +63,29 @@ class Prepared:
     def encoded_by(self, vocabulary: Vocabulary) -> Prepared:
         """Give the same with the tokens of another vocabulary, as a training that goes on had it."""
         vocabulary = vocabulary.counted(self.split.train)
-        return replace(self, vocabulary=vocabulary, stream=vocabulary.encode(self.split.train))
+        return replace(self, vocabulary=vocabulary, stream=encoded(vocabulary, self.split.train))
+
+    def within(self, tokens: int) -> Prepared:
+        """Give the same with the first lines to train on, as many as have so many tokens together, at least two.
+
+        A split has shuffled them, so they are like all.
+        """
+        if len(self.stream) <= tokens:
+            return self
+        return self.first(max(2, int(np.count_nonzero(self.stream[1 : tokens + 1] == 0))))
+
+    def first(self, lines: int) -> Prepared:
+        """Give the same with the first lines to train on."""
+        train = self.split.train[:lines]
+        end = int(np.flatnonzero(self.stream == 0)[len(train)])
+        return replace(self, split=replace(self.split, train=train), stream=self.stream[: end + 1])
 
 
 def _vocabulary(lines: Sequence[str], config: DataConfig) -> Vocabulary:
     if config.label is None:
-        return build_vocabulary(lines, config.unit, config.min_count)
+        return build_vocabulary(lines, config.unit, config.min_count, config.tokens)
     texts = [parted(line)[1] for line in lines]
-    return labelled(lines, build_vocabulary(texts, config.unit, config.min_count))
+    return labelled(lines, build_vocabulary(texts, config.unit, config.min_count, config.tokens))
 
 
 def usual_length(stream: np.ndarray) -> int:

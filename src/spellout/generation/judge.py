@@ -38,6 +38,8 @@ PASS = 1 << 28
 half letters."""
 COUNTED = 64
 """A model that counts does so much more of it in the same time, as it asks for each context once."""
+MOST_IN_HASTE = 1 << 27
+"""Where less than `PASS` is made, it does no more than that: long lines have few contexts that come again."""
 MEANWHILE = 1 << 23
 """The work of an evaluation while a model is trained, a tenth of a second or so, and of such a pass then; for more
 than that, some of the training lines stand for all."""
@@ -100,7 +102,7 @@ class Together:
         beside: the losses on the held-out lines without what models say, once they are known.
     """
 
-    def __init__(self, prepared: Prepared, held: HeldOut, known: Trie) -> None:
+    def __init__(self, prepared: Prepared, held: HeldOut, known: Callable[[], Trie]) -> None:
         self.held = held
         vocabulary = prepared.vocabulary
         self.every = -(-len(prepared.stream) * (vocabulary.size + HIDDEN) // MEANWHILE)
@@ -111,7 +113,9 @@ class Together:
         new, seen = vocabulary.read(held.new).stream, vocabulary.read(held.seen).stream
         self.trie = Trie(np.concatenate([new, seen[1:], training[1:]]), vocabulary.size)
         self.new, self.seen = self.trie.find(new), self.trie.find(seen)
-        which, here = known.find(training), self.trie.find(training)
+        # Where some stand for all, that of all is not needed, which of a long text is large.
+        own = known() if self.every == 1 else trie_of(vocabulary, training)
+        which, here = own.find(training), self.trie.find(training)
         clear = which != NOWHERE  # of the others, the tokens do not say everything
         _, first = np.unique(which[clear], return_index=True)
         self.few = here[clear][first]
@@ -161,8 +165,8 @@ class Judge:
         if of_bold is None:
             of_bold = self.parts(bold, replace(held, seen=[]))[0] if bold is not model else parts[0]
         if not can_be_asked(model, self._prepared.stream, most):
-            mass, error = self._drawn(model)
-            left = log1p(-(mass if bold is model else self._drawn(bold)[0]))
+            mass, error = self._drawn(model, most)
+            left = log1p(-(mass if bold is model else self._drawn(bold, most)[0]))
             return self._judged(of_bold, held, parts, left, mass, error)
         known = Known.of(model, self._trie, progress, self._sharpness)
         ratios, logs = known.ratios_of_new_lines(), known.lines(as_it_is=True)
@@ -179,7 +183,7 @@ class Judge:
         if not self.both_ways:
             return Judged(self.parts(model, held))
         if self._together is None or self._together.held is not held:
-            self._together = Together(self._prepared, held, self._trie)
+            self._together = Together(self._prepared, held, lambda: self._trie)
         together = self._together
         known = Known.of(model, together.trie, sharpness=self._sharpness)
         logs, of_bold = known.lines(as_it_is=True), known.lines(given_first=self._labelled)
@@ -261,12 +265,12 @@ class Judge:
         )
         return new, seen
 
-    def _drawn(self, model: LanguageModel) -> tuple[float, float]:
+    def _drawn(self, model: LanguageModel, work: int) -> tuple[float, float]:
         """Estimate the mass, and its standard error, from lines that are drawn from the model."""
         prepared = self._prepared
         most, known = longest(prepared.stream), set(prepared.split.train)
         usual = (usual_length(prepared.stream) + 1) * (model.vocabulary_size + HIDDEN)
-        draws = min(max(DRAWS[0], PASS // usual), DRAWS[1])
+        draws = min(max(DRAWS[0], work // usual), DRAWS[1])
         # One that does not end by then is longer than all training lines.
         made = sample(model, prepared.vocabulary, SamplingConfig(max_length=most + 1))
         found = [one.complete and one.line in known for one in islice(made, draws)]
@@ -298,5 +302,6 @@ def _rounded(part: Evaluation) -> Evaluation:
 
 def can_be_asked(model: LanguageModel, stream: np.ndarray, most: int = PASS) -> bool:
     """Say whether asking a model along all lines of a stream is not more work than `most`."""
-    size = model.vocabulary_size + HIDDEN
-    return len(stream) * size <= most * (COUNTED if isinstance(model, NgramModel) else 1)
+    if isinstance(model, NgramModel):
+        most = COUNTED * most if most >= PASS else min(COUNTED * most, MOST_IN_HASTE)
+    return len(stream) * (model.vocabulary_size + HIDDEN) <= most

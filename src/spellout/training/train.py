@@ -57,7 +57,7 @@ class Job:
     """The model is its student: it learns what that says of the training lines, and of lines that it makes."""
     plan: Plan | None = None
     """A number of steps is made of it first; then the seconds of `training` are for emergencies, and the lines that
-    judge meanwhile also judge the result."""
+    judge meanwhile also judge the result, as they do that of a model that counts."""
     at_once: int = 1
     """So many members of an ensemble train side by side."""
 
@@ -81,7 +81,7 @@ def train(job: Job) -> Trained:
     size, classes = prepared.vocabulary.size, prepared.classes
     model, held_out = family.count(prepared.stream, size, job.specification.config, log, classes=classes, **known)
     seconds = perf_counter() - start
-    judged = Judging(prepared).result(model)
+    judged = Judging(prepared).result(model, planned=job.plan is not None)
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, **losses_of(judged)}
     log({"event": "trained", "model": family.name, **model.settings(), **results})
     return finished(job, _run(job, model, results, log), judged, seconds)

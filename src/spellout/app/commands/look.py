@@ -13,6 +13,7 @@ from rich.text import Text
 from ...data.config import DataConfig
 from ...data.sources.config import SourceConfig
 from .. import terminal
+from ..excerpt import excerpt
 from ..options import Encoding, File, Json, Source
 from ..progress import progress_bar
 from ..terminal import short
@@ -46,7 +47,10 @@ def look(*files: File, source: Source = SourceConfig(), encoding: Encoding = Non
     from ...models.table import parse_specification
     from ...training.experiments.comparison import floor
 
-    lines = read(files, encoding, source)
+    plain = files[0] if len(files) == 1 and source == SourceConfig() else None
+    with excerpt(plain, encoding) as some:
+        lines = read(files if some is None else [some.path], encoding, source)
+    name = lines.name if some is None else str(plain)
     noticed, config = notices(lines.begin, source), DataConfig(**source.asked())
     with progress_bar(None, "looking, and training the floor"):
         best = floor(lines, parse_specification("ngram"), config)
@@ -55,10 +59,13 @@ def look(*files: File, source: Source = SourceConfig(), encoding: Encoding = Non
             lines, labels = without_labels(lines)
         summary = Summary.of(lines)
     if json:
-        row = {"file": lines.name, **summary.to_json(), "floor": best.to_json() if best else None}
+        row = {"file": name, **summary.to_json(), "floor": best.to_json() if best else None}
+        row["sampled"] = None if some is None else {"bytes": some.taken, "of": some.size}
         row |= {"labels": labels, "notices": [asdict(one) for one in noticed]}
         terminal.print_json(row)
         return
+    if some is not None:
+        terminal.note(f"{name} is large: {some}")
     _print_summary(summary, best, labels, noticed)
     note_parts(sum(times for letter, times in summary.letters if is_part(letter)) / summary.characters)
     letters = sorted(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
@@ -68,6 +75,8 @@ def look(*files: File, source: Source = SourceConfig(), encoding: Encoding = Non
 def _print_summary(
     summary: Summary, floor: ModelResult | None, labels: dict[str, int], noticed: Sequence[Notice]
 ) -> None:
+    from ...training.experiments.comparison import FLOOR
+
     again = summary.lines - summary.distinct
     letters = "".join(letter for letter, _ in summary.letters[:LETTERS_SHOWN])
     more = f" and {len(summary.letters) - LETTERS_SHOWN:,} more" if len(summary.letters) > LETTERS_SHOWN else ""
@@ -88,7 +97,8 @@ def _print_summary(
     if floor:
         figures = floor.nats_per_char, floor.bits_per_char, floor.perplexity
         losses = terminal.losses(*figures, new_lines=floor.new_lines)
-        rows.append(("floor", f"an n-gram reaches on dev lines {losses}: a model must do better"))
+        of = " of a part of the lines" if summary.characters > FLOOR else ""
+        rows.append(("floor", f"an n-gram{of} reaches on dev lines {losses}: a model must do better"))
     rows += [("notice", str(one)) for one in noticed]
     terminal.print_pairs(rows)
 

@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
+TOKENS_A_SECOND, FEWEST_TOKENS = 500_000, 2_000_000
+"""In each second so many tokens are read and counted, and there is time to learn from them; some always."""
 EXAMPLES = 3
 LONGEST_SHOWN = 40
 
@@ -120,15 +122,15 @@ def make(
     data, label = _label(data)
     _preview(files, encoding, data)
     prepared = prepare(files, encoding, data)
-    vocabulary = asked_label(prepared.vocabulary, label)
+    vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
     check_prefix(vocabulary, sampling)
     try_judge(validator, prepared.split.train)
-    wish = wish_of(wishes, vocabulary, prepared.split.known, sampling)
+    wish = wish_of(wishes, vocabulary, known, sampling)
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
     wanted = Wanted(
-        *(count, prepared.split.known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN, wishes.best_of),
+        *(count, known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN, wishes.best_of),
         validator=validator,
         only_valid=only is not None,
         label=label,
@@ -255,6 +257,7 @@ def _train_within(prepared: Prepared, specification: Specification, seconds: flo
     from ...training.plans.timing import AROUND
     from ...training.train import Job
 
+    prepared = _part(prepared, seconds)
     since, training = clock.began() + compile_for(specification), TrainingConfig(seconds=seconds - AROUND)
     plan = plan_for(len(prepared.stream), seconds)
     with interruptible() as interrupted:
@@ -275,18 +278,20 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     from ...models.ngram.model import NgramModel
     from ...models.table import parse_specification
     from ...training.best import best_counts, best_training, improve, is_better, is_time
+    from ...training.plan import Plan
     from ...training.plans.machine import Machine
     from ...training.plans.traits import Traits
     from ...training.train import Job
 
-    ngram = train(Job(prepared, parse_specification("ngram")))
+    known, prepared = prepared.split.known, _part(prepared, seconds)
+    ngram = train(Job(prepared, parse_specification("ngram"), plan=Plan(seconds)))
     if not prepared.split.dev or seconds == 0:
         return ngram
     prior = ngram.run.model
     if isinstance(prior, CountsModel):  # where lines have labels, the n-gram is mixed with others
         prior = prior.models[0]
     assert isinstance(prior, NgramModel)
-    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, prepared.split.known)
+    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, known)
     elapsed, traits, machine = perf_counter() - clock.began(), Traits.of(prepared), Machine.here()
     if not is_time(traits, machine, seconds, elapsed):
         text = best_counts(traits, seconds, elapsed)
@@ -318,6 +323,19 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     by = "" if trained.new is None else "by the loss on new lines, which decides, "
     terminal.note(f"{by}{name_of_model(trained.run)} {ended} on the n-gram, so the n-gram makes the lines")
     return ngram
+
+
+def _part(prepared: Prepared, seconds: float) -> Prepared:
+    """Take as many of the lines to train on as so many seconds are enough for, and say so if that is a part."""
+    part = prepared.within(max(FEWEST_TOKENS, int(TOKENS_A_SECOND * seconds))) if prepared.split.dev else prepared
+    if part is not prepared:
+        some, all_lines = len(part.split.train), len(prepared.split.train)
+        enough = len(prepared.stream) // TOKENS_A_SECOND + 1
+        terminal.note(
+            f"a part of the lines, {some:,} of {all_lines:,}, is what can be learned from in {seconds:g} seconds; "
+            f"for all of them give --seconds {enough:,}"
+        )
+    return part
 
 
 def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:

@@ -229,7 +229,7 @@ def _resumed(
     prepared = prepare(files, encoding, replace(going_on.data, dev=data.dev, test=data.test))
     going_on.check_lines(prepared.lines, prepared.given)
     keep = Keeper(out, there=True)
-    prepared = prepared.encoded_by(going_on.vocabulary)
+    prepared = prepared.first(going_on.lines).encoded_by(going_on.vocabulary)
     return Job(prepared, going_on.specification, going_on.training, keep=keep, going_on=going_on, teacher=found)
 
 

@@ -58,7 +58,8 @@ class Tables:
     def _begin_anew(self) -> None:
         self._used = 0
         self._start: int | None = None
-        self._slot_of = np.zeros(1, np.int32)  # of each state, its slot plus 1; 0 for none
+        # Of each state, its slot plus 1; 0 for none. What is never touched of it takes no memory.
+        self._slot_of = np.zeros(self._automaton.states, np.int32)
         self._states = np.zeros(0, np.int64)
         self._sums = np.zeros((0, self._size))
         self._totals = np.zeros(0)
@@ -125,9 +126,6 @@ class Tables:
 
     def _slots(self, states: np.ndarray) -> np.ndarray:
         """The slots of states (N,), which are added if they are not there yet."""
-        beyond = int(states.max()) + 1 - len(self._slot_of)
-        if beyond > 0:
-            self._slot_of = np.concatenate([self._slot_of, np.zeros(max(beyond, len(self._slot_of)), np.int32)])
         new = np.unique(states[self._slot_of[states] == 0])
         if len(new):
             self._slot_of[new] = self._added(new, self._banned) + 1

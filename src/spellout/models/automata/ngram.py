@@ -58,10 +58,14 @@ class NgramAutomaton:
 
     def rows(self, states: np.ndarray) -> np.ndarray:
         """What follows in some states."""
+        return np.log(self.chances(states))
+
+    def chances(self, states: np.ndarray) -> np.ndarray:
+        """What follows in some states, as probabilities."""
         contexts = self._contexts(states)
         if not self._model.interpolated:
             self._only_whole(contexts)
-        return self._model.rows_of(contexts)
+        return self._model.distributions(contexts)
 
     @cached_property
     def _table(self) -> np.ndarray:

@@ -9,13 +9,15 @@ from ..ngram.model import NgramModel
 from .automaton import Automaton
 from .new_lines import SharperAutomaton, WeightedAutomaton
 from .ngram import NgramAutomaton
+from .shaped import ShapedAutomaton
 
 
 def automaton_of(model: LanguageModel) -> Automaton | None:
     """Give the states of a model; None for one that has none, as a network."""
     # Of exactly these classes: another one that is made of them may say something else.
     if type(model) is NgramModel:
-        return NgramAutomaton(model) if model.shape is None else None
+        contexts = NgramAutomaton(model)
+        return contexts if model.shape is None else ShapedAutomaton(contexts, model.shape)
     if type(model) is Sharper or type(model) is Weighted:
         inner = automaton_of(model.model)
         if inner is None:

@@ -159,11 +159,11 @@ class NgramModel:
 
     def rows(self, columns: Columns) -> np.ndarray:
         """Give log-probabilities (N, V), without the shape, of what follows columns (N,), newest token first."""
-        return self.rows_of(self.contexts_of(columns))
+        return np.log(self._distributions(self.contexts_of(columns)))
 
-    def rows_of(self, contexts: list[np.ndarray]) -> np.ndarray:
-        """Give the same of contexts given by their ids (N,) at each level; -1 where they were not seen."""
-        return np.log(self._distributions(contexts))
+    def distributions(self, contexts: list[np.ndarray]) -> np.ndarray:
+        """Give probabilities (N, V) after contexts given by their ids (N,) at each level; -1 where not seen."""
+        return self._distributions(contexts)
 
     def class_chances(
         self, contexts: list[np.ndarray], classes: np.ndarray, targets: np.ndarray | None = None

@@ -34,6 +34,8 @@ from .results import ModelResult
 SAMPLES = 1000
 NO_TIE = 1e-5
 """An ensemble is better than its members if it is by so many nats, or it would be shown for a rounding error."""
+FLOOR = 1 << 20
+"""Tokens of text from which the floor is learned: in a second or two."""
 
 
 def compare(
@@ -157,10 +159,13 @@ def _row(
 
 
 def floor(lines: Lines, ngram: Specification, config: DataConfig = DataConfig()) -> ModelResult | None:
-    """Say what the best n-gram reaches on dev lines: less is no use. None if there are too few lines for that."""
+    """Say what the best n-gram reaches on dev lines: less is no use. None if there are too few lines for that.
+
+    Of many lines, it learns from as many as have `FLOOR` tokens together.
+    """
     if len(lines.distinct) < FEW_LINES:
         return None
-    return next(compare(Prepared.of(lines, config), [ngram]))
+    return next(compare(Prepared.of(lines, config).within(FLOOR), [ngram]))
 
 
 def train_each(

@@ -33,6 +33,8 @@ class Unfinished:
     given: dict[str, dict[str, str]]
     """The name and the fingerprint of the lines of dev and test, if they had files of their own."""
     vocabulary: Vocabulary
+    lines: int
+    """How many lines it learns from, the first ones of those to train on."""
     checkpoint: Checkpoint
     events: list[Event]
     teacher: dict[str, Any] | None = None
@@ -66,7 +68,7 @@ class Unfinished:
             events.append({"event": "resumed", "step": state.step, "seconds": state.seconds})
             asked = stored_config(DataConfig, read)
             vocabulary = vocabulary_of(read_json(path, VOCABULARY))
-            where = data["fingerprint"], given, vocabulary
+            where = data["fingerprint"], given, vocabulary, int(split["train"])
             teacher = config.get("teacher")
             return cls(path, specification, asked, training, *where, checkpoint, events, teacher)
 
