@@ -32,7 +32,7 @@ from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig
 from ..runs.places import check_file, check_folder, holds, writing
 from ..runs.run import read_run, save_run
-from ..train import Job, train
+from ..train import Job, fitted, train
 from .results import TuningTrial
 from .space import Space
 
@@ -71,9 +71,8 @@ class Tuning:
         self._agree(asked | {"judge": "new lines"})  # studies of before were judged otherwise
         # Trained once for all trials.
         self._prior = None
-        if specification.prior is not None:
-            size = prepared.vocabulary.size
-            self._prior = train_prior(prepared.stream, size, specification.prior, lambda event: None)
+        if (prior := fitted(specification, prepared).prior) is not None:
+            self._prior = train_prior(prepared.stream, prepared.vocabulary.size, prior, lambda event: None)
 
     def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[TuningTrial]:
         """Give trials as they end, until `trials` of all processes have ended or are on their way."""
