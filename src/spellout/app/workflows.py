@@ -189,10 +189,8 @@ def _say_labels(run: Run) -> None:
     from ..data.labels import Labelled
 
     if isinstance(run.vocabulary, Labelled):
-        seen, parts = run.model.context, {"char": "characters", "byte": "bytes", "word": "words"}
-        only = (
-            "" if seen is None else f"; {name_of_model(run)} sees a line's for {seen} {parts[run.vocabulary.unit]}"
-        )
+        seen, unit = run.model.context, run.vocabulary.unit
+        only = "" if seen is None else f"; {name_of_model(run)} sees a line's only in the first {seen} {unit}s"
         terminal.note(f"{run.vocabulary.said()}{only}")
 
 
