@@ -118,7 +118,7 @@ def test_commands_with_labels(tmp_path, rows, capsys, monkeypatch):
     (tmp_path / "rows.csv").write_text("text,kind\n" + "".join(f"{text},{label}\n" for label, text in rows))
     arguments = ["train", "rows.csv", "-o", "run", "--column", "text", "--label", "kind", "--model", "ngram:4"]
     assert run_command(arguments) == 0
-    capsys.readouterr()
+    assert "its labels are x, y" in capsys.readouterr().err
 
     def out(*arguments, code=0):
         assert run_command(list(arguments)) == code

@@ -50,7 +50,7 @@ def check_for_bundled(source: SourceConfig) -> None:
     """Raise `UsageError` if the bundled names are to be read as what they are not."""
     if asked := source.asked():
         flags = " and ".join("--" + name.replace("_", "-") for name in asked)
-        raise UsageError(f"{flags} say how a file is to be read; name the FILE")
+        raise UsageError(f"{flags}: there is no FILE of which that could be said; name it")
 
 
 def say_what_is_read(files: Sequence[str]) -> None:
@@ -217,7 +217,18 @@ def train(job: Job) -> Trained:
     with training_progress(1 if job.specification.family.in_steps else None) as watch:
         trained = train_any(replace(job, callback=watch))
     print_result(trained)
+    _say_labels(trained.run)
     return trained
+
+
+def _say_labels(run: Run) -> None:
+    """Say which labels a model knows, and if it does not see them all along a line."""
+    from ..data.labels import Labelled
+
+    if isinstance(run.vocabulary, Labelled):
+        seen, noun = run.model.context, run.vocabulary.noun
+        only = "" if seen is None else f"; {name_of_model(run)} sees a line's only in the first {seen} {noun}s"
+        terminal.note(f"{run.vocabulary.said()}{only}")
 
 
 def name_of_model(run: Run) -> str:

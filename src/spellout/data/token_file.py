@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .vocabulary import LINES_AT_ONCE, Vocabulary
+from .vocabulary.codes import LINES_AT_ONCE
+from .vocabulary.protocol import Vocabulary
 
 LARGE = 1 << 24
 """Characters of text whose tokens are kept in a file."""

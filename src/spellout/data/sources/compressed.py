@@ -94,7 +94,7 @@ def told_if_damaged(name: str) -> Iterator[None]:
     try:
         yield
     except EOFError:
-        raise DataError(f"{name}: the compressed data ends too early: was it cut off?; {remedy}") from None
+        raise DataError(f"{name}: the compressed data ends too early, as if cut off; {remedy}") from None
     except (gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{name}: the compressed data is damaged ({_first(error)}); {remedy}") from None
     except OSError as error:

@@ -85,7 +85,9 @@ def _rows(blocks: Iterable[tuple[int, str]], name: str, delimiter: str) -> Itera
 
 
 def _why(error: csv.Error) -> str:
-    if "field larger" in str(error) or "unexpected end" in str(error):
+    if "field larger" in str(error):
+        return f"a cell here has more than {csv.field_size_limit():,} characters: is a quote not closed?"
+    if "unexpected end" in str(error):
         return "a quote that opens here is not closed; close it, or double each quote that is part of a text"
     if "expected after" in str(error):
         return "text follows a closing quote; double each quote that is part of a text"

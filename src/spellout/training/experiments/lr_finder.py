@@ -20,7 +20,7 @@ from ...models.family import Specification
 from ...models.learner import Learner
 from ..config import TrainingConfig
 from ..schedule import Order
-from ..train import check_trainable, learner_of
+from ..train import check_trainable, fitted, learner_of
 
 LOWEST, HIGHEST = 1e-5, 10.0
 SMOOTHING = 0.9
@@ -97,6 +97,7 @@ def find_lr_for(
 ) -> LrCurve:
     """Try rates on a fresh model that learns in steps (see `find_lr`)."""
     check_lr_find(specification, steps, batch)
+    specification = fitted(specification, prepared)
     training, size = TrainingConfig(train_seed=seed), prepared.vocabulary.size
     classes = prepared.classes
     learner, control = (

@@ -32,7 +32,7 @@ from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig
 from ..runs.places import check_file, check_folder, holds, writing
 from ..runs.run import read_run, save_run
-from ..train import Job, train
+from ..train import Job, fitted, train
 from .results import TuningTrial
 from .space import Space
 
@@ -72,11 +72,9 @@ class Tuning:
         self._agree(asked | {"judge": "new lines"})  # studies of before were judged otherwise
         # Trained once for all trials.
         self._prior = None
-        if specification.prior is not None:
+        if (prior := fitted(specification, prepared).prior) is not None:
             size, classes = prepared.vocabulary.size, prepared.classes
-            self._prior = train_prior(
-                prepared.stream, size, specification.prior, lambda event: None, classes=classes
-            )
+            self._prior = train_prior(prepared.stream, size, prior, lambda event: None, classes=classes)
 
     def run(self, trials: int, callback: Callback = lambda event: None) -> Iterator[TuningTrial]:
         """Give trials as they end, until `trials` of all processes have ended or are on their way."""
