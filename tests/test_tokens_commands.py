@@ -1,6 +1,7 @@
 """Graphemes and patterns of tokens on the command line: every command that reads lines or makes them."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.data.vocabulary.graphemes import clusters
+from spellout.generation.config import SamplingConfig
+from spellout.generation.sampling import sample
 from spellout.models.table import MODELS
 from spellout.training.config import TrainingConfig
 from spellout.training.runs.run import Keeper
@@ -167,3 +170,20 @@ def test_what_cannot_be_is_one_sentence_before_the_reading(command, flags, sente
 def test_the_page_says_what_is_so(capsys):
     _, languages = run_blocks(DOCS / "tokens.md", capsys)
     assert languages.count("python") == languages.count("output") == 3
+
+
+@pytest.mark.parametrize("model", ["ngram:1", "ngram:3"])
+def test_no_line_made_of_graphemes_has_a_part_of_one(model):
+    """Of emoji whose characters mean something else in other company; a model of characters makes parts of them."""
+    tones = ["", "\U0001f3fd", "\U0001f3ff"]
+    people = [f"{one}{tone}\u200d{tool}" for one in "👩👨" for tone in tones for tool in "🚀🍳🎓"]
+    whole = [*people, "👍", "👍🏽", "🇩🇪", "🇫🇷", "🇪🇸", "❤️", "❤️\u200d🔥", "🔥", "👩", "🚀"]
+    places = [[(7 * line + step * line) % len(whole) for step in range(3)] for line in range(60)]
+    lines = Lines.of("".join(whole[place] for place in line) for line in places)
+    broken = {}
+    for unit in ("char", "grapheme"):
+        run = train(Prepared.of(lines, DataConfig(unit=unit, split="none")), model).run
+        made = islice(sample(run.model, run.vocabulary, SamplingConfig(max_length=40), cut=lambda one: False), 300)
+        broken[unit] = sum(not set(clusters(one.text)) <= set(whole) for one in made)
+    assert broken["char"] > 0
+    assert broken["grapheme"] == 0
