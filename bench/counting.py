@@ -28,8 +28,8 @@ MODELS = (
     "ngram:2:smoothing=add-k",
     "ngram:5:smoothing=closed-form",
     "ngram:6:smoothing=closed-form",
-    "ngram:5",
-    "ngram:6",
+    "ngram:5:shape=no",
+    "ngram:6:shape=no",
     "ngram",
 )
 

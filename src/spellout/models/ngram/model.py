@@ -327,9 +327,7 @@ class NgramModel:
         counted: np.ndarray = np.bincount(cells, discounted, minlength=len(distinct) * width).reshape(-1, width)
         new = rows[places]
         new *= weight[:, None]
-        added = counted[which]
-        added /= total[:, None]
-        new += added
+        new += counted[which] / total[:, None]  # of nothing at all, bincount gives whole numbers
         rows[places] = new
         if left_out:
             own, gone = left_out
