@@ -16,6 +16,7 @@ from spellout.generation import sampling
 from spellout.generation.config import SamplingConfig
 from spellout.generation.drawing import tables
 from spellout.models.automata.of_models import automaton_of
+from spellout.models.automata.shaped import ShapedAutomaton
 from spellout.models.new_lines.sharpness import sharper
 
 MODELS = [
@@ -128,3 +129,34 @@ def test_states_lead_on_and_say_what_the_reader_says(found, order, smoothing):
         if token == 0:
             reader = run.model.reader(1)
             reader.read(np.array([0]))
+
+
+class Twice:
+    """A shape with two states, which take turns: in the second, tokens of odd number are five times as likely."""
+
+    factors = np.array([[1.0], [5.0]])
+
+    def next_states(self, states, tokens):
+        return 1 - states
+
+    def weigh(self, rows, states):
+        rows[:, 1::2] *= self.factors[states]
+        rows /= rows.sum(axis=1, keepdims=True)
+
+
+@given(several)
+@settings(max_examples=20)
+def test_pairs_of_a_context_and_a_shape(found):
+    run = run_of(found, "ngram:3:smoothing=closed-form")
+    plain, shape = automaton_of(run.model), Twice()
+    both = ShapedAutomaton(plain, shape)
+    state, pair = np.array([plain.start()]), np.array([both.start()])
+    for number, token in enumerate(run.vocabulary.encode(found[:1])[1:-1].tolist(), 1):
+        assert both.targets(pair)[0, token] == both.after(pair, np.array([token]))[0]
+        state, pair = plain.after(state, np.array([token])), both.after(pair, np.array([token]))
+        expected = plain.chances(state)
+        shape.weigh(expected, np.array([number % 2]))
+        assert np.array_equal(both.rows(pair), np.log(expected))
+        assert pair[0] < both.states
+    every = both.all_states()
+    assert np.array_equal(both.rows(every)[pair], both.rows(pair))

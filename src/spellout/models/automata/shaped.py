@@ -1,4 +1,4 @@
-"""The states of an n-gram that also knows the shapes of lines: a context, and a state of the shapes' own automaton."""
+"""The states of an n-gram that also knows the shapes of lines: a context, and a state of the shapes' automaton."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Shape(Protocol):
 
 
 class ShapedAutomaton:
-    """Pairs of states (see `automaton.Automaton`): that of the contexts times the number of shapes, plus the other."""
+    """Pairs of states (see `automaton.Automaton`): the context's times the number of shapes, plus the shape's."""
 
     def __init__(self, contexts: NgramAutomaton, shape: Shape) -> None:
         self._contexts, self._shape, self._shapes = contexts, shape, len(shape.factors)

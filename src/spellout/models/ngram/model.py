@@ -161,10 +161,6 @@ class NgramModel:
         """Give log-probabilities (N, V), without the shape, of what follows columns (N,), newest token first."""
         return np.log(self._distributions(self.contexts_of(columns)))
 
-    def distributions(self, contexts: list[np.ndarray]) -> np.ndarray:
-        """Give probabilities (N, V) after contexts given by their ids (N,) at each level; -1 where not seen."""
-        return self._distributions(contexts)
-
     def class_chances(
         self, contexts: list[np.ndarray], classes: np.ndarray, targets: np.ndarray | None = None
     ) -> np.ndarray:
@@ -232,6 +228,10 @@ class NgramModel:
                 ids[depth][~reaches] = -1
                 reaches = reaches & (column != 0)
         return ids
+
+    def distributions(self, contexts: list[np.ndarray]) -> np.ndarray:
+        """Give probabilities (N, V) after contexts given by their ids (N,) at each level; -1 where not seen."""
+        return self._distributions(contexts)
 
     def _entries(self, contexts: list[np.ndarray], targets: np.ndarray) -> list[np.ndarray]:
         """The entry of each target (N,) in its context at every level; -1 where it was not seen."""
