@@ -24,8 +24,7 @@ from spellout.data.lines import Lines
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.training.suspects.search import search
-from spellout.training.suspects.suspects import encoded
-from spellout.training.suspects.unseen import unseen
+from spellout.training.suspects.unseen import encoded, unseen
 
 
 def swapped(chance: random.Random, name: str) -> str:

@@ -25,8 +25,7 @@ from spellout.training.suspects.folds import Folds
 from spellout.training.suspects.lengths import odd_lengths
 from spellout.training.suspects.patterns import patterns_of
 from spellout.training.suspects.search import search
-from spellout.training.suspects.suspects import encoded
-from spellout.training.suspects.unseen import by_order
+from spellout.training.suspects.unseen import by_order, encoded, unseen
 
 LISTS = st.lists(st.text("abc", min_size=1, max_size=7), min_size=2, max_size=9, unique=True)
 
@@ -36,32 +35,25 @@ LISTS = st.lists(st.text("abc", min_size=1, max_size=7), min_size=2, max_size=9,
 def test_a_line_is_scored_as_by_a_model_that_was_trained_without_it(lines):
     stream, size = encoded(lines)
     starts = np.flatnonzero(stream == 0)
-    for one in by_order(stream, size):
-        discounts = closed_form(build_levels(Counts.of(stream, one.order, size)))  # the same for all lines
+    for order, nats in by_order(stream, size):
+        said = nats()
+        discounts = closed_form(build_levels(Counts.of(stream, order, size)))  # the same for all lines
         for number, (start, stop) in enumerate(pairwise(starts)):
             others = np.concatenate([stream[: start + 1], stream[stop + 1 :]])
-            counts = Counts.of(others, one.order, size)
+            counts = Counts.of(others, order, size)
             model = NgramModel.of_levels(build_levels(counts), NgramConfig(), discounts)
             line = stream[start : stop + 1].astype(np.int64)[None]
             wanted = -model.score(line[:, :-1], line[:, 1:])[0]
-            assert one.nats[start:stop] == pytest.approx(wanted, abs=1e-9), (number, one.order)
+            assert said[start:stop] == pytest.approx(wanted, abs=1e-9), (number, order)
 
 
-@given(LISTS, st.data())
-@settings(max_examples=20, deadline=None)
-def test_lines_that_are_not_counted_are_scored_by_those_that_are(lines, data):
-    counted = np.array(data.draw(st.lists(st.booleans(), min_size=len(lines), max_size=len(lines))))
-    counted[0] = True
-    stream, size = encoded(lines)
-    starts = np.flatnonzero(stream == 0)
-    kept = np.concatenate([[True], np.repeat(counted, np.diff(starts))])
-    for one in by_order(stream, size, counted):
-        levels = build_levels(Counts.of(stream[kept], one.order, size))
-        model = NgramModel.of_levels(levels, NgramConfig())
-        for number in np.flatnonzero(~counted):
-            line = stream[starts[number] : starts[number + 1] + 1].astype(np.int64)[None]
-            wanted = -model.score(line[:, :-1], line[:, 1:])[0]
-            assert one.nats[starts[number] : starts[number + 1]] == pytest.approx(wanted, abs=1e-9)
+def test_the_order_is_the_one_that_finds_unseen_lines_likeliest():
+    stream, size = encoded(NAMES)
+    found = unseen(stream, size)
+    sums = {order: nats().sum() for order, nats in by_order(stream, size)}
+    assert found.nats.sum() == pytest.approx(min(sums.values()), abs=1.0)
+    assert np.array_equal(unseen(stream, size, 2).nats.sum(), sums[2])
+    assert unseen(*encoded(["a", "b"]), 9).order <= 2  # no line is so long
 
 
 @given(st.lists(st.lists(st.floats(0, 20), min_size=2, max_size=9), min_size=1, max_size=6))

@@ -12,6 +12,7 @@ import numpy as np
 from ...data.lines import Lines
 from ...errors import DataError
 from .suspects import Judge, Listed, Suspect, find_suspects
+from .unseen import ByOthers
 
 MOST_TOGETHER = 1 << 20
 """Characters of lines that are judged by one another: more than that, and each line is judged by a part of them."""
@@ -45,20 +46,22 @@ def search(
 ) -> Found:
     """Find the `most` suspicious lines of a list. `advance` hears how many lines more were judged.
 
-    `judge` gives the surprise of every character, if counts are not to do it. `DataError` if there is only one
-    different line, with which nothing can be compared.
+    `judge` gives the surprise of every character, if counts of the other lines are not to do it.
+
+    `DataError` if there is only one different line, with which nothing can be compared.
     """
     if len(lines.distinct) < 2:
         raise DataError(f"{lines.name} holds only one different line, and nothing to compare it with")
     parts = parts_of(lines)
     _, first = np.unique(lines.order, return_index=True)
     times = lines.counts
+    by_counts, by_patterns = ByOthers(), ByOthers()
     best: list[Suspect] = []
     odd, together = 0, len(lines.distinct)
     for part in range(parts):
         here = slice(part, None, parts)
         listed = Listed(lines.distinct[here], first[here].tolist(), times[here].tolist())
-        found, scores = find_suspects(listed, most, judge)
+        found, scores = find_suspects(listed, most, judge or by_counts, by_patterns)
         together = min(together, len(scores))
         odd += int(np.count_nonzero(scores > np.log(len(lines.distinct)) + ODD))
         best = nlargest(most, [*best, *found], key=lambda one: one.nats)

@@ -24,13 +24,13 @@ from .damage import Damage, damage, excess
 from .lengths import odd_lengths
 from .patterns import patterns_of
 from .stand_ins import HEADERS, PLACEHOLDERS, stand_in
-from .unseen import unseen
+from .unseen import encoded
 
 SELDOM = 2.0
 """In nats: letters are wrong as often as everything else together, and each other sign has to make up for that.
 
-Found with nine lists, among them those of bench/suspects.py: of their 177 wrong lines, from 145 (at 0) to 152 (at 2)
-come first, 148 at 3."""
+Found with nine lists, among them those of bench/suspects.py: of their 177 wrong lines 145 come first at 0,
+152 at 2, 148 at 3."""
 NATS_PER_BIT = float(np.log(2.0))
 Judge = Callable[[Sequence[str]], np.ndarray]
 """Gives minus the log-probability of every character and end of lines (P,), by models that have not seen them."""
@@ -108,17 +108,6 @@ class Signs:
         self.phrases.append(phrase)
 
 
-def encoded(lines: Sequence[str]) -> tuple[np.ndarray, int]:
-    """Give the stream `0 line 0 line 0` of some lines, a token for every different character, and how many these
-    are, the boundary included."""
-    text = "\n" + "\n".join(lines) + "\n"
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    different, stream = np.unique(codes, return_inverse=True)
-    place = int(np.searchsorted(different, 10))
-    moved = np.where(stream == place, 0, np.where(stream < place, stream + 1, stream))
-    return moved.astype(np.min_scalar_type(len(different))), len(different)
-
-
 @dataclass(frozen=True)
 class Listed:
     """Different lines, and where and how often each stands in its file.
@@ -134,15 +123,14 @@ class Listed:
     times: Sequence[int]
 
 
-def find_suspects(listed: Listed, most: int, judge: Judge | None = None) -> tuple[list[Suspect], np.ndarray]:
-    """Judge lines, each by the others: the `most` suspicious ones, those first, and the scores of all (L,).
-
-    `judge` gives the surprise of every character, if counts are not to do it.
-    """
+def find_suspects(
+    listed: Listed, most: int, letters_by: Judge, patterns_by: Judge
+) -> tuple[list[Suspect], np.ndarray]:
+    """Judge lines, each by the others: the `most` suspicious ones, those first, and the scores of all (L,)."""
     lines, signs = listed.lines, Signs()
-    letters, nats = _letters(lines, signs, judge)
+    letters, nats = _letters(lines, signs, letters_by)
     patterns = patterns_of(lines)
-    shapes = _patterns(lines, patterns, signs)
+    shapes = _patterns(lines, patterns, signs, patterns_by)
     _conventions(lines, patterns, signs)
     _words(listed, nats, signs)
     _likeness(listed, nats, signs)
@@ -181,15 +169,15 @@ def _stretch(letters: Damage, shapes: Damage, reasons: Sequence[Reason], number:
     return 0, 0
 
 
-def _damage(lines: Sequence[str], judge: Judge | None) -> tuple[Damage, np.ndarray]:
-    """Find the odd stretch of each line, and the surprise of each whole line (L,), by counts of the others."""
+def _damage(lines: Sequence[str], judge: Judge) -> tuple[Damage, np.ndarray]:
+    """Find the odd stretch of each line, and the surprise of each whole line (L,)."""
     stream, size = encoded(lines)
-    nats = unseen(stream, size).nats if judge is None else judge(lines)
+    nats = judge(lines)
     ends = np.flatnonzero(stream == 0)
     return damage(stream, nats, np.bincount(stream[1:], minlength=size)), np.add.reduceat(nats, ends[:-1])
 
 
-def _letters(lines: Sequence[str], signs: Signs, judge: Judge | None) -> tuple[Damage, np.ndarray]:
+def _letters(lines: Sequence[str], signs: Signs, judge: Judge) -> tuple[Damage, np.ndarray]:
     found, nats = _damage(lines, judge)
     holders: dict[str, int] = {}
     for line in lines:
@@ -211,8 +199,8 @@ def _letters(lines: Sequence[str], signs: Signs, judge: Judge | None) -> tuple[D
     return found, nats
 
 
-def _patterns(lines: Sequence[str], patterns: Sequence[str], signs: Signs) -> Damage:
-    found, _ = _damage(patterns, None)
+def _patterns(lines: Sequence[str], patterns: Sequence[str], signs: Signs, judge: Judge) -> Damage:
+    found, _ = _damage(patterns, judge)
 
     def phrase(number: int) -> str:
         pattern = patterns[number]
