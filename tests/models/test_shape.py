@@ -25,7 +25,7 @@ from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts, context_columns
 from spellout.models.ngram.model import NgramModel
 from spellout.models.ngram.training import train_ngram
-from spellout.models.shape import fitting, patterns
+from spellout.models.shape import fitting, lengths, patterns
 from spellout.models.shape.automaton import Shape, states_along
 from spellout.models.shape.patterns import automaton_of
 from spellout.training.config import TrainingConfig
@@ -201,6 +201,65 @@ def plates(number, seed):
         else some(digits, 3) + "-" + some(letters, 4)
         for _ in range(number)
     ]
+
+
+def test_lines_that_are_made_are_told_by_their_fingerprints():
+    prepared = Prepared.of(Lines.of(plates(150, seed=7)), DataConfig(split="none"))
+    model, stream = train(prepared, "ngram:5").run.model, prepared.stream
+    made, fingerprints = lengths._made(model, 300, 8)
+    known = lengths._fingerprints(stream)
+    again = []
+    for line in np.split(stream[1:], np.flatnonzero(stream[1:] == 0) + 1)[:-1]:
+        number = 0
+        for token in line[:-1].tolist():
+            number = (number + token) * int(lengths._FACTOR) % 2**64
+        again.append(number)
+    assert known.tolist() == again
+    assert len(set(again)) == len(prepared.split.train)
+    assert set(made.tolist()) <= set(range(1, 10))
+    assert np.isin(fingerprints, known).any()  # of 150 lines and an order of 5, some are made again
+    assert not np.isin(fingerprints, known).all()
+
+
+@given(lines_of_signs, st.integers(1, 4))
+def test_the_place_of_a_state_is_how_many_tokens_were_read(lines, fewest):
+    _, stream, classes = encoded(lines)
+    before, patterns.FEWEST = patterns.FEWEST, fewest
+    try:
+        following = automaton_of(stream, classes).following
+    finally:
+        patterns.FEWEST = before
+    places, states = lengths.places_of(following), states_along(stream, classes, following)
+    begins = np.maximum.accumulate(np.where(stream == 0, np.arange(len(stream)), 0))
+    np.testing.assert_array_equal(places[states], np.arange(len(stream)) - begins)
+
+
+def test_ends_are_moved_as_the_odds_differ_and_only_where_lengths_vary():
+    classes = np.array([0, 1], np.uint8)
+    following = np.array([[0, one] for one in (1, 2, 3, 3)], np.int32)
+    shape = Shape(classes, following, np.zeros((4, 2)))
+    of_text = np.repeat([1, 2, 3], [400, 400, 200])
+    of_made = np.repeat([1, 2, 3], [200, 400, 400])
+    change = lengths._moved(shape, of_text, of_made).log_factors
+    # At place 1, 400 of 1000 end in the text and 200 of 1000 as they are made; at place 2 400 of 600, 400 of 800.
+    assert change[1, 0] == pytest.approx(np.log(400 / 600) - np.log(200 / 800), abs=0.05)
+    assert change[2, 0] == pytest.approx(np.log(400 / 200) - np.log(400 / 400), abs=0.05)
+    assert change[3, 0] == 0.0  # all end
+    assert not change[:, 1].any()
+    assert not lengths._moved(shape, np.full(500, 3), of_made).log_factors.any()  # lines of one length
+
+
+def test_new_names_are_as_long_as_those_of_the_list(names):
+    prepared = Prepared.of(names, DataConfig(split="none"))
+    usual, distances = Counter(map(len, names.distinct)), []
+    for model in ("ngram:3:shape=no", "ngram:3"):
+        run = train(prepared, model).run
+        made = islice(sample(run.new_lines(), run.vocabulary, SamplingConfig(max_length=40)), 2000)
+        found = Counter(len(one.text) for one in made)
+        differences = (found[n] / 2000 - usual[n] / len(names.distinct) for n in found | usual)
+        distances.append(sum(map(abs, differences)) / 2)
+    assert distances[0] > 0.2
+    assert distances[1] < 0.08
 
 
 def pattern(line):

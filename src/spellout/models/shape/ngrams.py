@@ -8,6 +8,7 @@ from ..ngram.counts import context_columns, numbered_rows
 from ..ngram.model import NgramModel
 from ..ngram.streams import some_lines
 from .fitting import fitted_shape
+from .lengths import with_lengths_of
 from .patterns import MOST_PLACES
 
 FITTED = 1 << 16
@@ -36,4 +37,4 @@ def shaped(model: NgramModel, stream: np.ndarray, classes: np.ndarray | None) ->
         piece = slice(start, start + _POSITIONS_AT_ONCE)
         contexts = model.contexts_of([column[where[piece]] for column in columns])
         chances[piece] = model.class_chances(contexts, classes, targets[piece])
-    return model.with_shape(fitted_shape(some, classes, chances[numbers]))
+    return with_lengths_of(stream, model.with_shape(fitted_shape(some, classes, chances[numbers])))
