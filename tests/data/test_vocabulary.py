@@ -116,3 +116,13 @@ def test_a_growing_alphabet_ends_as_the_ordinary_vocabulary(blocks):
     assert vocabulary.to_json() == ordinary.to_json()
     for stream, block in zip(streams, blocks, strict=True):
         assert np.array_equal(new_ids[stream], ordinary.encode(block))
+
+
+def test_vocabularies_of_earlier_versions_are_read():
+    """As 0.1 wrote them, without what tells how likely something new is."""
+    characters = vocabulary_from_json({"unit": "char", "characters": ["a", "é"], "bytes": []})
+    assert characters.encode(["éa"]).tolist() == [0, 2, 1, 0]
+    assert vocabulary_from_json({"unit": "byte", "characters": [], "bytes": [97]}).noun == "byte"
+    words = vocabulary_from_json({"unit": "word", "words": ["new", "york"], "unknown": True})
+    assert words.encode(["york old"]).tolist() == [0, 3, 1, 0]
+    assert words.never_sampled == (1,)

@@ -42,18 +42,19 @@ class Automaton:
         """The text from match to match; what none begins is a piece of one character."""
         pieces, start = [], 0
         while start < len(text):
-            end = self._end(text, start)
+            one = text[start]
+            state = self._start.next.get(one) or self._step(self._start, one)
+            end = self._end(text, start, state) if state.following else start + 1  # mostly nothing can follow
             pieces.append(text[start:end])
             start = end
         return pieces
 
-    def _end(self, text: str, start: int) -> int:
-        """Where the longest match from a place ends, or the place after it."""
-        state, end = self._start, start + 1
-        for place in range(start, min(len(text), start + LONGEST_TOKEN)):
+    def _end(self, text: str, start: int, state: _State) -> int:
+        """Where the longest match from a place ends, after whose character the state is this; or the next place."""
+        end = start + 1
+        for place in range(start + 1, min(len(text), start + LONGEST_TOKEN)):
             one = text[place]
-            step = state.next.get(one)
-            state = self._step(state, one) if step is None else step
+            state = state.next.get(one) or self._step(state, one)
             if state.matched:
                 end = place + 1
             if not state.following:
