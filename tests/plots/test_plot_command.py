@@ -26,12 +26,12 @@ TINY = {
     "wavenet": "wavenet:8",
     "ensemble": "mlp:8 & ngram:2 & bigram",
 }
-IN_STEPS = ("bigram", "mlp", "gpt", "mlp-bn", "wavenet", "rnn", "gru", "lstm", "bow", "transformer")
+IN_STEPS = ("bigram", "mlp", "gru-numpy", "gpt", "mlp-bn", "wavenet", "rnn", "gru", "lstm", "bow", "transformer")
 LAYERED = ("mlp", "mlp-bn", "wavenet", "rnn", "gru", "lstm", "bow", "transformer")
 SHOWN_BY = {
     "loss": (*IN_STEPS, "ensemble"),
     "bigrams": tuple(MODELS),
-    "embedding": ("mlp", "gpt", *LAYERED[1:]),
+    "embedding": ("mlp", "gru-numpy", "gpt", *LAYERED[1:]),
     "activations": LAYERED,
     "gradients": LAYERED,
     "saturation": LAYERED[:-1],
