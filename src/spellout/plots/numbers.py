@@ -16,6 +16,7 @@ from ..generation.scoring import score_lines
 from ..models.contract import Event
 from ..models.family import Family, parse
 from ..models.inspection import Inside
+from ..models.ngram.model import NgramModel
 from ..training.runs.log import number_of
 from ..training.runs.run import Run
 
@@ -72,7 +73,7 @@ def pairs(run: Run) -> Pairs:
     kept = _frequent(run)
     chances = None
     model: Any = run.model
-    if getattr(model, "shape", None) is not None:  # how far a line has come is no part of a pair
+    if isinstance(model, NgramModel):  # how far a line has come is no part of a pair
         model = model.with_shape(None)
     if model.context == 1:
         # (S, 2): each token after a boundary, which such a model has forgotten by then
