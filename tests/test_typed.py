@@ -58,7 +58,7 @@ def test_only_a_file_is_standard_input(dashes, monkeypatch):
         (["make", "--out=-"], 2, b"-o -: only FILE may be a stream; name a file or a folder to write"),
         (["draw", "a", "a=1", "-o", "-"], 2, b"-o -: only FILE may be a stream; name a file or a folder to write"),
         (["look", "--encoding", "-", "-"], 2, b"--encoding -: no such encoding"),
-        (["make", "-", "-"], 2, b"Unused Tokens: ['-']"),
+        (["make", "-", "-"], 2, b"- can be read once only"),
         (["make", "--temperature", "-"], 2, b'unable to convert "-" into float'),
         (["look", "--lines"], 2, b"Unknown option: --lines"),
     ):

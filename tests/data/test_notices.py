@@ -71,6 +71,16 @@ def test_a_label_is_noticed_with_its_values():
     assert any(one.endswith("--label 2") for one in said)
 
 
+def test_a_label_before_a_colon_is_noticed(tmp_path):
+    path = tmp_path / "lines"
+    path.write_text("".join(f"{'girl' if name < 'D' else 'boy'}: {name}\n" for name in PLAIN))
+    (flag,) = [one.flag for one in notices(path.read_text()) if "may be a label" in one.what]
+    assert flag == "--label 1"
+    lines = "".join(Reading(path, config=SourceConfig(label="1"))).split("\n")[:-1]
+    assert [line.partition("\t")[2] for line in lines] == PLAIN
+    assert {line.partition("\t")[0] for line in lines} == {"girl", "boy"}
+
+
 @pytest.mark.parametrize(
     "lines",
     [

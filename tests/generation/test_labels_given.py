@@ -14,9 +14,11 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
+from spellout.generation.judge import Judge
 from spellout.generation.novelty import only
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import explain_line, score_lines
+from spellout.models.new_lines.sharpness import sharper
 from spellout.training.config import TrainingConfig
 
 FEW = TrainingConfig(steps=500)
@@ -146,3 +148,47 @@ def test_commands_with_labels(tmp_path, rows, capsys, monkeypatch):
     assert "trained on lines without labels" in out("sample", "plain", "--label", "x", code=2)
     assert "trained on lines without labels" in out("score", "plain", "plain.txt", "--label", "x", code=2)
     assert "trained on lines without labels" in out("why", "plain", "badoge", "--label", "x", code=2)
+
+
+def test_the_loss_on_new_lines_is_the_definition_given_the_label(prepared, runs):
+    run, judge = runs["mlp:16+ngram"], Judge(prepared)
+    held = judge.held_out(prepared.split.dev)
+    judged = judge(run.model, held)
+    bold = sharper(run.model, judged.new.sharpness)
+    of_train, of_dev = (
+        [(score.label, score.log_probability) for score in score_lines(bold, run.vocabulary, lines)]
+        for lines in (list(dict.fromkeys(prepared.split.train)), prepared.split.dev)
+    )
+    price = run.vocabulary.escape.known_nats  # what a vocabulary keeps for new letters is no part of a model
+
+    def alone(log, line):
+        return log + price * (len(without_label(line)) + 1)
+
+    lines = list(dict.fromkeys(prepared.split.train))
+    known = {
+        label: sum(
+            np.exp(alone(log, line)) for (one, log), line in zip(of_train, lines, strict=True) if one == label
+        )
+        for label in run.vocabulary.labels
+    }
+    wanted = sum(log - np.log1p(-known[label]) for label, log in of_dev)
+    assert judged.new.result.nats == pytest.approx(-wanted, rel=1e-6)
+    meanwhile = judge.meanwhile(run.model, held)
+    assert meanwhile.new.result.nats == pytest.approx(-wanted, rel=1e-6)
+    assert meanwhile.as_it_is.nats == pytest.approx(judged.as_it_is.nats, rel=1e-6)
+
+
+def test_what_comes_again_is_shared_among_lines_of_one_label(rows):
+    lines = [f"{label}\t{text}" for label, text in rows[:120]] + [f"{rows[0][0]}\t{rows[0][1]}"] * 30
+    prepared = Prepared.of(Lines.of(lines), DataConfig(label="1", split="lecture"))
+    judge = Judge(prepared)
+    run = train(prepared, "ngram:3").run
+    shares = judge._shares(None)
+    trie = judge._trie
+    stream = prepared.stream
+    found = trie.find(stream)
+    for label in run.vocabulary.labels:
+        mine = {which for which, line in zip(found.tolist(), prepared.split.train, strict=True) if line[0] == label}
+        assert np.exp(shares[sorted(mine)]).sum() == pytest.approx(1.0)
+    result = run.facts["results"]["new_lines"]
+    assert 0 < result["nats_per_char"] < run.facts["results"]["dev"]["nats_per_char"]

@@ -254,7 +254,7 @@ class Judge:
             first = np.zeros(len(self._trie))
             first[1 : self._trie.levels[2]] = self._trie.tokens[1 : self._trie.levels[2]]
             labels = self._trie.along_lines(first).astype(np.int64)
-            shares -= np.log(np.bincount(labels, np.exp(shares)))[labels]
+            shares -= np.log(np.bincount(labels, np.exp(shares))[labels])
         return shares
 
     def parts(self, model: LanguageModel, held: HeldOut) -> tuple[Evaluation, Evaluation]:

@@ -21,7 +21,7 @@ NEARLY_ALL = 0.98
 FEWEST = 8
 """In fewer lines, all may have something in common by chance."""
 MOST_LABELS = 20
-_NAMED = {",": "a comma", "\t": "a tab", ";": "a semicolon"}
+_NAMED = {",": "a comma", "\t": "a tab", ";": "a semicolon", ":": "a colon"}
 _HEADERS = {"id", "key", "label", "line", "lines", "name", "names", "smiles", "text", "title", "word", "words"}
 _NUMBERED = re.compile(r"\(?(\d{1,9})[.):]*\s+")
 _LINE_ENDS = re.compile("\r\n|\r|\n")
@@ -77,7 +77,7 @@ def _table(lines: list[str], config: SourceConfig) -> list[Notice | None]:
     columns = list(zip(*others, strict=True))
     labels = [place for place, cells in enumerate(columns) if _are_labels(cells)]
     # A comma may be part of names and sentences, so it takes more to make a table.
-    if times < NEARLY_ALL * len(rows) or (delimiter != "\t" and width < 3 and not labels):
+    if times < NEARLY_ALL * len(rows) or (not labels and (delimiter == ":" or (delimiter != "\t" and width < 3))):
         return [None]
     header = not any(first[place] in columns[place] for place in labels) and _is_header(first, columns)
     line = next((place for place in range(width) if place not in labels and not _are_numbers(columns[place])), 0)

@@ -1,7 +1,7 @@
 """CSV and TSV: text in rows, whose cells are separated by a comma, a tab, a semicolon or a bar (RFC 4180).
 
 Which of them it is, a file's name says (.csv, .tsv), or its first rows do: the one that cuts most of them into the
-same number of cells.
+same number of cells. Where none does, a colon may, as after a label.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .config import SourceConfig
 from .files import unpacked_name
 from .text import with_ends
 
-DELIMITERS = "\t,;|"
+DELIMITERS = "\t,;|:"
 FIRST_ROWS = 100
 
 
@@ -29,7 +29,7 @@ def lines_of_table(blocks: Iterable[tuple[int, str]], name: str, config: SourceC
     delimiter = delimiter_of(with_ends(begun[0][1])[:FIRST_ROWS], name)
     if delimiter is None:
         raise DataError(
-            f"{name}: its first lines are no rows of several cells, cut by a comma, a tab, a semicolon or a bar; "
+            f"{name}: its first lines are no rows of several cells, cut by a comma, tab, semicolon, bar or colon; "
             "leave out --column and --label, or give a table"
         )
     rows = _rows(chain(begun, blocks), name, delimiter)
@@ -45,10 +45,16 @@ def lines_of_table(blocks: Iterable[tuple[int, str]], name: str, config: SourceC
 
 def delimiter_of(lines: list[str], name: str = "") -> str | None:
     """Find what separates the cells of rows; None if nothing does."""
+    return _delimiter_of(lines, name, strict=True) or _delimiter_of(lines, name, strict=False)
+
+
+def _delimiter_of(lines: list[str], name: str, strict: bool) -> str | None:
     ending = unpacked_name(name).lower().rpartition(".")[2]
     best, score = None, (0.5, 0)
     for delimiter in DELIMITERS:
-        rows = rows_of(lines, delimiter)
+        if delimiter == ":" and best is not None:
+            break
+        rows = rows_of(lines, delimiter, strict)
         if not rows:
             continue
         width, times = Counter(map(len, rows)).most_common(1)[0]
@@ -60,12 +66,17 @@ def delimiter_of(lines: list[str], name: str = "") -> str | None:
     return best
 
 
-def rows_of(lines: list[str], delimiter: str) -> list[list[str]]:
-    """Cut lines into cells; nothing if they are no such rows."""
+def rows_of(lines: list[str], delimiter: str, strict: bool = True) -> list[list[str]]:
+    """Cut lines into cells; nothing if they are no such rows. The last one may be cut off inside a cell.
+
+    If not `strict`, quotes may stand anywhere.
+    """
+    rows: list[list[str]] = []
     try:
-        return [row for row in csv.reader(lines, delimiter=delimiter) if row]
-    except csv.Error:
-        return []
+        rows.extend(filter(None, csv.reader(lines, delimiter=delimiter, strict=strict)))
+    except csv.Error as error:
+        return rows if "unexpected end" in str(error) else []
+    return rows
 
 
 def _rows(blocks: Iterable[tuple[int, str]], name: str, delimiter: str) -> Iterator[Row]:
