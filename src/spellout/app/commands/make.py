@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
-TOKENS_A_SECOND, FEWEST_TOKENS = 500_000, 2_000_000
-"""In each second so many tokens are read and counted, and there is time to learn from them; some always."""
+TOKENS_A_SECOND, FEWEST_TOKENS = 1_500_000, 2_000_000
+"""An n-gram can be counted of so many tokens for each second that there is; some are always learned from."""
+READING = 7e-8
+"""Seconds to read, split and encode each token of text."""
 EXAMPLES = 3
 LONGEST_SHOWN = 40
 
@@ -184,8 +186,9 @@ def _train_within(prepared: Prepared, specification: Specification, seconds: flo
     from ...training.best import AROUND, plan_for
     from ...training.train import Job
 
-    prepared = _part(prepared, seconds)
-    since, training = clock.began() + compile_for(specification), TrainingConfig(seconds=seconds - AROUND)
+    prepared, unread = _part(prepared, seconds)
+    since, seconds = clock.began() + compile_for(specification) + unread, seconds - unread
+    training = TrainingConfig(seconds=max(seconds - AROUND, seconds / 2))
     plan = plan_for(len(prepared.stream), seconds)
     with interruptible() as interrupted:
         trained = train(Job(prepared, specification, training, interrupted=interrupted, since=since, plan=plan))
@@ -208,14 +211,16 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     from ...training.plan import Plan
     from ...training.train import Job
 
-    known, prepared = prepared.split.known, _part(prepared, seconds)
+    known = prepared.split.known
+    prepared, unread = _part(prepared, seconds)
+    seconds, since = seconds - unread, clock.began() + unread
     ngram = train(Job(prepared, parse_specification("ngram"), plan=Plan(seconds)))
     if not prepared.split.dev or seconds == 0:
         return ngram
     prior = ngram.run.model
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, known)
-    elapsed, most = perf_counter() - clock.began(), longest(prepared.stream)
+    elapsed, most = perf_counter() - since, longest(prepared.stream)
     if not is_time(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed, most):
         text = best_counts(len(prepared.stream), prepared.vocabulary.size, seconds, elapsed, most)
         if text is not None:
@@ -227,7 +232,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
     text, training, plan = best_training(len(prepared.stream), prepared.vocabulary.size, seconds, most)
-    specification, since = parse_specification(text), clock.began()
+    specification = parse_specification(text)
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
         job = Job(prepared, specification, training, interrupted=interrupted, prior=prior, since=since, plan=plan)
@@ -246,8 +251,11 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     return ngram
 
 
-def _part(prepared: Prepared, seconds: float) -> Prepared:
-    """Take as many of the lines to train on as so many seconds are enough for, and say so if that is a part."""
+def _part(prepared: Prepared, seconds: float) -> tuple[Prepared, float]:
+    """Take as many of the lines to train on as so many seconds are enough for, and say so if that is a part.
+
+    Also gives the seconds that reading the others usually took, which no plan knows of.
+    """
     part = prepared.within(max(FEWEST_TOKENS, int(TOKENS_A_SECOND * seconds))) if prepared.split.dev else prepared
     if part is not prepared:
         some, all_lines = len(part.split.train), len(prepared.split.train)
@@ -256,7 +264,7 @@ def _part(prepared: Prepared, seconds: float) -> Prepared:
             f"a part of the lines, {some:,} of {all_lines:,}, is what can be learned from in {seconds:g} seconds; "
             f"for all of them give --seconds {enough:,}"
         )
-    return part
+    return part, min(READING * (len(prepared.stream) - len(part.stream)), seconds / 2)
 
 
 def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
