@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
-TOKENS_A_SECOND, FEWEST_TOKENS = 1_500_000, 2_000_000
+TOKENS_A_SECOND, FEWEST_TOKENS = 3_000_000, 2_000_000
 """An n-gram can be counted of so many tokens for each second that there is; some are always learned from."""
 READING = 7e-8
 """Seconds to read, split and encode each token of text."""
