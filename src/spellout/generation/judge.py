@@ -270,7 +270,7 @@ class Judge:
         prepared = self._prepared
         most, known = longest(prepared.stream), set(prepared.split.train)
         usual = (usual_length(prepared.stream) + 1) * (model.vocabulary_size + HIDDEN)
-        draws = min(max(DRAWS[0], work // usual), DRAWS[1])
+        draws = min(max(DRAWS[0], work // usual // (1 if work >= PASS else 2)), DRAWS[1])
         # One that does not end by then is longer than all training lines.
         made = sample(model, prepared.vocabulary, SamplingConfig(max_length=most + 1))
         found = [one.complete and one.line in known for one in islice(made, draws)]

@@ -65,8 +65,10 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """Bytes of a file whose n-gram takes so long that lines from its beginning are shown before."""
-TOKENS_A_SECOND, FEWEST_TOKENS = 500_000, 2_000_000
-"""In each second so many tokens are read and counted, and there is time to learn from them; some always."""
+TOKENS_A_SECOND, FEWEST_TOKENS = 3_000_000, 2_000_000
+"""An n-gram can be counted of so many tokens for each second that there is; some are always learned from."""
+READING = 7e-8
+"""Seconds to read, split and encode each token of text."""
 EXAMPLES = 3
 LONGEST_SHOWN = 40
 
@@ -257,8 +259,9 @@ def _train_within(prepared: Prepared, specification: Specification, seconds: flo
     from ...training.plans.timing import AROUND
     from ...training.train import Job
 
-    prepared = _part(prepared, seconds)
-    since, training = clock.began() + compile_for(specification), TrainingConfig(seconds=seconds - AROUND)
+    prepared, unread = _part(prepared, seconds)
+    since, seconds = clock.began() + compile_for(specification) + unread, seconds - unread
+    training = TrainingConfig(seconds=max(seconds - AROUND, seconds / 2))
     plan = plan_for(len(prepared.stream), seconds)
     with interruptible() as interrupted:
         trained = train(Job(prepared, specification, training, interrupted=interrupted, since=since, plan=plan))
@@ -283,7 +286,9 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     from ...training.plans.traits import Traits
     from ...training.train import Job
 
-    known, prepared = prepared.split.known, _part(prepared, seconds)
+    known = prepared.split.known
+    prepared, unread = _part(prepared, seconds)
+    seconds, since = seconds - unread, clock.began() + unread
     ngram = train(Job(prepared, parse_specification("ngram"), plan=Plan(seconds)))
     if not prepared.split.dev or seconds == 0:
         return ngram
@@ -292,7 +297,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
         prior = prior.models[0]
     assert isinstance(prior, NgramModel)
     some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, known)
-    elapsed, traits, machine = perf_counter() - clock.began(), Traits.of(prepared), Machine.here()
+    elapsed, traits, machine = perf_counter() - since, Traits.of(prepared), Machine.here()
     if not is_time(traits, machine, seconds, elapsed):
         text = best_counts(traits, seconds, elapsed)
         if text is not None:
@@ -304,7 +309,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
         terminal.note(f"it makes lines like {some}; too little time is left to improve on it: give more --seconds")
         return ngram
     choice, training, plan = best_training(traits, machine, seconds)
-    specification, since = parse_specification(choice.specification), clock.began()
+    specification = parse_specification(choice.specification)
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
         terminal.note(f"{choice.specification} is trained: {choice.why}")
@@ -325,8 +330,11 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     return ngram
 
 
-def _part(prepared: Prepared, seconds: float) -> Prepared:
-    """Take as many of the lines to train on as so many seconds are enough for, and say so if that is a part."""
+def _part(prepared: Prepared, seconds: float) -> tuple[Prepared, float]:
+    """Take as many of the lines to train on as so many seconds are enough for, and say so if that is a part.
+
+    Also gives the seconds that reading the others usually took, which no plan knows of.
+    """
     part = prepared.within(max(FEWEST_TOKENS, int(TOKENS_A_SECOND * seconds))) if prepared.split.dev else prepared
     if part is not prepared:
         some, all_lines = len(part.split.train), len(prepared.split.train)
@@ -335,7 +343,7 @@ def _part(prepared: Prepared, seconds: float) -> Prepared:
             f"a part of the lines, {some:,} of {all_lines:,}, is what can be learned from in {seconds:g} seconds; "
             f"for all of them give --seconds {enough:,}"
         )
-    return part
+    return part, min(READING * (len(prepared.stream) - len(part.stream)), seconds / 2)
 
 
 def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:

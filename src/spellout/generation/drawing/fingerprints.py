@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-_SMALLEST = 1 << 12
+_SMALLEST_BITS = 12
 _FULLEST = 0.7
 """If a larger share of the places is taken, it takes long to find a free one."""
 
@@ -24,7 +24,7 @@ class Fingerprints:
     def __init__(self, lines: Iterable[str] = ()) -> None:
         keys = np.fromiter(map(hash, lines), np.int64)
         keys[keys == 0] = 1  # nothing is 0
-        self._fill(np.unique(keys))
+        self._fill(keys)
 
     def __len__(self) -> int:
         """Count the lines."""
@@ -39,7 +39,7 @@ class Fingerprints:
         """Say whether a line was added."""
         key = hash(line) or 1
         table, mask = self._table, self._mask
-        place = key & mask
+        place = (key >> self._shift) & mask
         while found := table[place]:
             if found == key:
                 return True
@@ -50,7 +50,7 @@ class Fingerprints:
         """Add a line, and say whether it was not there before."""
         key = hash(line) or 1
         table, mask = self._table, self._mask
-        place = key & mask
+        place = (key >> self._shift) & mask
         while found := table[place]:
             if found == key:
                 return False
@@ -63,23 +63,23 @@ class Fingerprints:
         return True
 
     def _fill(self, keys: np.ndarray) -> None:
-        """Make a table of different keys, with room for as many more."""
-        size = _SMALLEST
-        while size * _FULLEST < len(keys):
-            size *= 2
-        self._count, self._mask, self._most = len(keys), size - 1, int(_FULLEST * size)
-        places = keys & self._mask
-        order = np.argsort(places)
-        keys, places = keys[order], places[order]
+        """Make a table of keys, with room for more."""
+        # The highest bits of a key say where its place is, so that sorted keys are in the order of their places.
+        unsigned = np.sort(keys.view(np.uint64))
+        unsigned = unsigned[np.append(unsigned[1:] != unsigned[:-1], True)[: len(keys)]]
+        bits = _SMALLEST_BITS
+        while (1 << bits) * _FULLEST < len(unsigned):
+            bits += 1
+        size = 1 << bits
+        self._count, self._most, self._mask, self._shift = len(unsigned), int(_FULLEST * size), size - 1, 64 - bits
         # Each to its own place, or behind the one before.
-        steps = np.arange(len(keys))
-        places = np.maximum.accumulate(places - steps) + steps
-        table = np.zeros(size, np.int64)
-        inside = places < size
-        table[places[inside]] = keys[inside]
+        steps = np.arange(len(unsigned))
+        places = np.maximum.accumulate((unsigned >> np.uint64(64 - bits)).astype(np.int64) - steps) + steps
+        table, inside = np.zeros(size, np.int64), places < size
+        table[places[inside]] = unsigned[inside].view(np.int64)
         self._table = memoryview(table.data)
         place = 0
-        for key in keys[~inside].tolist():  # what would be beyond the end goes on at the beginning
+        for key in unsigned[~inside].view(np.int64).tolist():  # what is beyond the end goes on at the beginning
             while self._table[place]:
                 place += 1
             self._table[place] = key

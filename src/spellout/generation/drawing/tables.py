@@ -22,7 +22,7 @@ GUIDE_BITS = 8
 _PARTS = 1 << GUIDE_BITS
 _NUMBERS = 1 << 23
 """Sums in the tables together: with the guide, about 100 megabytes."""
-_FEWEST = 1 << 12
+_FEWEST = 1 << 14
 """Tables with fewer slots would begin anew all the time."""
 _AT_ONCE = 1 << 10
 """States whose tables are worked out together: so many fit into a processor's cache."""

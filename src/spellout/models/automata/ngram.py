@@ -108,8 +108,9 @@ class NgramAutomaton:
             # A context's key is made of the id of its suffix (see `level.py`), one level below.
             if depth + 1 < len(self._model.levels):
                 there = np.flatnonzero(ids >= 0)
-                keys = self._model.levels[depth + 1].keys[ids[there]]
-                ids[there] = keys // np.uint64(self.vocabulary_size)
+                suffixes = self._model.levels[depth + 1].keys[ids[there]] // np.uint64(self.vocabulary_size)
+                # In a damaged file, what no line comes to may have a suffix that is not there.
+                ids[there] = np.minimum(suffixes, np.uint64(max(0, len(self._model.levels[depth].keys) - 1)))
             here = depths == depth
             ids[here] = states[here] - self._begins[depth]
             found.append(ids.copy())
