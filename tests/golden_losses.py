@@ -37,6 +37,8 @@ SPECIFICATIONS = [
     "transformer:32:layers=2",
     "transformer:32:layers=2:optimizer=adamw:dropout=0",
     "gru:32+ngram:4",
+    "gru-numpy:32",
+    "gru-numpy:32+ngram:4",
 ]
 
 

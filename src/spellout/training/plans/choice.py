@@ -17,6 +17,7 @@ from .traits import LONGEST, Traits
 TOKENS = {"gru-numpy": 600, "PyTorch": 1000}
 """Of long lines a step learns from so many as have about so many tokens."""
 FEWEST = 4
+"""And from so many lines at least."""
 SHARE = 0.2
 """The part of the seconds that mixing counts may take before a network with memory learns from what is left: with
 less time, the n-gram is the better start."""
@@ -51,14 +52,15 @@ def chosen(traits: Traits, machine: Machine, seconds: float) -> Choice:
     fits = traits.longest <= LONGEST and traits.vocabulary_size <= MANY_TOKENS and traits.lines >= FEW
     if machine.torch and fits and seconds >= HALF_A_MINUTE:
         return _in_pytorch(traits, machine, seconds, start)
+    about = f"lines of {traits.length - 1:.0f} tokens on average"
     if traits.long_lines and traits.vocabulary_size <= MANY_TOKENS:
         batch = _lines(traits, TOKENS["gru-numpy"])
         start = "counts" if traits.may_be_mixed and mixing(traits) <= SHARE * seconds else "ngram"
-        return Choice(f"gru-numpy:128:batch={batch}+{start}", "lines so long want a model with memory")
+        return Choice(f"gru-numpy:128:batch={batch}+{start}", f"{about} want a memory")
     members = ":128:members=4" if seconds >= SEVERAL else ""
     if traits.longest > LONGEST:
-        return Choice(f"mlp{members}+{start}", "lines so long are read in windows")
-    return Choice(f"mlp{members}+{start}", "in so few seconds, a window of the last letters learns the most")
+        return Choice(f"mlp{members}+{start}", f"lines of up to {traits.longest:,} tokens are read in windows")
+    return Choice(f"mlp{members}+{start}", f"of {about}, a window of the last learns the most in this time")
 
 
 def chosen_for_training(prepared: Prepared, training: TrainingConfig) -> Choice:

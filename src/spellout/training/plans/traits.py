@@ -56,8 +56,3 @@ class Traits:
     def long_lines(self) -> bool:
         """Say whether lines are long, and yet short enough to be remembered from their beginning on."""
         return self.length >= LONG and self.longest <= LONGEST
-
-    def said(self) -> str:
-        """Give the number and the length of the lines as a sentence has them."""
-        lines = f"{self.lines:,} line{'s' * (self.lines != 1)} of about {self.length - 1:.0f} tokens"
-        return f"{lines}, {self.vocabulary_size:,} different ones"

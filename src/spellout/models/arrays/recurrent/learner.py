@@ -41,7 +41,7 @@ class GruLearner(GradientLearner):
             )
         self._lines = Lines(stream)
         super().__init__(GruModel, stream, vocabulary_size, config, prior, seed, examples=len(self._lines))
-        self._seed, self._stream = seed, stream.astype(np.int64)
+        self._seed, self._stream = seed, stream  # in as few bytes as it has
         self._soft_targets = soft_targets
         self._gradient = np.zeros_like(self._parameters.array)
         weights, gradients = (views(flat, self._shapes) for flat in (self._parameters.array, self._gradient))
@@ -51,7 +51,7 @@ class GruLearner(GradientLearner):
         """The mean loss over the tokens of some lines, and its gradient (P,)."""
         batch = self._lines.packed(chosen)
         if self._soft_targets is None:
-            targets = self._stream[batch.positions + 1]
+            targets = self._stream[batch.positions + 1].astype(np.int64)
         else:
             targets = self._soft_targets[batch.positions].astype(np.float32)
             # Kept in float16, they add up to nearly one; where nothing counts, to zero.
@@ -60,6 +60,7 @@ class GruLearner(GradientLearner):
         shape = len(batch.positions), self._arrays.hidden
         keep = kept(self._config.dropout, shape, self._seed, self._parameters.steps, 0)
         with one_thread(), np.errstate(all="ignore"):  # what is not finite is noticed at the end
-            loss = self._arrays.loss(batch, self._stream[batch.positions], targets, prior, keep)
+            tokens = self._stream[batch.positions].astype(np.int64)
+            loss = self._arrays.loss(batch, tokens, targets, prior, keep)
             self._arrays.backward()
         return loss, self._gradient
