@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from documentation import DOCS, run_blocks
 from spellout.data.lines import Lines
 from spellout.errors import DataError
 from spellout.models.ngram.config import NgramConfig
@@ -273,3 +274,7 @@ def test_the_command_trains_models_and_refuses_what_cannot_be(command, names_fil
     code, out, err = command("suspects", names_file, "--model", "ngram:3", "--folds", "1000000")
     assert code == 1
     assert "too few for 1000000 folds" in err
+
+
+def test_the_page_about_suspects_runs(capsys):
+    run_blocks(DOCS / "suspects.md", capsys, frozenset({"sh"}))

@@ -254,7 +254,7 @@ def _likeness(listed: Listed, nats: np.ndarray, signs: Signs) -> None:
         # Written by chance, or the other line with one of so many changes.
         strengths[one.line] = max(nats[one.line] - np.log(len(lines)) - np.log(one.ways), 0.0)
         pairs[one.line] = one
-    rare = -np.log(max(np.count_nonzero(strengths), 1) / len(lines))
+    rare = -np.log(max(int(np.count_nonzero(strengths)), 1) / len(lines))
     signs.add(
         "almost",
         np.minimum(strengths, rare),
