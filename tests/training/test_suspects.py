@@ -26,6 +26,7 @@ from spellout.training.suspects.folds import Folds
 from spellout.training.suspects.lengths import odd_lengths
 from spellout.training.suspects.patterns import patterns_of
 from spellout.training.suspects.search import search
+from spellout.training.suspects.slips import slips
 from spellout.training.suspects.unseen import by_order, encoded, unseen
 
 LISTS = st.lists(st.text("abc", min_size=1, max_size=7), min_size=2, max_size=9, unique=True)
@@ -173,6 +174,35 @@ def test_a_line_that_is_almost_another_is_suspected_and_the_other_is_not():
     assert "almost 'carpenter marin and sons', with nd swapped" in {one.phrase for one in found[0].reasons}
     original = next((one for one in found if one.line == "carpenter marin and sons"), None)
     assert original is None or not any(reason.kind == "almost" for reason in original.reasons)
+
+
+def test_a_slip_is_told_with_what_was_meant_although_that_is_not_in_the_list():
+    lines = [f"{a} {b} and sons" for a in ("miller", "carpenter", "wainwright", "fletcher") for b in NAMES]
+    lines.remove("fletcher lidon and sons")
+    lines.remove("miller roria and sons")
+    found = {
+        one.line: one
+        for one in search(Lines.of([*lines, "fletcher liodn and sons", "miiller roria and sons"]), 9).suspects
+    }
+    phrases = {reason.phrase for one in found.values() for reason in one.reasons if reason.kind == "slip"}
+    assert "likelier as 'fletcher lidon and sons', with do swapped" in phrases
+    assert "likelier as 'miller roria and sons', with i doubled" in phrases
+
+
+@given(LISTS)
+@settings(max_examples=30, deadline=None)
+def test_what_was_meant_is_a_slip_away(lines):
+    stream, size = encoded(lines)
+    found = slips(lines, unseen(stream, size).nats + 3.0)
+    for line, meant, told, nats in zip(lines, found.meant, found.told, found.nats, strict=True):
+        if told.endswith("swapped"):
+            assert sorted(meant) == sorted(line)
+            assert sum(a != b for a, b in zip(meant, line, strict=True)) == 2
+        elif told:
+            assert 1 <= len(line) - len(meant) <= 2
+            assert told[5] * (len(line) - len(meant) + 1) in line
+        else:
+            assert (meant, nats) == ("", -np.inf)
 
 
 def test_repeated_lines_are_told_with_how_often_they_stand_and_where_first():
