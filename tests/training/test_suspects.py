@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from documentation import DOCS, run_blocks
 from spellout.data.lines import Lines
 from spellout.errors import DataError
 from spellout.models.ngram.config import NgramConfig
@@ -25,6 +26,7 @@ from spellout.training.suspects.folds import Folds
 from spellout.training.suspects.lengths import odd_lengths
 from spellout.training.suspects.patterns import patterns_of
 from spellout.training.suspects.search import search
+from spellout.training.suspects.slips import slips
 from spellout.training.suspects.unseen import by_order, encoded, unseen
 
 LISTS = st.lists(st.text("abc", min_size=1, max_size=7), min_size=2, max_size=9, unique=True)
@@ -174,6 +176,35 @@ def test_a_line_that_is_almost_another_is_suspected_and_the_other_is_not():
     assert original is None or not any(reason.kind == "almost" for reason in original.reasons)
 
 
+def test_a_slip_is_told_with_what_was_meant_although_that_is_not_in_the_list():
+    lines = [f"{a} {b} and sons" for a in ("miller", "carpenter", "wainwright", "fletcher") for b in NAMES]
+    lines.remove("fletcher lidon and sons")
+    lines.remove("miller roria and sons")
+    found = {
+        one.line: one
+        for one in search(Lines.of([*lines, "fletcher liodn and sons", "miiller roria and sons"]), 9).suspects
+    }
+    phrases = {reason.phrase for one in found.values() for reason in one.reasons if reason.kind == "slip"}
+    assert "likelier as 'fletcher lidon and sons', with do swapped" in phrases
+    assert "likelier as 'miller roria and sons', with i doubled" in phrases
+
+
+@given(LISTS)
+@settings(max_examples=30, deadline=None)
+def test_what_was_meant_is_a_slip_away(lines):
+    stream, size = encoded(lines)
+    found = slips(lines, unseen(stream, size).nats + 3.0)
+    for line, meant, told, nats in zip(lines, found.meant, found.told, found.nats, strict=True):
+        if told.endswith("swapped"):
+            assert sorted(meant) == sorted(line)
+            assert sum(a != b for a, b in zip(meant, line, strict=True)) == 2
+        elif told:
+            assert 1 <= len(line) - len(meant) <= 2
+            assert told[5] * (len(line) - len(meant) + 1) in line
+        else:
+            assert (meant, nats) == ("", -np.inf)
+
+
 def test_repeated_lines_are_told_with_how_often_they_stand_and_where_first():
     found = search(Lines.of([*NAMES, NAMES[3], NAMES[3]]), len(NAMES)).suspects
     (repeated,) = (one for one in found if one.times > 1)
@@ -273,3 +304,7 @@ def test_the_command_trains_models_and_refuses_what_cannot_be(command, names_fil
     code, out, err = command("suspects", names_file, "--model", "ngram:3", "--folds", "1000000")
     assert code == 1
     assert "too few for 1000000 folds" in err
+
+
+def test_the_page_about_suspects_runs(capsys):
+    run_blocks(DOCS / "suspects.md", capsys, frozenset({"sh"}))

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -110,23 +112,31 @@ def alike(lines: Sequence[str], likelier: np.ndarray) -> list[Alike]:
     return [found[number] for number in sorted(found)]
 
 
+@cache
+def _distances() -> tuple[Any, Any]:
+    """Give rapidfuzz's two distances; only who looks for likeness waits for this import."""
+    from rapidfuzz.distance import OSA, Levenshtein
+
+    return OSA, Levenshtein
+
+
 def _letters(line: str) -> str:
     """Give the letters and digits of a line, and the marks that belong to letters."""
-    return "".join(one for one in line.casefold() if class_of(one) in LETTERS + "0m")
+    folded = line.casefold()
+    return folded if folded.isalnum() else "".join(one for one in folded if class_of(one) in LETTERS + "0m")
 
 
 def _difference(line: str, other: str) -> tuple[str, float] | None:
     """Say how a line differs from the other one, and in how many ways it could differ like that."""
-    from rapidfuzz.distance import OSA, Levenshtein  # only who looks for likeness waits for this import
-
+    swaps, edits_only = _distances()
     length = len(other)
     if line.casefold() == other.casefold():
         return "in another case", 2.0
     if _letters(line) == _letters(other):
         return "with other marks or spaces", 2.0 * length
-    if OSA.distance(line, other, score_cutoff=1) > 1:
+    if swaps.distance(line, other, score_cutoff=1) > 1:
         return None
-    edits = [(edit.tag, edit.src_pos, edit.dest_pos) for edit in Levenshtein.editops(other, line)]
+    edits = [(edit.tag, edit.src_pos, edit.dest_pos) for edit in edits_only.editops(other, line)]
     (kind, source, place), *more = edits
     if more:
         place = next(i for i, (a, b) in enumerate(zip(line, other, strict=True)) if a != b)

@@ -103,7 +103,7 @@ def _markup(line: str, pattern: str) -> str:
         return f"{found[0]} as in HTML"
     if "<" in line and (found := re.search(r"</?[A-Za-z][^<>]*>", line)):
         return f"{found[0]} as in HTML"
-    if "%" in line and (found := re.search(r"(%[0-9A-F]{2})+", line)):
+    if "%" in line and (found := re.search(r"(%[0-9A-Fa-f]{2})+", line)):
         return f"{found[0]} as in addresses of the web"
     return ""
 

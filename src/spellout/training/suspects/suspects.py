@@ -23,6 +23,7 @@ from .conventions import CONVENTIONS, usual, values_of
 from .damage import Damage, damage, excess
 from .lengths import odd_lengths
 from .patterns import patterns_of
+from .slips import slips
 from .stand_ins import HEADERS, PLACEHOLDERS, stand_in
 from .unseen import encoded
 
@@ -128,9 +129,11 @@ def find_suspects(
 ) -> tuple[list[Suspect], np.ndarray]:
     """Judge lines, each by the others: the `most` suspicious ones, those first, and the scores of all (L,)."""
     lines, signs = listed.lines, Signs()
-    letters, nats = _letters(lines, signs, letters_by)
+    surprises = letters_by(lines)
+    letters, nats = _letters(lines, signs, surprises)
+    _slips(lines, signs, surprises)
     patterns = patterns_of(lines)
-    shapes = _patterns(lines, patterns, signs, patterns_by)
+    shapes = _patterns(patterns, signs, patterns_by(patterns))
     _conventions(lines, patterns, signs)
     _words(listed, nats, signs)
     _likeness(listed, nats, signs)
@@ -169,16 +172,16 @@ def _stretch(letters: Damage, shapes: Damage, reasons: Sequence[Reason], number:
     return 0, 0
 
 
-def _damage(lines: Sequence[str], judge: Judge) -> tuple[Damage, np.ndarray]:
-    """Find the odd stretch of each line, and the surprise of each whole line (L,)."""
+def _damage(lines: Sequence[str], surprises: np.ndarray) -> tuple[Damage, np.ndarray]:
+    """Find the odd stretch of each line, and the surprise of each whole line (L,), from that of its characters."""
     stream, size = encoded(lines)
-    nats = judge(lines)
     ends = np.flatnonzero(stream == 0)
-    return damage(stream, nats, np.bincount(stream[1:], minlength=size)), np.add.reduceat(nats, ends[:-1])
+    found = damage(stream, surprises, np.bincount(stream[1:], minlength=size))
+    return found, np.add.reduceat(surprises, ends[:-1])
 
 
-def _letters(lines: Sequence[str], signs: Signs, judge: Judge) -> tuple[Damage, np.ndarray]:
-    found, nats = _damage(lines, judge)
+def _letters(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> tuple[Damage, np.ndarray]:
+    found, nats = _damage(lines, surprises)
     holders: dict[str, int] = {}
     for line in lines:
         for letter in set(line):
@@ -199,8 +202,18 @@ def _letters(lines: Sequence[str], signs: Signs, judge: Judge) -> tuple[Damage, 
     return found, nats
 
 
-def _patterns(lines: Sequence[str], patterns: Sequence[str], signs: Signs, judge: Judge) -> Damage:
-    found, _ = _damage(patterns, judge)
+def _slips(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> None:
+    found, there = slips(lines, surprises), set(lines)
+
+    def phrase(number: int) -> str:
+        meant = found.meant[number]
+        return f"{'almost' if meant in there else 'likelier as'} {meant!r}, {found.told[number]}"
+
+    signs.add("slip", np.maximum(found.nats, 0.0), phrase)
+
+
+def _patterns(patterns: Sequence[str], signs: Signs, surprises: np.ndarray) -> Damage:
+    found, _ = _damage(patterns, surprises)
 
     def phrase(number: int) -> str:
         pattern = patterns[number]
@@ -254,7 +267,7 @@ def _likeness(listed: Listed, nats: np.ndarray, signs: Signs) -> None:
         # Written by chance, or the other line with one of so many changes.
         strengths[one.line] = max(nats[one.line] - np.log(len(lines)) - np.log(one.ways), 0.0)
         pairs[one.line] = one
-    rare = -np.log(max(np.count_nonzero(strengths), 1) / len(lines))
+    rare = -np.log(max(int(np.count_nonzero(strengths)), 1) / len(lines))
     signs.add(
         "almost",
         np.minimum(strengths, rare),
