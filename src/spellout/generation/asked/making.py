@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 
 from ...data.vocabulary import Vocabulary
+from ...errors import UsageError
 from ...models.contract import LanguageModel
 from ...models.new_lines.known import Known
 from ...models.new_lines.model import Weighted
@@ -21,12 +23,16 @@ from ...models.ngram.config import NgramConfig
 from ...models.ngram.counts import Counts
 from ...models.ngram.model import NgramModel
 from ..new_lines import trie_of
+from .automaton import Automaton
 from .backward import Backward
 from .conditioned import Conditioned
 from .states import States
 from .wish import Wish
 
 GUIDING_ORDER = 3
+"""Of the n-gram that guides a network. One of longer contexts is so sure of them that what a network thinks likely
+elsewhere is seldom tried."""
+_MOST_SUMS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Made:
         return self.weighted is None or self.weighted.can_begin(tokens)
 
 
-def is_automaton(model: LanguageModel) -> bool:
+def is_automaton(model: LanguageModel) -> TypeGuard[NgramModel]:
     """Say whether what a model knows of a line is a context that was seen."""
     return type(model) is NgramModel and model.interpolated and model.context == model.order - 1
 
@@ -78,8 +84,8 @@ def make_model(
     The stream of its training lines is what guides a network. ValueError if all such lines are known.
     """
     assert wish.automaton is not None
-    exact = isinstance(model, NgramModel) and is_automaton(model)
-    guide = model if isinstance(model, NgramModel) and exact else _guide(stream, vocabulary.size)
+    exact = is_automaton(model) and _fits(model, wish.automaton)
+    guide = model if exact else _guide(stream, vocabulary.size, wish)
     backward = Backward.of(States(guide, power), wish.automaton)
     free = sharper(model, power)
     conditioned, guided = Conditioned(free, backward), Conditioned(sharper(guide, power), backward)
@@ -94,10 +100,22 @@ def make_model(
     return Made(Sharper(weighted, 1.0), free, False, guided, weighted)
 
 
-def _guide(stream: np.ndarray, vocabulary_size: int) -> NgramModel:
+def _fits(model: NgramModel, automaton: Automaton) -> bool:
+    """Say whether sums for each state of both are not too many."""
+    contexts, entries = (sum(len(getattr(level, name)) for level in model.levels) for name in ("keys", "counts"))
+    tied = max(map(len, automaton.tied()))
+    return max(contexts * len(automaton), entries * tied) <= _MOST_SUMS
+
+
+def _guide(stream: np.ndarray, vocabulary_size: int, wish: Wish) -> NgramModel:
     """Count an n-gram that is in doubt rather than too sure of where lines lead."""
-    config = NgramConfig(order=GUIDING_ORDER, smoothing="closed-form")
-    return NgramModel.estimate(Counts.of(stream, GUIDING_ORDER, vocabulary_size), config)
+    assert wish.automaton is not None
+    for order in range(GUIDING_ORDER, 0, -1):
+        config = NgramConfig(order=order, smoothing="closed-form")
+        model = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config)
+        if _fits(model, wish.automaton):
+            return model
+    raise UsageError(f"{wish.asked.said}: takes too many sums; ask for less")
 
 
 def _stream_of(vocabulary: Vocabulary, wish: Wish, known: Collection[str]) -> np.ndarray:
