@@ -42,9 +42,15 @@ class Backward:
     exact: bool
 
     @classmethod
-    def of(cls, states: States, automaton: Automaton, rounds: int = 10_000) -> Backward:
-        """Work them out, in so many rounds at most where sums are repeated."""
-        size = len(automaton)
+    def of(
+        cls, states: States, automaton: Automaton, gains: np.ndarray | None = None, rounds: int = 10_000
+    ) -> Backward:
+        """Work them out, in so many rounds at most where sums are repeated.
+
+        If the states of the automaton have `gains` (Q, V), a token's chance is multiplied by that, over the sum of
+        all: as the shape of a line so far says (see `shape`).
+        """
+        size, everything = len(automaton), automaton.everything()
         # The end of a line leads to a state of its own, in which it stands what was accepted.
         sums = np.zeros((len(states) + 1, size))
         sums[-1] = automaton.accepts
@@ -53,7 +59,7 @@ class Backward:
         scales, exact = np.zeros(size), True
         for group in automaton.tied():
             loops = len(group) > 1 or bool((automaton.next[group[0]] == group[0]).any())
-            if loops and len(group) == 1 and _is_everything(automaton, int(group[0])):
+            if everything[group].all():
                 sums[:-1, group] = 1.0  # sooner or later each line ends
                 continue
             outside = np.setdiff1d(automaton.next[group], [*group, DEAD])
@@ -61,7 +67,17 @@ class Backward:
             factors = np.exp(np.where(np.isin(np.arange(size), outside), scales - scale, 0.0))
             some = max(1, _VALUES_AT_ONCE // len(states.edges[-1][0])) if loops else 1
             parts = [group[start : start + some] for start in range(0, len(group), some)]
-            solve = [_Round(states, after[:, part], sums, factors, float(np.exp(-scale))) for part in parts]
+            solve = [
+                _Round(
+                    states,
+                    after[:, part],
+                    sums,
+                    factors,
+                    float(np.exp(-scale)),
+                    None if gains is None else gains[part],
+                )
+                for part in parts
+            ]
             exact &= _repeat(solve, sums, group, rounds if loops else 1)
             most = float(sums[:-1, group].max())
             sums[:-1, group] /= most
@@ -84,31 +100,36 @@ def _repeat(solve: list[_Round], sums: np.ndarray, group: np.ndarray, rounds: in
     return rounds == 1
 
 
-def _is_everything(automaton: Automaton, state: int) -> bool:
-    """Say whether all lines are accepted from a state that is tied to none but itself."""
-    return bool(automaton.accepts[state] and (automaton.next[state, 1:] == state).all())
-
-
 class _Round:
     """One round of sums for some states of the automaton.
 
     Where the tokens lead that leave them is looked up once: `after` (V, G), the end to the state itself. `sums`
     (S + 1, Q) are renewed; `factors` (Q,) are what those of each state are to be multiplied by here, and `end` is
-    that of ends.
+    that of ends. `gains` (G, V) are of tokens.
     """
 
     def __init__(
-        self, states: States, after: np.ndarray, sums: np.ndarray, factors: np.ndarray, end: float
+        self,
+        states: States,
+        after: np.ndarray,
+        sums: np.ndarray,
+        factors: np.ndarray,
+        end: float,
+        gains: np.ndarray | None,
     ) -> None:
         self._states, self._sums = states, sums
+        self._totals = states.totals[:, None]
+        if gains is not None:
+            self._totals = states.sums([gains.T[tokens] for tokens, _ in states.edges])
         self._places: list[tuple[np.ndarray, np.ndarray]] = []
         for tokens, to in states.edges:
             nodes, ends = after[tokens], (tokens == 0)[:, None]
             places = np.where(ends, len(states), to[:, None]) * sums.shape[1] + nodes
-            self._places.append((places, np.where(ends, end, factors[nodes])))
+            weights = np.where(ends, end, factors[nodes])
+            self._places.append((places, weights if gains is None else weights * gains.T[tokens]))
 
     def once(self) -> np.ndarray:
         """Give the sums (S, G) that come of those that there are."""
         flat = self._sums.reshape(-1)
         values = [flat.take(places) * factors for places, factors in self._places]
-        return self._states.sums(values) / self._states.totals[:, None]
+        return self._states.sums(values) / self._totals

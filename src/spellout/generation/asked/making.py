@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -26,13 +26,14 @@ from ..new_lines import trie_of
 from .automaton import Automaton
 from .backward import Backward
 from .conditioned import Conditioned
+from .shape import with_shape
 from .states import States
 from .wish import Wish
 
 GUIDING_ORDER = 3
 """Of the n-gram that guides a network. One of longer contexts is so sure of them that what a network thinks likely
 elsewhere is seldom tried."""
-_MOST_SUMS = 1 << 24
+_MOST_SUMS = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,13 @@ class Made:
 
 
 def is_automaton(model: LanguageModel) -> TypeGuard[NgramModel]:
-    """Say whether what a model knows of a line is a context that was seen."""
-    return type(model) is NgramModel and model.interpolated and model.context == model.order - 1
+    """Say whether what a model knows of a line is a context that was seen, and perhaps the line's shape."""
+    of_contexts = type(model) is NgramModel and model.interpolated
+    return of_contexts and (model.context == model.order - 1 or _shape_of(model) is not None)
+
+
+def _shape_of(model: LanguageModel) -> Any:
+    return getattr(model, "shape", None)
 
 
 def make_model(
@@ -84,9 +90,10 @@ def make_model(
     The stream of its training lines is what guides a network. ValueError if all such lines are known.
     """
     assert wish.automaton is not None
-    exact = is_automaton(model) and _fits(model, wish.automaton)
-    guide = model if exact else _guide(stream, vocabulary.size, wish)
-    backward = Backward.of(States(guide, power), wish.automaton)
+    guide, backward = model, _sums_of(model, wish.automaton, power) if is_automaton(model) else None
+    exact = backward is not None
+    if backward is None:
+        guide, backward = _guide(model, stream, vocabulary.size, wish, power)
     free = sharper(model, power)
     conditioned, guided = Conditioned(free, backward), Conditioned(sharper(guide, power), backward)
     trie = trie_of(vocabulary, _stream_of(vocabulary, wish, known))
@@ -100,21 +107,35 @@ def make_model(
     return Made(Sharper(weighted, 1.0), free, False, guided, weighted)
 
 
-def _fits(model: NgramModel, automaton: Automaton) -> bool:
-    """Say whether sums for each state of both are not too many."""
+def _sums_of(model: NgramModel, automaton: Automaton, power: float) -> Backward | None:
+    """Give the sums of an n-gram; None if they are too many."""
+    gains = None
+    if (shape := _shape_of(model)) is not None:
+        try:
+            automaton, gains = with_shape(automaton, shape, power)
+        except OverflowError:
+            return None
     contexts, entries = (sum(len(getattr(level, name)) for level in model.levels) for name in ("keys", "counts"))
     tied = max(map(len, automaton.tied()))
-    return max(contexts * len(automaton), entries * tied) <= _MOST_SUMS
+    if max(contexts * len(automaton), entries * tied) > _MOST_SUMS:
+        return None
+    return Backward.of(States(model, power), automaton, gains)
 
 
-def _guide(stream: np.ndarray, vocabulary_size: int, wish: Wish) -> NgramModel:
-    """Count an n-gram that is in doubt rather than too sure of where lines lead."""
+def _guide(
+    model: LanguageModel, stream: np.ndarray, vocabulary_size: int, wish: Wish, power: float
+) -> tuple[NgramModel, Backward]:
+    """Count an n-gram that is in doubt rather than too sure of where lines lead, with the shape that the model has
+    if there is one."""
     assert wish.automaton is not None
-    for order in range(GUIDING_ORDER, 0, -1):
-        config = NgramConfig(order=order, smoothing="closed-form")
-        model = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config)
-        if _fits(model, wish.automaton):
-            return model
+    for shape in (_shape_of(model), None):
+        for order in range(GUIDING_ORDER, 0, -1):
+            config = NgramConfig(order=order, smoothing="closed-form")
+            guide: Any = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config)
+            if shape is not None:
+                guide = guide.with_shape(shape) if hasattr(guide, "with_shape") else guide
+            if (backward := _sums_of(guide, wish.automaton, power)) is not None:
+                return guide, backward
     raise UsageError(f"{wish.asked.said}: takes too many sums; ask for less")
 
 

@@ -48,8 +48,10 @@ class States:
             after = np.zeros(len(tokens), np.int64)
             for length, ids in enumerate(followed):
                 after = np.where(ids >= 0, self.first[length] + ids, after)
-            total, weight = model._weights(depth, np.arange(len(level.keys)))
-            chances = model._discounted(depth, level.counts) / total[owners]
+            amounts, concentration = model.discounts.amounts[depth], model.discounts.concentrations[depth]
+            total = level.totals + concentration
+            weight = (level.kinds @ amounts + concentration) / total
+            chances = (level.counts - amounts[np.minimum(level.counts, 3)]) / total[owners]
             if depth:
                 shorter = levels[depth - 1].find_entries(suffixes[owners], tokens)
                 if (shorter < 0).any():
