@@ -69,8 +69,9 @@ class Made:
 
 def is_automaton(model: LanguageModel) -> TypeGuard[NgramModel]:
     """Say whether what a model knows of a line is a context that was seen, and perhaps the line's shape."""
-    of_contexts = type(model) is NgramModel and model.interpolated
-    return of_contexts and (model.context == model.order - 1 or _shape_of(model) is not None)
+    if type(model) is not NgramModel or not model.interpolated:
+        return False
+    return model.context == model.order - 1 or _shape_of(model) is not None
 
 
 def _shape_of(model: LanguageModel) -> Any:
