@@ -177,7 +177,9 @@ def _say_plan(planned: Plan, new: bool, wish: Wish) -> None:
 
 def _of_lines(share: float, new: bool) -> str:
     """Say how many of the lines that are made are so."""
-    often = f"{share:.1%}" if share >= 0.1 else f"one in {float(f'{1 / max(share, 1e-300):.2g}'):,.0f}"
+    so = "new and so" if new else "so"
+    if share >= 0.1:
+        return f"{share:.1%} of the model's lines are {so}"
     if share < 1e-9:
-        often = f"one in 10^{round(-math.log10(max(share, 1e-300)))}"
-    return f"{often} of the model's lines is {'new and ' if new else ''}so"
+        return f"one in 10^{round(-math.log10(max(share, 1e-300)))} of the model's lines is {so}"
+    return f"one in {float(f'{1 / share:.2g}'):,.0f} of the model's lines is {so}"

@@ -13,6 +13,7 @@ from spellout.generation.asked.automaton import deterministic, of_lengths
 from spellout.generation.asked.backward import Backward
 from spellout.generation.asked.conditioned import Conditioned
 from spellout.generation.asked.expression import states_of
+from spellout.generation.asked.shape import with_shape
 from spellout.generation.asked.spelling import Spelling
 from spellout.generation.asked.states import States
 from spellout.generation.scoring import batches
@@ -89,3 +90,60 @@ def test_where_all_lines_that_will_do_can_be_listed_their_chances_are_1_together
     before, after = (np.exp(log_chances(one, vocabulary, fits)) for one in (found.model, found))
     assert after == pytest.approx(before / before.sum(), rel=1e-9)
     assert after.sum() == pytest.approx(1.0)
+
+
+class Shaped:
+    """An n-gram times factors on the classes of tokens, by how many tokens there were: at most three differ."""
+
+    def __init__(self, model, factors):
+        self.model, self.vocabulary_size = model, model.vocabulary_size
+        self.context, self.parameters = None, 0
+        self.classes = np.array([0, 1, 1, 2], np.uint8)
+        self.following = np.array([[0, 1, 1], [0, 2, 1], [0, 2, 2]], np.int32)
+        self.factors = factors
+
+    def log_probabilities(self, tokens):
+        states = np.zeros(tokens.shape, np.int64)
+        for place in range(1, tokens.shape[1]):
+            states[:, place] = self.following[states[:, place - 1], self.classes[tokens[:, place]]]
+        rows = np.exp(self.model.log_probabilities(tokens)) * self.factors[states][..., self.classes]
+        return np.log(rows / rows.sum(axis=-1, keepdims=True))
+
+    def score(self, tokens, targets):
+        return np.take_along_axis(self.log_probabilities(tokens), targets[..., None].astype(np.int64), axis=-1)[
+            ..., 0
+        ]
+
+    def reader(self, lines):
+        return Rereading(self)
+
+
+class Rereading:
+    """Reads every line from its beginning again."""
+
+    def __init__(self, model):
+        self.model, self.read_so_far = model, None
+
+    def read(self, tokens):
+        column = tokens[:, None]
+        self.read_so_far = column if self.read_so_far is None else np.hstack([self.read_so_far, column])
+        return self.model.log_probabilities(self.read_so_far)[:, -1]
+
+    def keep(self, rows):
+        self.read_so_far = self.read_so_far[rows]
+
+
+@given(lists, patterns, st.sampled_from([1.0, 1.3]), st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_the_shape_of_a_line_is_one_more_automaton(lines, pattern, power, seed):
+    vocabulary, model = ngram_of(lines)
+    shape = Shaped(model, np.random.default_rng(seed).uniform(0.2, 3.0, (3, 3)))
+    automaton, gains = with_shape(automaton_of(pattern, vocabulary), shape, power)
+    free = sharper(shape, power)
+    found = Conditioned(free, Backward.of(States(model, power), automaton, gains))
+    fits = np.array([bool(re.fullmatch(pattern, line)) for line in EVERY_LINE])
+    before, after = (log_chances(one, vocabulary, EVERY_LINE) for one in (free, found))
+    assert np.isneginf(after[~fits]).all()
+    apart = (after - before)[fits]
+    assert apart == pytest.approx(np.full(len(apart), apart[0]), abs=1e-8)
+    assert apart[0] > -1e-9

@@ -50,6 +50,10 @@ class Automaton:
 
     def both(self, other: Automaton) -> Automaton:
         """Accept what both accept. OverflowError if that takes too many states."""
+        return self.product(other)[0]
+
+    def product(self, other: Automaton) -> tuple[Automaton, np.ndarray]:
+        """Give the automaton of both, and of each of its states (Q,) that of the other. OverflowError as above."""
         numbers = np.array([0, self.start * len(other) + other.start])
         known, frontier = numbers, numbers
         following = []
@@ -66,7 +70,14 @@ class Automaton:
         table = order[np.searchsorted(known[order], np.concatenate(following))].astype(np.int32)
         mine, yours = np.divmod(known, len(other))
         start = int(np.flatnonzero(known == numbers[1])[0])
-        return Automaton(table, self.accepts[mine] & other.accepts[yours], start)
+        return Automaton(table, self.accepts[mine] & other.accepts[yours], start), yours
+
+    def everything(self) -> np.ndarray:
+        """Say of each state (Q,) of tokens whether whatever follows is accepted."""
+        hopes = self.accepts.copy()
+        while not ((fewer := hopes & hopes[self.next[:, 1:]].all(axis=1)) == hopes).all():
+            hopes = fewer
+        return hopes
 
     def minimal(self) -> Automaton:
         """Give the automaton with the fewest states that accepts the same (Moore 1956); of a large one only those

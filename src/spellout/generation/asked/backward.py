@@ -19,7 +19,7 @@ import numpy as np
 from .automaton import DEAD, Automaton
 from .states import States
 
-PRECISION = 1e-11
+PRECISION = 1e-10
 """Sums are repeated until nothing changes by more than this part of it."""
 _VALUES_AT_ONCE = 1 << 22
 
@@ -42,9 +42,15 @@ class Backward:
     exact: bool
 
     @classmethod
-    def of(cls, states: States, automaton: Automaton, rounds: int = 10_000) -> Backward:
-        """Work them out, in so many rounds at most where sums are repeated."""
-        size = len(automaton)
+    def of(
+        cls, states: States, automaton: Automaton, gains: np.ndarray | None = None, rounds: int = 10_000
+    ) -> Backward:
+        """Work them out, in so many rounds at most where sums are repeated.
+
+        If the states of the automaton have `gains` (Q, V), a token's chance is multiplied by that, over the sum of
+        all: as the shape of a line so far says (see `shape`).
+        """
+        size, everything = len(automaton), automaton.everything()
         # The end of a line leads to a state of its own, in which it stands what was accepted.
         sums = np.zeros((len(states) + 1, size))
         sums[-1] = automaton.accepts
@@ -53,14 +59,26 @@ class Backward:
         scales, exact = np.zeros(size), True
         for group in automaton.tied():
             loops = len(group) > 1 or bool((automaton.next[group[0]] == group[0]).any())
-            if loops and len(group) == 1 and _is_everything(automaton, int(group[0])):
+            if everything[group].all():
                 sums[:-1, group] = 1.0  # sooner or later each line ends
                 continue
             outside = np.setdiff1d(automaton.next[group], [*group, DEAD])
             scale = max([*scales[outside], *([0.0] if automaton.accepts[group].any() else [])])
             factors = np.exp(np.where(np.isin(np.arange(size), outside), scales - scale, 0.0))
-            solve = _Round(states, after[:, group], sums, factors, np.exp(-scale))
-            exact &= solve.repeat(group, rounds if loops else 1)
+            some = max(1, _VALUES_AT_ONCE // len(states.edges[-1][0])) if loops else 1
+            parts = [group[start : start + some] for start in range(0, len(group), some)]
+            solve = [
+                _Round(
+                    states,
+                    after[:, part],
+                    sums,
+                    factors,
+                    float(np.exp(-scale)),
+                    None if gains is None else gains[part],
+                )
+                for part in parts
+            ]
+            exact &= _repeat(solve, sums, group, rounds if loops else 1)
             most = float(sums[:-1, group].max())
             sums[:-1, group] /= most
             scales[group] = scale + np.log(most)
@@ -72,50 +90,46 @@ class Backward:
             return np.log(self.sums[states, nodes]) + self.scales[nodes]
 
 
-def _is_everything(automaton: Automaton, state: int) -> bool:
-    """Say whether all lines are accepted from a state that is tied to none but itself."""
-    return bool(automaton.accepts[state] and (automaton.next[state, 1:] == state).all())
+def _repeat(solve: list[_Round], sums: np.ndarray, group: np.ndarray, rounds: int) -> bool:
+    """Renew the sums of a group until they stay as they are; say whether they did."""
+    for number in range(rounds):
+        before = sums[:-1, group]
+        sums[:-1, group] = found = np.concatenate([part.once() for part in solve], axis=1)
+        if number and (np.abs(found - before) <= PRECISION * found).all():
+            return True
+    return rounds == 1
 
 
-@dataclass(frozen=True)
 class _Round:
     """One round of sums for some states of the automaton.
 
-    Attributes:
-        after: (V, G), where tokens lead from these; the end leads to the state itself.
-        sums: (S + 1, Q), which are renewed.
-        factors: (Q,) by which sums of each state are to be multiplied here, and `end` that of ends.
+    Where the tokens lead that leave them is looked up once: `after` (V, G), the end to the state itself. `sums`
+    (S + 1, Q) are renewed; `factors` (Q,) are what those of each state are to be multiplied by here, and `end` is
+    that of ends. `gains` (G, V) are of tokens.
     """
 
-    states: States
-    after: np.ndarray
-    sums: np.ndarray
-    factors: np.ndarray
-    end: float
+    def __init__(
+        self,
+        states: States,
+        after: np.ndarray,
+        sums: np.ndarray,
+        factors: np.ndarray,
+        end: float,
+        gains: np.ndarray | None,
+    ) -> None:
+        self._states, self._sums = states, sums
+        self._totals = states.totals[:, None]
+        if gains is not None:
+            self._totals = states.sums([gains.T[tokens] for tokens, _ in states.edges])
+        self._places: list[tuple[np.ndarray, np.ndarray]] = []
+        for tokens, to in states.edges:
+            nodes, ends = after[tokens], (tokens == 0)[:, None]
+            places = np.where(ends, len(states), to[:, None]) * sums.shape[1] + nodes
+            weights = np.where(ends, end, factors[nodes])
+            self._places.append((places, weights if gains is None else weights * gains.T[tokens]))
 
-    def repeat(self, group: np.ndarray, rounds: int) -> bool:
-        """Renew the sums of a group until they stay as they are; say whether they did."""
-        some = max(1, _VALUES_AT_ONCE // max(len(entries.tokens) for entries in self.states._levels))
-        for number in range(rounds):
-            new = [self._once(self.after[:, start : start + some]) for start in range(0, len(group), some)]
-            found = np.concatenate(new, axis=1)
-            before = self.sums[:-1, group]
-            self.sums[:-1, group] = found
-            if number and (np.abs(found - before) <= PRECISION * found).all():
-                return True
-        return rounds == 1
-
-    def _once(self, after: np.ndarray) -> np.ndarray:
-        """Give the sums (S, G) of a group, from those that there are."""
-        width = self.sums.shape[1]
-        flat = self.sums.reshape(-1)
-        ends = len(self.states) * width
-
-        def values(tokens: np.ndarray, states: np.ndarray) -> np.ndarray:
-            to = after[tokens]
-            found = flat[np.where(tokens == 0, ends, states * width)[:, None] + to]
-            return found * np.where((tokens == 0)[:, None], self.end, self.factors[to])
-
-        everything = np.arange(self.states.model.vocabulary_size)
-        bottom = self.states.bottom * values(everything, np.zeros_like(everything)).sum(axis=0)
-        return self.states.sums(values, bottom) / self.states.totals[:, None]
+    def once(self) -> np.ndarray:
+        """Give the sums (S, G) that come of those that there are."""
+        flat = self._sums.reshape(-1)
+        values = [flat.take(places) * factors for places, factors in self._places]
+        return self._states.sums(values) / self._totals

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from ...data.vocabulary.protocol import Vocabulary
+from ...errors import UsageError
 from ...models.contract import LanguageModel
 from ...models.new_lines.known import Known
 from ...models.new_lines.model import Weighted
@@ -21,12 +23,17 @@ from ...models.ngram.config import NgramConfig
 from ...models.ngram.counts import Counts
 from ...models.ngram.model import NgramModel
 from ..new_lines import trie_of
+from .automaton import Automaton
 from .backward import Backward
 from .conditioned import Conditioned
+from .shape import with_shape
 from .states import States
 from .wish import Wish
 
 GUIDING_ORDER = 3
+"""Of the n-gram that guides a network. One of longer contexts is so sure of them that what a network thinks likely
+elsewhere is seldom tried."""
+_MOST_SUMS = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,15 @@ class Made:
         return self.weighted is None or self.weighted.can_begin(tokens)
 
 
-def is_automaton(model: LanguageModel) -> bool:
-    """Say whether what a model knows of a line is a context that was seen."""
-    return type(model) is NgramModel and model.interpolated and model.context == model.order - 1
+def is_automaton(model: LanguageModel) -> TypeGuard[NgramModel]:
+    """Say whether what a model knows of a line is a context that was seen, and perhaps the line's shape."""
+    if type(model) is not NgramModel or not model.interpolated:
+        return False
+    return model.context == model.order - 1 or _shape_of(model) is not None
+
+
+def _shape_of(model: LanguageModel) -> Any:
+    return getattr(model, "shape", None)
 
 
 def make_model(
@@ -78,9 +91,10 @@ def make_model(
     The stream of its training lines is what guides a network. ValueError if all such lines are known.
     """
     assert wish.automaton is not None
-    exact = isinstance(model, NgramModel) and is_automaton(model)
-    guide = model if isinstance(model, NgramModel) and exact else _guide(stream, vocabulary.size)
-    backward = Backward.of(States(guide, power), wish.automaton)
+    guide, backward = model, _sums_of(model, wish.automaton, power) if is_automaton(model) else None
+    exact = backward is not None
+    if backward is None:
+        guide, backward = _guide(model, stream, vocabulary.size, wish, power)
     free = sharper(model, power)
     conditioned, guided = Conditioned(free, backward), Conditioned(sharper(guide, power), backward)
     trie = trie_of(vocabulary, _stream_of(vocabulary, wish, known))
@@ -94,10 +108,36 @@ def make_model(
     return Made(Sharper(weighted, 1.0), free, False, guided, weighted)
 
 
-def _guide(stream: np.ndarray, vocabulary_size: int) -> NgramModel:
-    """Count an n-gram that is in doubt rather than too sure of where lines lead."""
-    config = NgramConfig(order=GUIDING_ORDER, smoothing="closed-form")
-    return NgramModel.estimate(Counts.of(stream, GUIDING_ORDER, vocabulary_size), config)
+def _sums_of(model: NgramModel, automaton: Automaton, power: float) -> Backward | None:
+    """Give the sums of an n-gram; None if they are too many."""
+    gains = None
+    if (shape := _shape_of(model)) is not None:
+        try:
+            automaton, gains = with_shape(automaton, shape, power)
+        except OverflowError:
+            return None
+    contexts, entries = (sum(len(getattr(level, name)) for level in model.levels) for name in ("keys", "counts"))
+    tied = max(map(len, automaton.tied()))
+    if max(contexts * len(automaton), entries * tied) > _MOST_SUMS:
+        return None
+    return Backward.of(States(model, power), automaton, gains)
+
+
+def _guide(
+    model: LanguageModel, stream: np.ndarray, vocabulary_size: int, wish: Wish, power: float
+) -> tuple[NgramModel, Backward]:
+    """Count an n-gram that is in doubt rather than too sure of where lines lead, with the shape that the model has
+    if there is one."""
+    assert wish.automaton is not None
+    for shape in (_shape_of(model), None):
+        for order in range(GUIDING_ORDER, 0, -1):
+            config = NgramConfig(order=order, smoothing="closed-form")
+            guide: Any = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config)
+            if shape is not None:
+                guide = guide.with_shape(shape) if hasattr(guide, "with_shape") else guide
+            if (backward := _sums_of(guide, wish.automaton, power)) is not None:
+                return guide, backward
+    raise UsageError(f"{wish.asked.said}: takes too many sums; ask for less")
 
 
 def _stream_of(vocabulary: Vocabulary, wish: Wish, known: Collection[str]) -> np.ndarray:

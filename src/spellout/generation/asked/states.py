@@ -13,7 +13,6 @@ Each probability may be taken to a power (see `models/new_lines/sharpness`), whi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +36,7 @@ class States:
         self.model, self.power = model, power
         levels, size = model.levels, model.vocabulary_size
         self.first = np.concatenate([[0], np.cumsum([len(level.keys) for level in levels])])
-        self.bottom = size**-power
-        """Of a token that no line holds, before weights."""
+        self._bottom = size**-power  # of a token that no line holds, before weights
         self._levels: list[_Entries] = []
         columns: list[np.ndarray] = []
         for depth, level in enumerate(levels):
@@ -50,8 +48,10 @@ class States:
             after = np.zeros(len(tokens), np.int64)
             for length, ids in enumerate(followed):
                 after = np.where(ids >= 0, self.first[length] + ids, after)
-            total, weight = model._weights(depth, np.arange(len(level.keys)))
-            chances = model._discounted(depth, level.counts) / total[owners]
+            amounts, concentration = model.discounts.amounts[depth], model.discounts.concentrations[depth]
+            total = level.totals + concentration
+            weight = (level.kinds @ amounts + concentration) / total
+            chances = (level.counts - amounts[np.minimum(level.counts, 3)]) / total[owners]
             if depth:
                 shorter = levels[depth - 1].find_entries(suffixes[owners], tokens)
                 if (shorter < 0).any():
@@ -64,39 +64,39 @@ class States:
             self._levels.append(_Entries(starts, tokens, after, chances, shorter, weight**power, suffixes))
         for entries in self._levels:
             entries.chances **= power
+        everything, first = np.arange(size), self._levels[0].tokens
+        nowhere = [(tokens, np.zeros_like(tokens)) for tokens in (everything, first)]
+        self.edges = nowhere + [(entries.tokens, entries.after) for entries in self._levels]
+        """Tokens (E,), and the states (E,) that they lead to: all of them where no context was seen, those that any
+        line has there, and what was seen after contexts of each length."""
         self.totals = np.ones(len(self))
         if power != 1.0:  # what all tokens have together is no longer 1
-            self.totals = self.sums(lambda tokens, after: np.ones(len(tokens)), size * self.bottom)
+            self.totals = self.sums([np.ones(len(tokens)) for tokens, _ in self.edges])
 
     def __len__(self) -> int:
         """Count the contexts."""
         return int(self.first[-1])
 
-    def sums(
-        self, values: Callable[[np.ndarray, np.ndarray], np.ndarray], bottom: np.ndarray | float
-    ) -> np.ndarray:
+    def sums(self, values: list[np.ndarray]) -> np.ndarray:
         """Add up, in every state, weight times value of every token: (S, ...).
 
-        `values` are those of tokens (E,) that lead to states (E,); `bottom` is what all tokens of the vocabulary
-        add up to where they lead to the shortest context and each has the weight of a token that no line holds.
-        Weights are probabilities, to the power; of these `totals` are the sums.
+        There is a value (E, ...) for each of the `edges`. Weights are probabilities, to the power; of these
+        `totals` are the sums.
         """
+        shorter = (self._bottom * values[0].sum(axis=0))[None]
+        lost = self._bottom * values[1]
         parts: list[np.ndarray] = []
-        shorter = np.asarray(bottom)[None]
-        before: np.ndarray | None = None
-        for entries in self._levels:
-            here = values(entries.tokens, entries.after)
-            if before is None:  # below the shortest context, where each token leads to that, too
-                lost = self.bottom * values(entries.tokens, np.zeros(len(entries.tokens), np.int64))
-            else:
-                lost = entries.of(self._levels[len(parts) - 1].chances[entries.shorter], before[entries.shorter])
+        for entries, here in zip(self._levels, values[2:], strict=True):
+            if parts:
+                before = values[1 + len(parts)]
+                lost = entries.of(self._levels[len(parts) - 1].chances, before)[entries.shorter]
             seen = np.add.reduceat(entries.of(entries.chances, here), entries.starts, axis=0)
             gone = np.add.reduceat(lost, entries.starts, axis=0)
-            # What is not seen after a context is what is left of the shorter one; rounding must not make it
-            # negative.
+            # What is not seen after a context is what is left of the shorter one; rounding must not make it less
+            # than nothing.
             left = np.maximum(shorter[entries.suffixes] - gone, 0.0)
             parts.append(seen + entries.of(entries.weights, left))
-            shorter, before = parts[-1], here
+            shorter = parts[-1]
         return np.concatenate(parts)
 
     def reader(self, lines: int) -> StatesReader:

@@ -1,0 +1,164 @@
+"""What is asked of `make` and `sample` on the command line, and what they say of it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from spellout.generation.asked.best import choose
+
+
+@pytest.fixture
+def run_folder(command, names_file, tmp_path):
+    folder = tmp_path / "run"
+    assert command("train", names_file, "-o", folder, "--model", "ngram", "--order", 4)[0] == 0
+    return folder
+
+
+def test_lines_are_as_was_asked_new_and_the_same_again(command, names_file):
+    arguments = (
+        "make",
+        names_file,
+        "--model",
+        "ngram:4",
+        "-n",
+        30,
+        "--length",
+        "5-7",
+        "--ends",
+        "a",
+        "--contains",
+        "l",
+    )
+    code, out, err = command(*arguments)
+    lines = out.splitlines()
+    assert code == 0, err
+    assert len(set(lines)) == 30
+    assert all(5 <= len(line) <= 7 and line.endswith("a") and "l" in line for line in lines)
+    assert not set(lines) & set(Path(names_file).read_text("utf-8").split())
+    assert re.search(r"one in [\d,]+ of the model's lines is new and so: --length 5-7 --ends a --contains l\n", err)
+    assert command(*arguments[:5], 10, *arguments[6:])[1].splitlines() == lines[:10]
+
+
+def test_what_cannot_be_is_said_before_anything_is_trained(command, names_file, monkeypatch):
+    def never(*arguments, **named):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("spellout.app.commands.make._train", never)
+    for wishes, sentence in [
+        (("--ends", "9"), "'9' is in none of the lines"),
+        (("--length", "99"), "the longest line has"),
+        (("--matches", "(a)\\1"), "has a group come again"),
+        (("--prefix", "An", "--matches", "B.*"), "no line that begins so can be so"),
+        (("--length", "7-5"), "no line is at least 7 and at most 5 long"),
+        (("--avoid", "nowhere.txt"), "no such file"),
+        (("--best-of", "5"), "must be more than the 10 lines"),
+        (("--length", "7-", "--max-length", "5"), "--max-length 5 cuts it"),
+        (("--matches", "["), "not a regular expression"),
+    ]:
+        code, out, err = command("make", names_file, *wishes)
+        assert (code, out) == (2 if wishes[-1] != "9" and "nowhere" not in wishes[-1] else 1, "")
+        assert sentence in err
+        assert err.count("spellout: ") == 1
+
+
+def test_lines_to_avoid_are_not_made(command, run_folder, tmp_path):
+    made = command("sample", run_folder, "-n", 40, "--unique")[1].splitlines()
+    file = tmp_path / "avoid.txt"
+    file.write_text("".join(f" {line}\n" for line in made[::2]), encoding="utf-8")
+    others = command("sample", run_folder, "-n", 20, "--unique", "--avoid", file)[1].splitlines()
+    assert others == made[1::2]
+    # with a pattern they are no lines of the model at all
+    some = [line for line in made if len(line) == 5]
+    file.write_text("\n".join(some), encoding="utf-8")
+    others = command("sample", run_folder, "-n", 200, "--length", 5, "--avoid", file)[1].splitlines()
+    assert len(others) == 200
+    assert not set(others) & set(some)
+
+
+def test_lines_are_written_as_was_asked(command, run_folder):
+    made = command("sample", run_folder, "-n", 20)[1]
+    assert command("sample", run_folder, "-n", 20, "--case", "upper")[1] == made.upper()
+    assert (
+        command("sample", run_folder, "-n", 5, "--case", "upper", "--ends", "NA", "--json")[1].count(
+            'NA", "complete"'
+        )
+        == 5
+    )
+    code, out, err = command("sample", run_folder, "-n", 5, "--case", "upper", "--ends", "na")
+    assert (code, out) == (1, "")
+    assert "these lines know --ends NA" in err
+
+
+def test_a_pattern_of_which_every_line_is_known_makes_none(command, run_folder, names_file):
+    line = Path(names_file).read_text("utf-8").split()[0]
+    code, out, err = command("sample", run_folder, "--matches", line)
+    assert (code, out) == (1, "")
+    assert "every line that is so is in the list" in err
+    code, out, _ = command("sample", run_folder, "-n", 1, "--matches", line, "--as-it-is")
+    assert (code, out) == (0, f"{line}\n")
+    code, out, err = command("sample", run_folder, "-n", 5, "--matches", f"{line}|{line}[ae]", "--unique")
+    assert (code, sorted(out.split())) == (1, [f"{line}a", f"{line}e"])
+    assert "brought no other new different one that is as was asked" in err
+
+
+def test_greedy_and_low_temperatures_stay_with_what_was_asked(command, run_folder):
+    code, out, err = command("sample", run_folder, "--greedy", "--ends", "y", "--length", "6-")
+    assert code == 0, err
+    assert len(out.splitlines()) == 1
+    assert re.fullmatch(r"\w{5,}y\n", out)
+    lines = command("sample", run_folder, "-n", 20, "--temperature", 0.3, "--top-k", 3, "--ends", "y")[1].split()
+    assert all(line.endswith("y") for line in lines)
+
+
+def test_a_network_makes_what_was_asked_and_says_that_it_is_approximate(command, names_file, tmp_path):
+    folder = tmp_path / "mlp"
+    assert command("train", names_file, "-o", folder, "--model", "mlp:8", "--steps", 20)[0] == 0
+    code, out, err = command("sample", folder, "-n", 5, "--ends", "lyn", "--length", "6-8")
+    assert code == 0, err
+    assert all(re.fullmatch(r"\w{3,5}lyn", line) for line in out.splitlines())
+    assert "--length 6-8 --ends lyn, approximately: one in " in err
+    code, out, err = command("sample", folder, "-n", 5, "--length", "3-12")  # often enough to need no help
+    assert (code, len(out.splitlines())) == (0, 5)
+    assert "approximately" not in err
+    code, out, err = command("sample", folder, "-n", 5, "--ends", "lyn", "--temperature", 0.5)
+    assert all(line.endswith("lyn") for line in out.splitlines())
+    assert "approximately" in err
+
+
+def test_the_best_come_first_and_are_likely_far_from_the_list_and_from_each_other(command, run_folder):
+    code, out, err = command("sample", run_folder, "-n", 5, "--best-of", 60, "--json")
+    assert code == 0, err
+    best = [json.loads(row)["line"] for row in out.splitlines()]
+    assert len(set(best)) == 5
+    assert set(best) <= set(command("sample", run_folder, "-n", 60, "--unique")[1].split())
+    assert command("sample", run_folder, "-n", 3, "--best-of", 60)[1].split() == best[:3]
+
+
+def test_the_best_are_chosen_one_by_one_by_the_product_of_three_numbers():
+    lines = ["anna", "hannah", "bobby", "annas", "zzzzz", "carola"]
+    surprises = [1.0, 2.0, 3.0, 1.5, 9.0, 2.5]
+    known = ["hanna", "carolas"]
+
+    def distance(one, other):
+        table = {(i, j): max(i, j) for i in range(len(one) + 1) for j in range(len(other) + 1) if not i * j}
+        for i in range(1, len(one) + 1):
+            for j in range(1, len(other) + 1):
+                same = table[i - 1, j - 1] + (one[i - 1] != other[j - 1])
+                table[i, j] = min(same, table[i - 1, j] + 1, table[i, j - 1] + 1)
+        return min(1.0, 3 * table[len(one), len(other)] / max(len(one), len(other)))
+
+    chosen = []
+    while len(chosen) < 4:
+        rest = [line for line in lines if line not in chosen]
+        value = {
+            line: sum(surprises[lines.index(line)] <= other for other in surprises)
+            * min(distance(line, other) for other in known)
+            * min([distance(line, other) for other in chosen], default=1.0)
+            for line in rest
+        }
+        chosen.append(max(rest, key=value.__getitem__))
+    import numpy as np
+
+    assert [lines[place] for place in choose(lines, np.array(surprises), known, 4)] == chosen
