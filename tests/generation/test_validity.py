@@ -354,16 +354,20 @@ def test_models_are_compared_by_a_judge_from_python(place):
 
 
 def test_compare_has_a_column_of_valid_lines(command, run):
-    code, out, _ = command("compare", "list.txt", "--models", "ngram:1,ngram:2", "--valid", "rounds:ok", "--json")
+    code, out, _ = command(
+        "compare", "list.txt", "--models", "ngram:1:shape=no,ngram:2:shape=no", "--valid", "rounds:ok", "--json"
+    )
     assert code == 0
     told = rows(out)[0]["validity"]
     assert told["made"] == 1000
     assert 0 < told["valid"] < 1
     assert rows(out)[1]["validity"]["valid"] > told["valid"]  # of a model that sees a letter
-    plain = rows(command("compare", "list.txt", "--models", "ngram:1,ngram:2", "--json")[1])
+    plain = rows(command("compare", "list.txt", "--models", "ngram:1:shape=no,ngram:2:shape=no", "--json")[1])
     assert [row["validity"] for row in plain] == [None] * len(plain)
     assert [row["unique"] for row in plain] == [row["unique"] for row in rows(out)]
-    _, out, err = command("compare", "list.txt", "--models", "ngram:1,ngram:2", "--valid", "rounds:ok")
+    _, out, err = command(
+        "compare", "list.txt", "--models", "ngram:1:shape=no,ngram:2:shape=no", "--valid", "rounds:ok"
+    )
     head, first, *_ = [line.split("\t") for line in out.splitlines()]
     place = head.index("valid")
     assert head[place : head.index("seconds")] == ["valid", "unique", "novel"]

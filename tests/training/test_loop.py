@@ -14,6 +14,9 @@ from spellout.training.config import TrainingConfig
 from spellout.training.loop import Loop
 from spellout.training.runs.log import STEPS_KEPT, Log
 
+PLAIN = "ngram:2:shape=no"
+"""What a network that sees one letter can start from."""
+
 
 class Scripted:
     """A learner whose weights are the number of its steps, on a clock of its own."""
@@ -266,8 +269,8 @@ def test_the_neural_bigram_becomes_the_counted_one(names, neural):
 
 def test_it_starts_from_the_ngram_it_is_asked_to_start_from(few, neural):
     still = TrainingConfig(steps=1, lr=1e-12)
-    ngram = train(few, "ngram:2").dev.nats_per_char
-    for specification, prior in [("neural", "ngram:2"), ("neural+ngram:2", None), ("neural+ngram:2", "ngram:1")]:
+    ngram = train(few, PLAIN).dev.nats_per_char
+    for specification, prior in [("neural", PLAIN), (f"neural+{PLAIN}", None), (f"neural+{PLAIN}", "ngram:1")]:
         settings = TrainingConfig(steps=1, lr=1e-12, prior=prior)
         assert train(few, specification, training=settings).dev.nats_per_char == pytest.approx(ngram, abs=1e-6)
     assert train(few, "neural", training=still).dev.nats_per_char > ngram + 0.5
@@ -277,11 +280,11 @@ def test_a_comparison_has_networks_with_and_without_a_prior(few, neural):
     rows = list(
         compare(
             few,
-            ["ngram:2", "neural:noise=0", "neural+ngram:2"],
+            [PLAIN, "neural:noise=0", f"neural+{PLAIN}"],
             training=TrainingConfig(steps=60, prior="ngram:1"),
         )
     )
-    assert [row.model for row in rows[:3]] == ["ngram:2", "neural:noise=0", "neural+ngram:2"]
+    assert [row.model for row in rows[:3]] == [PLAIN, "neural:noise=0", f"neural+{PLAIN}"]
     assert rows[2].nats_per_char <= rows[0].nats_per_char + 1e-9
 
 

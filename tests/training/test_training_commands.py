@@ -322,7 +322,7 @@ def test_lr_find_is_a_table_when_piped_and_json_when_asked(command, names_file):
     [
         (
             ["--model", "ngram"],
-            "--model ngram: ngram counts and has no rate; models that have: bigram, mlp, gpt, mlp-bn",
+            "--model ngram: ngram counts and has no rate; models that have: bigram, mlp, gru-numpy, gpt, mlp-bn",
         ),
         (["--model", "neural", "--steps", 9], "--steps 9: a curve needs at least 10"),
         (["--model", "neural", "--batch", 0], "--batch 0: must be at least 1"),

@@ -264,8 +264,9 @@ class Layout:
     @classmethod
     def of(cls, run: Run) -> Layout:
         """Find out how the lines of a run stood in their file."""
-        data = run.facts.get("data", {})
-        return cls(str(data.get("unit", "char")), data.get("between"))
+        data = run.facts.get("data")
+        unit, between = (data.get("unit"), data.get("between")) if isinstance(data, dict) else (None, None)
+        return cls(str(unit), between if isinstance(between, str) else None)
 
     def printed(self, line: str) -> str:
         """Give a line as it would stand in the file."""

@@ -109,7 +109,7 @@ def test_a_prefix_that_leads_nowhere_is_a_sentence():
 def test_words_are_spelled():
     vocabulary = build_vocabulary(WORDS, "word")
     wish = Wish.of(Asked(length="7-", ends="at", contains="t c"), vocabulary, WORDS)
-    words = vocabulary.words
+    words = vocabulary.known
     for size in (1, 2, 3):
         for line in product(words, repeat=size):
             accepted = wish.automaton.accepts[

@@ -53,7 +53,7 @@ def suspects(
     json
         One JSON object a line, with the line's number in FILE and every reason.
     """
-    from ...data.numbering import numbers_in_file
+    from ...data.sources.numbering import numbers_in_file
     from ...training.suspects.search import parts_of, search
 
     if folds is not None and model is None:
