@@ -30,9 +30,11 @@ from .shape import with_shape
 from .states import States
 from .wish import Wish
 
-GUIDING_ORDER = 3
+GUIDING_ORDER = 4
 """Of the n-gram that guides a network. One of longer contexts is so sure of them that what a network thinks likely
 elsewhere is seldom tried."""
+PLENTY = 1 << 14
+"""With less text than that, its order is one less."""
 _MOST_SUMS = 1 << 25
 
 
@@ -130,7 +132,7 @@ def _guide(
     if there is one."""
     assert wish.automaton is not None
     for shape in (_shape_of(model), None):
-        for order in range(GUIDING_ORDER, 0, -1):
+        for order in range(GUIDING_ORDER - (len(stream) < PLENTY), 0, -1):
             config = NgramConfig(order=order, smoothing="closed-form")
             guide: Any = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config)
             if shape is not None:
