@@ -60,6 +60,10 @@ def make(arguments, out, err):
             assert all(row["distance"] == edits(row["line"], row["nearest"]) for row in rows)
     assert len(made) == int(option(arguments, "-n", 10))
     assert all(line.startswith(option(arguments, "--prefix", "")) for line in made)
+    assert all(line.endswith(option(arguments, "--ends", "")) for line in made)
+    if "--length" in arguments:
+        least, most = map(int, option(arguments, "--length", "").split("-"))
+        assert all(least <= len(line) <= most for line in made)
     assert all(line and set(line) <= set("".join(known)) for line in made)
     assert len(known & set(made)) == 0  # new ones
     assert "nats" in err

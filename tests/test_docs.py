@@ -90,6 +90,19 @@ def test_the_page_about_new_lines_runs(capsys):
     run_blocks(DOCS / "new-lines.md", capsys)
 
 
+def test_the_commands_of_the_page_about_what_is_asked_run(command, tmp_path, monkeypatch):
+    page = (DOCS / "asked.md").read_text("utf-8")
+    lines = re.search(r"```sh\n(.*?)```", page, re.DOTALL)[1].splitlines()
+    assert len(lines) == 5
+    (tmp_path / "taken.txt").write_text("Emmalyn\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for line in lines:
+        _, verb, *arguments = shlex.split(line, comments=True)
+        code, out, err = command(verb, *arguments, "--model", "ngram:3")
+        assert code == 0, f"{line}: {err}"
+        assert len(out.splitlines()) == int(arguments[arguments.index("-n") + 1] if "-n" in arguments else 10)
+
+
 def test_the_list_of_models_is_the_table():
     rows = re.findall(r"^\| `([\w-]+)` \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
     assert rows == [(family.name, family.sentence, family.paper) for family in MODELS.values()]

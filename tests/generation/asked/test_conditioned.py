@@ -13,9 +13,8 @@ from spellout.generation.asked.automaton import deterministic, of_lengths
 from spellout.generation.asked.backward import Backward
 from spellout.generation.asked.conditioned import Conditioned
 from spellout.generation.asked.expression import states_of
-from spellout.generation.asked.shape import with_shape
 from spellout.generation.asked.spelling import Spelling
-from spellout.generation.asked.states import States
+from spellout.generation.asked.states import States, with_shape
 from spellout.generation.scoring import batches
 from spellout.models.new_lines.sharpness import sharper
 from spellout.models.ngram.config import NgramConfig

@@ -48,7 +48,7 @@ class Backward:
         """Work them out, in so many rounds at most where sums are repeated.
 
         If the states of the automaton have `gains` (Q, V), a token's chance is multiplied by that, over the sum of
-        all: as the shape of a line so far says (see `shape`).
+        all: as the shape of a line so far says (see `states`).
         """
         size, everything = len(automaton), automaton.everything()
         # The end of a line leads to a state of its own, in which it stands what was accepted.

@@ -26,13 +26,14 @@ from ..new_lines import trie_of
 from .automaton import Automaton
 from .backward import Backward
 from .conditioned import Conditioned
-from .shape import with_shape
-from .states import States
+from .states import States, with_shape
 from .wish import Wish
 
-GUIDING_ORDER = 3
-"""Of the n-gram that guides a network. One of longer contexts is so sure of them that what a network thinks likely
-elsewhere is seldom tried."""
+GUIDING_ORDER = 6
+"""Of the n-gram that guides a network."""
+PLENTY = 1 << 14
+"""Of less text than that, an n-gram is so sure of its contexts that what a network thinks likely elsewhere is
+seldom tried; then it has half the order."""
 _MOST_SUMS = 1 << 25
 
 
@@ -130,7 +131,7 @@ def _guide(
     if there is one."""
     assert wish.automaton is not None
     for shape in (_shape_of(model), None):
-        for order in range(GUIDING_ORDER, 0, -1):
+        for order in range(GUIDING_ORDER if len(stream) >= PLENTY else GUIDING_ORDER // 2, 0, -1):
             config = NgramConfig(order=order, smoothing="closed-form")
             guide: Any = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config)
             if shape is not None:

@@ -35,9 +35,10 @@ class Spelling:
         symbols = [vocabulary.symbol(token) for token in range(vocabulary.size)]
         nothing = {0, *vocabulary.never_sampled}
         some = [token for token in range(vocabulary.size) if token not in nothing]
-        reading = vocabulary.read([symbols[token] for token in some])
-        alone = np.column_stack([some, np.zeros(len(some), np.int64)]).ravel()
-        if len(reading.pieces) or not np.array_equal(reading.stream[1:], alone):
+        alone = vocabulary.decode(np.column_stack([some, np.zeros(len(some), np.int64)]).ravel())
+        # What white space is around, no line is by itself; but a byte is shown as what it does not stand for.
+        pairs = [(symbols[token], text) for token, text in zip(some, alone, strict=True)]
+        if any(text != symbol and symbol == symbol.strip() for symbol, text in pairs):
             return None
         places: dict[tuple[str, ...], int] = {}
 
