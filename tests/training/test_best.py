@@ -15,6 +15,7 @@ from spellout.training.best import (
     MIXED_LR,
     NO_TIE,
     SMALL_LR,
+    TORCH_EPOCHS,
     best_counts,
     best_training,
     improve,
@@ -69,6 +70,8 @@ def test_what_is_trained_depends_on_the_text_and_the_seconds():
     _, small, few = best_training(names_like(100), Machine(), 10.0)
     assert (small.lr, few.most) == (SMALL_LR, FEWEST_STEPS)
     assert best_training(names_like(500_000_000), Machine(), 10.0)[2].seconds == 0.0
+    assert best_training(MOLECULES, Machine(), 10.0)[2].most == EPOCHS * 8_000 // 16
+    assert best_training(names_like(), Machine(torch=True, cores=2), 60.0)[2].most == TORCH_EPOCHS * 25_715 // 128
     assert best_training(names_like(vocabulary_size=500), Machine(), 10.0)[2].usual > plan.usual
 
 

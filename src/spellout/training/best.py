@@ -42,8 +42,8 @@ from .plans.traits import Traits
 from .runs.run import Trained
 from .train import Job
 
-EPOCHS = 20
-"""Every position is seen so often, if there is time: more only overfits."""
+EPOCHS, TORCH_EPOCHS = 20, 60
+"""Every position is seen so often, if there is time: more only overfits. Networks of PyTorch have dropout."""
 FEWEST_STEPS = 100
 LEAST = 0.5
 """Seconds of training that are worth it."""
@@ -94,8 +94,10 @@ def best_training(traits: Traits, machine: Machine, seconds: float) -> tuple[Cho
     if specification.family.name == "mlp":
         lr = SMALL_LR if traits.positions < SMALL else MIXED_LR if mixed else None
         most = max(FEWEST_STEPS, EPOCHS * traits.positions // MlpConfig().batch)
-    elif specification.family.name == "gru-numpy":
-        most = max(FEWEST_STEPS, EPOCHS * traits.lines // specification.config.batch)
+    else:  # an example is a line
+        first = next(one for one in specification.alone if one.family.in_steps)
+        epochs = TORCH_EPOCHS if first.family.torch else EPOCHS
+        most = max(FEWEST_STEPS, epochs * traits.lines // first.config.batch)
     if specification.members:
         last = the_end(traits)
     training = TrainingConfig(seconds=max(seconds - last, seconds / 2), lr=lr)
