@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
+from ...errors import DataError
 from .. import terminal
 from ..excerpt import excerpt
 from ..options import Encoding, File, Json
@@ -40,7 +41,12 @@ def look(file: File | None = None, /, *, encoding: Encoding = None, json: Json =
     from ...training.experiments.comparison import floor
 
     with excerpt(file, encoding) as some:
-        lines = read(file if some is None else some.path, encoding)
+        try:
+            lines = read(file if some is None else some.path, encoding)
+        except DataError:
+            if some is None:
+                raise
+            lines, some = read(file, encoding), None  # it says what is wrong with which line of the file
     name = lines.name if some is None else str(file)
     with progress_bar(None, "looking, and training the floor"):
         summary, best = Summary.of(lines), floor(lines, parse_specification("ngram"))
