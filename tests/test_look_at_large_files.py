@@ -62,5 +62,7 @@ def test_look_says_what_it_sampled(command, tmp_path):
     assert row["file"] == str(path)
     assert row["sampled"]["of"] == 14_000
     assert row["characters"] + row["lines"] == row["sampled"]["bytes"]
+    path.write_bytes(path.read_bytes()[:-3] + b"\xff\n")
+    assert f"{path} is not UTF-8: line 2000, byte 5 is 0xFF" in command("look", path)[2]
     path.write_text("anna\nbob\n" * 20)
     assert json.loads(command("look", path, "--json")[1])["sampled"] is None

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ...data.config import DataConfig
 from ...data.sources.config import SourceConfig
+from ...errors import DataError
 from .. import terminal
 from ..excerpt import excerpt
 from ..options import Encoding, File, Json, Source
@@ -49,7 +50,12 @@ def look(*files: File, source: Source = SourceConfig(), encoding: Encoding = Non
 
     plain = files[0] if len(files) == 1 and source == SourceConfig() else None
     with excerpt(plain, encoding) as some:
-        lines = read(files if some is None else [some.path], encoding, source)
+        try:
+            lines = read(files if some is None else [some.path], encoding, source)
+        except DataError:
+            if some is None:
+                raise
+            lines, some = read(files, encoding), None  # it says what is wrong with which line of the file
     name = lines.name if some is None else str(plain)
     noticed, config = notices(lines.begin, source), DataConfig(**source.asked())
     with progress_bar(None, "looking, and training the floor"):
