@@ -299,6 +299,8 @@ def test_the_command_trains_models_and_refuses_what_cannot_be(command, names_fil
     assert len(out.splitlines()) == 3
     for arguments, sentence in [
         (["--folds", "3"], "--folds 3 goes with --model"),
+        (["--seconds", "3"], "--seconds 3.0 goes with --model"),
+        (["--model", "mlp", "--seconds", "0"], "Must be > 0"),
         (["--model", "ngram:3", "--folds", "1"], "--folds 1: at least 2"),
         (["--model", "ngran"], "did you mean ngram?"),
     ]:
