@@ -187,6 +187,7 @@ def test_a_slip_is_told_with_what_was_meant_although_that_is_not_in_the_list():
     phrases = {reason.phrase for one in found.values() for reason in one.reasons if reason.kind == "slip"}
     assert "likelier as 'fletcher lidon and sons', with do swapped" in phrases
     assert "likelier as 'miller roria and sons', with i doubled" in phrases
+    assert all(one.letters for one in found.values() if any(reason.kind == "slip" for reason in one.reasons))
 
 
 @given(LISTS)
@@ -194,13 +195,16 @@ def test_a_slip_is_told_with_what_was_meant_although_that_is_not_in_the_list():
 def test_what_was_meant_is_a_slip_away(lines):
     stream, size = encoded(lines)
     found = slips(lines, unseen(stream, size).nats + 3.0)
-    for line, meant, told, nats in zip(lines, found.meant, found.told, found.nats, strict=True):
+    for line, meant, told, nats, (start, stop) in zip(
+        lines, found.meant, found.told, found.nats, found.places, strict=True
+    ):
         if told.endswith("swapped"):
             assert sorted(meant) == sorted(line)
-            assert sum(a != b for a, b in zip(meant, line, strict=True)) == 2
+            assert {i for i, (a, b) in enumerate(zip(meant, line, strict=True)) if a != b} == {start, start + 1}
         elif told:
             assert 1 <= len(line) - len(meant) <= 2
-            assert told[5] * (len(line) - len(meant) + 1) in line
+            assert set(line[start:stop]) == {told[5]}
+            assert stop - start == len(line) - len(meant) + 1
         else:
             assert (meant, nats) == ("", -np.inf)
 
@@ -295,6 +299,8 @@ def test_the_command_trains_models_and_refuses_what_cannot_be(command, names_fil
     assert len(out.splitlines()) == 3
     for arguments, sentence in [
         (["--folds", "3"], "--folds 3 goes with --model"),
+        (["--seconds", "3"], "--seconds 3.0 goes with --model"),
+        (["--model", "mlp", "--seconds", "0"], "Must be > 0"),
         (["--model", "ngram:3", "--folds", "1"], "--folds 1: at least 2"),
         (["--model", "ngran"], "did you mean ngram?"),
     ]:

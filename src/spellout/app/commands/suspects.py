@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.text import Text
 
 from ...data.sources.config import SourceConfig
 from ...errors import UsageError
 from ...training.config import TrainingConfig
 from .. import terminal
-from ..options import Count, Encoding, File, Json, Seconds, Source
+from ..options import Count, Encoding, File, Json, Source
 from ..progress import progress_bar
 from ..visible import visible
 from ..workflows import asked, compile_for, read
@@ -32,15 +34,14 @@ def suspects(
     count: Count = 20,
     model: str | None = None,
     folds: int | None = None,
-    seconds: Seconds = 60.0,
+    seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     encoding: Encoding = None,
     json: Json = False,
 ) -> None:
     """Find the lines of FILE that look wrong: letters, patterns, lengths and marks that the other lines do not
     have, placeholders and headers, and lines that are almost another line.
 
-    Each line is judged by the others alone, so that nothing is right because it was learned by heart. The score is
-    in bits: as far as the list tells, one line in 2^score is as odd.
+    Each line is judged by the others alone. The score is in bits: about one line in 2^score is as odd.
 
     Parameters
     ----------
@@ -49,17 +50,19 @@ def suspects(
     folds
         How many models that are (5); each leaves such a part of the lines out.
     seconds
-        About how long their training may take in all.
+        About how long their training may take in all (60).
     json
         One JSON object a line, with the line's number in FILE and every reason.
     """
     from ...data.sources.numbering import numbers_in_file
     from ...training.suspects.search import parts_of, search
 
-    if folds is not None and model is None:
-        raise UsageError(f"--folds {folds} goes with --model; counts leave out every line by itself")
+    for flag, value in ("--folds", folds), ("--seconds", seconds):
+        if value is not None and model is None:
+            raise UsageError(f"{flag} {value} goes with --model; counts leave out every line by itself")
     many = 5 if folds is None else folds
-    training = TrainingConfig(seconds=seconds)
+    budget = 60.0 if seconds is None else seconds
+    training = TrainingConfig(seconds=budget)
     specification = None if model is None else asked(model, training)
     lines = read(files, encoding, source)
     if specification is None:
@@ -70,7 +73,7 @@ def suspects(
 
         compile_for(specification)
         trainings = many * parts_of(lines)
-        each = replace(training, seconds=seconds / max(trainings, 1))
+        each = replace(training, seconds=budget / max(trainings, 1))
         with progress_bar(trainings, f"training {trainings} models") as advance:
             found = search(lines, count, judge=Folds(specification, each, many, advance))
     places = [one.place for one in found.suspects]
@@ -83,6 +86,7 @@ def suspects(
     else:
         _print(shown)
     seen = "all others" if found.together == len(lines.distinct) else f"{found.together - 1:,} others"
+    seen += "" if specification is None else f", their letters by one of {many} models that had not seen it"
     terminal.note(
         f"{lines.name}: {len(lines.distinct):,} different lines, each judged by {seen}; {found.odd:,} of them "
         f"{'is' if found.odd == 1 else 'are'} odder than chance makes any of so many"

@@ -35,11 +35,13 @@ class Slips:
         nats: how much likelier the line is then, the slip itself paid for, (L,); -inf where none was tried.
         meant: that line.
         told: what the slip was, in a few words.
+        places: the letters it concerns, from and to, of each line.
     """
 
     nats: np.ndarray
     meant: list[str]
     told: list[str]
+    places: list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class _Try:
     meant: str
     told: str
     cost: float
+    place: tuple[int, int]
 
 
 def slips(lines: Sequence[str], nats: np.ndarray) -> Slips:
@@ -55,7 +58,7 @@ def slips(lines: Sequence[str], nats: np.ndarray) -> Slips:
 
     `nats` (P,) is the surprise of every letter: a slip is looked for where that is high.
     """
-    found = Slips(np.full(len(lines), -np.inf), [""] * len(lines), [""] * len(lines))
+    found = Slips(np.full(len(lines), -np.inf), [""] * len(lines), [""] * len(lines), [(0, 0)] * len(lines))
     tries = _tries(lines, nats)
     stream, size = encoded(lines)
     codes = np.unique(np.frombuffer(("\n" + "\n".join(lines)).encode("utf-32-le", "surrogatepass"), np.uint32))
@@ -73,7 +76,8 @@ def slips(lines: Sequence[str], nats: np.ndarray) -> Slips:
         for one, meant in zip(here, _nats(model, [one.meant for one in here], codes).tolist(), strict=True):
             gain = own[one.line] - meant - one.cost
             if gain > found.nats[one.line]:
-                found.nats[one.line], found.meant[one.line], found.told[one.line] = gain, one.meant, one.told
+                found.nats[one.line], found.meant[one.line] = gain, one.meant
+                found.told[one.line], found.places[one.line] = one.told, one.place
     return found
 
 
@@ -98,11 +102,12 @@ def _tries(lines: Sequence[str], nats: np.ndarray) -> list[_Try]:
         first, second = line[place], line[place + 1]
         if first != second:
             meant, told = line[:place] + second + first + line[place + 2 :], f"with {second + first} swapped"
-            tries.append(_Try(number, meant, told, cost))
+            tries.append(_Try(number, meant, told, cost, (place, place + 2)))
             continue
         for many in (1, 2):
             if line[place : place + 1 + many] == first * (1 + many):
-                tries.append(_Try(number, line[:place] + line[place + many :], f"with {first} doubled", cost))
+                meant, where = line[:place] + line[place + many :], (place, place + 1 + many)
+                tries.append(_Try(number, meant, f"with {first} doubled", cost, where))
     return tries
 
 

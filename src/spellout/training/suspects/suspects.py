@@ -23,7 +23,7 @@ from .conventions import CONVENTIONS, usual, values_of
 from .damage import Damage, damage, excess
 from .lengths import odd_lengths
 from .patterns import patterns_of
-from .slips import slips
+from .slips import Slips, slips
 from .stand_ins import HEADERS, PLACEHOLDERS, stand_in
 from .unseen import encoded
 
@@ -131,7 +131,7 @@ def find_suspects(
     lines, signs = listed.lines, Signs()
     surprises = letters_by(lines)
     letters, nats = _letters(lines, signs, surprises)
-    _slips(lines, signs, surprises)
+    slipped = _slips(lines, signs, surprises)
     patterns = patterns_of(lines)
     shapes = _patterns(patterns, signs, patterns_by(patterns))
     _conventions(lines, patterns, signs)
@@ -145,7 +145,7 @@ def find_suspects(
     found = []
     for number in np.argsort(-scores, kind="stable")[:most].tolist():
         reasons = _reasons(signs, table[:, number], number, usual_sign)
-        start, stop = (min(end, len(lines[number])) for end in _stretch(letters, shapes, reasons, number))
+        start, stop = (min(end, len(lines[number])) for end in _stretch(letters, slipped, shapes, reasons, number))
         place, many = int(listed.places[number]), int(listed.times[number])
         found.append(Suspect(lines[number], place, many, float(scores[number]), start, stop, reasons))
     return found, scores
@@ -163,12 +163,18 @@ def _reasons(signs: Signs, strengths: np.ndarray, number: int, usual_sign: float
     return tuple(found)
 
 
-def _stretch(letters: Damage, shapes: Damage, reasons: Sequence[Reason], number: int) -> tuple[int, int]:
-    """Give the letters to mark: those that are odd, else those of an odd pattern."""
+def _stretch(
+    letters: Damage, slipped: Slips, shapes: Damage, reasons: Sequence[Reason], number: int
+) -> tuple[int, int]:
+    """Give the letters to mark: those that are odd, else those of a slip, else those of an odd pattern."""
     kinds = {reason.kind for reason in reasons}
-    for kind, of in ("letters", letters), ("pattern", shapes):
+    for kind, start, stop in (
+        ("letters", letters.starts[number], letters.stops[number]),
+        ("slip", *slipped.places[number]),
+        ("pattern", shapes.starts[number], shapes.stops[number]),
+    ):
         if kind in kinds:
-            return int(of.starts[number]), int(of.stops[number])
+            return int(start), int(stop)
     return 0, 0
 
 
@@ -202,7 +208,7 @@ def _letters(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> tuple
     return found, nats
 
 
-def _slips(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> None:
+def _slips(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> Slips:
     found, there = slips(lines, surprises), set(lines)
 
     def phrase(number: int) -> str:
@@ -210,6 +216,7 @@ def _slips(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> None:
         return f"{'almost' if meant in there else 'likelier as'} {meant!r}, {found.told[number]}"
 
     signs.add("slip", np.maximum(found.nats, 0.0), phrase)
+    return found
 
 
 def _patterns(patterns: Sequence[str], signs: Signs, surprises: np.ndarray) -> Damage:
