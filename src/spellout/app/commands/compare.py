@@ -13,9 +13,9 @@ from ...training.config import TrainingConfig
 from ...training.experiments.results import CompressorResult, ModelResult
 from ...training.plans.names import BEST
 from .. import terminal
+from ..making.valid import judge_of, try_judge
 from ..options import Against, Data, Encoding, File, Flag, Json, Training, Valid, check_at_once, listed
 from ..progress import progress_bar, training_progress
-from ..valid import judge_of, try_judge
 from ..workflows import asked, best_for, compile_for, prepare
 
 if TYPE_CHECKING:

@@ -23,7 +23,9 @@ from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
 from ...training.plans.names import BEST
 from .. import clock, terminal
-from ..asked import check_best, wish_of
+from ..making.asked import check_best, wish_of
+from ..making.samples import Wanted, asked_label, check_prefix, print_samples
+from ..making.valid import judge_of, try_judge
 from ..options import (
     Count,
     Data,
@@ -42,8 +44,6 @@ from ..options import (
     newest,
 )
 from ..progress import training_progress
-from ..samples import Wanted, asked_label, check_prefix, print_samples
-from ..valid import judge_of, try_judge
 from ..workflows import (
     asked,
     compile_for,

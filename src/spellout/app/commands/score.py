@@ -15,7 +15,7 @@ from rich.text import Text
 from ...data.sources.config import TAB, SourceConfig
 from ...errors import GenerationError, UsageError
 from .. import terminal
-from ..new_lines import new_lines
+from ..making.new_lines import new_lines
 from ..options import Encoding, File, Json, Line, Source, newest
 from ..progress import progress_bar
 from ..workflows import load_run, read

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .progress import WHOLE, progress_bar
+from ..progress import WHOLE, progress_bar
 
 if TYPE_CHECKING:
-    from ..models.new_lines.model import Weighted
-    from ..training.runs.run import Run
+    from ...models.new_lines.model import Weighted
+    from ...training.runs.run import Run
 
 
 def new_lines(run: Run, most: int | None = None) -> Weighted | None:
@@ -17,7 +17,7 @@ def new_lines(run: Run, most: int | None = None) -> Weighted | None:
     None where nobody knows its training lines, or if asking about them is more work than `most`, or else than
     judging a model is. That does not depend on the clock, so that lines that are made are the same again.
     """
-    from ..generation.judge import PASS, can_be_asked
+    from ...generation.judge import PASS, can_be_asked
 
     if run.ratios is None and run.lines is not None:
         stream = run.vocabulary.encode(run.lines)

@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ..data.sources.config import in_lines
-from ..errors import DataError, GenerationError, UsageError
-from ..generation.config import SamplingConfig
-from . import terminal
+from ...data.sources.config import in_lines
+from ...errors import DataError, GenerationError, UsageError
+from ...generation.config import SamplingConfig
+from .. import terminal
+from ..progress import track
 from .asked import best_of, lines_asked, longest_asked
 from .new_lines import new_lines
-from .progress import track
 from .valid import PATIENCE, judged_lines, print_shares, tally_of
 
 if TYPE_CHECKING:
-    from ..data.vocabulary.protocol import Vocabulary
-    from ..generation.asked.wish import Wish
-    from ..generation.sampling import Sample
-    from ..generation.validity.validator import Validator
-    from ..models.contract import LanguageModel
-    from ..training.runs.run import Run
+    from ...data.vocabulary.protocol import Vocabulary
+    from ...generation.asked.wish import Wish
+    from ...generation.sampling import Sample
+    from ...generation.validity.validator import Validator
+    from ...models.contract import LanguageModel
+    from ...training.runs.run import Run
 
 NEARLY_ALL = 0.9995
 
@@ -56,7 +56,7 @@ class Wanted:
 def asked_label(vocabulary: Vocabulary, label: str | None) -> Vocabulary:
     """Give the vocabulary of lines with this label only. `UsageError` if there is none: to be asked before a
     training."""
-    from ..data.labels import Labelled
+    from ...data.labels import Labelled
 
     if label is None:
         return vocabulary
@@ -69,7 +69,7 @@ def asked_label(vocabulary: Vocabulary, label: str | None) -> Vocabulary:
 
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
     """Count the tokens of the prefix; an error if no line can begin with it: to be asked before a training."""
-    from ..generation.sampling import encode_prefix
+    from ...generation.sampling import encode_prefix
 
     said = _said(sampling)
     try:
@@ -114,8 +114,8 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
     Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
     `GenerationError` if the model cannot make so many.
     """
-    from ..data.labels import Labelled, without_label
-    from ..generation.novelty import nearest
+    from ...data.labels import Labelled, without_label
+    from ...generation.novelty import nearest
 
     vocabulary = asked_label(run.vocabulary, wanted.label)
     if isinstance(vocabulary, Labelled):
@@ -179,8 +179,8 @@ def _lines(
     cut: _Cut,
 ) -> Iterator[Sample]:
     """Yield the lines that are wanted; those that the model does not know of are refused here."""
-    from ..generation.novelty import only
-    from ..generation.sampling import sample
+    from ...generation.novelty import only
+    from ...generation.sampling import sample
 
     def model() -> LanguageModel:
         return run.model if unlike is None else _of_new_lines(run, sampling, wanted.work)
@@ -205,8 +205,8 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
 
     `GenerationError` if there is no new line, or none with this prefix.
     """
-    from ..generation.sampling import beginnings
-    from ..models.new_lines.sharpness import fitted_sharpness, sharper
+    from ...generation.sampling import beginnings
+    from ...models.new_lines.sharpness import fitted_sharpness, sharper
 
     try:
         model = new_lines(run, most)
@@ -291,7 +291,7 @@ def _print_line(row: dict[str, Any], as_json: bool, layout: Layout, first: bool)
 
 def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool, pattern: bool) -> str:
     """Say what the last tries were refused for."""
-    from ..generation.sampling import cost_of_cut
+    from ...generation.sampling import cost_of_cut
 
     if not cut.keep and 2 * cut.in_a_row * cost_of_cut(limit) > PATIENCE:
         return (

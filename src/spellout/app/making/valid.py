@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
-from . import terminal
+from ...errors import UsageError
+from .. import terminal
 
 if TYPE_CHECKING:
-    from ..generation.sampling import Sample
-    from ..generation.validity.shares import Tally
-    from ..generation.validity.validator import Validator
+    from ...generation.sampling import Sample
+    from ...generation.validity.shares import Tally
+    from ...generation.validity.validator import Validator
 
 PATIENCE = 10_000
 """After so many candidates in a row that will not do, no more are tried."""
@@ -23,14 +23,14 @@ def judge_of(asked: str | None, only: str | None) -> Validator | None:
         if only is not None:
             raise UsageError(f"--only {only}: say what judges lines, with --valid")
         return None
-    from ..generation.validity.validator import validator_of
+    from ...generation.validity.validator import validator_of
 
     return validator_of(asked)
 
 
 def try_judge(validator: Validator | None, lines: Sequence[str] | None) -> None:
     """Warn if not all lines of the list are valid: to be asked before a training. `UsageError` if none is."""
-    from ..generation.validity.validator import trial
+    from ...generation.validity.validator import trial
 
     if validator is not None and lines and (odd := trial(validator, lines)):
         terminal.warn(odd)
@@ -40,7 +40,7 @@ def tally_of(validator: Validator | None, known: Sequence[str] | None) -> Tally 
     """Begin to count valid, unique and novel lines, if anything judges them."""
     if validator is None:
         return None
-    from ..generation.validity.shares import Tally, Training
+    from ...generation.validity.shares import Tally, Training
 
     return Tally(None if known is None else Training(validator, known))
 
@@ -59,7 +59,7 @@ def judged_lines(
 
     `written` says how a line is printed, which is what is judged.
     """
-    from ..generation.validity.judged import judged
+    from ...generation.validity.judged import judged
 
     for one, verdict in judged(made, validator, tally, count, written=written, only=only, patience=PATIENCE):
         verdicts[one.candidate] = verdict is not None

@@ -6,22 +6,22 @@ import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import GenerationError, UsageError
-from ..generation.asked.config import Asked
-from ..generation.config import SamplingConfig
-from . import terminal
-from .progress import track
+from ...errors import GenerationError, UsageError
+from ...generation.asked.config import Asked
+from ...generation.config import SamplingConfig
+from .. import terminal
+from ..progress import track
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..data.vocabulary.protocol import Vocabulary
-    from ..generation.asked.drawing import Plan
-    from ..generation.asked.making import Made
-    from ..generation.asked.wish import Wish
-    from ..generation.sampling import Sample
-    from ..models.contract import LanguageModel
-    from ..training.runs.run import Run
+    from ...data.vocabulary.protocol import Vocabulary
+    from ...generation.asked.drawing import Plan
+    from ...generation.asked.making import Made
+    from ...generation.asked.wish import Wish
+    from ...generation.sampling import Sample
+    from ...models.contract import LanguageModel
+    from ...training.runs.run import Run
 
 GUIDING = 2000
 """So many lines that a network makes guide it, if those that it has learned from were not kept."""
@@ -31,7 +31,7 @@ def wish_of(
     asked: Asked, vocabulary: Vocabulary, lines: Sequence[str] | None, sampling: SamplingConfig
 ) -> Wish | None:
     """Understand what was asked; None if nothing was. An error if no line can be so, before any training."""
-    from ..generation.asked.wish import Wish
+    from ...generation.asked.wish import Wish
 
     if asked == Asked(best_of=asked.best_of):
         return None
@@ -72,8 +72,8 @@ def best_of(
 
     import numpy as np
 
-    from ..generation.asked.best import choose
-    from ..generation.scoring import score_lines
+    from ...generation.asked.best import choose
+    from ...generation.scoring import score_lines
 
     some = list(track(islice(made, most), most, "making"))
     if not some:
@@ -100,8 +100,8 @@ def lines_asked(
 
     `GenerationError` if no such line is left.
     """
-    from ..generation.asked.drawing import drawn, plan
-    from ..generation.sampling import encode_prefix, sample
+    from ...generation.asked.drawing import drawn, plan
+    from ...generation.sampling import encode_prefix, sample
 
     if wish.automaton is None:
         return sample(otherwise(), run.vocabulary, sampling, accept=accept, cut=cut, patience=patience)
@@ -120,8 +120,8 @@ def lines_asked(
 
 def _made(run: Run, prefix: np.ndarray, wish: Wish, unlike: Collection[str] | None) -> Made:
     """Make the model of what was asked."""
-    from ..generation.asked.making import make_model
-    from ..models.new_lines.sharpness import fitted_sharpness
+    from ...generation.asked.making import make_model
+    from ...models.new_lines.sharpness import fitted_sharpness
 
     stream, power = _stream(run), 1.0
     if unlike is not None:
@@ -143,7 +143,7 @@ def _stream(run: Run) -> np.ndarray:
     """Give the lines that the model has learned from, or lines that it makes."""
     from itertools import islice
 
-    from ..generation.sampling import sample
+    from ...generation.sampling import sample
 
     lines = run.lines
     if lines is None:
