@@ -118,7 +118,7 @@ class _Reader:
             return part
         if self._took("+") or (not self._lines and self._took("?")):
             what = "the longest match is taken, so no repetition is lazy or possessive"
-            raise self._error("a repetition of what it does not give back" if self._lines else what, start)
+            raise self._error("it repeats what it does not give back" if self._lines else what, start)
         self._took("?")  # as few as can be: the same lines match
         self._next()
         if self._counts() is not None:
