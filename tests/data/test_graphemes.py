@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spellout.data.vocabulary.automaton import LONGEST_TOKEN
+from spellout.data.expressions.longest import LONGEST_TOKEN
 from spellout.data.vocabulary.building import build_vocabulary
 from spellout.data.vocabulary.graphemes import Graphemes, clusters, joins
 from spellout.data.vocabulary.pieces import Pieces

@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spellout.errors import UsageError
-from spellout.generation.asked.automaton import DEAD, deterministic, of_lengths
-from spellout.generation.asked.expression import states_of
+from spellout.generation.asked.automaton import DEAD, of_lengths
+from spellout.generation.asked.expression import deterministic, positions_of
 
 LETTERS = "aB1 é"
 LINES = ["".join(line) for size in range(5) for line in product(LETTERS, repeat=size)]
@@ -25,7 +25,7 @@ def letters_of(text):
 
 
 def automaton_of(pattern, letters=LETTERS):
-    return deterministic(states_of(pattern, "it"), letters_of(letters), "it").minimal()
+    return deterministic(positions_of(pattern, "it"), letters_of(letters), "it").minimal()
 
 
 def accepted(automaton, lines):
@@ -140,11 +140,11 @@ def test_states_that_lead_to_each_other_are_together_and_come_after_what_they_le
         (r"\bab", "border of a word"),
         (r"(?x) a b", "white space"),
         (r"(a", "not a regular expression"),
-        (r"(?:(?:a{99}){99}){99}", "states"),
+        (r"(?:(?:a{99}){99}){99}", "written out"),
         (r"(a|b)*a(a|b){20}", "states"),
-        ("(" * 3000 + "a" + ")" * 3000, "nested"),
+        ("(" * 3000 + "a" + ")" * 3000, "groups in each other"),
     ],
 )
 def test_what_cannot_be_asked_is_a_sentence(pattern, reason):
     with pytest.raises(UsageError, match=rf"^--matches: .*{reason}"):
-        deterministic(states_of(pattern, "--matches"), letters_of(string.ascii_lowercase), "--matches")
+        deterministic(positions_of(pattern, "--matches"), letters_of(string.ascii_lowercase), "--matches")

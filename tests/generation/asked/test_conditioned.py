@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spellout.data.vocabulary.characters import Characters
-from spellout.generation.asked.automaton import deterministic, of_lengths
+from spellout.generation.asked.automaton import of_lengths
 from spellout.generation.asked.backward import Backward
 from spellout.generation.asked.conditioned import Conditioned
-from spellout.generation.asked.expression import states_of
+from spellout.generation.asked.expression import deterministic, positions_of
 from spellout.generation.asked.spelling import Spelling
 from spellout.generation.asked.states import States, with_shape
 from spellout.generation.scoring import batches
@@ -50,7 +50,7 @@ def ngram_of(lines, order=3):
 
 def automaton_of(pattern, vocabulary):
     spelling = Spelling.of(vocabulary, None)
-    letters = deterministic(states_of(pattern, "it"), spelling.letters, "it")
+    letters = deterministic(positions_of(pattern, "it"), spelling.letters, "it")
     return spelling.over_tokens(letters.both(of_lengths(1, None, len(spelling.letters)))).minimal()
 
 

@@ -19,7 +19,7 @@ from functools import cache
 from typing import Any
 
 from ...optional import require
-from .automaton import LONGEST_TOKEN
+from ..expressions.longest import LONGEST_TOKEN
 
 FLAG_LETTERS = ("\U0001f1e6", "\U0001f1ff")
 _JOIN = (

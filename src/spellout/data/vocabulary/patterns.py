@@ -1,7 +1,7 @@
 """Tokens that a regular expression matches: `--tokens PATTERN`. What it does not match is taken by character.
 
-A run keeps the expression, and reads by it: it is no code, and `automaton` finds its matches in a bounded time,
-whoever wrote it.
+A run keeps the expression, and reads by it: it is no code, and its longest matches are found in a bounded time,
+whoever wrote it (see `expressions`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...errors import UsageError
+from ..expressions.longest import Longest
 from ..typed import typed_line
-from .automaton import Automaton
 
 NAMED = {"smiles": r"\[[^\]]+\]|Br|Cl|%\d\d|%\(\d+\)"}
 """Expressions that have a name.
@@ -28,7 +28,7 @@ class Pattern:
     between = ""
 
     def __init__(self, expression: str) -> None:
-        self._expression, self._automaton = expression, Automaton(expression)
+        self._expression, self._longest = expression, Longest(expression)
 
     @property
     def flag(self) -> str:
@@ -43,11 +43,11 @@ class Pattern:
 
     def cut(self, line: str) -> list[str]:
         """The line's tokens."""
-        return self._automaton.cut(line)
+        return self._longest.cut(line)
 
     def read_again(self, line: str) -> list[str]:
         """The line's tokens."""
-        return self._automaton.cut(line)
+        return self._longest.cut(line)
 
     def to_json(self) -> dict[str, Any]:
         """Give the unit and the expression."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..escape import Escape
-from .automaton import LONGEST_TOKEN
+from ..expressions.longest import LONGEST_TOKEN
 from .characters import Characters
 from .graphemes import Graphemes
 from .patterns import Pattern

@@ -8,15 +8,10 @@ be written as, whoever makes the automaton knows.
 
 from __future__ import annotations
 
-import re
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-
-from ...errors import UsageError
-from .expression import ALWAYS, AT_END, AT_START, Atom, States
 
 MOST_STATES = 5_000
 _MOST_CELLS = 1 << 25
@@ -156,59 +151,3 @@ def of_lengths(least: int, most: int | None, letters: int) -> Automaton:
     table = np.concatenate([np.zeros((1, letters), np.int32), table])
     lengths = np.arange(-1, last + 1)
     return Automaton(table, lengths >= least, 1)
-
-
-def deterministic(states: States, letters: Sequence[tuple[str, ...]], said: str) -> Automaton:
-    """Make one automaton of the states of an expression, by sets of them. A letter is taken for any of the
-    characters that it may be written as. `UsageError` if there are too many sets."""
-    atoms = sorted({atom for edges in states.edges for atom, _ in edges})
-    fits = np.array([[_fits(atom, letter) for letter in letters] for atom in _compiled(atoms)], bool)
-    fits = fits.reshape(len(atoms), len(letters))
-    kinds, kind_of = np.unique(fits, axis=1, return_inverse=True)
-    kinds, kind_of = kinds.T, kind_of.ravel()
-    place = {atom: number for number, atom in enumerate(atoms)}
-    edges = [[(place[atom], after) for atom, after in row] for row in states.edges]
-    # Whether a state accepts depends on whether anything was read, so that the first one must not be entered again:
-    # a state that leads nowhere tells it from all others.
-    begin = _silently(states, {states.first}, ALWAYS, AT_START) | {states.new()}
-    edges.append([])
-    sets: dict[frozenset[int], int] = {frozenset(): DEAD, begin: 1}
-    waiting, table = [frozenset(), begin], []
-    for here in waiting:
-        row = []
-        for kind in kinds:
-            after = _silently(states, {to for state in here for atom, to in edges[state] if kind[atom]}, ALWAYS)
-            if after not in sets:
-                if len(sets) >= MOST_STATES:
-                    raise UsageError(
-                        f"{said}: takes an automaton of more than {MOST_STATES:,} states; ask for less"
-                    )
-                sets[after] = len(sets)
-                waiting.append(after)
-            row.append(sets[after])
-        table.append(row)
-    ends = [states.last in _silently(states, set(here), ALWAYS, AT_END) for here in waiting]
-    ends[1] = states.last in _silently(states, {states.first}, ALWAYS, AT_START, AT_END)
-    narrow = np.array(table, np.int32).reshape(len(waiting), len(kinds))
-    return Automaton(narrow[:, kind_of], np.array(ends), 1)
-
-
-def _silently(states: States, here: set[int], *when: int) -> frozenset[int]:
-    """Add the states that can be reached without a character."""
-    found, waiting = set(here), list(here)
-    while waiting:
-        for at, after in states.silent[waiting.pop()]:
-            if at in when and after not in found:
-                found.add(after)
-                waiting.append(after)
-    return frozenset(found)
-
-
-def _compiled(atoms: Sequence[Atom]) -> list[re.Pattern[str]]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [re.compile(text, flags) for text, flags in atoms]
-
-
-def _fits(atom: re.Pattern[str], letter: tuple[str, ...]) -> bool:
-    return any(atom.fullmatch(character) for character in letter)

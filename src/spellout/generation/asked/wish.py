@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from ...data.sources.reading import read_blocks
 from ...data.vocabulary.protocol import Vocabulary
 from ...errors import DataError, UsageError
-from .automaton import DEAD, Automaton, deterministic, of_lengths
+from .automaton import DEAD, Automaton, of_lengths
 from .config import Asked
-from .expression import states_of
+from .expression import compiled, deterministic, positions_of
 from .spelling import Spelling
 from .writing import Writing, writing_of
 
@@ -82,11 +81,9 @@ def _tests_of(asked: Asked) -> list[Callable[[str], bool]]:
     if asked.contains:
         tests.append(lambda line: asked.contains in line)
     if asked.matches is not None:
-        states_of(asked.matches, _said("matches", asked.matches))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compiled = re.compile(asked.matches)
-        tests.append(lambda line: compiled.fullmatch(line) is not None)
+        positions_of(asked.matches, _said("matches", asked.matches))
+        pattern = compiled(asked.matches)
+        tests.append(lambda line: pattern.fullmatch(line) is not None)
     return tests
 
 
@@ -111,12 +108,12 @@ def _automaton(asked: Asked, vocabulary: Vocabulary, spelling: Spelling, prefix:
     for name, pattern in (("contains", r"(?s:.*{}.*)"), ("ends", r"(?s:.*{})")):
         if text := getattr(asked, name):
             _check_letters(name, text, spelling)
-            states = states_of(pattern.format(re.escape(text)), name)
-            wishes.append((_said(name, text), deterministic(states, spelling.letters, name)))
+            positions = positions_of(pattern.format(re.escape(text)), name)
+            wishes.append((_said(name, text), deterministic(positions, spelling.letters, name)))
     if asked.matches is not None:
         name = _said("matches", asked.matches)
-        wishes.append((name, deterministic(states_of(asked.matches, name), spelling.letters, name)))
-    line = deterministic(states_of(_LINE, ""), spelling.letters, "")
+        wishes.append((name, deterministic(positions_of(asked.matches, name), spelling.letters, name)))
+    line = deterministic(positions_of(_LINE, ""), spelling.letters, "")
     for one, automaton in wishes:
         said = f"{said} {one}" if said else one
         try:
