@@ -92,7 +92,6 @@ class Tally:
         self.made = self.valid = self.in_vain = 0
         self._training = training
         self._forms: set[str] = set()
-        self._canonical = False
         self._unique_at: dict[int, int] = {}
 
     def add(self, line: str, verdict: str | None) -> None:
@@ -104,16 +103,15 @@ class Tally:
         self.valid += 1
         self.in_vain = 0
         self._forms.add(verdict)
-        self._canonical |= verdict != line
         if self.valid in AT:
             self._unique_at[self.valid] = len(self._forms)
 
     @property
     def shares(self) -> Shares:
-        """Give the shares so far. Training lines are judged only if the judge has canonical forms."""
+        """Give the shares so far. Training lines are judged too, as they may be written otherwise."""
         novel = None
         if self._training is not None:
-            novel = len(self._forms - (self._training.canonical if self._canonical else self._training.written))
+            novel = len(self._forms - self._training.canonical)
         return Shares(self.made, self.valid, len(self._forms), novel, dict(self._unique_at))
 
 

@@ -3,8 +3,8 @@
 Lines that it makes leave what it knows, and find less often where they could end; and of those that it knows,
 which are not asked for (see `new_lines/`), more are short. So some lines are made, a little bolder, as those that
 are asked for are, and without those of the text; then an end becomes likelier at each place by as much as its odds
-there are smaller than in the text. On names that brings the total variation of lengths to held-out ones from 0.09
-to 0.03, for 0.0004 nats of new lines.
+there are smaller than in those lines of the text that stand once. On names that brings the total variation of
+lengths to held-out ones from 0.09 to 0.03, for 0.0004 nats of new lines.
 
     L lines · S states · V vocabulary
 """
@@ -36,8 +36,10 @@ def with_lengths_of(stream: np.ndarray, model: NgramModel) -> NgramModel:
     lengths = np.diff(np.flatnonzero(stream == 0)) - 1
     number = max(1, min(MADE[0], int(MADE[1] // lengths.mean())))
     made, fingerprints = _made(model, number, int(lengths.max()))
-    made = made[~np.isin(fingerprints, _fingerprints(stream))]
-    return model.with_shape(_moved(model.shape, lengths, made))
+    known, place, times = np.unique(_fingerprints(stream), return_inverse=True, return_counts=True)
+    # What is new looks like lines that stand once: those that recur, often short ones, are no pattern for it.
+    once, new = lengths[times[place] == 1], made[~np.isin(fingerprints, known)]
+    return model.with_shape(_moved(model.shape, once, new)) if len(once) and len(new) else model
 
 
 def _made(model: NgramModel, number: int, longest: int) -> tuple[np.ndarray, np.ndarray]:
