@@ -2,7 +2,7 @@
 
     python bench/tiny.py FOLDER [SECONDS]
 
-Every FILE.txt of the folder is learned from and judged on the lines of FILE.heldout, of which nothing is known before:
+Every FILE.txt of the folder is learned from and judged on the lines of FILE.heldout, of which nothing is known:
 nats per character, line ends and new characters counted. `make` is what it trains with --model best in so many
 seconds (10), as it did of every list before it pooled tiny ones; 0 leaves that out. The last line is the mean over
 the lists, as JSON.
@@ -21,7 +21,7 @@ from spellout.api import load_run
 from spellout.data.lines import Lines
 from spellout.generation.evaluation import evaluate
 
-WAYS = {"ngram": ["--model", "ngram"], "make": ["--model", "best"], "pooled": []}
+WAYS = {"ngram": ["--model", "ngram", "--split", "none"], "make": ["--model", "best"], "pooled": []}
 
 
 def loss_of(file: Path, way: str, seconds: float) -> float:

@@ -160,7 +160,7 @@ def pool_of(asked: str, model: str | None, data: DataConfig) -> Pool:
     from ..training.pooled import Pool, check_pooling
 
     if model == BEST:
-        raise UsageError("--from pools counts, and --model best may be a network; leave out one of them")
+        raise UsageError("--from pools an n-gram, and --model best may be a network; leave out one of them")
     check_pooling(parse_specification(model or "ngram"), data)
     return Pool.bundled() if asked == "names" else Pool.of_run(load_run(asked), asked)
 

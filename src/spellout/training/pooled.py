@@ -1,12 +1,12 @@
 """The n-gram of a tiny list, pooled with what a longer list knows.
 
-Twenty lines tell little of how words are built, and 30,000 names much. So two n-grams are mixed, that of the list and
-that of other lines in the list's letters, with the weights that make lines of the list likeliest that neither has
-counted (see `models/ensembles`). What tells nothing of the list is left out. So few lines cannot spare any: the
-order, the discounts and the weights are found by cross-validation (Stone 1974, "Cross-Validatory Choice and
-Assessment of Statistical Predictions"), in which every line is held out once.
+Twenty lines tell little of how words are built, and 30,000 names much. So two n-grams are one ensemble, that of the
+list and that of other lines in the list's letters, with the weights that make lines of the list likeliest that
+neither has counted (see `models/ensembles`). What tells nothing of the list is left out. So few lines cannot spare
+any: the order, the discounts and the weights are found by cross-validation (Stone 1974, "Cross-Validatory Choice
+and Assessment of Statistical Predictions"), in which every line is held out once.
 
-    K parts · P places in all lines · V tokens of the list's vocabulary
+    P places in all lines · V tokens of the list's vocabulary
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ..data.config import DataConfig
 from ..data.labels import Labelled, without_label
 from ..data.lines import Lines
 from ..data.prepared import Prepared
+from ..data.vocabulary.characters import Characters
 from ..data.vocabulary.codes import smallest_dtype
 from ..data.vocabulary.protocol import Vocabulary
 from ..errors import RunError, UsageError
@@ -47,6 +48,8 @@ ORDERS = range(1, 9)
 POOLED_ORDER = 5
 GAIN = 1e-3
 """Nats per token by which a longer context, or another list, must be better, or it would be so by chance."""
+RARE = 1000
+"""A letter that a pool has less often than once in so many lines is not foretold by it."""
 MOST_POOLED = 100_000
 """Lines of a longer list that are pooled; more know hardly more of what a tiny list lacks."""
 WAYS_TO_WRITE: tuple[Callable[[str], str], ...] = (str.title, str.capitalize, str.lower, str.upper)
@@ -68,9 +71,7 @@ class Pool:
     def of_run(cls, run: Run, name: str) -> Pool:
         """Give the training lines of a run. `RunError` if it keeps none."""
         if run.lines is None:
-            raise RunError(
-                f"--from {name}: it keeps no training lines, as after --stream, so there is none to pool"
-            )
+            raise RunError(f"--from {name}: it keeps no training lines, as after --stream, so none can be pooled")
         lines = run.lines
         return cls(name, [without_label(one) for one in lines] if isinstance(run.vocabulary, Labelled) else lines)
 
@@ -84,11 +85,28 @@ def check_pooling(specification: Specification, data: DataConfig) -> None:
     """Raise `UsageError` for a model that cannot be pooled, or for tokens that two lists do not share."""
     if specification.config != NgramConfig():
         raise UsageError(
-            f"--from pools counts, and --model {specification.text} is other ones; leave out one of them"
+            f"--from pools an n-gram as it is by itself; leave out --from or --model {specification.text}"
         )
     if not can_be_pooled(data):
         flag = "--label" if data.label is not None else "--tokens" if data.tokens is not None else "--unit"
         raise UsageError(f"--from pools lines of plain characters; leave out --from or {flag}")
+
+
+def with_letters_of(pool: Pool, prepared: Prepared) -> Prepared:
+    """Give lines a vocabulary that has the letters of a pool, too, if most of their own are among these.
+
+    A tiny list lacks letters by chance.
+    """
+    vocabulary, own = prepared.vocabulary, prepared.split.train
+    if not isinstance(vocabulary, Characters):
+        return prepared
+    lines = written_like(own, pool.lines)
+    times = Counter("".join(lines))
+    usual = {one for one, count in times.items() if one.isalpha() and count * RARE > len(lines)}
+    mine = [one for line in own for one in line if one.isalpha()]
+    if 2 * sum(one in usual for one in mine) <= len(mine) or usual <= set(vocabulary.characters):
+        return prepared
+    return prepared.encoded_by(Characters(sorted(usual.union(vocabulary.characters)), vocabulary.bytes))
 
 
 def train_pooled(prepared: Prepared, pool: Pool, callback: Callback) -> tuple[LanguageModel, float | None]:

@@ -28,7 +28,7 @@ from .distillation.teacher import Teacher
 from .judging import Judging, losses_of
 from .loop import Loop, Reason
 from .plan import Plan
-from .pooled import Pool, facts_of_pool, train_pooled
+from .pooled import Pool, facts_of_pool, train_pooled, with_letters_of
 from .runs.checkpoint import Checkpoint
 from .runs.folder import fitting
 from .runs.log import Log
@@ -77,6 +77,8 @@ def train(job: Job) -> Trained:
     if job.teacher is not None:
         job.teacher.check_student(job.specification)
         job = replace(job, prepared=job.teacher.fitted(job.prepared))
+    if job.pool is not None:
+        job = replace(job, prepared=with_letters_of(job.pool, job.prepared))
     prepared, family = job.prepared, job.specification.family
     if family.count is None:
         return _learn(job, log)

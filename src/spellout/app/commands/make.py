@@ -240,7 +240,7 @@ def _tiny(prepared: Prepared, pool: Pool | None, model: str | None) -> tuple[Pre
     Others are pooled only if that is asked for.
     """
     from ...data.prepared import Prepared
-    from ...training.pooled import TINY, Pool, can_be_pooled
+    from ...training.pooled import TINY, Pool, can_be_pooled, with_letters_of
 
     config = prepared.config
     tiny = len(prepared.lines.distinct) <= TINY
@@ -248,7 +248,7 @@ def _tiny(prepared: Prepared, pool: Pool | None, model: str | None) -> tuple[Pre
         pool = Pool.bundled()
     if pool is not None and tiny and config.split is None and not config.given:
         prepared = Prepared.of(prepared.lines, replace(config, split="none"))
-    return prepared, pool
+    return (prepared if pool is None else with_letters_of(pool, prepared)), pool
 
 
 def _train_pooled(prepared: Prepared, pool: Pool) -> Trained:
