@@ -32,25 +32,8 @@ from spellout.training.pooled import (
     written_like,
 )
 
-WOMEN = [
-    *[
-        "Adela",
-        "Bettina",
-        "Carla",
-        "Dorina",
-        "Elmira",
-        "Fabia",
-        "Gerda",
-        "Hanna",
-        "Irina",
-        "Jolanda",
-        "Karina",
-        "Leona",
-        "Marita",
-        "Nadia",
-    ],
-    "Olina",
-]
+WOMEN = ["Adela", "Bettina", "Carla", "Dorina", "Elmira", "Fabia", "Gerda", "Hanna", "Irina", "Jolanda", "Karina"]
+WOMEN += ["Leona", "Marita", "Nadia"]
 WHOLE = DataConfig(split="none")
 
 
