@@ -16,6 +16,7 @@ from spellout.data.prepared import Prepared
 from spellout.errors import RunError, UsageError
 from spellout.generation.evaluation import evaluate
 from spellout.models.ensembles.ensemble import Ensemble
+from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.discounts import closed_form, fit, fit_together
 from spellout.models.ngram.levels import build_levels
@@ -26,7 +27,7 @@ from spellout.training.pooled import (
     POOLED_ORDER,
     Pool,
     check_pooling,
-    pooled_ngram,
+    pooled_counts,
     train_pooled,
     with_letters_of,
     written_like,
@@ -86,7 +87,7 @@ def test_what_holds_a_letter_that_the_list_lacks_is_not_counted():
     """By brute force: the model of the longest contexts that hold known letters alone."""
     prepared = prepared_of(["aB", "Ba"])
     size, lines = prepared.vocabulary.size, ["abba", "axba", "ba", "bbbbbbbb"]
-    model = pooled_ngram(prepared.vocabulary, prepared.split.train, lines)
+    model = NgramModel.estimate(pooled_counts(prepared.vocabulary, prepared.split.train, lines), NgramConfig())
     tokens, seen = {"a": 2, "b": 1, "x": None}, {}
     for line in lines:
         padded = [0, *(tokens[one] for one in line), 0]
@@ -103,7 +104,7 @@ def test_what_holds_a_letter_that_the_list_lacks_is_not_counted():
     chances = np.exp(model.rows(columns))
     assert chances.shape[1] == size
     np.testing.assert_allclose(chances.sum(axis=1), 1.0)
-    assert pooled_ngram(prepared.vocabulary, prepared.split.train, ["xy", "xxxxxyyyyy"]) is None
+    assert pooled_counts(prepared.vocabulary, prepared.split.train, ["xy", "xxxxxyyyyy"]) is None
 
 
 def test_the_list_gets_the_letters_of_lines_that_share_most_of_its_own():
@@ -179,7 +180,7 @@ def test_a_pooled_run_stands_alone(tmp_path, command):
     assert command("train", "-o", str(other))[0] == 0
     code, _, err = command("train", str(file), "--from", str(other), "-o", str(run), "--split", "none")
     assert code == 0, err
-    assert "with other by the weights" in err
+    assert "pooled with other" in err
     shutil.rmtree(other)
     made = command("sample", str(run), "-n", "5")[1].splitlines()
     assert len(made) == 5

@@ -247,9 +247,9 @@ def _say_labels(run: Run) -> None:
 def name_of_model(run: Run) -> str:
     """Name what was trained as `--model` does; of an n-gram also say which order was found."""
     if "pooled" in run.facts and (told := run.facts["pooled"]["ensemble"]) is not None:
-        own, other = told["weights"]
-        name = Path(run.facts["pooled"]["from"]).name
-        return f"ngram, {told['kind']} with {name} by the weights {own:.2f} and {other:.2f}"
+        name, weights = Path(run.facts["pooled"]["from"]).name, [f"{one:.2f}" for one in told["weights"]]
+        each = ", ".join(map(" ".join, zip(("the list", name, "both"), weights, strict=True)))
+        return f"ngram, pooled with {name} ({told['kind']}: {each})"
     if "order" in run.model.settings() and run.family == "ngram":
         return f"ngram, order {run.model.settings()['order']}"
     name, prior = run.facts.get("specification", run.family), run.facts.get("training", {}).get("prior")

@@ -1,10 +1,11 @@
 """The n-gram of a tiny list, pooled with what a longer list knows.
 
-Twenty lines tell little of how words are built, and 30,000 names much. So two n-grams are one ensemble, that of the
-list and that of other lines in the list's letters, with the weights that make lines of the list likeliest that
-neither has counted (see `models/ensembles`). What tells nothing of the list is left out. So few lines cannot spare
-any: the order, the discounts and the weights are found by cross-validation (Stone 1974, "Cross-Validatory Choice
-and Assessment of Statistical Predictions"), in which every line is held out once.
+Twenty lines tell little of how words are built, and 30,000 names much. So three n-grams are one ensemble, that of
+the list, that of other lines in the list's letters, and that of both together, in which a line of the list counts
+as often as thirty others. Their weights make lines of the list likeliest that none has counted (see
+`models/ensembles`). What tells nothing of the list is left out. So few lines cannot spare any: the order, the
+discounts and the weights are found by cross-validation (Stone 1974, "Cross-Validatory Choice and Assessment of
+Statistical Predictions"), in which every line is held out once.
 
     P places in all lines · V tokens of the list's vocabulary
 """
@@ -48,6 +49,8 @@ ORDERS = range(1, 9)
 POOLED_ORDER = 5
 GAIN = 1e-3
 """Nats per token by which a longer context, or another list, must be better, or it would be so by chance."""
+OFTEN = 30
+"""A line of the list counts as often as so many others where both are counted together."""
 RARE = 1000
 """A letter that a pool has less often than once in so many lines is not foretold by it."""
 MOST_POOLED = 100_000
@@ -125,10 +128,19 @@ def train_pooled(prepared: Prepared, pool: Pool, callback: Callback) -> tuple[La
         model = NgramModel.estimate(Counts.of(some, order, size), config, discounts)
         return shaped(model, some, prepared.classes)
 
-    own, other = counted(stream), pooled_ngram(prepared.vocabulary, prepared.split.train, pool.lines)
-    if other is None:
-        return own, nats
-    found = _weighed([(counted(kept), held) for kept, held in parts], own, other)
+    table = pooled_counts(prepared.vocabulary, prepared.split.train, pool.lines)
+    if table is None:
+        return counted(stream), nats
+    other = NgramModel.estimate(table, NgramConfig())
+
+    def members(some: np.ndarray) -> list[NgramModel]:
+        both = Counts.of(some, POOLED_ORDER, size)
+        both = Counts.merged([Counts(both.columns, OFTEN * both.counts, size), table])
+        return [counted(some), other, NgramModel.estimate(both, NgramConfig())]
+
+    all_counted = members(stream)
+    own = all_counted[0]
+    found = _weighed([(members(kept), held) for kept, held in parts], all_counted)
     alone = found.members[0]
     best = found.nats[found.ensemble.kind]
     callback({"event": "pooled", "with": pool.name, "held_out_nats_per_token": best, "alone": alone})
@@ -155,7 +167,7 @@ def cross_validated(stream: np.ndarray, size: int, callback: Callback) -> tuple[
     return best
 
 
-def pooled_ngram(vocabulary: Vocabulary, own: Sequence[str], lines: Sequence[str]) -> NgramModel | None:
+def pooled_counts(vocabulary: Vocabulary, own: Sequence[str], lines: Sequence[str]) -> Counts | None:
     """Count lines in the letters of another list's vocabulary, and as that writes its `own` lines.
 
     A letter that the list has in one case only is taken in that. What holds one that it has in none is left out,
@@ -168,7 +180,7 @@ def pooled_ngram(vocabulary: Vocabulary, own: Sequence[str], lines: Sequence[str
     if not table.counts[known].any():
         return None
     columns = [column[known] for column in table.columns]
-    return NgramModel.estimate(Counts(columns, table.counts[known], size), NgramConfig())
+    return Counts(columns, table.counts[known], size)
 
 
 def written_like(own: Sequence[str], lines: Sequence[str]) -> Sequence[str]:
@@ -194,18 +206,18 @@ def _in_letters_of(vocabulary: Vocabulary, lines: Sequence[str]) -> np.ndarray:
     return np.array(tokens, smallest_dtype(vocabulary.size + 1))[places]
 
 
-def _weighed(parts: Sequence[tuple[NgramModel, np.ndarray]], own: NgramModel, other: NgramModel) -> Fit:
-    """Fit the weights of two models to every part of the list, of which the part's own model has not counted it."""
+def _weighed(parts: Sequence[tuple[list[NgramModel], np.ndarray]], members: list[NgramModel]) -> Fit:
+    """Fit the weights of members to every part of a list, by the same members of the rest of it."""
     logs, chosen = [], []
-    for model, stream in parts:
+    for models, stream in parts:
         cut = (
             (tokens, targets, np.arange(targets.shape[1]) < sizes[:, None])
             for _, tokens, targets, sizes in batches(stream)
         )
-        found = said([model, other], cut)
+        found = said(models, cut)
         logs.append(found[0])
         chosen.append(found[1])
-    return fit_to([own, other], np.concatenate(logs, axis=1), np.concatenate(chosen))
+    return fit_to(members, np.concatenate(logs, axis=1), np.concatenate(chosen))
 
 
 def facts_of_pool(model: LanguageModel, pool: Pool) -> dict[str, Any]:
