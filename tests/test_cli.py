@@ -310,7 +310,7 @@ def test_wrong_runs_and_characters(command, run_folder, tmp_path):
 def test_asking_for_more_unique_lines_than_there_are_stops_and_says_so(command, tmp_path):
     path = tmp_path / "few.txt"
     path.write_text("ab\nba\n")
-    code, out, err = command("make", path, "--unique", "-n", 100000, "--max-length", 2)
+    code, out, err = command("make", path, "--model", "ngram", "--unique", "-n", 100000, "--max-length", 2)
     assert code == 1
     assert 0 < len(out.splitlines()) < 10
     assert "of 100,000 lines" in err

@@ -76,6 +76,12 @@ Against = Annotated[
     Literal["compressors"] | None,
     Parameter(help="What else predicts the lines that judge: general compressors, after the training lines."),
 ]
+From = Annotated[
+    str | None,
+    Parameter(
+        name="--from", help="Pool the n-gram with the lines of this run folder, or with names, the bundled ones."
+    ),
+]
 Data = Annotated[DataConfig, Parameter(name="*", negative_bool=())]
 Source = Annotated[SourceConfig, Parameter(name="*", negative_bool=())]
 Training = Annotated[TrainingConfig, Parameter(name="*")]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..data.lines import Lines
     from ..data.prepared import Prepared
     from ..models.family import Specification
+    from ..training.pooled import Pool
     from ..training.runs.run import Run, Trained
     from ..training.train import Job
 
@@ -152,6 +153,18 @@ def asked(model: str, training: TrainingConfig) -> Specification:
     return specification
 
 
+def pool_of(asked: str, model: str | None, data: DataConfig) -> Pool:
+    """Read the lines to pool with, of a run or the bundled ones; an error if the list cannot be pooled."""
+    from ..models.table import parse_specification
+    from ..training.plans.names import BEST
+    from ..training.pooled import Pool, check_pooling
+
+    if model == BEST:
+        raise UsageError("--from pools an n-gram, and --model best may be a network; leave out one of them")
+    check_pooling(parse_specification(model or "ngram"), data)
+    return Pool.bundled() if asked == "names" else Pool.of_run(load_run(asked), asked)
+
+
 def best_for(prepared: Prepared, training: TrainingConfig) -> tuple[Specification, int]:
     """Choose the model that `--model best` stands for, say why, and say how many members train side by side."""
     from ..training.plans.choice import chosen_for_training
@@ -233,6 +246,10 @@ def _say_labels(run: Run) -> None:
 
 def name_of_model(run: Run) -> str:
     """Name what was trained as `--model` does; of an n-gram also say which order was found."""
+    if "pooled" in run.facts and (told := run.facts["pooled"]["ensemble"]) is not None:
+        name, weights = Path(run.facts["pooled"]["from"]).name, [f"{one:.2f}" for one in told["weights"]]
+        each = ", ".join(map(" ".join, zip(("the list", name, "both"), weights, strict=True)))
+        return f"ngram, pooled with {name} ({told['kind']}: {each})"
     if "order" in run.model.settings() and run.family == "ngram":
         return f"ngram, order {run.model.settings()['order']}"
     name, prior = run.facts.get("specification", run.family), run.facts.get("training", {}).get("prior")

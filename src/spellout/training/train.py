@@ -18,7 +18,8 @@ from ..models.contract import Callback, LanguageModel
 from ..models.counts.config import CountsConfig
 from ..models.counts.priors import Prior
 from ..models.counts.training import train_prior
-from ..models.family import Specification
+from ..models.ensembles.ensemble import Ensemble
+from ..models.family import ENSEMBLE, Specification
 from ..models.learner import Learner
 from ..models.table import keeping_first
 from ..optional import require
@@ -27,6 +28,7 @@ from .distillation.teacher import Teacher
 from .judging import Judging, losses_of
 from .loop import Loop, Reason
 from .plan import Plan
+from .pooled import Pool, facts_of_pool, train_pooled, with_letters_of
 from .runs.checkpoint import Checkpoint
 from .runs.folder import fitting
 from .runs.log import Log
@@ -60,6 +62,8 @@ class Job:
     judge meanwhile also judge the result, as they do that of a model that counts."""
     at_once: int = 1
     """So many members of an ensemble train side by side."""
+    pool: Pool | None = None
+    """An n-gram is pooled with these lines (see `pooled`)."""
 
 
 def train(job: Job) -> Trained:
@@ -73,13 +77,20 @@ def train(job: Job) -> Trained:
     if job.teacher is not None:
         job.teacher.check_student(job.specification)
         job = replace(job, prepared=job.teacher.fitted(job.prepared))
+    if job.pool is not None:
+        job = replace(job, prepared=with_letters_of(job.pool, job.prepared))
     prepared, family = job.prepared, job.specification.family
     if family.count is None:
         return _learn(job, log)
     start = perf_counter()
     known = {"first": job.prior} if isinstance(job.specification.config, CountsConfig) else {}
     size, classes = prepared.vocabulary.size, prepared.classes
-    model, held_out = family.count(prepared.stream, size, job.specification.config, log, classes=classes, **known)
+    model: LanguageModel
+    if job.pool is None:
+        config = job.specification.config
+        model, held_out = family.count(prepared.stream, size, config, log, classes=classes, **known)
+    else:
+        model, held_out = train_pooled(prepared, job.pool, log)
     seconds = perf_counter() - start
     judged = Judging(prepared).result(model, planned=job.plan is not None)
     results = {"seconds": seconds, "held_out_nats_per_token": held_out, **losses_of(judged)}
@@ -104,8 +115,11 @@ def _run(job: Job, model: LanguageModel, results: dict[str, Any], log: Log) -> R
     facts = facts_of(prepared, specification.text, results)
     if job.teacher is not None:
         facts["teacher"] = job.teacher.facts()
+    if job.pool is not None:
+        facts["pooled"] = facts_of_pool(model, job.pool)
     lines = prepared.split.train
-    return Run(specification.family.name, model, prepared.vocabulary, lines, facts, list(log.events))
+    family = ENSEMBLE if isinstance(model, Ensemble) else specification.family.name
+    return Run(family, model, prepared.vocabulary, lines, facts, list(log.events))
 
 
 def facts_of(prepared: Prepared, specification: str, results: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from ..options import (
     Encoding,
     File,
     Flag,
+    From,
     Json,
     Novel,
     Only,
@@ -50,6 +51,7 @@ from ..workflows import (
     interruptible,
     load_run,
     name_of_model,
+    pool_of,
     prepare,
     print_result,
     size,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from ...data.vocabulary.protocol import Vocabulary
     from ...models.contract import LanguageModel
     from ...models.family import Specification
+    from ...training.pooled import Pool
     from ...training.runs.run import Run, Trained
 
 LARGE = 1 << 20
@@ -77,6 +80,7 @@ def make(
     *files: File,
     count: Count = 10,
     model: str | None = None,
+    pool: From = None,
     seconds: Seconds = 10.0,
     data: Data = DataConfig(),
     sampling: Sampling = SamplingConfig(),
@@ -96,7 +100,8 @@ def make(
     ----------
     model
         What to train, such as ngram or ngram:5. Without it, or as best, the n-gram says at once how good it is, and
-        the network that suits FILE, the seconds and what is installed is trained in the rest of --seconds.
+        the network that suits FILE, the seconds and what is installed is trained in the rest of --seconds. Without
+        it, a list of up to 300 lines is pooled with the bundled names where that helps, and trains no network.
     novel
         Only lines that FILE does not hold, which is the default; --as-it-is: all that the model makes.
     unique
@@ -123,12 +128,13 @@ def make(
     validator = judge_of(valid, only)
     data, label = _label(data)
     _preview(files, encoding, data)
-    prepared = prepare(files, encoding, data)
+    pooled = None if pool is None else pool_of(pool, model, data)
+    prepared, pooled = _tiny(prepare(files, encoding, data), pooled, model)
     vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
     check_prefix(vocabulary, sampling)
     try_judge(validator, prepared.split.train)
     wish = wish_of(wishes, vocabulary, known, sampling)
-    trained = _train(prepared, specification, seconds)
+    trained = _train(prepared, specification, seconds) if pooled is None else _train_pooled(prepared, pooled)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
     wanted = Wanted(
@@ -228,6 +234,34 @@ def _preview(files: Sequence[str], encoding: str | None, data: DataConfig) -> No
     model, longest = quick_ngram(stream, vocabulary.size), max(map(len, lines))
     some = _examples(model, vocabulary, longest, lines)
     terminal.note(f"its beginning makes lines like {some}; reading all of it now")
+
+
+def _tiny(prepared: Prepared, pool: Pool | None, model: str | None) -> tuple[Prepared, Pool | None]:
+    """Say what a tiny list is pooled with; all its lines train then, unless a part is asked for.
+
+    Others are pooled only if that is asked for.
+    """
+    from ...data.prepared import Prepared
+    from ...training.pooled import TINY, Pool, can_be_pooled, with_letters_of
+
+    config = prepared.config
+    tiny = len(prepared.lines.distinct) <= TINY
+    if pool is None and tiny and model is None and can_be_pooled(config):
+        pool = Pool.bundled()
+    if pool is not None and tiny and config.split is None and not config.given:
+        prepared = Prepared.of(prepared.lines, replace(config, split="none"))
+    return (prepared if pool is None else with_letters_of(pool, prepared)), pool
+
+
+def _train_pooled(prepared: Prepared, pool: Pool) -> Trained:
+    """Train the n-gram, mixed with that of a pool, and say of how much use the pool is."""
+    from ...models.table import parse_specification
+    from ...training.train import Job
+
+    trained = train(Job(prepared, parse_specification("ngram"), pool=pool))
+    if trained.run.facts["pooled"]["ensemble"] is None:
+        terminal.note(f"{Path(pool.name).name} tells nothing of these lines, so they are on their own")
+    return trained
 
 
 def _keep(run: Run, out: Path) -> RunError | None:

@@ -16,13 +16,14 @@ from ...training.distillation.config import DistillationConfig
 from ...training.plans.names import BEST
 from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
-from ..options import Data, Distillation, Encoding, File, Flag, Json, Out, Training, check_at_once
+from ..options import Data, Distillation, Encoding, File, Flag, From, Json, Out, Training, check_at_once
 from ..progress import progress_bar
 from ..workflows import (
     asked,
     best_for,
     compile_for,
     interruptible,
+    pool_of,
     prepare,
     print_result,
     say_what_is_read,
@@ -42,6 +43,7 @@ def train(
     out: Out | None = None,
     model: str | None = None,
     order: int | None = None,
+    pool: From = None,
     data: Data = DataConfig(),
     training: Training = TrainingConfig(),
     at_once: int = 1,
@@ -77,6 +79,8 @@ def train(
     json
         The results as one JSON object.
     """
+    if pool is not None and (resume or stream or teacher is not None):
+        raise UsageError("--from pools an n-gram that is counted anew; leave out --resume, --stream and --teacher")
     _check_flags(files, out, order, teacher, distillation, resume=resume, stream=stream, overwrite=overwrite)
     check_at_once(at_once)
     wanted = _with_order(model or "ngram", order)
@@ -87,7 +91,9 @@ def train(
             if resume:
                 job = _resumed(files, out, model, data, training, encoding, teacher, distillation)
             else:
+                pooled = None if pool is None else pool_of(pool, wanted, data)
                 job = _begun(files, out, overwrite, wanted, data, training, encoding, teacher, distillation)
+                job = replace(job, pool=pooled)
             job = replace(job, at_once=max(at_once, job.at_once))
             trained = _train_into(out, job, _again(files, out, data, encoding, job.at_once))
     if json:

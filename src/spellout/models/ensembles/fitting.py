@@ -63,7 +63,16 @@ def fit(members: Sequence[LanguageModel], batches: Batches, loss: Callable[[Ense
 
     `loss` says which one is better, if it is not to be the one that finds these lines likelier.
     """
-    logs, chosen = _said(members, batches)
+    return fit_to(members, *said(members, batches), loss)
+
+
+def fit_to(
+    members: Sequence[LanguageModel],
+    logs: np.ndarray,
+    chosen: np.ndarray,
+    loss: Callable[[Ensemble], float] | None = None,
+) -> Fit:
+    """Fit them to what members have said of lines, (N, P, V) log-probabilities, and the tokens that came (P,)."""
     if not len(chosen):
         return Fit(even(members), {}, [], 0)
     own = picked(logs, np.broadcast_to(chosen, logs.shape[:2]))
@@ -193,7 +202,7 @@ def _newton(
     return weights
 
 
-def _said(members: Sequence[LanguageModel], batches: Batches) -> tuple[np.ndarray, np.ndarray]:
+def said(members: Sequence[LanguageModel], batches: Batches) -> tuple[np.ndarray, np.ndarray]:
     """Collect what every member says, (N, P, V), and what came, (P,)."""
     places: list[list[np.ndarray]] = [[] for _ in members]
     chosen: list[np.ndarray] = []

@@ -7,7 +7,7 @@ the model's recursion, its derivative by the chain rule, and BFGS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,13 +89,18 @@ def fit(levels: list[Level], held_out: Counts, start: Discounts | None = None) -
     `start` may come from a model of another order. A weak pull towards the start keeps a handful of lines from
     pushing them to extremes.
     """
-    start = start or closed_form(levels)
-    objective = _Objective(levels, held_out)
-    first = _to_free(_resized(start, len(levels)))
-    inverse = _inverse_of_blocks(objective.curvature(first))
+    return fit_together([(levels, held_out)], start or closed_form(levels))
+
+
+def fit_together(parts: Sequence[tuple[list[Level], Counts]], start: Discounts) -> Discounts:
+    """The same of several models of one order, each with n-grams of its own that it has not counted."""
+    objectives = [_Objective(levels, held_out) for levels, held_out in parts]
+    first = _to_free(_resized(start, len(parts[0][0])))
+    inverse = _inverse_of_blocks(np.sum([one.curvature(first) for one in objectives], axis=0))
 
     def pulled(free: np.ndarray) -> tuple[float, np.ndarray]:
-        (value, gradient), distance = objective(free), free - first
+        found, distance = [objective(free) for objective in objectives], free - first
+        value, gradient = sum(one for one, _ in found), np.sum([one for _, one in found], axis=0)
         return value + 0.05 * float(distance @ distance), gradient + 0.1 * distance
 
     return _from_free(_minimise(pulled, first, inverse))

@@ -37,3 +37,11 @@ def every_kth_apart(stream: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]
     apart[k - 1 :: k] = True
     chosen = np.concatenate([[True], np.repeat(apart, np.diff(ends))])  # each line with the end after it
     return stream[np.concatenate([[True], ~chosen[1:]])], stream[chosen]
+
+
+def folds(stream: np.ndarray, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Divide a stream into two in `count` ways, in each of which other lines are the second part; each is once."""
+    lengths = np.diff(np.flatnonzero(stream == 0))  # each line with the end after it
+    number = np.repeat(np.arange(len(lengths)) % count, lengths)
+    parts = [number == fold for fold in range(min(count, len(lengths)))]
+    return [tuple(np.append(stream[:1], stream[1:][some]) for some in (~part, part)) for part in parts]  # type: ignore[misc]
