@@ -264,6 +264,14 @@ def test_the_command_gives_numbers_of_the_file_and_reasons(command, tmp_path):
     assert {"reason", "says", "score"} == set(told["why"][0])
 
 
+def test_reasons_quote_no_more_than_the_beginning_of_a_long_line():
+    long = "abcdefghij" * 30
+    found = search(Lines.of([*NAMES, long, long + "q", "z" * 300]), 80).suspects
+    phrases = [reason.phrase for one in found for reason in one.reasons]
+    assert f"almost {long[:59] + '…'!r}" in " ".join(phrases)
+    assert max(map(len, phrases)) < 150
+
+
 def test_labels_stand_beside_the_lines_and_are_not_judged(command, tmp_path):
     path = tmp_path / "names.csv"
     path.write_text("name,kind\n" + "".join(f"{name},f\n" for name in [*NAMES, "marqzxela"]), "utf-8")
