@@ -120,6 +120,7 @@ def test_a_network_makes_what_was_asked_and_says_that_it_is_approximate(command,
     assert code == 0, err
     assert all(re.fullmatch(r"\w{3,5}lyn", line) for line in out.splitlines())
     assert "--length 6-8 --ends lyn, approximately: one in " in err
+    assert re.search(r"their distribution is off by about \d\.\d%", err)
     code, out, err = command("sample", folder, "-n", 5, "--length", "3-12")  # often enough to need no help
     assert (code, len(out.splitlines())) == (0, 5)
     assert "approximately" not in err

@@ -213,8 +213,8 @@ def why(
     from ...generation.scoring import explain_line
     from ...training.runs.folder import CONFIG
 
-    if top < 0:
-        raise UsageError(f"--top {top}: must be at least 0")
+    if top < 1:
+        raise UsageError(f"--top {top}: must be at least 1")
     if run is not None and line is None and not (Path(run) / CONFIG).is_file():
         run, line = None, run
     if line is None:
