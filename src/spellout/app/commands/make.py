@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ...data.config import DataConfig
-from ...errors import RunError, SpelloutError, UsageError
+from ...errors import DataError, RunError, SpelloutError, UsageError
 from ...generation.asked.config import Asked
 from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
@@ -125,7 +125,7 @@ def make(
     _preview(files, encoding, data)
     prepared = prepare(files, encoding, data)
     vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
-    check_prefix(vocabulary, sampling)
+    _check_prefix(prepared, vocabulary, sampling)
     try_judge(validator, prepared.split.train)
     wish = wish_of(wishes, vocabulary, known, sampling)
     trained = _train(prepared, specification, seconds)
@@ -202,6 +202,26 @@ def _label(data: DataConfig) -> tuple[DataConfig, str | None]:
     """Part --label COLUMN=LABEL, which also says which label the lines made have."""
     column, equals, label = (data.label or "").partition("=")
     return (replace(data, label=column), label) if equals else (data, None)
+
+
+def _check_prefix(prepared: Prepared, vocabulary: Vocabulary, sampling: SamplingConfig) -> None:
+    """Refuse a prefix of which no line can begin, and say so if only lines that judge hold a letter of it."""
+    from ...data.labels import without_label
+
+    try:
+        check_prefix(vocabulary, sampling)
+    except DataError:
+        split, text = prepared.split, str if prepared.config.label is None else without_label
+        for piece in vocabulary.pieces(sampling.prefix):
+            if any(piece in text(line) for line in [*split.dev, *split.test]) and not any(
+                piece in text(line) for line in split.train
+            ):
+                cure = "" if prepared.config.given else "; --split none learns from all lines"
+                raise DataError(
+                    f"--prefix {sampling.prefix}: {piece!r} is only among the lines that judge, which the model "
+                    f"does not learn from{cure}"
+                ) from None
+        raise
 
 
 def _preview(files: Sequence[str], encoding: str | None, data: DataConfig) -> None:
