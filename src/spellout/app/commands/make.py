@@ -54,6 +54,7 @@ from ..workflows import (
     print_result,
     size,
     train,
+    warn_of_long,
 )
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def make(
     data.label
         The column that holds each line's label, by name or number; COLUMN=LABEL: make lines with this label only.
     """
+    from ...data.prepared import usual_length
     from ...training.judging import PASS_IN_A_PLAN
     from ...training.plans.timing import AROUND
     from ...training.runs.folder import check_place
@@ -126,6 +128,7 @@ def make(
     prepared = prepare(files, encoding, data)
     vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
     _check_prefix(prepared, vocabulary, sampling)
+    warn_of_long(usual_length(prepared.stream), vocabulary.noun, sampling)
     try_judge(validator, prepared.split.train)
     wish = wish_of(wishes, vocabulary, known, sampling)
     trained = _train(prepared, specification, seconds)
@@ -187,6 +190,7 @@ def sample(
     try_judge(validator, lines)
     vocabulary = asked_label(loaded.vocabulary, label)
     check_prefix(vocabulary, sampling)
+    warn_of_long(loaded.usual_length, vocabulary.noun, sampling)
     wish = wish_of(wishes, vocabulary, lines, sampling)
     wanted = Wanted(
         *(count, lines, novel is not False, unique, nearest, json),
