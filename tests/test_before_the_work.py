@@ -8,6 +8,7 @@ import pytest
 
 from spellout.app.commands import make
 from spellout.data.lines import Lines
+from spellout.data.splits import split_lines
 from spellout.training.runs import run as runs
 
 
@@ -174,3 +175,22 @@ def test_a_network_that_fits_in_no_memory_is_a_sentence(place, command):
     code, out, err = command("train", "names.txt", "--model", "gru:10000000000")
     assert (code, out) == (1, "")
     assert "there is not enough memory to train gru with these settings; make it smaller" in err
+
+
+def test_a_prefix_that_only_judging_lines_have_is_told_with_the_cure(command, tmp_path):
+    lines = Lines.of([f"mar{first}{second}" for first in "abcdef" for second in "abcdef"])
+    judge = split_lines(lines).dev[0]
+    path = tmp_path / "list.txt"
+    path.write_text("".join("🍕" * (line == judge) + line + "\n" for line in lines.distinct), "utf-8")
+    # The split depends on places alone, so that the line with another letter stays among those that judge.
+    code, out, err = command("make", path, "--prefix", "🍕", "--seconds", 0, "-n", 1)
+    assert (code, out) == (1, "")
+    assert "'🍕' is only among the lines that judge, which the model does not learn from; --split none" in err
+    assert command("make", path, "--prefix", "🍕", "--seconds", 0, "-n", 1, "--split", "none")[0] == 0
+    split = split_lines(lines)
+    path.write_text("\n".join(split.train), "utf-8")
+    (tmp_path / "dev.txt").write_text("🍕a\n", "utf-8")
+    code, out, err = command("make", path, "--dev", tmp_path / "dev.txt", "--prefix", "🍕", "--seconds", 0)
+    assert code == 1
+    assert "only among the lines that judge" in err
+    assert "--split" not in err

@@ -128,6 +128,7 @@ def test_train_sample_score_why(command, run_folder, names_file, tmp_path):
     likely = rows_of(command("score", run_folder, path, "--json", "--sort", "likely")[1])
     assert likely[-1]["line"] == "Xzvjk"
 
+    assert command("why", run_folder, "Emma", "--top", 0)[::2] == (2, "spellout: --top 0: must be at least 1\n")
     code, out, err = command("why", run_folder, "Emma", "--top", 2)
     assert code == 0
     assert [line.split("\t")[0] for line in out.splitlines()] == ["letter", "E", "m", "m", "a", "¶"]

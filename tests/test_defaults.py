@@ -75,6 +75,13 @@ def test_score_without_a_file_scores_the_bundled_names(here, command, few_bundle
     assert [json.loads(line)["line"] for line in out.splitlines()] == few_bundled.distinct
 
 
+def test_a_run_folder_among_files_is_refused(here, command):
+    command("train", "towns.txt", "-o", "runs/towns", "--model", "ngram:2")
+    code, out, err = command("score", "towns.txt", "runs/towns")
+    assert (code, out) == (2, "")
+    assert "runs/towns is a run folder; put it first" in err
+
+
 def test_a_word_that_is_missing_is_asked_for(here, command):
     command("train", "towns.txt", "-o", "runs/towns")
     for arguments in (["why"], ["why", "runs/towns"]):

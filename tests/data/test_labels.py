@@ -98,6 +98,28 @@ def test_a_line_with_two_labels_is_in_one_part():
     assert sorted(split.known) == sorted(lines.distinct)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_label_that_is_seen_once_is_learned_from(seed):
+    rows = [f"{'fm'[number % 2]}\tname {number}" for number in range(60)]
+    lines = Lines.of([*rows, *(f"rare {number}\tname {100 + number}" for number in range(20))])
+    split = split_lines(lines, seed=seed, labelled=True)
+    assert sorted(split.known) == sorted(lines.distinct)
+    assert split.dev
+    assert split.test
+    assert {parted(line)[0] for line in split.dev + split.test} <= set("fm")
+    Prepared.of(lines, DataConfig(label="1", split_seed=seed)).vocabulary.encode(split.known)
+
+
+def test_labels_of_which_none_comes_again_are_a_sentence_with_the_cure():
+    lines = Lines.of([f"{number}.99\tname {number}" for number in range(40)])
+    with pytest.raises(DataError, match=r"hardly any two lines share a label.*another column.*--split none"):
+        Prepared.of(lines, DataConfig(label="1"))
+    assert not Prepared.of(lines, DataConfig(label="1", split="none")).split.dev
+    dev = Lines.of(["f\tanna", "x\totto"])
+    with pytest.raises(DataError, match=r"the label 'x' of 'otto' is only among the dev lines.*--split none"):
+        Prepared.of(Lines.of(["f\teva", "f\tida"]), DataConfig(label="1"), dev=dev)
+
+
 def test_prepared_lines_know_their_labels():
     lines = Lines.of([f"{label}\t{name}" for label, name in zip("fmm" * 4, "abcdefghijkl", strict=True)])
     prepared = Prepared.of(lines, DataConfig(label="1"))

@@ -82,6 +82,19 @@ def test_what_is_not_text_is_refused_with_place_and_remedy(tmp_path, content, fr
         assert fragment in str(error.value)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-7"])
+def test_utf_8_that_is_read_as_something_else_is_recognised(tmp_path, encoding):
+    path = tmp_path / "mixed.txt"
+    path.write_text("anna\nZoë\n日本\n", "utf-8")
+    with pytest.raises(
+        DataError, match=f"is not {encoding}: line 2, byte 3 .*looks like UTF-8: leave out --encoding"
+    ):
+        list(read_blocks(path, encoding))
+    path.write_bytes("Zoë\n".encode("latin-1"))
+    with pytest.raises(DataError, match="--encoding cp1252"):
+        list(read_blocks(path, encoding))
+
+
 def test_the_place_of_a_wrong_byte_is_right_in_any_block(tmp_path):
     path = written(tmp_path, b"anna\nbob\nabcdefgh\xe9\n")
     for block_bytes in range(1, 20):

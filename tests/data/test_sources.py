@@ -156,7 +156,7 @@ def test_a_column_may_be_called_by_a_number_only_beside_one_that_is_named(tmp_pa
         ("name,sex\nAnna,f\n", {"column": "nme"}, ["line 1", "no column is called nme", "did you mean name?"]),
         ("name,sex\nAnna,f\n", {"column": "age"}, ["its columns: name, sex"]),
         ("Anna,f\nBob,m\n", {"column": "3"}, ["there is no column 3", "has 2"]),
-        ("Anna,f\nBob\nCy,m\n", {"column": "2"}, ["line 2", "only 1 cells", "no column 2"]),
+        ("Anna,f\nBob\nCy,m\n", {"column": "2"}, ["line 2", "only 1 cell, so there is", "no column 2"]),
         ('Anna,f\n"Bob,m\nCy,m\n', {"column": "1"}, ["line 2", "quote that opens here is not closed"]),
         ('Anna,f\n"Bob"x,m\n', {"column": "1"}, ["line 2", "follows a closing quote"]),
         ('Anna,f\n"Bo\nb",m\n', {"column": "1"}, ["line 2", "holds a line end", "--separator blank"]),

@@ -131,3 +131,17 @@ def test_a_long_prefix_has_room_for_an_ending(tmp_path, command):
     path.write_text("ab\nba\naba\nbab\n" * 5)
     code, out, _ = command("make", path, "--model", "ngram", "--prefix", "ab" * 20, "-n", 3)
     assert (code, [line[:40] for line in out.splitlines()]) == (0, ["ab" * 20] * 3)
+
+
+def test_lines_longer_than_any_that_is_made_unasked_are_warned_of(tmp_path, command, monkeypatch):
+    monkeypatch.setattr("spellout.app.workflows.LONGEST_MADE", 20)
+    path, run = tmp_path / "long.txt", tmp_path / "run"
+    path.write_text("".join(f"{'ab' * 11}{first}{second}\n" for first in "abcd" for second in "abcd"))
+    said = "the lines are of up to 24 characters, and what does not end within 20 is left out"
+    made = command("make", path, "--model", "ngram:3", "--as-it-is", "-n", 1, "--out", run)
+    for _, _, err in (made, command("sample", run, "--as-it-is", "-n", 1)):
+        assert said in err
+    for more in (["--max-length", 30], ["--greedy"]):
+        assert said not in command("sample", run, "--as-it-is", "-n", 1, *more)[2]
+    path.write_text("".join(f"a{first}{second}\n" for first in "abcd" for second in "abcd"))
+    assert "the lines are of up to" not in command("make", path, "--model", "ngram:3", "--as-it-is", "-n", 1)[2]

@@ -139,6 +139,9 @@ def test_commands_with_labels(tmp_path, rows, capsys, monkeypatch):
     table = out("score", "run", "rows.csv", "--column", "text", "--label", "kind", "--json").splitlines()
     assert len(table) == len(rows)
     assert "say which with --label; its labels are x, y" in out("score", "run", "plain.txt", code=2)
+    said = "--label z: no line the model learned from has it; its labels are x, y"
+    assert said in out("score", "run", "plain.txt", "--label", "z", code=2)
+    assert said in out("score", "run", "rows.csv", "--column", "text", "--label", "z", code=2)
     assert "say which with --label; its labels are x, y" in out("why", "run", "badoge", code=2)
     assert len(out("why", "run", "badoge", "--label", "x", "--json").splitlines()) == 7
     made = out("make", "rows.csv", "--column", "text", "--label", "kind=y", "--seconds", "0", "-n", "20")

@@ -22,6 +22,7 @@ from spellout.generation.validity.validator import TRIED, trial, validator_of
 
 MODULE = """
 import math
+import sys
 
 class Grammar:
     @staticmethod
@@ -40,6 +41,9 @@ def number(line):
 
 def careless(line):
     return line[3] != "x"
+
+def leaves(line):
+    sys.exit(3)
 
 def ambiguous(line):
     class Array:
@@ -134,6 +138,14 @@ def test_a_judge_that_is_not_there_is_a_sentence(place, asked, fragment):
         validator_of(asked)
     assert fragment in str(refused.value)
     assert refused.value.exit_code == 2
+
+
+def test_a_function_that_ends_the_program_is_a_sentence(place):
+    with pytest.raises(UsageError, match=r"--valid judges_here:leaves: for 'ab' the function ends the program"):
+        validator_of("judges_here:leaves").judge(["ab"])
+    (place / "ending.py").write_text("import sys; sys.exit(3)", encoding="utf-8")
+    with pytest.raises(UsageError, match="ending cannot be imported, SystemExit: 3"):
+        validator_of("ending:f")
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,31 @@ def test_the_command_gives_numbers_of_the_file_and_reasons(command, tmp_path):
     assert {"reason", "says", "score"} == set(told["why"][0])
 
 
+def test_reasons_quote_no_more_than_the_beginning_of_a_long_line():
+    long = "abcdefghij" * 30
+    found = search(Lines.of([*NAMES, long, long + "q", "z" * 300]), 80).suspects
+    phrases = [reason.phrase for one in found for reason in one.reasons]
+    assert f"almost {long[:59] + '…'!r}" in " ".join(phrases)
+    assert max(map(len, phrases)) < 150
+
+
+def test_labels_stand_beside_the_lines_and_are_not_judged(command, tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text("name,kind\n" + "".join(f"{name},f\n" for name in [*NAMES, "marqzxela"]), "utf-8")
+    asked = "suspects", str(path), "--column", "name", "--label", "kind", "-n", "3"
+    code, out, err = command(*asked)
+    assert code == 0, err
+    header, *rows = [line.split("\t") for line in out.splitlines()]
+    assert header == ["number", "bits", "label", "line", "letters", "why"]
+    assert {len(row) for row in rows} == {6}
+    assert rows[0][2:4] == ["f", "marqzxela"]
+    told = json.loads(command(*asked, "--json")[1].splitlines()[0])
+    assert (told["label"], told["line"]) == ("f", "marqzxela")
+    assert told["line"][told["start"] :].startswith(told["letters"])
+    plain = json.loads(command("suspects", str(path), "--column", "name", "-n", "1", "--json")[1])
+    assert plain == {name: value for name, value in told.items() if name != "label"}
+
+
 def test_the_command_says_what_is_wrong_in_a_sentence(command, tmp_path):
     path = tmp_path / "one.txt"
     path.write_text("anna\n", "utf-8")

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..errors import DataError
 from .classes import classes_of
 from .config import DataConfig
 from .labels import labelled, parted
@@ -52,6 +53,8 @@ class Prepared:
             split = split_lines(lines, config.split or "distinct", config.split_seed, config.label is not None)
         # A model knows nothing of the lines that judge it, not even their letters.
         vocabulary = _vocabulary(split.train, config)
+        if config.label is not None:
+            _check_labels(split)
         given = {part: there for part, there in (("dev", dev), ("test", test)) if there is not None}
         return cls(lines, config, split, vocabulary, encoded(vocabulary, split.train), given)
 
@@ -86,6 +89,18 @@ def _vocabulary(lines: Sequence[str], config: DataConfig) -> Vocabulary:
         return build_vocabulary(lines, config.unit, config.min_count, config.tokens)
     texts = [parted(line)[1] for line in lines]
     return labelled(lines, build_vocabulary(texts, config.unit, config.min_count, config.tokens))
+
+
+def _check_labels(split: Split) -> None:
+    """Raise `DataError` if a dev line has a label that no training line has, as in parts that were given."""
+    known = {parted(line)[0] for line in split.train}
+    for line in split.dev:
+        label, text = parted(line)
+        if label not in known:
+            raise DataError(
+                f"the label {label[:40]!r} of {text[:40]!r} is only among the dev lines, so no model learns it; "
+                "name another column with --label, or learn from all lines with --split none"
+            )
 
 
 def usual_length(stream: np.ndarray) -> int:

@@ -14,7 +14,7 @@ from itertools import chain
 
 from ..errors import DataError
 from .config import SplitName, check_split
-from .labels import without_label
+from .labels import parted, without_label
 from .lines import Lines
 
 FEW_LINES = 10
@@ -58,14 +58,29 @@ def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42, label
 
 
 def _apart(lines: list[str], how: str) -> Split:
-    """Cut shuffled lines with labels so that no line is in two parts, whatever its label there."""
+    """Cut shuffled lines with labels so that no line is in two parts, whatever its label there.
+
+    Lines with a label that would only be among those that judge are trained on, as nothing else is known of it.
+    `DataError` if none are left to judge.
+    """
     together: dict[str, list[str]] = {}
     for line in lines:
         together.setdefault(without_label(line), []).append(line)
     groups = list(together.values())
     first, second = int(0.8 * len(groups)), int(0.9 * len(groups))
-    parts = groups[:first], groups[first:second], groups[second:]
-    train, dev, test = (list(chain.from_iterable(part)) for part in parts)
+    learned, *judging = groups[:first], groups[first:second], groups[second:]
+    labels = {parted(line)[0] for line in chain.from_iterable(learned)}
+    kept: list[list[list[str]]] = []
+    for part in judging:
+        kept.append([group for group in part if all(parted(line)[0] in labels for line in group)])
+        # not last, as the n-gram is fitted on the last training lines
+        learned = [group for group in part if not all(parted(line)[0] in labels for line in group)] + learned
+    if not all(kept):
+        raise DataError(
+            "hardly any two lines share a label, so none are left to judge a model that has not seen them; name "
+            "another column with --label, or learn from all lines with --split none"
+        )
+    train, dev, test = (list(chain.from_iterable(part)) for part in (learned, *kept))
     return Split(train, dev, test, how)
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from statistics import linear_regression
 
 import pytest
 
@@ -119,6 +120,7 @@ def test_a_network_makes_what_was_asked_and_says_that_it_is_approximate(command,
     assert code == 0, err
     assert all(re.fullmatch(r"\w{3,5}lyn", line) for line in out.splitlines())
     assert "--length 6-8 --ends lyn, approximately: one in " in err
+    assert re.search(r"their distribution is off by about \d\.\d%", err)
     code, out, err = command("sample", folder, "-n", 5, "--length", "3-12")  # often enough to need no help
     assert (code, len(out.splitlines())) == (0, 5)
     assert "approximately" not in err
@@ -149,11 +151,14 @@ def test_the_best_are_chosen_one_by_one_by_the_product_of_three_numbers():
                 table[i, j] = min(same, table[i - 1, j] + 1, table[i, j - 1] + 1)
         return min(1.0, 3 * table[len(one), len(other)] / max(len(one), len(other)))
 
+    lengths = [len(line) for line in lines]
+    slope = linear_regression(lengths, surprises).slope
+    for_length = [surprise - slope * length for surprise, length in zip(surprises, lengths, strict=True)]
     chosen = []
     while len(chosen) < 4:
         rest = [line for line in lines if line not in chosen]
         value = {
-            line: sum(surprises[lines.index(line)] <= other for other in surprises)
+            line: sum(for_length[lines.index(line)] <= other + 1e-9 for other in for_length)
             * min(distance(line, other) for other in known)
             * min([distance(line, other) for other in chosen], default=1.0)
             for line in rest
@@ -162,3 +167,14 @@ def test_the_best_are_chosen_one_by_one_by_the_product_of_three_numbers():
     import numpy as np
 
     assert [lines[place] for place in choose(lines, np.array(surprises), known, 4)] == chosen
+
+
+def test_a_fragment_is_not_better_for_being_short():
+    import numpy as np
+
+    lines = [f"{number:03d}" + chr(97 + number) * (7 if number < 5 else 47) for number in range(20)]
+    surprises = np.array(
+        [len(line) * (2.2 if len(line) == 10 else 2 + number / 100) for number, line in enumerate(lines)]
+    )
+    first = choose(lines, surprises, ["unlike"], 5)
+    assert all(len(lines[number]) == 50 for number in first)

@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from ...data.config import DataConfig
-from ...errors import RunError, SpelloutError, UsageError
+from ...errors import DataError, RunError, SpelloutError, UsageError
 from ...generation.asked.config import Asked
 from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
@@ -56,6 +56,7 @@ from ..workflows import (
     print_result,
     size,
     train,
+    warn_of_long,
 )
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def make(
     data.label
         The column that holds each line's label, by name or number; COLUMN=LABEL: make lines with this label only.
     """
+    from ...data.prepared import usual_length
     from ...training.judging import PASS_IN_A_PLAN
     from ...training.plans.timing import AROUND
     from ...training.runs.folder import check_place
@@ -131,7 +133,8 @@ def make(
     pooled = None if pool is None else pool_of(pool, model, data)
     prepared, pooled = _tiny(prepare(files, encoding, data), pooled, model)
     vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
-    check_prefix(vocabulary, sampling)
+    _check_prefix(prepared, vocabulary, sampling)
+    warn_of_long(usual_length(prepared.stream), vocabulary.noun, sampling)
     try_judge(validator, prepared.split.train)
     wish = wish_of(wishes, vocabulary, known, sampling)
     trained = _train(prepared, specification, seconds) if pooled is None else _train_pooled(prepared, pooled)
@@ -193,6 +196,7 @@ def sample(
     try_judge(validator, lines)
     vocabulary = asked_label(loaded.vocabulary, label)
     check_prefix(vocabulary, sampling)
+    warn_of_long(loaded.usual_length, vocabulary.noun, sampling)
     wish = wish_of(wishes, vocabulary, lines, sampling)
     wanted = Wanted(
         *(count, lines, novel is not False, unique, nearest, json),
@@ -208,6 +212,26 @@ def _label(data: DataConfig) -> tuple[DataConfig, str | None]:
     """Part --label COLUMN=LABEL, which also says which label the lines made have."""
     column, equals, label = (data.label or "").partition("=")
     return (replace(data, label=column), label) if equals else (data, None)
+
+
+def _check_prefix(prepared: Prepared, vocabulary: Vocabulary, sampling: SamplingConfig) -> None:
+    """Refuse a prefix of which no line can begin, and say so if only lines that judge hold a letter of it."""
+    from ...data.labels import without_label
+
+    try:
+        check_prefix(vocabulary, sampling)
+    except DataError:
+        split, text = prepared.split, str if prepared.config.label is None else without_label
+        for piece in vocabulary.pieces(sampling.prefix):
+            if any(piece in text(line) for line in [*split.dev, *split.test]) and not any(
+                piece in text(line) for line in split.train
+            ):
+                cure = "" if prepared.config.given else "; --split none learns from all lines"
+                raise DataError(
+                    f"--prefix {sampling.prefix}: {piece!r} is only among the lines that judge, which the model "
+                    f"does not learn from{cure}"
+                ) from None
+        raise
 
 
 def _preview(files: Sequence[str], encoding: str | None, data: DataConfig) -> None:

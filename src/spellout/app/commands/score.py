@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich.text import Text
 
 from ...data.sources.config import TAB, SourceConfig
-from ...errors import GenerationError, UsageError
+from ...errors import DataError, GenerationError, UsageError
 from .. import terminal
 from ..making.new_lines import new_lines
 from ..options import Encoding, File, Json, Line, Source, newest
@@ -64,6 +64,9 @@ def score(
     if run is not None:
         is_run = not os.path.isfile(run) if files else os.path.isfile(os.path.join(run, CONFIG))
         run, files = (run, files) if is_run else (None, (run, *files))
+    for file in files:
+        if os.path.isfile(os.path.join(file, CONFIG)):
+            raise UsageError(f"{file} is a run folder; put it first, as in: spellout score {file} FILE")
     check_encoding(encoding or "utf-8")
     loaded = load_run(run or newest())
     lines = _lines(loaded, files, encoding, source)
@@ -101,7 +104,20 @@ def _lines(run: Run, files: Sequence[str], encoding: str | None, source: SourceC
     if check_label(run.vocabulary, given):
         lines = read(files, encoding, replace(source, label=None)).in_file_order()
         return [f"{given}{TAB}{line}" for line in lines]
-    return read(files, encoding, source).in_file_order()
+    try:
+        return read(files, encoding, source).in_file_order()
+    except DataError as error:
+        if given is None or not all(map(os.path.isfile, files)):
+            raise
+        told = f"--label {given}: no line the model learned from has it; {_labels_of(run.vocabulary)}"
+        raise UsageError(f"{told}; nor is it a column: {error}") from None
+
+
+def _labels_of(vocabulary: Vocabulary) -> str:
+    from ...data.labels import Labelled
+
+    assert isinstance(vocabulary, Labelled)  # of other runs a label is refused
+    return vocabulary.said()
 
 
 def check_label(vocabulary: Vocabulary, label: str | None) -> bool:
@@ -197,8 +213,8 @@ def why(
     from ...generation.scoring import explain_line
     from ...training.runs.folder import CONFIG
 
-    if top < 0:
-        raise UsageError(f"--top {top}: must be at least 0")
+    if top < 1:
+        raise UsageError(f"--top {top}: must be at least 1")
     if run is not None and line is None and not (Path(run) / CONFIG).is_file():
         run, line = None, run
     if line is None:

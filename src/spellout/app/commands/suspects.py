@@ -51,6 +51,8 @@ def suspects(
         How many models that are (5); each leaves such a part of the lines out.
     seconds
         About how long their training may take in all (60).
+    source.label
+        The column that holds each line's label, which is shown beside the line; lines are judged without it.
     json
         One JSON object a line, with the line's number in FILE and every reason.
     """
@@ -65,6 +67,12 @@ def suspects(
     training = TrainingConfig(seconds=budget)
     specification = None if model is None else asked(model, training)
     lines = read(files, encoding, source)
+    labels: list[str] | None = None
+    if source.label is not None:
+        from ...data.labels import parted, without_labels
+
+        labels = [parted(line)[0] for line in lines.in_file_order()]
+        lines, _ = without_labels(lines)
     if specification is None:
         with progress_bar(len(lines), "judging each line by the others") as advance:
             found = search(lines, count, advance)
@@ -82,9 +90,10 @@ def suspects(
     shown = [(numbers.get(one.place, one.place + 1), one) for one in found.suspects]
     if json:
         for number, one in shown:
-            terminal.print_json(one.to_json(number))
+            label = {} if labels is None else {"label": labels[one.place]}
+            terminal.print_json(one.to_json(number) | label)
     else:
-        _print(shown)
+        _print(shown, labels)
     seen = "all others" if found.together == len(lines.distinct) else f"{found.together - 1:,} others"
     seen += "" if specification is None else f", their letters by one of {many} models that had not seen it"
     terminal.note(
@@ -93,17 +102,19 @@ def suspects(
     )
 
 
-def _print(shown: Sequence[tuple[int, Suspect]]) -> None:
+def _print(shown: Sequence[tuple[int, Suspect]], labels: Sequence[str] | None) -> None:
+    """Print a table; `labels` are those of all lines of the file, if they have some."""
     on_terminal = sys.stdout.isatty()
-    columns = ["number", "bits", "line", *([] if on_terminal else ["letters"]), "why"]
+    label = [] if labels is None else ["label"]
+    columns = ["number", "bits", *label, "line", *([] if on_terminal else ["letters"]), "why"]
     rows: list[list[str | Text]] = []
     for number, one in shown:
         why = "; ".join(reason.phrase for reason in one.reasons[: 3 if on_terminal else None])
-        if on_terminal:
-            rows.append([str(number), f"{one.bits:.1f}", _marked(one), why])
-        else:
-            rows.append([str(number), f"{one.bits:.1f}", one.line, one.letters, why])
-    terminal.print_table(columns, rows, left=["line", "letters", "why"])
+        begin: list[str | Text] = [str(number), f"{one.bits:.1f}"]
+        if labels is not None:
+            begin.append(labels[one.place])
+        rows.append([*begin, *([_marked(one)] if on_terminal else [one.line, one.letters]), why])
+    terminal.print_table(columns, rows, left=["label", "line", "letters", "why"])
 
 
 def _marked(suspect: Suspect) -> Text:

@@ -170,8 +170,8 @@ def _say_plan(planned: Plan, new: bool, wish: Wish) -> None:
         terminal.warn(f"{wish.asked.said}: the model makes such lines too seldom to say how likely they are")
         return
     terminal.note(
-        f"{wish.asked.said}, approximately: {_of_lines(planned.share, new)}, and an n-gram finds them; lines that "
-        f"should come more often lack {max(planned.lacking, 0.001):.1%} of it all"
+        f"{wish.asked.said}, approximately: {_of_lines(planned.share, new)}, and an n-gram finds them; their "
+        f"distribution is off by about {max(planned.lacking, 0.001):.1%}"
     )
 
 

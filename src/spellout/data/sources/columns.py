@@ -72,7 +72,8 @@ def lines_of(rows: Iterable[Row], chosen: Chosen, config: SourceConfig, name: st
             found = [cells[place] for place in chosen.places]
         except IndexError:
             raise DataError(
-                f"{name}, {what} {number}: only {len(cells)} cells, so there is no column {max(chosen.places) + 1}"
+                f"{name}, {what} {number}: only {len(cells)} cell{'s' * (len(cells) != 1)}, so there is no "
+                f"column {max(chosen.places) + 1}"
             ) from None
         if line := _line(found, config, name, f"{what} {number}"):
             block.append(line)

@@ -98,6 +98,8 @@ def _decode(
         byte += 0 if b"\n" in before else len(rest.encode(encoding))
         value = error.object[error.start]
         hint = _hint(waiting + raw, otherwise="is it a text file?")
+        if codecs.lookup(encoding).name != "utf-8" and _is_utf_8(waiting + raw):
+            hint = "it looks like UTF-8: leave out --encoding"
         label = "UTF-8" if encoding == "utf-8" else encoding
         raise DataError(f"{name} is not {label}: line {line}, byte {byte} is 0x{value:02X}; {hint}") from None
     except UnicodeError as error:  # such as a UTF-16 stream without its mark
@@ -117,6 +119,18 @@ def _decode(
 def _hint(raw: bytes, otherwise: str) -> str:
     guess = _likely_encoding(raw)
     return f"it looks like {guess}: try --encoding {guess}" if guess else otherwise
+
+
+def _is_utf_8(raw: bytes) -> bool:
+    """Say whether a block is UTF-8 with more than ASCII in it, but for characters that its ends cut."""
+    if raw.isascii():
+        return False
+    begin = next((place for place, byte in enumerate(raw[:4]) if byte & 0xC0 != 0x80), 0)
+    try:
+        codecs.getincrementaldecoder("utf-8")("strict").decode(raw[begin:])
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _likely_encoding(raw: bytes) -> str | None:

@@ -3,7 +3,7 @@
 Each line has three numbers from 0 to 1, and those are chosen, one after the other, of which the product is largest
 (as by maximal marginal relevance, Carbonell & Goldstein 1998):
 
-    good   which share of these lines, of those about as long, the model finds no likelier
+    good   which share of these lines, of those about as long, the model finds no likelier for their length
     far    how far the nearest line of the list is
     apart  how far the nearest line that is chosen already is
 
@@ -20,7 +20,9 @@ import numpy as np
 
 ENOUGH = 1 / 3
 ALIKE = 100
-"""A line is compared with so many that are about as long: of lines of other lengths others are likely."""
+"""A line is compared with so many that are about as long: of lines of other lengths others are likely. What a
+character more costs is taken from every surprise before, as there may not be so many of nearly the same length; so
+a fragment is not better than a whole line for being short."""
 
 
 def choose(lines: Sequence[str], surprises: np.ndarray, known: Sequence[str], count: int) -> list[int]:
@@ -48,8 +50,12 @@ def choose(lines: Sequence[str], surprises: np.ndarray, known: Sequence[str], co
 
 
 def _good(surprises: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Rank surprises (L,) among those of lines of nearly the same lengths (L,): 1 for the smallest."""
-    values = np.empty(len(lengths))
+    """Rank surprises (L,) among those of lines of nearly the same lengths (L,): 1 for the smallest.
+
+    Each is compared with what the lines' straight line (least squares) gives for its length.
+    """
+    values, middle = np.empty(len(lengths)), lengths - lengths.mean()
+    surprises = surprises - middle * (middle @ surprises) / max(float(middle @ middle), 1.0)
     for length in np.unique(lengths):
         apart = np.abs(lengths - length)
         alike = surprises[apart <= np.sort(apart)[:ALIKE][-1]]

@@ -65,6 +65,11 @@ class FunctionValidator:
             valid = bool(found)  # what has no truth value, an array for one, is refused like an exception
         except ValueError:
             return None
+        except SystemExit as ended:
+            raise UsageError(
+                f"--valid {self.name}: for {line!r} the function ends the program, SystemExit: {ended}; return "
+                "what is false, or raise ValueError, where a line is not valid"
+            ) from None
         except Exception as error:
             self._raised += 1
             self._first = self._first or (line, error)
@@ -87,7 +92,7 @@ def _module(name: str, asked: str) -> ModuleType:
         raise UsageError(
             f"--valid {asked}: there is no module {missing!r} in this folder, and none is installed"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"--valid {asked}: {name} cannot be imported, {type(error).__name__}: {error}") from None
     finally:
         sys.path.remove(here)

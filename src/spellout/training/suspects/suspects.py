@@ -32,6 +32,8 @@ SELDOM = 2.0
 
 Found with nine lists, among them those of bench/suspects.py: of their 177 wrong lines 145 come first at 0,
 152 at 2, 148 at 3."""
+LONGEST_QUOTED = 60
+"""Characters of a line that a reason quotes."""
 NATS_PER_BIT = float(np.log(2.0))
 Judge = Callable[[Sequence[str]], np.ndarray]
 """Gives minus the log-probability of every character and end of lines (P,), by models that have not seen them."""
@@ -186,6 +188,10 @@ def _damage(lines: Sequence[str], surprises: np.ndarray) -> tuple[Damage, np.nda
     return found, np.add.reduceat(surprises, ends[:-1])
 
 
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_QUOTED else text[: LONGEST_QUOTED - 1] + "…")
+
+
 def _letters(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> tuple[Damage, np.ndarray]:
     found, nats = _damage(lines, surprises)
     holders: dict[str, int] = {}
@@ -201,7 +207,7 @@ def _letters(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> tuple
             return f"no other line has {' '.join(map(repr, alone[:3]))}"
         if start >= len(line):
             return "ends where no other would"
-        return f"{line[start:stop]!r} is unlike the other lines"
+        return f"{_quoted(line[start:stop])} is unlike the other lines"
 
     everywhere = excess(nats, np.array([len(line) + 1 for line in lines]))
     signs.add("letters", np.maximum(rarity.of_ratios(found.nats), rarity.of_tail(everywhere)), phrase)
@@ -213,7 +219,7 @@ def _slips(lines: Sequence[str], signs: Signs, surprises: np.ndarray) -> Slips:
 
     def phrase(number: int) -> str:
         meant = found.meant[number]
-        return f"{'almost' if meant in there else 'likelier as'} {meant!r}, {found.told[number]}"
+        return f"{'almost' if meant in there else 'likelier as'} {_quoted(meant)}, {found.told[number]}"
 
     signs.add("slip", np.maximum(found.nats, 0.0), phrase)
     return found
@@ -278,7 +284,9 @@ def _likeness(listed: Listed, nats: np.ndarray, signs: Signs) -> None:
     signs.add(
         "almost",
         np.minimum(strengths, rare),
-        lambda number: f"almost {lines[pairs[number].other]!r}, {pairs[number].what}" if number in pairs else "",
+        lambda number: (
+            f"almost {_quoted(lines[pairs[number].other])}, {pairs[number].what}" if number in pairs else ""
+        ),
     )
     repeated = [many > 1 for many in times]
     often = rarity.of_values(repeated)
