@@ -114,13 +114,13 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
     Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
     `GenerationError` if the model cannot make so many.
     """
-    from ...data.labels import Labelled, without_label
+    from ...data.labels import Labelled, texts
     from ...generation.novelty import nearest
 
     vocabulary = asked_label(run.vocabulary, wanted.label)
     if isinstance(vocabulary, Labelled):
         run = replace(run, vocabulary=vocabulary)
-        known = None if wanted.known is None else [without_label(line) for line in wanted.known]
+        known = None if wanted.known is None else texts(vocabulary, wanted.known)
         wanted = replace(wanted, known=known)
     begun = check_prefix(vocabulary, sampling)
     unlike = wanted.known if wanted.novel else None
