@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,3 +244,25 @@ def test_the_best_lines_are_those_given_their_labels(runs):
     alike = [one.line for one in made if len(one.text) == len(best.text)]
     scores = score_lines(run.model, run.vocabulary, alike)
     assert best.line == max(scores, key=lambda score: score.log_probability).given
+
+
+def test_judges_are_given_lines_without_their_labels(place, capsys):
+    def shares():
+        captured = capsys.readouterr()
+        assert "of the list are not valid" not in captured.err
+        return json.loads(captured.out.splitlines()[-1])
+
+    judge = ["--valid", "judge_of_texts:ok", "--json"]
+    assert run_command(["make", *place, *judge, "--only", "valid", "--as-it-is"]) == 0
+    assert shares()["shares"]["valid"] > 0
+    train = ["--column", "text", "--label", "kind", "--model", "ngram:4", "-o", "run"]
+    assert run_command(["train", "rows.csv", *train]) == 0
+    assert run_command(["sample", "run", *judge]) == 0
+    assert shares()["shares"]["novel"] in (1, None)  # they are new ones
+    few = "".join(f"{letter * 11}{end},{end}\n" for letter in "bdg" for end in "xy")
+    Path("few.csv").write_text("text,kind\n" + few * 10)
+    few = ["few.csv", *train[:4], "--split", "lecture"]
+    assert run_command(["compare", *few, "--models", "ngram:9:shape=no", *judge]) == 0
+    row = shares()
+    assert row["validity"]["novel"] < 1
+    assert row["novel"] < 1

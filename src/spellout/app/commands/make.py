@@ -126,7 +126,7 @@ def make(
     prepared = prepare(files, encoding, data)
     vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
     check_prefix(vocabulary, sampling)
-    try_judge(validator, prepared.split.train)
+    try_judge(validator, vocabulary, prepared.split.train)
     wish = wish_of(wishes, vocabulary, known, sampling)
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
@@ -184,9 +184,9 @@ def sample(
         )
     if lines is None and novel is None:
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
-    try_judge(validator, lines)
     vocabulary = asked_label(loaded.vocabulary, label)
     check_prefix(vocabulary, sampling)
+    try_judge(validator, vocabulary, lines)
     wish = wish_of(wishes, vocabulary, lines, sampling)
     wanted = Wanted(
         *(count, lines, novel is not False, unique, nearest, json),

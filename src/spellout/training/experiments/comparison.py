@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...data.config import DataConfig
+from ...data.labels import texts
 from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.splits import FEW_LINES
@@ -59,7 +60,7 @@ def compare(
     not made of ensembles. A `validator` judges the lines that each makes.
     """
     prepared.config.check_keeps(part)
-    known = prepared.split.train
+    known = texts(prepared.vocabulary, prepared.split.train)
     sampled = Sampled(set(known), seed, None if validator is None else (validator, Training(validator, known)))
     done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
