@@ -126,8 +126,8 @@ def make(
     prepared = prepare(files, encoding, data)
     vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
     check_prefix(vocabulary, sampling)
-    try_judge(validator, vocabulary, prepared.split.train)
     wish = wish_of(wishes, vocabulary, known, sampling)
+    try_judge(validator, vocabulary, prepared.split.train, str if wish is None else wish.written)
     trained = _train(prepared, specification, seconds)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
@@ -186,8 +186,8 @@ def sample(
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
     vocabulary = asked_label(loaded.vocabulary, label)
     check_prefix(vocabulary, sampling)
-    try_judge(validator, vocabulary, lines)
     wish = wish_of(wishes, vocabulary, lines, sampling)
+    try_judge(validator, vocabulary, lines, str if wish is None else wish.written)
     wanted = Wanted(
         *(count, lines, novel is not False, unique, nearest, json),
         best_of=wishes.best_of,

@@ -132,12 +132,13 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
     usual = begun + run.usual_length + 10
     limit = sampling.max_length or max(run.length_limit, usual, longest_asked(wish, usual))
     made = _lines(run, replace(sampling, max_length=limit), wanted, wish, unlike, cut)
-    tally, verdicts = tally_of(wanted.validator, wanted.known), dict[int, bool]()
+    listed = _as_printed(wanted.known, wish)
+    tally, verdicts = tally_of(wanted.validator, listed), dict[int, bool]()
     if wanted.validator is not None and tally is not None:
         most, written = wanted.best_of or count, None if wish is None else wish.written
         made = judged_lines(made, wanted.validator, tally, verdicts, most, written, only=wanted.only_valid)
     if wanted.best_of is not None:
-        made = best_of(run, made, count, wanted.best_of, wanted.known or (), wish)
+        made = best_of(run, made, count, wanted.best_of, listed or (), wish)
     printed = shortened = 0
     layout = Layout.of(run)
     for one in track(islice(made, count), count, "making", printing=True):
@@ -147,11 +148,11 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
             row["label"] = one.label
         if verdicts:
             row["valid"] = verdicts.pop(one.candidate)
-        if wanted.nearest and wanted.known is not None:
-            row["nearest"], row["distance"] = nearest(line, wanted.known)
+        if wanted.nearest and listed is not None:
+            row["nearest"], row["distance"] = nearest(line, listed)
         _print_line(row, wanted.json, layout, first=not printed)
         printed, shortened = printed + 1, shortened + (not one.complete)
-        if sampling.greedy and unlike is not None and one.complete and line in unlike:
+        if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
             terminal.note("the list holds this line too, though the model did not learn from it")
     length = f"{limit:,} {run.vocabulary.noun}s"
     if shortened:
@@ -168,6 +169,11 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
         if wanted.only_valid and tally is not None and tally.in_vain >= PATIENCE:
             refusal = f"none of the last {tally.in_vain:,} lines made is valid; see them without --only valid"
         raise GenerationError(f"stopped after {printed:,} of {count:,} lines: {refusal}")
+
+
+def _as_printed(known: Sequence[str] | None, wish: Wish | None) -> Sequence[str] | None:
+    """Give lines of the list as they would be printed if they were made: what is printed is compared with these."""
+    return known if known is None or wish is None or wish.writing is None else list(map(wish.written, known))
 
 
 def _lines(

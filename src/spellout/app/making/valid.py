@@ -29,9 +29,15 @@ def judge_of(asked: str | None, only: str | None) -> Validator | None:
     return validator_of(asked)
 
 
-def try_judge(validator: Validator | None, vocabulary: Vocabulary, lines: Sequence[str] | None) -> None:
+def try_judge(
+    validator: Validator | None,
+    vocabulary: Vocabulary,
+    lines: Sequence[str] | None,
+    written: Callable[[str], str] = str,
+) -> None:
     """Warn if not all lines of the list, without their labels, are valid: to be asked before a training.
 
+    `written` says how a line is printed, which is what is judged.
     `UsageError` if none is.
     """
     from ...data.labels import texts
@@ -39,7 +45,7 @@ def try_judge(validator: Validator | None, vocabulary: Vocabulary, lines: Sequen
 
     if validator is None or not lines:
         return
-    if odd := trial(validator, texts(vocabulary, lines[:TRIED])):
+    if odd := trial(validator, [*map(written, texts(vocabulary, lines[:TRIED]))]):
         terminal.warn(odd)
 
 
