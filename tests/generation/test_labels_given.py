@@ -239,7 +239,7 @@ def test_wishes_that_no_line_with_a_label_can_be_are_said_before_a_training(plac
 def test_the_best_lines_are_those_given_their_labels(runs):
     run = replace(runs["ngram"], vocabulary=runs["ngram"].vocabulary.given("y"))
     made = list(islice(sample(run.model, run.vocabulary, SamplingConfig(max_length=30)), 30))
-    (best,) = best_of(run, iter(made), 1, 30, (), None)
+    (best,) = best_of(run, iter(made), 1, 30, (), str)
     assert best.label == "y"
     alike = [one.line for one in made if len(one.text) == len(best.text)]
     scores = score_lines(run.model, run.vocabulary, alike)

@@ -69,9 +69,17 @@ def check_best(asked: Asked, count: int, sampling: SamplingConfig) -> None:
 
 
 def best_of(
-    run: Run, made: Iterator[Sample], count: int, most: int, known: Sequence[str], wish: Wish | None
+    run: Run,
+    made: Iterator[Sample],
+    count: int,
+    most: int,
+    known: Sequence[str],
+    written: Callable[[str], str],
 ) -> Iterator[Sample]:
-    """Make many lines, and yield the best of them, the very best first."""
+    """Make many lines, and yield the best of them, the very best first.
+
+    `written` says how a line is printed, which is what is compared with those that are known.
+    """
     from itertools import islice
 
     import numpy as np
@@ -84,7 +92,7 @@ def best_of(
         return
     scores = score_lines(run.model, run.vocabulary, [one.line for one in some])
     surprises = np.array([-score.log_probability for score in scores])
-    lines = [one.text if wish is None else wish.written(one.text) for one in some]
+    lines = [written(one.text) for one in some]
     for number in choose(lines, surprises, known, count):
         yield some[number]
 

@@ -41,11 +41,13 @@ def try_judge(
     `UsageError` if none is.
     """
     from ...data.labels import texts
+    from ...data.sources.config import line_ends_close
     from ...generation.validity.validator import TRIED, trial
 
     if validator is None or not lines:
         return
-    if odd := trial(validator, [*map(written, texts(vocabulary, lines[:TRIED]))]):
+    some = (line_ends_close(line, vocabulary.between) for line in texts(vocabulary, lines[:TRIED]))
+    if odd := trial(validator, list(map(written, some))):
         terminal.warn(odd)
 
 
