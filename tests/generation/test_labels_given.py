@@ -1,13 +1,17 @@
 """Models of lines given their labels: what a loss counts, what is made, and that the label tells."""
 
 import json
+import re
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spellout.api import train
 from spellout.app.cli import run_command
+from spellout.app.making.asked import best_of
 from spellout.data.config import DataConfig
 from spellout.data.labels import without_label
 from spellout.data.lines import Lines
@@ -195,3 +199,73 @@ def test_what_comes_again_is_shared_among_lines_of_one_label(rows):
         assert np.exp(shares[sorted(mine)]).sum() == pytest.approx(1.0)
     result = run.facts["results"]["new_lines"]
     assert 0 < result["nats_per_char"] < run.facts["results"]["dev"]["nats_per_char"]
+
+
+@pytest.fixture
+def place(tmp_path, rows, monkeypatch):
+    """A working directory with a table, and a judge that takes no line with a tab."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("text,kind\n" + "".join(f"{text},{label}\n" for label, text in rows))
+    (tmp_path / "judge_of_texts.py").write_text("def ok(line):\n    return len(line) == 12\n")
+    return ["rows.csv", "--column", "text", "--label", "kind=y", "--seconds", "0", "-n", "5"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "pattern"),
+    [
+        (("--length", "9-11"), r".{9,11}"),
+        (("--contains", "bo"), r".*bo.*"),
+        (("--ends", "bi"), r".*bi"),
+        (("--matches", "[bdgaou]+i"), r"[bdgaou]+i"),
+        (("--best-of", "20"), r".+"),
+        (("--best-of", "20", "--length", "12", "--case", "upper"), r"[A-Z]{12}"),
+    ],
+)
+def test_wishes_are_of_lines_without_their_labels(place, capsys, wishes, pattern):
+    assert run_command(["make", *place, *wishes, "--as-it-is", "--json"]) == 0
+    made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["label"] for one in made] == ["y"] * 5
+    assert all(re.fullmatch(pattern, one["line"]) for one in made)
+
+
+def test_wishes_that_no_line_with_a_label_can_be_are_said_before_a_training(place, capsys, monkeypatch):
+    monkeypatch.setattr("spellout.app.commands.make._train", None)
+    for wishes, fragment in [
+        (("--contains", "z"), "'z' is in none of the lines"),
+        (("--contains", "y"), "'y' is in none of the lines"),  # it is a label
+        (("--length", "40"), "the longest line has 12 characters"),
+    ]:
+        assert run_command(["make", *place, *wishes]) > 0
+        assert fragment in capsys.readouterr().err
+
+
+def test_the_best_lines_are_those_given_their_labels(runs):
+    run = replace(runs["ngram"], vocabulary=runs["ngram"].vocabulary.given("y"))
+    made = list(islice(sample(run.model, run.vocabulary, SamplingConfig(max_length=30)), 30))
+    (best,) = best_of(run, iter(made), 1, 30, (), str)
+    assert best.label == "y"
+    alike = [one.line for one in made if len(one.text) == len(best.text)]
+    scores = score_lines(run.model, run.vocabulary, alike)
+    assert best.line == max(scores, key=lambda score: score.log_probability).given
+
+
+def test_judges_are_given_lines_without_their_labels(place, capsys):
+    def shares():
+        captured = capsys.readouterr()
+        assert "of the list are not valid" not in captured.err
+        return json.loads(captured.out.splitlines()[-1])
+
+    judge = ["--valid", "judge_of_texts:ok", "--json"]
+    assert run_command(["make", *place, *judge, "--only", "valid", "--as-it-is"]) == 0
+    assert shares()["shares"]["valid"] > 0
+    train = ["--column", "text", "--label", "kind", "--model", "ngram:4", "-o", "run"]
+    assert run_command(["train", "rows.csv", *train]) == 0
+    assert run_command(["sample", "run", *judge]) == 0
+    assert shares()["shares"]["novel"] in (1, None)  # they are new ones
+    few = "".join(f"{letter * 11}{end},{end}\n" for letter in "bdg" for end in "xy")
+    Path("few.csv").write_text("text,kind\n" + few * 10)
+    few = ["few.csv", *train[:4], "--split", "lecture"]
+    assert run_command(["compare", *few, "--models", "ngram:9:shape=no", *judge]) == 0
+    row = shares()
+    assert row["validity"]["novel"] < 1
+    assert row["novel"] < 1

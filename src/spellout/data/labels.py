@@ -178,6 +178,11 @@ def plain(vocabulary: Vocabulary) -> Vocabulary:
     return vocabulary.plain if isinstance(vocabulary, Labelled) else vocabulary
 
 
+def texts(vocabulary: Vocabulary, lines: Sequence[str]) -> Sequence[str]:
+    """Give lines of a vocabulary without their labels, if they have some."""
+    return [without_label(line) for line in lines] if isinstance(vocabulary, Labelled) else lines
+
+
 def vocabulary_of(stored: dict[str, Any]) -> Vocabulary:
     """Invert `to_json` of any vocabulary. KeyError, TypeError or ValueError if `stored` is not such a thing."""
     found, times = vocabulary_from_json(stored), stored.get("labels")

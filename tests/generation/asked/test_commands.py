@@ -178,3 +178,25 @@ def test_a_fragment_is_not_better_for_being_short():
     )
     first = choose(lines, surprises, ["unlike"], 5)
     assert all(len(lines[number]) == 50 for number in first)
+
+
+@pytest.mark.parametrize("case", ["upper", "lower"])
+def test_lines_are_compared_and_judged_as_they_are_written(command, tmp_path, monkeypatch, case):
+    monkeypatch.chdir(tmp_path)
+    lines = [(start + end).title() for start in ("an", "bel", "cor", "do") for end in ("na", "la", "ra", "ta")]
+    (tmp_path / "list.txt").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / f"judge_of_{case}.py").write_text(f"ok = str.is{case}", encoding="utf-8")
+    model = ("--model", "ngram:5:shape=no")
+    assert command("train", "list.txt", "-o", "run", "--split", "none", *model)[0] == 0
+    arguments = ("--case", case, "--valid", f"judge_of_{case}:ok", "--nearest", "--json", "-n", 12)
+    for start in (("sample", "run"), ("make", "list.txt", "--split", "none", *model)):
+        code, out, err = command(*start, *arguments, "--as-it-is")
+        assert code == 0, err
+        assert "of the list are not valid" not in err
+        *made, last = map(json.loads, out.splitlines())
+        written = [getattr(line, case)() for line in lines]
+        assert all(row["nearest"] in written and row["valid"] for row in made)
+        assert [row["distance"] == 0 for row in made] == [row["line"] in written for row in made]
+        different = {row["line"] for row in made}
+        assert last["shares"]["novel"] == len(different - set(written)) / len(different)
+        assert last["shares"]["novel"] < 1

@@ -59,7 +59,7 @@ def compare(
     data.check_keeps(on)
     validator = judge_of(valid, None)
     prepared = prepare(files, encoding, data)
-    try_judge(validator, prepared.split.train)
+    try_judge(validator, prepared.vocabulary, prepared.split.train)
     if BEST in names:
         named[BEST], _ = best_for(prepared, training)
     wanted = [named[name] for name in names]

@@ -135,8 +135,8 @@ def make(
     vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
     _check_prefix(prepared, vocabulary, sampling)
     warn_of_long(usual_length(prepared.stream), vocabulary.noun, sampling)
-    try_judge(validator, prepared.split.train)
     wish = wish_of(wishes, vocabulary, known, sampling)
+    try_judge(validator, vocabulary, prepared.split.train, str if wish is None else wish.written)
     trained = _train(prepared, specification, seconds) if pooled is None else _train_pooled(prepared, pooled)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
@@ -193,11 +193,11 @@ def sample(
         )
     if lines is None and novel is None:
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
-    try_judge(validator, lines)
     vocabulary = asked_label(loaded.vocabulary, label)
     check_prefix(vocabulary, sampling)
     warn_of_long(loaded.usual_length, vocabulary.noun, sampling)
     wish = wish_of(wishes, vocabulary, lines, sampling)
+    try_judge(validator, vocabulary, lines, str if wish is None else wish.written)
     wanted = Wanted(
         *(count, lines, novel is not False, unique, nearest, json),
         best_of=wishes.best_of,

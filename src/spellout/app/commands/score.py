@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rich.text import Text
 
-from ...data.sources.config import TAB, SourceConfig
+from ...data.sources.config import TAB, SourceConfig, line_ends_apart
 from ...errors import DataError, GenerationError, UsageError
 from .. import terminal
 from ..making.new_lines import new_lines
@@ -100,17 +100,17 @@ def _counted(unknown: Sequence[Score]) -> str:
 
 def _lines(run: Run, files: Sequence[str], encoding: str | None, source: SourceConfig) -> list[str]:
     """Read the lines to be scored, with labels if those of the run have some: one that is named, or a column."""
-    given = source.label
+    given, before = source.label, ""
     if check_label(run.vocabulary, given):
-        lines = read(files, encoding, replace(source, label=None)).in_file_order()
-        return [f"{given}{TAB}{line}" for line in lines]
+        source, before, given = replace(source, label=None), f"{given}{TAB}", None
     try:
-        return read(files, encoding, source).in_file_order()
+        lines = read(files, encoding, source).in_file_order()
     except DataError as error:
         if given is None or not all(map(os.path.isfile, files)):
             raise
         told = f"--label {given}: no line the model learned from has it; {_labels_of(run.vocabulary)}"
         raise UsageError(f"{told}; nor is it a column: {error}") from None
+    return [before + line_ends_apart(line, run.vocabulary.between) for line in lines]
 
 
 def _labels_of(vocabulary: Vocabulary) -> str:
@@ -220,8 +220,9 @@ def why(
     if line is None:
         raise UsageError("name the line to spell out, as in: spellout why Sophia")
     loaded = load_run(run or newest())
+    line = line_ends_apart(line.strip(), loaded.vocabulary.between).strip()
     if check_label(loaded.vocabulary, label) or label is not None:
-        line = f"{label}{TAB}{line.strip()}"
+        line = f"{label}{TAB}{line}"
     explained = explain_line(loaded.model, loaded.vocabulary, line, top)
     known = None if loaded.lines is None else typed_line(line.strip(), "the line") in loaded.lines
     among_new = None if known else _among_new(loaded, line)

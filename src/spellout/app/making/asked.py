@@ -30,7 +30,11 @@ GUIDING = 2000
 def wish_of(
     asked: Asked, vocabulary: Vocabulary, lines: Sequence[str] | None, sampling: SamplingConfig
 ) -> Wish | None:
-    """Understand what was asked; None if nothing was. An error if no line can be so, before any training."""
+    """Understand what was asked of lines, without their labels; None if nothing was.
+
+    An error if no line can be so, before any training.
+    """
+    from ...data.labels import plain, texts
     from ...generation.asked.wish import Wish
 
     if asked == Asked(best_of=asked.best_of):
@@ -39,7 +43,7 @@ def wish_of(
         raise UsageError(
             "--case as-in-list: the run keeps no training lines, so nobody knows how they were written"
         )
-    wish = Wish.of(asked, vocabulary, lines or (), sampling.prefix)
+    wish = Wish.of(asked, plain(vocabulary), texts(vocabulary, lines or ()), sampling.prefix)
     shortest = wish.automaton.shortest() if wish.automaton else None
     if shortest is not None and sampling.max_length is not None and shortest > sampling.max_length:
         raise UsageError(
@@ -65,9 +69,17 @@ def check_best(asked: Asked, count: int, sampling: SamplingConfig) -> None:
 
 
 def best_of(
-    run: Run, made: Iterator[Sample], count: int, most: int, known: Sequence[str], wish: Wish | None
+    run: Run,
+    made: Iterator[Sample],
+    count: int,
+    most: int,
+    known: Sequence[str],
+    written: Callable[[str], str],
 ) -> Iterator[Sample]:
-    """Make many lines, and yield the best of them, the very best first."""
+    """Make many lines, and yield the best of them, the very best first.
+
+    `written` says how a line is printed, which is what is compared with those that are known.
+    """
     from itertools import islice
 
     import numpy as np
@@ -78,9 +90,9 @@ def best_of(
     some = list(track(islice(made, most), most, "making"))
     if not some:
         return
-    scores = score_lines(run.model, run.vocabulary, [one.text for one in some])
+    scores = score_lines(run.model, run.vocabulary, [one.line for one in some])
     surprises = np.array([-score.log_probability for score in scores])
-    lines = [one.text if wish is None else wish.written(one.text) for one in some]
+    lines = [written(one.text) for one in some]
     for number in choose(lines, surprises, known, count):
         yield some[number]
 
@@ -98,12 +110,14 @@ def lines_asked(
 ) -> Iterator[Sample]:
     """Yield lines that will do, and none that is `unlike` these. `otherwise` is the model that makes any.
 
+    Where lines have labels, nothing guides to what was asked: all lines are made, and others thrown away.
     `GenerationError` if no such line is left.
     """
+    from ...data.labels import Labelled
     from ...generation.asked.drawing import drawn, plan
     from ...generation.sampling import encode_prefix, sample
 
-    if wish.automaton is None:
+    if wish.automaton is None or isinstance(run.vocabulary, Labelled):
         return sample(otherwise(), run.vocabulary, sampling, accept=accept, cut=cut, patience=patience)
     prefix = encode_prefix(run.vocabulary, sampling.prefix)
     made = _made(run, prefix, wish, unlike)

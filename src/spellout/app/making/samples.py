@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ...data.sources.config import in_lines
+from ...data.sources.config import in_lines, line_ends_close
 from ...errors import DataError, GenerationError, UsageError
 from ...generation.config import SamplingConfig
 from .. import terminal
@@ -114,13 +114,13 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
     Lines that are cut at a limit nobody asked for are left out, and others made; stderr says how many.
     `GenerationError` if the model cannot make so many.
     """
-    from ...data.labels import Labelled, without_label
+    from ...data.labels import Labelled, texts
     from ...generation.novelty import nearest
 
     vocabulary = asked_label(run.vocabulary, wanted.label)
     if isinstance(vocabulary, Labelled):
         run = replace(run, vocabulary=vocabulary)
-        known = None if wanted.known is None else [without_label(line) for line in wanted.known]
+        known = None if wanted.known is None else texts(vocabulary, wanted.known)
         wanted = replace(wanted, known=known)
     begun = check_prefix(vocabulary, sampling)
     unlike = wanted.known if wanted.novel else None
@@ -132,26 +132,33 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
     usual = begun + run.usual_length + 10
     limit = sampling.max_length or max(run.length_limit, usual, longest_asked(wish, usual))
     made = _lines(run, replace(sampling, max_length=limit), wanted, wish, unlike, cut)
-    tally, verdicts = tally_of(wanted.validator, wanted.known), dict[int, bool]()
+    layout = Layout.of(run)
+
+    def written(line: str) -> str:
+        return layout.close(line if wish is None else wish.written(line))
+
+    as_made = (wish is None or wish.writing is None) and not layout.spaced
+    # what is printed is compared with lines of the list as they would be printed
+    listed = wanted.known if as_made or wanted.known is None else list(map(written, wanted.known))
+    tally, verdicts = tally_of(wanted.validator, listed), dict[int, bool]()
     if wanted.validator is not None and tally is not None:
-        most, written = wanted.best_of or count, None if wish is None else wish.written
+        most = wanted.best_of or count
         made = judged_lines(made, wanted.validator, tally, verdicts, most, written, only=wanted.only_valid)
     if wanted.best_of is not None:
-        made = best_of(run, made, count, wanted.best_of, wanted.known or (), wish)
+        made = best_of(run, made, count, wanted.best_of, listed or (), written)
     printed = shortened = 0
-    layout = Layout.of(run)
     for one in track(islice(made, count), count, "making", printing=True):
-        line = one.text if wish is None else wish.written(one.text)
+        line = written(one.text)
         row: dict[str, Any] = {"line": line, "complete": one.complete}
         if one.label is not None:
             row["label"] = one.label
         if verdicts:
             row["valid"] = verdicts.pop(one.candidate)
-        if wanted.nearest and wanted.known is not None:
-            row["nearest"], row["distance"] = nearest(line, wanted.known)
+        if wanted.nearest and listed is not None:
+            row["nearest"], row["distance"] = nearest(line, listed)
         _print_line(row, wanted.json, layout, first=not printed)
         printed, shortened = printed + 1, shortened + (not one.complete)
-        if sampling.greedy and unlike is not None and one.complete and line in unlike:
+        if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
             terminal.note("the list holds this line too, though the model did not learn from it")
     length = f"{limit:,} {run.vocabulary.noun}s"
     if shortened:
@@ -267,6 +274,15 @@ class Layout:
         data = run.facts.get("data")
         unit, between = (data.get("unit"), data.get("between")) if isinstance(data, dict) else (None, None)
         return cls(str(unit), between if isinstance(between, str) else None)
+
+    @property
+    def spaced(self) -> bool:
+        """Say whether lines are made with white space around their line ends."""
+        return self.between is not None and self.unit == "word"
+
+    def close(self, line: str) -> str:
+        """Give a line without white space that only stands between words and line ends."""
+        return line_ends_close(line, " ") if self.spaced else line
 
     def printed(self, line: str) -> str:
         """Give a line as it would stand in the file."""

@@ -9,6 +9,7 @@ from ...errors import UsageError
 from .. import terminal
 
 if TYPE_CHECKING:
+    from ...data.vocabulary.protocol import Vocabulary
     from ...generation.sampling import Sample
     from ...generation.validity.shares import Tally
     from ...generation.validity.validator import Validator
@@ -28,11 +29,25 @@ def judge_of(asked: str | None, only: str | None) -> Validator | None:
     return validator_of(asked)
 
 
-def try_judge(validator: Validator | None, lines: Sequence[str] | None) -> None:
-    """Warn if not all lines of the list are valid: to be asked before a training. `UsageError` if none is."""
-    from ...generation.validity.validator import trial
+def try_judge(
+    validator: Validator | None,
+    vocabulary: Vocabulary,
+    lines: Sequence[str] | None,
+    written: Callable[[str], str] = str,
+) -> None:
+    """Warn if not all lines of the list, without their labels, are valid: to be asked before a training.
 
-    if validator is not None and lines and (odd := trial(validator, lines)):
+    `written` says how a line is printed, which is what is judged.
+    `UsageError` if none is.
+    """
+    from ...data.labels import texts
+    from ...data.sources.config import line_ends_close
+    from ...generation.validity.validator import TRIED, trial
+
+    if validator is None or not lines:
+        return
+    some = (line_ends_close(line, vocabulary.between) for line in texts(vocabulary, lines[:TRIED]))
+    if odd := trial(validator, list(map(written, some))):
         terminal.warn(odd)
 
 

@@ -98,7 +98,17 @@ class SourceConfig:
 def in_lines(line: str, unit: str) -> str:
     """Give a thing as it stood in its file."""
     # Between words there is always a space, so there it says nothing.
-    return re.sub(f" ?{LINE_END} ?", "\n", line) if unit == "word" else line.replace(LINE_END, "\n")
+    return re.sub(f" *{LINE_END} *", "\n", line) if unit == "word" else line.replace(LINE_END, "\n")
+
+
+def line_ends_apart(line: str, between: str) -> str:
+    """Write line ends as lines of words are read: each is a word, with what stands `between` two on both sides."""
+    return re.sub(f" *{LINE_END} *", between + LINE_END + between, line) if between and LINE_END in line else line
+
+
+def line_ends_close(line: str, between: str) -> str:
+    """Write line ends as lines of characters have them: what stands `between` two words is not at a line end."""
+    return re.sub(f" *{LINE_END} *", LINE_END, line) if between and LINE_END in line else line
 
 
 def number_of(column: str | None) -> int | None:

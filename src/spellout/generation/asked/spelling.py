@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...data.sources.config import LINE_END
 from ...data.vocabulary.protocol import Vocabulary
 from .automaton import DEAD, Automaton
 from .config import Case
@@ -23,11 +24,13 @@ class Spelling:
         letters: which characters each letter may be written as, where it is not clear before.
         tokens: the letters of each token; None for those that no line is made of.
         between: the letters between two tokens.
+        line_ends: the tokens that are the end of a line of a thing, beside which there is nothing between.
     """
 
     letters: list[tuple[str, ...]]
     tokens: list[list[int] | None]
     between: list[int]
+    line_ends: list[int]
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, case: Case | None) -> Spelling | None:
@@ -51,7 +54,8 @@ class Spelling:
 
         tokens = [None if token in nothing else spelled(symbols[token]) for token in range(vocabulary.size)]
         between = spelled(vocabulary.between)
-        return cls(list(places), tokens, between)
+        line_ends = [token for token in some if between and symbols[token] == LINE_END]
+        return cls(list(places), tokens, between, line_ends)
 
     def knows(self, character: str) -> bool:
         """Say whether a character can be written."""
@@ -59,22 +63,28 @@ class Spelling:
 
     def over_tokens(self, automaton: Automaton) -> Automaton:
         """Read tokens instead of letters."""
-        following: np.ndarray = np.zeros((len(automaton) + self._apart, len(self.tokens)), np.int32)
         everywhere = np.arange(len(automaton))
+        table = self._table(automaton, everywhere, self.between)
+        if not self.between:
+            return Automaton(table, automaton.accepts, automaton.start)
+        # Where a line begins, nothing stands before a token, nor after a line end: such states are added.
+        begins = everywhere if self.line_ends else np.array([automaton.start])
+        fresh = self._table(automaton, begins, [])
+        if self.line_ends:
+            after = fresh[:, self.line_ends]
+            fresh[:, self.line_ends] = table[:, self.line_ends] = np.where(after == DEAD, DEAD, after + len(table))
+        accepts = np.append(automaton.accepts, automaton.accepts[begins])
+        start = len(table) + (automaton.start if self.line_ends else 0)
+        return Automaton(np.concatenate([table, fresh]), accepts, DEAD if automaton.start == DEAD else start)
+
+    def _table(self, automaton: Automaton, states: np.ndarray, before: list[int]) -> np.ndarray:
+        """Give the states (Q, V) that follow some states (Q,) after each token and the letters before it."""
+        following: np.ndarray = np.zeros((len(states), len(self.tokens)), np.int32)
         for token, letters in enumerate(self.tokens):
             if letters is None:
                 continue
-            after = everywhere
-            for letter in [*self.between, *letters]:
+            after = states
+            for letter in [*before, *letters]:
                 after = automaton.next[after, letter]
-            following[: len(automaton), token] = after
-            if self._apart:  # nothing stands before the first token
-                following[-1, token] = automaton.walk(letters)
-        if not self._apart:
-            return Automaton(following, automaton.accepts, automaton.start)
-        accepts = np.append(automaton.accepts, automaton.accepts[automaton.start])
-        return Automaton(following, accepts, len(automaton) if automaton.start != DEAD else DEAD)
-
-    @property
-    def _apart(self) -> bool:
-        return bool(self.between)
+            following[:, token] = after
+        return following

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ...data.sources.config import line_ends_close
 from ...data.sources.reading import read_blocks
 from ...data.vocabulary.protocol import Vocabulary
 from ...errors import DataError, UsageError
@@ -27,13 +28,15 @@ class Wish:
         automaton: of the tokens of the lines that will do, as far as letters say; None where everything will do, or
             where tokens are not made of letters.
         avoided: lines that will not do.
-        written: how a line is written that was made.
+        writing: how a line is written that was made; None: as it is.
+        between: what stands between two tokens, but not at a line end: there, nothing counts.
     """
 
     asked: Asked
     automaton: Automaton | None
     avoided: Collection[str]
     writing: Writing | None
+    between: str
     _tests: Sequence[Callable[[str], bool]]
 
     @classmethod
@@ -43,14 +46,16 @@ class Wish:
         `UsageError` or `DataError` if there can be no such line.
         """
         avoided = _lines_of(asked.avoid, vocabulary) if asked.avoid is not None else frozenset()
-        writing = writing_of(asked.case, lines)
+        writing, between = writing_of(asked.case, lines), vocabulary.between
+        contains, ends = (line_ends_close(text, between) for text in (asked.contains, asked.ends))
+        asked = replace(asked, contains=contains, ends=ends)
         tests = _tests_of(asked)
         if not asked.is_pattern:
-            return cls(asked, None, avoided, writing, tests)
-        _check_length(asked, lines)
+            return cls(asked, None, avoided, writing, between, tests)
+        _check_length(asked, [line_ends_close(line, between) for line in lines])
         spelling = Spelling.of(vocabulary, asked.case)
         automaton = _automaton(asked, vocabulary, spelling, prefix) if spelling else None
-        return cls(asked, automaton, avoided, writing, tests)
+        return cls(asked, automaton, avoided, writing, between, tests)
 
     def written(self, line: str) -> str:
         """Write a line that was made as was asked."""
@@ -58,6 +63,7 @@ class Wish:
 
     def is_so(self, line: str) -> bool:
         """Say of a line, as it is written, whether its letters are as was asked."""
+        line = line_ends_close(line, self.between)
         return all(test(line) for test in self._tests)
 
     def will_do(self, line: str) -> bool:
@@ -68,7 +74,7 @@ class Wish:
 def _lines_of(file: str, vocabulary: Vocabulary) -> frozenset[str]:
     """Read the lines of a file as lines are compared: trimmed, in composed characters; words with one space."""
     lines, between = "".join(read_blocks(file)).split("\n"), vocabulary.between
-    return frozenset(between.join(line.split()) if between else line for line in lines if line)
+    return frozenset(between.join(vocabulary.pieces(line)) if between else line for line in lines if line)
 
 
 def _tests_of(asked: Asked) -> list[Callable[[str], bool]]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...data.config import DataConfig
+from ...data.labels import texts
 from ...data.lines import Lines
 from ...data.prepared import Prepared
+from ...data.sources.config import line_ends_close
 from ...data.splits import FEW_LINES
 from ...data.vocabulary.protocol import Vocabulary
 from ...generation.evaluation import JUDGING, Evaluation, enough, judging
@@ -59,8 +61,14 @@ def compare(
     not made of ensembles. A `validator` judges the lines that each makes.
     """
     prepared.config.check_keeps(part)
-    known = prepared.split.train
-    sampled = Sampled(set(known), seed, None if validator is None else (validator, Training(validator, known)))
+    known = texts(prepared.vocabulary, prepared.split.train)
+    judge = None
+    if validator is not None:
+        judge = (
+            validator,
+            Training(validator, [line_ends_close(line, prepared.vocabulary.between) for line in known]),
+        )
+    sampled = Sampled(set(known), seed, judge)
     done: list[tuple[float, str, Trained, ModelResult]] = []
     trainings = train_each(prepared, specifications, training, callback, at_once)
     for name, trained in zip([one.text for one in specifications], trainings, strict=True):
@@ -117,7 +125,10 @@ class Sampled:
     def __call__(self, model: LanguageModel, vocabulary: Vocabulary) -> tuple[float, float, dict[str, Any] | None]:
         """Make `SAMPLES` lines, and give the fractions that are unique and novel, and the judge's shares."""
         lines = some_lines(model, vocabulary, self.known, SAMPLES, self.seed)
-        shares = None if self.judge is None else shares_of(lines, *self.judge).to_json()
+        shares = None
+        if self.judge is not None:
+            close = [line_ends_close(line, vocabulary.between) for line in lines]
+            shares = shares_of(close, *self.judge).to_json()
         return *fractions(lines, self.known), shares
 
 
