@@ -52,7 +52,7 @@ def place(tmp_path, monkeypatch):
     ("flags", "code", "fragment"),
     [
         (["--prefix", "Mar"], 1, "these lines know --prefix mar"),
-        (["--prefix", "marz"], 1, "'z' is in none of the lines"),
+        (["--prefix", "mar7"], 1, "'7' is in none of the lines"),
         (["--prefix", "ma\nr"], 2, "must be one line"),
         (["--prefix", "marmar", "--max-length", 5], 2, "its 6 characters are more than --max-length 5"),
         (["--prefix", "marmar", "--max-length", 5, "--unit", "byte"], 2, "its 6 bytes are more"),

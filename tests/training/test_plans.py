@@ -113,7 +113,8 @@ def test_a_machine_is_looked_at_without_importing_pytorch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_make_says_what_is_trained_and_why(command, brackets, tmp_path):
+def test_make_says_what_is_trained_and_why(command, brackets, tmp_path, monkeypatch):
+    monkeypatch.setattr("spellout.training.pooled.TINY", 0)  # nothing is pooled
     for model in ([], ["--model", "best"]):
         out = tmp_path / f"{len(model)}"
         code, _, err = command("make", brackets, "-n", 3, "--seconds", 600, *model, "-o", out)
