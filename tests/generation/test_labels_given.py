@@ -269,3 +269,10 @@ def test_judges_are_given_lines_without_their_labels(place, capsys):
     row = shares()
     assert row["validity"]["novel"] < 1
     assert row["novel"] < 1
+
+
+def test_the_likeliest_line_with_a_label_may_not_be_as_was_asked(place, capsys):
+    assert run_command(["make", *place, "--greedy", "--length", "3", "--model", "ngram:9"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "the likeliest line is not as was asked; leave --greedy out" in captured.err

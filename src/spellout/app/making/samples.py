@@ -172,6 +172,8 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
         print_shares(tally, wanted.validator, wanted.json)
     if printed < count:
         refusal = _refusal(cut, limit, length, unlike is not None, wanted.unique, pattern)
+        if sampling.greedy and pattern and not cut.count:
+            refusal = "the likeliest line is not as was asked; leave --greedy out"
         if wanted.only_valid and tally is not None and tally.in_vain >= PATIENCE:
             refusal = f"none of the last {tally.in_vain:,} lines made is valid; see them without --only valid"
         raise GenerationError(f"stopped after {printed:,} of {count:,} lines: {refusal}")
