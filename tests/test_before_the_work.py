@@ -183,7 +183,7 @@ def test_a_prefix_that_only_judging_lines_have_is_told_with_the_cure(command, tm
     path = tmp_path / "list.txt"
     path.write_text("".join("🍕" * (line == judge) + line + "\n" for line in lines.distinct), "utf-8")
     # The split depends on places alone, so that the line with another letter stays among those that judge.
-    code, out, err = command("make", path, "--prefix", "🍕", "--seconds", 0, "-n", 1)
+    code, out, err = command("make", path, "--prefix", "🍕", "--model", "ngram", "-n", 1)
     assert (code, out) == (1, "")
     assert "'🍕' is only among the lines that judge, which the model does not learn from; --split none" in err
     assert command("make", path, "--prefix", "🍕", "--seconds", 0, "-n", 1, "--split", "none")[0] == 0
