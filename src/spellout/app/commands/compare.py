@@ -52,8 +52,8 @@ def compare(
 
     check_at_once(at_once)
     # A typing error in the last one should not cost the first one's training.
-    named = {name: asked(name, training) for name in listed(models) if name != BEST}
     names = listed(models)
+    named = {name: asked(name, training) for name in names if name != BEST}
     if not names:
         raise UsageError("--models: name at least one model, such as ngram:5")
     data.check_keeps(on)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import numpy as np
 
@@ -72,11 +72,7 @@ def is_automaton(model: LanguageModel) -> TypeGuard[NgramModel]:
     """Say whether what a model knows of a line is a context that was seen, and perhaps the line's shape."""
     if type(model) is not NgramModel or not model.interpolated:
         return False
-    return model.context == model.order - 1 or _shape_of(model) is not None
-
-
-def _shape_of(model: LanguageModel) -> Any:
-    return getattr(model, "shape", None)
+    return model.context == model.order - 1 or model.shape is not None
 
 
 def make_model(
@@ -112,9 +108,9 @@ def make_model(
 def _sums_of(model: NgramModel, automaton: Automaton, power: float) -> Backward | None:
     """Give the sums of an n-gram; None if they are too many."""
     gains = None
-    if (shape := _shape_of(model)) is not None:
+    if model.shape is not None:
         try:
-            automaton, gains = with_shape(automaton, shape, power)
+            automaton, gains = with_shape(automaton, model.shape, power)
         except OverflowError:
             return None
     contexts, entries = (sum(len(getattr(level, name)) for level in model.levels) for name in ("keys", "counts"))
@@ -130,12 +126,10 @@ def _guide(
     """Count an n-gram that is in doubt rather than too sure of where lines lead, with the shape that the model has
     if there is one."""
     assert wish.automaton is not None
-    for shape in (_shape_of(model), None):
+    for shape in dict.fromkeys((getattr(model, "shape", None), None)):
         for order in range(GUIDING_ORDER if len(stream) >= PLENTY else GUIDING_ORDER // 2, 0, -1):
             config = NgramConfig(order=order, smoothing="closed-form")
-            guide: Any = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config)
-            if shape is not None:
-                guide = guide.with_shape(shape) if hasattr(guide, "with_shape") else guide
+            guide = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config).with_shape(shape)
             if (backward := _sums_of(guide, wish.automaton, power)) is not None:
                 return guide, backward
     raise UsageError(f"{wish.asked.said}: takes too many sums; ask for less")

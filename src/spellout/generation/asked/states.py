@@ -17,12 +17,12 @@ line. With the automaton of what was asked, that is one automaton again, so they
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from ...models.ngram.level import walk
 from ...models.ngram.model import NgramModel
+from ...models.shape.automaton import Shape
 from .automaton import Automaton
 
 
@@ -164,17 +164,6 @@ class StatesReader:
     def keep(self, rows: np.ndarray) -> None:
         """Go on with these lines only."""
         self._columns = [column[rows] for column in self._columns]
-
-
-class Shape(Protocol):
-    """Classes of tokens (V,), the state after a token of each class (T, K), and factors on them (T, K).
-
-    State 0 is that of the beginning of a line.
-    """
-
-    classes: np.ndarray
-    following: np.ndarray
-    factors: np.ndarray
 
 
 def with_shape(automaton: Automaton, shape: Shape, power: float = 1.0) -> tuple[Automaton, np.ndarray]:

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
+from ..shape.automaton import Shape
 from .ngram import NgramAutomaton
-
-
-class Shape(Protocol):
-    """What follows the shape of a line, and changes probabilities as it says."""
-
-    factors: np.ndarray
-    """One row for each of its states, the first that after the boundary."""
-
-    def next_states(self, states: np.ndarray, tokens: np.ndarray) -> np.ndarray:
-        """The states (N,) after tokens (N,)."""
-        ...
-
-    def weigh(self, rows: np.ndarray, states: np.ndarray) -> None:
-        """Change probabilities (N, V) in place."""
-        ...
 
 
 class ShapedAutomaton:
