@@ -180,7 +180,7 @@ def best_for(prepared: Prepared, training: TrainingConfig) -> tuple[Specificatio
     from ..training.plans.choice import chosen_for_training
 
     choice = chosen_for_training(prepared, training)
-    terminal.note(f"{choice.specification} is trained: {choice.why}")
+    terminal.note(str(choice))
     return asked(choice.specification, training), choice.at_once
 
 

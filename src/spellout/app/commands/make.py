@@ -370,7 +370,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     specification = parse_specification(choice.specification)
     with interruptible() as interrupted:  # before the promise is made
         terminal.note(f"it makes lines like {some}; improving it now (Ctrl-C: enough)")
-        terminal.note(f"{choice.specification} is trained: {choice.why}")
+        terminal.note(str(choice))
         job = Job(prepared, specification, training, interrupted=interrupted, prior=prior, since=since, plan=plan)
         job = replace(job, at_once=choice.at_once)
         with training_progress(label="improving") as watch:

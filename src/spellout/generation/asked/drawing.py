@@ -20,6 +20,7 @@ import numpy as np
 
 from ...data.vocabulary.protocol import Vocabulary
 from ..config import SamplingConfig
+from ..drawing.numbers import uniform
 from ..sampling import Sample, sample
 from ..scoring import at_once, batches
 from .making import Made
@@ -127,8 +128,8 @@ def thinned(
 
 def _uniform(seed: int, candidate: int) -> float:
     """Give a number in [0, 1) that belongs to a candidate, and is none of those that made it (see `sampling`)."""
-    raw = np.random.Philox(key=seed, counter=[candidate, 0, 1, 0]).random_raw()
-    return float((int(raw) >> 11) * 2.0**-53)
+    source = np.random.Philox(key=seed, counter=[candidate, 0, 1, 0])
+    return float(uniform(source.random_raw(1))[0])
 
 
 def drawn(

@@ -45,6 +45,10 @@ class Choice:
     why: str
     at_once: int = 1
 
+    def __str__(self) -> str:
+        """Say what is trained, and why."""
+        return f"{self.specification} is trained: {self.why}"
+
 
 def chosen(traits: Traits, machine: Machine, seconds: float) -> Choice:
     """Choose a network for a list, and what it starts from."""
