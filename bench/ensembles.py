@@ -31,7 +31,8 @@ from spellout.models.softmax import picked
 from spellout.models.table import parse_specification
 from spellout.training import held_out as holding
 from spellout.training.config import TrainingConfig
-from spellout.training.train import Job, train
+from spellout.training.job import Job
+from spellout.training.train import train
 
 MEMBERS = {
     "ngram": ("ngram", 0),

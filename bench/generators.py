@@ -43,11 +43,11 @@ from spellout.data.config import DataConfig
 from spellout.data.escape import CODE_POINTS, Escape
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
-from spellout.generation.evaluation import judging
 from spellout.generation.judge import Judge
 from spellout.generation.validity.shares import Training, shares_of
 from spellout.generation.validity.validator import Validator, validator_of
 from spellout.training.experiments.compressors import judge_compressors
+from spellout.training.judging import judging
 
 HERE = Path(__file__).parent
 MARKOVIFY_ORDERS = 3, 6

@@ -35,7 +35,7 @@ from spellout.generation.sampling import sample
 from spellout.models.new_lines.known import Known
 from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.recurring import Recurrence
-from spellout.models.new_lines.sharpness import sharper
+from spellout.models.new_lines.sharper import sharper
 from spellout.models.new_lines.trie import Trie
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram

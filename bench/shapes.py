@@ -28,11 +28,13 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.novelty import only
 from spellout.generation.sampling import sample
 from spellout.models.contract import LanguageModel
-from spellout.models.new_lines.sharpness import fitted_sharpness, sharper
+from spellout.models.new_lines.sharper import sharper
+from spellout.models.new_lines.sharpness import fitted_sharpness
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
+from spellout.training.job import Job
 from spellout.training.runs.run import Trained
-from spellout.training.train import Job, train
+from spellout.training.train import train
 
 FINE = {"Nd": "0", "Lu": "A", "Lt": "A", "Ll": "a", "Lo": "x", "Lm": "x", "Mn": "m", "Mc": "m", "Zs": " "}
 COARSE = FINE | {"Nd": "x", "Lu": "x", "Lt": "x", "Ll": "x"}

@@ -18,10 +18,10 @@ from .training.distillation.teacher import Teacher
 from .training.ensembles import train_any
 from .training.experiments import comparison
 from .training.experiments.results import ModelResult
+from .training.job import Job
 from .training.plans.choice import chosen_for_training
 from .training.plans.names import BEST
 from .training.runs.run import Run, Trained, read_run
-from .training.train import Job
 
 
 def train(

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spellout.data.config import DataConfig
-from spellout.data.labels import Labelled, first_tokens, labelled, parted, vocabulary_of
+from spellout.data.labels import Labelled, first_tokens, labelled, parted
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.data.splits import split_lines
 from spellout.data.vocabulary.building import build_vocabulary
+from spellout.data.vocabulary.stored import vocabulary_from_json
 from spellout.errors import DataError, UsageError
 from strategies import clean_line
 
@@ -43,7 +44,7 @@ def test_lines_with_labels_come_back_from_their_tokens(rows, unit):
     assert len(stream) == len(without) + len(lines)
     assert [vocabulary.symbol(int(token)) for token in first_tokens(stream)] == [label for label, _ in rows]
     assert np.array_equal(stream[stream < vocabulary.plain.size], without)
-    again = vocabulary_of(json.loads(json.dumps(vocabulary.to_json())))
+    again = vocabulary_from_json(json.loads(json.dumps(vocabulary.to_json())))
     assert again.labels == vocabulary.labels
     assert np.array_equal(again.encode(lines), stream)
 
@@ -86,7 +87,7 @@ def test_a_column_of_another_kind_is_no_label():
 def test_damaged_labels_of_a_run_are_noticed(labels):
     stored = vocabulary_for([("f", "anna")]).to_json() | {"labels": labels}
     with pytest.raises((ValueError, TypeError, KeyError)):
-        vocabulary_of(stored)
+        vocabulary_from_json(stored)
 
 
 def test_a_line_with_two_labels_is_in_one_part():

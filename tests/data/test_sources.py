@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spellout.data.lines import Lines
+from spellout.data.sources.compressed import unpacked_name
 from spellout.data.sources.config import LINE_END, SourceConfig, in_lines
-from spellout.data.sources.files import find, source_name, unpacked_name
+from spellout.data.sources.files import find, source_name
 from spellout.data.sources.reading import Reading, first_lines
 from spellout.data.sources.tables import delimiter_of
 from spellout.errors import DataError, UsageError

@@ -20,7 +20,8 @@ from spellout.generation.scoring import score_lines
 from spellout.models.new_lines.known import Known
 from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.recurring import USUAL_POWER, Recurrence
-from spellout.models.new_lines.sharpness import POWERS, Sharper, fitted_sharpness, sharper
+from spellout.models.new_lines.sharper import Sharper, sharper
+from spellout.models.new_lines.sharpness import POWERS, fitted_sharpness
 from spellout.models.new_lines.trie import Trie
 from spellout.models.ngram.quick import quick_ngram
 from spellout.training.config import TrainingConfig

@@ -22,7 +22,7 @@ from spellout.generation.judge import Judge
 from spellout.generation.novelty import only
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import explain_line, score_lines
-from spellout.models.new_lines.sharpness import sharper
+from spellout.models.new_lines.sharper import sharper
 from spellout.training.config import TrainingConfig
 
 FEW = TrainingConfig(steps=500)

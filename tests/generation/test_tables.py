@@ -17,7 +17,7 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.drawing import tables
 from spellout.models.automata.of_models import automaton_of
 from spellout.models.automata.shaped import ShapedAutomaton
-from spellout.models.new_lines.sharpness import sharper
+from spellout.models.new_lines.sharper import sharper
 
 MODELS = [
     "ngram:1:smoothing=closed-form",

@@ -23,9 +23,9 @@ from spellout.training.best import (
     is_time,
 )
 from spellout.training.config import TrainingConfig
+from spellout.training.job import Job
 from spellout.training.plans.machine import Machine
 from spellout.training.plans.traits import Traits
-from spellout.training.train import Job
 from spellout.training.train import train as train_job
 
 MOLECULES = Traits(8_000, 300_000, 35, 57)

@@ -25,11 +25,11 @@ from spellout.training import loop as loop_module
 from spellout.training import train as train_module
 from spellout.training.config import TrainingConfig
 from spellout.training.distillation.config import DistillationConfig
-from spellout.training.distillation.lessons import lessons_of, made_lessons
+from spellout.training.distillation.lessons import lessons_from, lessons_of, made_lessons
 from spellout.training.distillation.teacher import Teacher
+from spellout.training.job import Job
 from spellout.training.runs.run import Keeper, save_run
 from spellout.training.runs.unfinished import Unfinished
-from spellout.training.train import Job
 from spellout.training.train import train as train_job
 
 STEPS = TrainingConfig(steps=12, batch=64, evaluate_every=5, patience=0)
@@ -65,7 +65,7 @@ def test_the_lessons_are_what_the_teacher_says_of_the_training_lines_and_of_line
 
 def test_a_teacher_of_new_lines_shows_no_training_line(few, counted):
     teacher = Teacher(counted, DistillationConfig(made=5.0, new_lines=True))
-    lessons = teacher.lessons(few, seed=0)
+    lessons = lessons_from(teacher, few, seed=0)
     training = len(few.split.train)
     lines = few.vocabulary.decode(lessons.stream)
     assert len(lines) == 5 * training
@@ -75,7 +75,7 @@ def test_a_teacher_of_new_lines_shows_no_training_line(few, counted):
     )
     said = np.exp(conditioned.log_probabilities(few.vocabulary.encode(lines[:1])[None, :-1])[0])
     np.testing.assert_allclose(lessons.soft_targets[: len(said)].astype(float), said, rtol=6e-4, atol=4e-8)
-    plain = Teacher(counted, DistillationConfig(made=5.0)).lessons(few, seed=0)
+    plain = lessons_from(Teacher(counted, DistillationConfig(made=5.0)), few, seed=0)
     assert set(few.vocabulary.decode(plain.stream)[training:]) & set(few.split.train)
 
 
@@ -144,8 +144,8 @@ def test_making_lines_takes_part_of_the_seconds(few, counted, monkeypatch):
     monkeypatch.setattr(loop_module, "perf_counter", clock)
     minute = TrainingConfig(seconds=60.0, batch=16, patience=0, evaluate_every=1000)
     quick = train(few, "mlp:2", training=minute, teacher=counted, distillation=TWICE).run.facts["results"]
-    at_once = Teacher.lessons
-    monkeypatch.setattr(Teacher, "lessons", slowly)
+    at_once = lessons_from
+    monkeypatch.setattr(train_module, "lessons_from", slowly)
     slow = train(few, "mlp:2", training=minute, teacher=counted, distillation=TWICE).run.facts["results"]
     assert slow["stopped"] == quick["stopped"] == "seconds"
     assert 0.1 < slow["steps"] / quick["steps"] < 0.2
@@ -165,7 +165,7 @@ def test_an_ensemble_teaches_and_does_not_learn(few, tmp_path):
     student = train(few, "mlp:8", training=STEPS, teacher=tmp_path / "ensemble", distillation=TWICE).run
     assert student.facts["teacher"]["specification"] == "ngram:2 & mlp:8"
     said = ensemble.model.log_probabilities(few.vocabulary.encode(few.split.train[:1])[None, :-1])[0]
-    lessons = found.lessons(few, seed=0)
+    lessons = lessons_from(found, few, seed=0)
     np.testing.assert_allclose(lessons.soft_targets[: len(said)].astype(float), np.exp(said), rtol=6e-4, atol=4e-8)
     assert "ensemble cannot learn from a teacher" in refused(UsageError, few, "ngram:2 & mlp:8", ensemble)
 

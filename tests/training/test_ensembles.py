@@ -23,10 +23,10 @@ from spellout.models.table import MODELS, parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.ensembles import train_any
 from spellout.training.held_out import FEWEST, MOST, counted_anew, fit_on, held_out
+from spellout.training.job import Job
 from spellout.training.runs.checkpoint import Checkpoint
 from spellout.training.runs.run import Keeper, save_run
 from spellout.training.runs.unfinished import Unfinished
-from spellout.training.train import Job
 
 THREE = "ngram:2 & 2*mlp:8:context=3:batch=32+ngram:3"
 """Steps are taken by the second and the third member."""

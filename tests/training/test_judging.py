@@ -11,12 +11,12 @@ from spellout.generation.evaluation import evaluate
 from spellout.models.table import MODELS, parse_specification
 from spellout.training import judging as module
 from spellout.training.config import TrainingConfig
+from spellout.training.job import Job
 from spellout.training.judging import Judging
 from spellout.training.runs.checkpoint import Checkpoint
 from spellout.training.runs.folder import LAST, write
 from spellout.training.runs.run import Keeper
 from spellout.training.runs.unfinished import Unfinished
-from spellout.training.train import Job
 from spellout.training.train import train as train_job
 
 BY_HEART = TrainingConfig(steps=60, lr=0.05, patience=0, decay="none")

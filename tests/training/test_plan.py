@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from spellout.training import plan as module
 from spellout.training.config import TrainingConfig
-from spellout.training.plan import Plan, rounded, step_seconds
+from spellout.training.plans import plan as module
+from spellout.training.plans.plan import Plan, rounded, step_seconds
 
 
 class Timed:

@@ -18,11 +18,11 @@ from spellout.errors import RunError, UsageError
 from spellout.models.table import MODELS
 from spellout.training import loop as loop_module
 from spellout.training.config import TrainingConfig
+from spellout.training.job import Job
 from spellout.training.runs import run as run_module
 from spellout.training.runs.checkpoint import Checkpoint
 from spellout.training.runs.run import Keeper
 from spellout.training.runs.unfinished import Unfinished
-from spellout.training.train import Job
 from spellout.training.train import train as train_job
 
 STEPS = TrainingConfig(steps=60, batch=64, evaluate_every=7, patience=0)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ..data.lines import Lines
     from ..data.prepared import Prepared
     from ..models.family import Specification
+    from ..training.job import Job
     from ..training.pooled import Pool
     from ..training.runs.run import Run, Trained
-    from ..training.train import Job
 
 MANY_JOIN = 0.02
 """So large a part of characters that belong to the one before is no accident."""

@@ -2,7 +2,7 @@
 
 A label is a token of its own, the first of its line. So a model of lines with labels is a model of lines given
 labels: one that reads whole lines sees it, and what looks at the last tokens keeps the first one in view (see
-`models/first_token.py`). It is not printed, and no loss counts it: P(line | label). Which label a line has that is
+`models/counts/views.py`). It is not printed, and no loss counts it: P(line | label). Which label a line has that is
 made, chance decides as often as the training lines have it, or who asks for one.
 
 Until it is encoded, such a line is its label, a tab and the line, as in a table.
@@ -12,18 +12,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError, UsageError
 from .escape import Reading
-from .lines import Lines
 from .sources.config import TAB
 from .vocabulary.codes import smallest_dtype
 from .vocabulary.protocol import Vocabulary
-from .vocabulary.stored import vocabulary_from_json
 
 MOST_LABELS = 1000
 """More are no labels, but probably another column of the lines."""
@@ -156,18 +153,6 @@ def labelled(lines: Iterable[str], plain: Vocabulary) -> Labelled:
     return Labelled(plain, dict(times))
 
 
-def without_labels(lines: Lines) -> tuple[Lines, dict[str, int]]:
-    """Give the same lines without their labels, and how often each label stands there, the most frequent first."""
-    known: dict[str, int] = {}
-    places = [known.setdefault(without_label(line), len(known)) for line in lines.distinct]
-    times: Counter[str] = Counter()
-    for line, count in zip(lines.distinct, lines.counts.tolist(), strict=True):
-        times[parted(line)[0]] += count
-    order = np.array(places, np.int32)[lines.order]
-    labels = dict(sorted(times.items(), key=lambda one: (-one[1], one[0])))
-    return replace(lines, distinct=list(known), order=order), labels
-
-
 def first_tokens(stream: np.ndarray) -> np.ndarray:
     """Give the first token of every line of a stream `0 line 0 line 0`."""
     return stream[np.flatnonzero(stream == 0)[:-1] + 1]
@@ -181,14 +166,3 @@ def plain(vocabulary: Vocabulary) -> Vocabulary:
 def texts(vocabulary: Vocabulary, lines: Sequence[str]) -> Sequence[str]:
     """Give lines of a vocabulary without their labels, if they have some."""
     return [without_label(line) for line in lines] if isinstance(vocabulary, Labelled) else lines
-
-
-def vocabulary_of(stored: dict[str, Any]) -> Vocabulary:
-    """Invert `to_json` of any vocabulary. KeyError, TypeError or ValueError if `stored` is not such a thing."""
-    found, times = vocabulary_from_json(stored), stored.get("labels")
-    if times is None:
-        return found
-    sound = isinstance(times, dict) and times and all(type(n) is int and n > 0 for n in times.values())
-    if not sound or any(TAB in label or "\n" in label or not label for label in times):
-        raise ValueError("the labels are not those of lines")
-    return Labelled(found, times)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -16,6 +17,7 @@ from importlib import resources
 import numpy as np
 
 from ..errors import DataError
+from .labels import parted, without_label
 from .sources.config import SourceConfig
 from .sources.files import Paths, source_name
 from .sources.reading import Reading, read_blocks
@@ -106,6 +108,18 @@ class Lines:
     def in_file_order(self) -> list[str]:
         """Every line of the file, repeated ones as often as they stand there."""
         return [self.distinct[i] for i in self.order]
+
+
+def without_labels(lines: Lines) -> tuple[Lines, dict[str, int]]:
+    """Give the same lines without their labels, and how often each label stands there, the most frequent first."""
+    known: dict[str, int] = {}
+    places = [known.setdefault(without_label(line), len(known)) for line in lines.distinct]
+    times: Counter[str] = Counter()
+    for line, count in zip(lines.distinct, lines.counts.tolist(), strict=True):
+        times[parted(line)[0]] += count
+    order = np.array(places, np.int32)[lines.order]
+    labels = dict(sorted(times.items(), key=lambda one: (-one[1], one[0])))
+    return replace(lines, distinct=list(known), order=order), labels
 
 
 def _one_line(text: str) -> str:

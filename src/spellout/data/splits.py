@@ -11,13 +11,31 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from itertools import chain
+from typing import Protocol
 
 from ..errors import DataError
 from .config import SplitName, check_split
 from .labels import parted, without_label
-from .lines import Lines
 
 FEW_LINES = 10
+
+
+class Listed(Protocol):
+    """What is split: `Lines`, or anything else with a name and lines, some of them perhaps repeated."""
+
+    @property
+    def name(self) -> str:
+        """Name the source of the lines."""
+        ...
+
+    @property
+    def distinct(self) -> list[str]:
+        """List each different line once."""
+        ...
+
+    def in_file_order(self) -> list[str]:
+        """List all lines, repeated ones as often as they stand there."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,7 @@ class Split:
         return [*self.train, *self.dev, *self.test]
 
 
-def split_lines(lines: Lines, how: SplitName = "distinct", seed: int = 42, labelled: bool = False) -> Split:
+def split_lines(lines: Listed, how: SplitName = "distinct", seed: int = 42, labelled: bool = False) -> Split:
     """Split 80/10/10. Fewer than ten lines are all used for all three parts, and numbers on them mean little.
 
     If lines are `labelled`, those that differ by their labels only are in one part.
@@ -84,7 +102,7 @@ def _apart(lines: list[str], how: str) -> Split:
     return Split(train, dev, test, how)
 
 
-def given_split(lines: Lines, dev: Lines | None, test: Lines | None, seed: int = 42) -> Split:
+def given_split(lines: Listed, dev: Listed | None, test: Listed | None, seed: int = 42) -> Split:
     """Take the lines of several files as three parts, repeated lines as often as they stand there.
 
     Without `dev`, a tenth of `lines` is dev (of fewer than ten lines, all are). Each part is shuffled: the
@@ -103,7 +121,7 @@ def given_split(lines: Lines, dev: Lines | None, test: Lines | None, seed: int =
     return Split(train, judging, testing, "given")
 
 
-def _check_lines(lines: Lines) -> None:
+def _check_lines(lines: Listed) -> None:
     if len(lines.distinct) == 1:
         line = lines.distinct[0]
         short = line if len(line) <= 40 else line[:39] + "…"

@@ -25,11 +25,13 @@ from ..data.prepared import Prepared, longest, usual_length
 from ..models.contract import LanguageModel
 from ..models.new_lines.known import Known
 from ..models.new_lines.recurring import Recurrence
-from ..models.new_lines.sharpness import fitted_sharpness, sharper
+from ..models.new_lines.sharper import sharper
+from ..models.new_lines.sharpness import fitted_sharpness
 from ..models.new_lines.trie import NOWHERE, Trie
 from ..models.ngram.model import NgramModel
 from .config import SamplingConfig
-from .evaluation import HIDDEN, Conditional, Evaluation, evaluate
+from .evaluation import HIDDEN, evaluate
+from .losses import Conditional, Evaluation
 from .new_lines import trie_of
 from .sampling import sample
 

@@ -14,7 +14,8 @@ from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.new_lines.known import Known
 from ..models.new_lines.model import Weighted
-from ..models.new_lines.sharpness import fitted_sharpness, sharper
+from ..models.new_lines.sharper import sharper
+from ..models.new_lines.sharpness import fitted_sharpness
 from ..models.new_lines.trie import Trie
 
 

@@ -13,8 +13,9 @@ from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from .config import LONGEST_MADE, SamplingConfig
 from .drawing.fingerprints import Fingerprints
+from .losses import NATS_PER_BIT
 from .sampling import sample
-from .scoring import NATS_PER_BIT, Score
+from .scoring import Score
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from ..data.typed import typed_line
 from ..data.vocabulary.protocol import Vocabulary
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
+from .losses import NATS_PER_BIT
 from .price import Price
 
 TOKENS_AT_ONCE = 1 << 15
 PROBABILITIES_AT_ONCE = 1 << 25
 """Of a large vocabulary so few tokens are scored at once that no more than these are in memory together."""
-NATS_PER_BIT = float(np.log(2.0))
 
 
 @dataclass(frozen=True)

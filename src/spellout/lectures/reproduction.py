@@ -23,7 +23,8 @@ from ..generation.evaluation import evaluate
 from ..models.contract import Callback, Event
 from ..models.table import parse_specification
 from ..training.config import TrainingConfig
-from ..training.train import Job, train
+from ..training.job import Job
+from ..training.train import train
 from . import by_hand, loops, words
 from .counted import counted_in_python
 from .results import RESULTS

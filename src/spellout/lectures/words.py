@@ -30,7 +30,8 @@ from ..models.ngram.config import NgramConfig
 from ..models.ngram.model import NgramModel
 from ..models.ngram.training import train_ngram
 from ..training.config import TrainingConfig
-from ..training.train import Job, train
+from ..training.job import Job
+from ..training.train import train
 
 PAPER_NGRAM, PAPER_NETWORK = 312.0, 252.0
 MIN_COUNT = 4

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..errors import UsageError
+from .candidates import MANY_TOKENS
 from .contract import LanguageModel
-from .counts.config import CountsConfig, PriorConfig
+from .counts.config import HIGHEST_ORDER, CountsConfig, PriorConfig
+from .counts.views import OF_THE_FIRST
 from .learner import Learner
 from .ngram.config import NgramConfig
 from .stored import name_of_today
@@ -52,6 +54,8 @@ class Family:
     """Whether it can learn what a teacher says at each position, instead of the token that came."""
     compiled: bool = False
     """Whether it runs as a program, whose kernels are compiled once after an installation."""
+    with_labels: Family | None = None
+    """What is trained in its place where lines have labels."""
 
     @property
     def in_steps(self) -> bool:
@@ -162,3 +166,33 @@ def _convert(hint: Any, value: str, where: str) -> Any:
         return hint(value)
     except ValueError:
         raise UsageError(f"{where}: not a number") from None
+
+
+def keeping_first(specification: Specification, vocabulary_size: int) -> Specification:
+    """Give the same for lines whose first token says much of all that follows, as a label does.
+
+    Networks that read whole lines know it anyway. An n-gram becomes one of several counts that are mixed, others of
+    which keep that token in view; of many different tokens too much would have to be mixed.
+    """
+    if specification.members:
+        members = tuple(keeping_first(one, vocabulary_size) for one in specification.members)
+        return replace(specification, members=members)
+    family, config, prior = specification.family, specification.config, specification.prior
+    few = vocabulary_size <= MANY_TOKENS
+    if isinstance(config, NgramConfig) and few:
+        assert family.with_labels is not None
+        if config.smoothing == "add-k":
+            raise UsageError(f"--model {specification.text}: add-k mixes nothing and knows no labels; leave it out")
+        family, config = family.with_labels, _with_first(config)
+    elif hasattr(config, "first"):
+        config = replace(config, first="yes")
+    return replace(
+        specification, family=family, config=config, prior=_with_first(prior) if prior and few else prior
+    )
+
+
+def _with_first(config: PriorConfig) -> CountsConfig:
+    if isinstance(config, CountsConfig):
+        return replace(config, first="yes")
+    order = None if config.order is None else min(config.order, HIGHEST_ORDER)
+    return CountsConfig(views=1 + len(OF_THE_FIRST), order=order, first="yes")

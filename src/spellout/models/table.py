@@ -6,7 +6,6 @@ A new model is a row here and its file. Whoever stands below this file and has t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import NoneType
 
 from ..errors import UsageError
@@ -16,11 +15,9 @@ from .arrays.recurrent.gru import GruConfig
 from .arrays.recurrent.learner import GruLearner
 from .arrays.recurrent.model import GruModel as NumpyGruModel
 from .arrays.training import mlp_learner
-from .candidates import MANY_TOKENS
-from .counts.config import HIGHEST_ORDER, CountsConfig, PriorConfig
+from .counts.config import CountsConfig
 from .counts.model import CountsModel
 from .counts.training import train_counts
-from .counts.views import OF_THE_FIRST
 from .ensembles.ensemble import Ensemble
 from .ensembles.mixture import Mixture
 from .ensembles.product import Product
@@ -43,6 +40,15 @@ def _in_pytorch(name: str, model: type[TorchModel], sentence: str, paper: str, d
     return Family(name, sentence, paper, dial, model.Config, model, learner=model.learner, torch=True, student=True)
 
 
+_COUNTS = Family(
+    name="counts",
+    sentence="counts in many contexts, mixed: last letters, place, beginning, classes of letters",
+    paper="Mahoney 2005, PAQ; Knoll & de Freitas 2012",
+    dial="views",
+    config=CountsConfig,
+    model=CountsModel,
+    count=train_counts,
+)
 MODELS = {
     family.name: family
     for family in [
@@ -54,16 +60,9 @@ MODELS = {
             config=NgramConfig,
             model=NgramModel,
             count=train_ngram,
+            with_labels=_COUNTS,
         ),
-        Family(
-            name="counts",
-            sentence="counts in many contexts, mixed: last letters, place, beginning, classes of letters",
-            paper="Mahoney 2005, PAQ; Knoll & de Freitas 2012",
-            dial="views",
-            config=CountsConfig,
-            model=CountsModel,
-            count=train_counts,
-        ),
+        _COUNTS,
         Family(
             name="bigram",
             sentence="one linear layer on the last letter; learns what counting pairs knows",
@@ -165,35 +164,6 @@ Ensemble.table, Ensemble.kinds = MODELS, {kind.kind: kind for kind in (Product, 
 def parse_specification(text: str, prior: str | None = None) -> Specification:
     """Understand a specification (see `family`); `prior` names the counts of networks that name none."""
     return parse(text, MODELS, prior)
-
-
-def keeping_first(specification: Specification, vocabulary_size: int) -> Specification:
-    """Give the same for lines whose first token says much of all that follows, as a label does.
-
-    Networks that read whole lines know it anyway. An n-gram becomes one of several counts that are mixed, others of
-    which keep that token in view; of many different tokens too much would have to be mixed.
-    """
-    if specification.members:
-        members = tuple(keeping_first(one, vocabulary_size) for one in specification.members)
-        return replace(specification, members=members)
-    family, config, prior = specification.family, specification.config, specification.prior
-    few = vocabulary_size <= MANY_TOKENS
-    if isinstance(config, NgramConfig) and few:
-        if config.smoothing == "add-k":
-            raise UsageError(f"--model {specification.text}: add-k mixes nothing and knows no labels; leave it out")
-        family, config = MODELS["counts"], _with_first(config)
-    elif hasattr(config, "first"):
-        config = replace(config, first="yes")
-    return replace(
-        specification, family=family, config=config, prior=_with_first(prior) if prior and few else prior
-    )
-
-
-def _with_first(config: PriorConfig) -> CountsConfig:
-    if isinstance(config, CountsConfig):
-        return replace(config, first="yes")
-    order = None if config.order is None else min(config.order, HIGHEST_ORDER)
-    return CountsConfig(views=1 + len(OF_THE_FIRST), order=order, first="yes")
 
 
 def in_steps(text: str, prior: str | None, lacking: str) -> Specification:

@@ -18,10 +18,11 @@ from ..models.family import Specification
 from ..models.table import parse_specification
 from .config import TrainingConfig
 from .ensembles import train_any
+from .job import Job
 from .judging import Judging
-from .plan import Plan
 from .plans.choice import Choice, chosen
 from .plans.machine import Machine
+from .plans.plan import Plan
 from .plans.timing import (
     AROUND,
     BEGIN,
@@ -40,7 +41,6 @@ from .plans.timing import (
 )
 from .plans.traits import Traits
 from .runs.run import Trained
-from .train import Job
 
 EPOCHS, TORCH_EPOCHS = 20, 60
 """Every position is seen so often, if there is time: more only overfits. Networks of PyTorch have dropout."""

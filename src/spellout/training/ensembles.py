@@ -24,13 +24,14 @@ from ..models.ensembles.fitting import Fit, even
 from ..models.family import Specification
 from .config import TrainingConfig
 from .held_out import counted_anew, fit_on, held_out
+from .job import Job
 from .judging import Judging, losses_of
 from .loop import Reason
 from .runs.folder import fitting
 from .runs.members import Member, joined, parted
 from .runs.run import Run, Trained
 from .side_by_side import train_side_by_side
-from .train import Job, facts_of, finished, train
+from .train import facts_of, finished, train
 
 
 def train_any(job: Job) -> Trained:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from ..data.prepared import Prepared
-from ..generation.evaluation import HIDDEN, judging
+from ..generation.evaluation import HIDDEN, enough
 from ..generation.judge import MEANWHILE, PASS, Judge, Judged
 from ..models.contract import LanguageModel
 
+JUDGING = 1 << 29
+"""The work of judging a result (see `evaluation.enough`): for three million characters, or fifty thousand words."""
 PASS_IN_A_PLAN = PASS >> 3
 """The work of the pass along the training lines, at the end of a training that has little time for it."""
+
+
+def judging(prepared: Prepared, part: Literal["dev", "test"] = "dev", work: int = JUDGING) -> Sequence[str]:
+    """Choose the lines of a part that judge: the first ones, as many as so much work allows, or all.
+
+    Results on lines that were given are to compare with what others publish: then all judge, whatever it costs.
+    """
+    lines = {"dev": prepared.split.dev, "test": prepared.split.test}[part]
+    return lines if part in prepared.given and work == JUDGING else enough(lines, prepared.vocabulary, work)
 
 
 class Judging:

@@ -19,11 +19,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..errors import SpelloutError, TrainingError
+from .job import Job
 from .runs.checkpoint import Checkpoint
 from .runs.folder import LAST
 from .runs.log import read_log
 from .runs.run import Keeper, Run, Trained, read_run
-from .train import Job
 
 Train = Callable[[Job], Trained]
 _PATIENCE = 0.2

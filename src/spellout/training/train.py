@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,51 +18,20 @@ from ..models.counts.config import CountsConfig
 from ..models.counts.priors import Prior
 from ..models.counts.training import train_prior
 from ..models.ensembles.ensemble import Ensemble
-from ..models.family import ENSEMBLE, Specification
+from ..models.family import ENSEMBLE, Specification, keeping_first
 from ..models.learner import Learner
-from ..models.table import keeping_first
 from ..optional import require
 from .config import TrainingConfig
-from .distillation.teacher import Teacher
+from .distillation.lessons import lessons_from
+from .job import Job
 from .judging import Judging, losses_of
 from .loop import Loop, Reason
-from .plan import Plan
-from .pooled import Pool, facts_of_pool, train_pooled, with_letters_of
+from .pooled import facts_of_pool, train_pooled, with_letters_of
 from .runs.checkpoint import Checkpoint
 from .runs.folder import fitting
 from .runs.log import Log
 from .runs.run import Run, Trained
 from .runs.unfinished import Unfinished
-
-
-@dataclass(frozen=True)
-class Job:
-    """Says what is to be trained, and how. Models that count use neither `training` nor what is below `keep`."""
-
-    prepared: Prepared
-    specification: Specification
-    training: TrainingConfig = TrainingConfig()
-    callback: Callback = lambda event: None
-    """It hears every event as it happens; the run's log keeps those worth keeping."""
-    keep: Callable[[Run], None] = lambda run: None
-    """It is given the run at the end, and before that now and then."""
-    interrupted: Callable[[], bool] = lambda: False
-    """The training stops after the step in which this becomes true."""
-    going_on: Unfinished | None = None
-    """An earlier part of the same training."""
-    prior: Prior | None = None
-    """What to start from, if it was trained on these lines before; of mixed counts, their n-gram will do."""
-    since: float | None = None
-    """When the budget of seconds began (`perf_counter`)."""
-    teacher: Teacher | None = None
-    """The model is its student: it learns what that says of the training lines, and of lines that it makes."""
-    plan: Plan | None = None
-    """A number of steps is made of it first; then the seconds of `training` are for emergencies, and the lines that
-    judge meanwhile also judge the result, as they do that of a model that counts."""
-    at_once: int = 1
-    """So many members of an ensemble train side by side."""
-    pool: Pool | None = None
-    """An n-gram is pooled with these lines (see `pooled`)."""
 
 
 def train(job: Job) -> Trained:
@@ -164,7 +132,7 @@ def _learn(job: Job, log: Log) -> Trained:
     callback = (lambda event: None) if going_on else log
     stream, soft_targets, since = prepared.stream, None, job.since
     if job.teacher is not None:
-        lessons = job.teacher.lessons(prepared, job.training.train_seed, callback)
+        lessons = lessons_from(job.teacher, prepared, job.training.train_seed, callback)
         stream, soft_targets = lessons.stream, lessons.soft_targets
         since = since if begun else since or start  # making them takes part of the seconds
     size = prepared.vocabulary.size

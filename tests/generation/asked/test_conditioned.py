@@ -16,7 +16,7 @@ from spellout.generation.asked.expression import deterministic, positions_of
 from spellout.generation.asked.spelling import Spelling
 from spellout.generation.asked.states import States, with_shape
 from spellout.generation.scoring import batches
-from spellout.models.new_lines.sharpness import sharper
+from spellout.models.new_lines.sharper import sharper
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.model import NgramModel

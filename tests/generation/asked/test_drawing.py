@@ -15,7 +15,7 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.novelty import only
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import batches
-from spellout.models.new_lines.sharpness import Sharper
+from spellout.models.new_lines.sharper import Sharper
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
 from spellout.models.ngram.model import NgramModel

@@ -41,7 +41,7 @@ def look(*files: File, source: Source = SourceConfig(), encoding: Encoding = Non
     json
         One JSON object.
     """
-    from ...data.labels import without_labels
+    from ...data.lines import without_labels
     from ...data.sources.notices import notices
     from ...data.summary import Summary, bigram_table
     from ...data.vocabulary.graphemes import is_part

@@ -280,7 +280,7 @@ def _tiny(prepared: Prepared, pool: Pool | None, model: str | None) -> tuple[Pre
 def _train_pooled(prepared: Prepared, pool: Pool) -> Trained:
     """Train the n-gram, mixed with that of a pool, and say of how much use the pool is."""
     from ...models.table import parse_specification
-    from ...training.train import Job
+    from ...training.job import Job
 
     trained = train(Job(prepared, parse_specification("ngram"), pool=pool))
     if trained.run.facts["pooled"]["ensemble"] is None:
@@ -302,7 +302,7 @@ def _keep(run: Run, out: Path) -> RunError | None:
 
 def _train(prepared: Prepared, specification: Specification | None, seconds: float) -> Trained:
     """Train the model asked for, or the best one."""
-    from ...training.train import Job
+    from ...training.job import Job
 
     if specification is None:
         return _train_best(prepared, seconds)
@@ -314,8 +314,8 @@ def _train(prepared: Prepared, specification: Specification | None, seconds: flo
 def _train_within(prepared: Prepared, specification: Specification, seconds: float) -> Trained:
     """Train the model asked for, within some seconds of the command. Ctrl-C ends it and keeps what was learned."""
     from ...training.best import plan_for
+    from ...training.job import Job
     from ...training.plans.timing import AROUND
-    from ...training.train import Job
 
     prepared, unread = _part(prepared, seconds)
     since, seconds = clock.began() + compile_for(specification) + unread, seconds - unread
@@ -339,10 +339,10 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     from ...models.ngram.model import NgramModel
     from ...models.table import parse_specification
     from ...training.best import best_counts, best_training, improve, is_better, is_time
-    from ...training.plan import Plan
+    from ...training.job import Job
     from ...training.plans.machine import Machine
+    from ...training.plans.plan import Plan
     from ...training.plans.traits import Traits
-    from ...training.train import Job
 
     known = prepared.split.known
     prepared, unread = _part(prepared, seconds)

@@ -69,7 +69,8 @@ def suspects(
     lines = read(files, encoding, source)
     labels: list[str] | None = None
     if source.label is not None:
-        from ...data.labels import parted, without_labels
+        from ...data.labels import parted
+        from ...data.lines import without_labels
 
         labels = [parted(line)[0] for line in lines.in_file_order()]
         lines, _ = without_labels(lines)

@@ -34,8 +34,8 @@ from ..workflows import train as train_on
 if TYPE_CHECKING:
     from ...models.family import Specification
     from ...training.distillation.teacher import Teacher
+    from ...training.job import Job
     from ...training.runs.run import Run, Trained
-    from ...training.train import Job
 
 
 def train(
@@ -158,9 +158,9 @@ def _begun(
     distillation: DistillationConfig,
 ) -> Job:
     """Say what is trained anew, once it is known that it can be trained and kept."""
+    from ...training.job import Job
     from ...training.runs.folder import check_place
     from ...training.runs.run import Keeper
-    from ...training.train import Job
 
     if model == BEST:
         return _begun_best(files, out, overwrite, data, training, encoding, teacher)
@@ -181,9 +181,9 @@ def _begun_best(
     teacher: Path | None,
 ) -> Job:
     """Say the same of the model that suits the list, which has to be read first."""
+    from ...training.job import Job
     from ...training.runs.folder import check_place
     from ...training.runs.run import Keeper
-    from ...training.train import Job
 
     if teacher is not None:
         raise UsageError("--model best starts from counts, which a student does not; name the model that learns")
@@ -217,10 +217,11 @@ def _resumed(
     """Read what the training in a run folder was to do, which goes on as it began."""
     from ...models.table import MODELS
     from ...training.distillation.teacher import Teacher
+    from ...training.job import Job
     from ...training.runs.folder import LAST
     from ...training.runs.run import Keeper
     from ...training.runs.unfinished import Unfinished
-    from ...training.train import Job, check_trainable
+    from ...training.train import check_trainable
 
     going_on = Unfinished.read(out, MODELS)
     found, others = None, []

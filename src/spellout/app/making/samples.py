@@ -215,7 +215,8 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
     `GenerationError` if there is no new line, or none with this prefix.
     """
     from ...generation.sampling import beginnings
-    from ...models.new_lines.sharpness import fitted_sharpness, sharper
+    from ...models.new_lines.sharper import sharper
+    from ...models.new_lines.sharpness import fitted_sharpness
 
     try:
         model = new_lines(run, most)

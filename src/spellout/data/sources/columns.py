@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import DataError
-from .config import TAB, SourceConfig, number_of
-from .things import check_free
+from .config import TAB, SourceConfig, check_free, number_of
 
 ROWS_AT_ONCE = 1 << 14
 Row = tuple[int, Sequence[Any]]

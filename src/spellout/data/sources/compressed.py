@@ -18,6 +18,7 @@ from ...optional import require
 HEAD = 1 << 12
 """So many bytes of a file are looked at to say what it is."""
 _BEGIN = {"gzip": b"\x1f\x8b\x08", "xz": b"\xfd7zXZ\0", "bzip2": b"BZh", "zstd": b"\x28\xb5\x2f\xfd"}
+_ENDINGS = ".gz", ".xz", ".bz2", ".zst"
 _BLOCK_OF_BZIP2 = b"1AY&SY"  # what comes after the digit, so that a line such as BZha is none
 
 
@@ -123,3 +124,8 @@ def head(path: Path) -> bytes:
                 return unpacked(file, begin).read(HEAD)
         except (DataError, UsageError):  # reading it will tell
             return b""
+
+
+def unpacked_name(name: str) -> str:
+    """Give the name of a file without the ending that says how it is compressed."""
+    return name[: name.rfind(".")] if name.lower().endswith(_ENDINGS) else name

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ...errors import UsageError
+from ...errors import DataError, UsageError
 
+STREAM = "-"
+"""The name of standard input."""
 BLANK = "blank"
 """The separator that is an empty line."""
 TAB = "\t"
@@ -109,6 +111,16 @@ def line_ends_apart(line: str, between: str) -> str:
 def line_ends_close(line: str, between: str) -> str:
     """Write line ends as lines of characters have them: what stands `between` two words is not at a line end."""
     return re.sub(f" *{LINE_END} *", LINE_END, line) if between and LINE_END in line else line
+
+
+def check_free(text: str, name: str, first: int) -> None:
+    """`DataError` if the sign for a line end stands in a text, which begins with line number `first`."""
+    if LINE_END in text:
+        line = first + text[: text.index(LINE_END)].count("\n")
+        raise DataError(
+            f"{name}, line {line}: holds {LINE_END}, which stands for a line end where things have several lines; "
+            "write something else there"
+        )
 
 
 def number_of(column: str | None) -> int | None:

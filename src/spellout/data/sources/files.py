@@ -11,11 +11,9 @@ from pathlib import Path
 from ...errors import DataError, UsageError
 from ...files import shown, told
 from .compressed import head
+from .config import STREAM
 
-STREAM = "-"
-"""The name of standard input."""
 _TABLE = b"PAR1"  # how a Parquet file begins
-_PACKED = ".gz", ".xz", ".bz2", ".zst"
 Paths = str | Path | Sequence[str | Path]
 
 
@@ -99,8 +97,3 @@ def _nearest_name(path: Path) -> str:
         return ""
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
     return f"; did you mean {path.parent / near[0]}?" if near else ""
-
-
-def unpacked_name(name: str) -> str:
-    """Give the name of a file without the ending that says how it is compressed."""
-    return name[: name.rfind(".")] if name.lower().endswith(_PACKED) else name

@@ -10,8 +10,7 @@ from typing import BinaryIO
 from ...errors import DataError
 from ...optional import require
 from .columns import ROWS_AT_ONCE, Chosen, choose, lines_of
-from .config import SourceConfig
-from .files import STREAM
+from .config import STREAM, SourceConfig
 
 MARK = b"PAR1"
 """How such a file begins."""

@@ -13,8 +13,8 @@ from typing import BinaryIO, cast
 from ...errors import DataError
 from ...files import shown, told
 from .compressed import HEAD, packing, told_if_damaged, unpacked
-from .config import SourceConfig
-from .files import STREAM, Paths, find, listed, missing, source_name
+from .config import STREAM, SourceConfig
+from .files import Paths, find, listed, missing, source_name
 from .json_lines import is_json_lines, lines_of_json
 from .parquet import MARK, lines_of_parquet
 from .tables import lines_of_table

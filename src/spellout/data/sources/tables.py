@@ -13,8 +13,8 @@ from itertools import chain, islice
 
 from ...errors import DataError
 from .columns import Row, choose, lines_of, named
+from .compressed import unpacked_name
 from .config import SourceConfig
-from .files import unpacked_name
 from .text import with_ends
 
 DELIMITERS = "\t,;|:"

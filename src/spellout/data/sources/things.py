@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ...errors import DataError
-from .config import BLANK, LINE_END, SourceConfig
+from .config import BLANK, SourceConfig, check_free
 from .text import LONGEST_LINE, with_ends
 
 
@@ -53,16 +53,6 @@ class Things:
     def joined(self, lines: list[str]) -> str:
         """Make one line of the lines of a thing."""
         return self._config.line_end.join("\n".join(lines).strip().split("\n"))
-
-
-def check_free(text: str, name: str, first: int) -> None:
-    """`DataError` if the sign for a line end stands in a text, which begins with line number `first`."""
-    if LINE_END in text:
-        line = first + text[: text.index(LINE_END)].count("\n")
-        raise DataError(
-            f"{name}, line {line}: holds {LINE_END}, which stands for a line end where things have several lines; "
-            "write something else there"
-        )
 
 
 def none_between(config: SourceConfig, name: str) -> DataError:

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..escape import Escape
 from ..expressions.longest import LONGEST_TOKEN
+from ..labels import Labelled
+from ..sources.config import TAB
 from .characters import Characters
 from .graphemes import Graphemes
 from .patterns import Pattern
@@ -16,7 +18,17 @@ from .words import WhiteSpace
 
 
 def vocabulary_from_json(stored: dict[str, Any]) -> Vocabulary:
-    """The inverse of `to_json`. Raises KeyError, TypeError or ValueError if `stored` is not such a thing."""
+    """Invert `to_json`. KeyError, TypeError or ValueError if `stored` is not such a thing."""
+    found, times = _without_labels(stored), stored.get("labels")
+    if times is None:
+        return found
+    sound = isinstance(times, dict) and times and all(type(n) is int and n > 0 for n in times.values())
+    if not sound or any(TAB in label or "\n" in label or not label for label in times):
+        raise ValueError("the labels are not those of lines")
+    return Labelled(found, times)
+
+
+def _without_labels(stored: dict[str, Any]) -> Vocabulary:
     seen = stored.get("seen")  # the runs of earlier versions do not say
     escape = seen and Escape(*(_whole(seen[name]) for name in ("tokens", "once")))
     if stored["unit"] == "word":

@@ -17,7 +17,7 @@ from ...errors import UsageError
 from ...models.contract import LanguageModel
 from ...models.new_lines.known import Known
 from ...models.new_lines.model import Weighted
-from ...models.new_lines.sharpness import Sharper, sharper
+from ...models.new_lines.sharper import Sharper, sharper
 from ...models.new_lines.trie import NOWHERE
 from ...models.ngram.config import NgramConfig
 from ...models.ngram.counts import Counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..new_lines.model import Weighted
-from ..new_lines.sharpness import Sharper
+from ..new_lines.sharper import Sharper
 from ..new_lines.trie import NOWHERE
 from .automaton import Automaton
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..contract import LanguageModel
 from ..new_lines.model import Weighted
-from ..new_lines.sharpness import Sharper
+from ..new_lines.sharper import Sharper
 from ..ngram.model import NgramModel
 from .automaton import Automaton
 from .new_lines import SharperAutomaton, WeightedAutomaton

@@ -10,17 +10,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from ...data.prepared import Prepared
 from ...data.vocabulary.protocol import Vocabulary
-from ...errors import TrainingError
+from ...errors import TrainingError, UsageError
 from ...generation.config import SamplingConfig
 from ...generation.sampling import sample
 from ...generation.scoring import batches
-from ...models.contract import LanguageModel
+from ...models.contract import Callback, LanguageModel
+from ...models.new_lines.known import Known
+from ...models.new_lines.model import Weighted
+from ...models.new_lines.trie import Trie
 from ...models.softmax import checked
+from .teacher import Teacher
+
+MOST_NUMBERS = 1 << 31
+"""Probabilities of the lessons that are kept in memory: four gibibytes."""
+APART = 0x5EED << 48
+"""Added to the seed, so that the teacher's lines share no random numbers with the order of the examples."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,33 @@ class Lessons:
 
     stream: np.ndarray
     soft_targets: np.ndarray
+
+
+def lessons_from(
+    teacher: Teacher, prepared: Prepared, seed: int, callback: Callback = lambda event: None
+) -> Lessons:
+    """Let a teacher make lines, and ask it what it says of them and of the training lines.
+
+    `UsageError` if that would not fit in memory, `TrainingError` if it makes no lines.
+    """
+    config = teacher.config
+    start, made = perf_counter(), round(config.made * len(prepared.split.train))
+    numbers = len(prepared.stream) * (1 + config.made) * prepared.vocabulary.size
+    if numbers > MOST_NUMBERS:
+        raise UsageError(
+            f"--made {config.made:g}: what the teacher says would take {numbers / 2**29:,.0f} GiB; make fewer lines"
+        )
+    model, given = teacher.run.model, prepared.stream
+    if config.new_lines:
+        known = Known.of(model, Trie(prepared.stream, prepared.vocabulary.size))
+        # Where the beginning of a training line has no other end, new lines turn off, and seldom come by: what
+        # the teacher says there, learned at every training line, spoils what it says of lines that look alike.
+        model, given = Weighted.of_new_lines(model, known), prepared.stream[:1]
+    seed = (seed + APART) % 2**64
+    lessons = lessons_of(model, prepared.vocabulary, given, made, teacher.run.length_limit, seed)
+    seconds = perf_counter() - start
+    callback({"event": "lessons", "made": made, "tokens": len(lessons.soft_targets), "seconds": seconds})
+    return lessons
 
 
 def lessons_of(

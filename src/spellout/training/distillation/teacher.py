@@ -1,4 +1,4 @@
-"""The teacher of a student: a run, whatever its model is, and what the student is to learn from it.
+"""The teacher of a student: a run, whatever its model is, and whether the student can learn from it.
 
 One small network may learn most of what a large one knows, or many together (Kim et al. 2025, "Pre-training under
 infinite compute": a student eight times smaller keeps most of what an ensemble gained). A teacher conditioned on
@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from ...data.labels import Labelled
@@ -21,21 +20,11 @@ from ...data.lines import Lines
 from ...data.prepared import Prepared
 from ...data.vocabulary.protocol import Vocabulary
 from ...errors import DataError, RunError, UsageError
-from ...models.contract import Callback
 from ...models.family import Family, Specification
-from ...models.new_lines.known import Known
-from ...models.new_lines.model import Weighted
-from ...models.new_lines.trie import Trie
 from ...models.stored import stored_config
 from ..runs.folder import fitting
 from ..runs.run import Run, read_run
 from .config import DistillationConfig
-from .lessons import Lessons, lessons_of
-
-MOST_NUMBERS = 1 << 31
-"""Probabilities of the lessons that are kept in memory: four gibibytes."""
-APART = 0x5EED << 48
-"""Added to the seed, so that the teacher's lines share no random numbers with the order of the examples."""
 
 
 @dataclass(frozen=True)
@@ -155,30 +144,6 @@ class Teacher:
                 f"{trained}, keeps no lines, and was trained on others or split otherwise, so it may know lines "
                 f"that are to judge the student; {same}"
             )
-
-    def lessons(self, prepared: Prepared, seed: int, callback: Callback = lambda event: None) -> Lessons:
-        """Let the teacher make lines, and ask it what it says of them and of the training lines.
-
-        `UsageError` if that would not fit in memory, `TrainingError` if it makes no lines.
-        """
-        start, made = perf_counter(), round(self.config.made * len(prepared.split.train))
-        numbers = len(prepared.stream) * (1 + self.config.made) * prepared.vocabulary.size
-        if numbers > MOST_NUMBERS:
-            raise UsageError(
-                f"--made {self.config.made:g}: what the teacher says would take {numbers / 2**29:,.0f} GiB; make "
-                "fewer lines"
-            )
-        model, given = self.run.model, prepared.stream
-        if self.config.new_lines:
-            known = Known.of(model, Trie(prepared.stream, prepared.vocabulary.size))
-            # Where the beginning of a training line has no other end, new lines turn off, and seldom come by: what
-            # the teacher says there, learned at every training line, spoils what it says of lines that look alike.
-            model, given = Weighted.of_new_lines(model, known), prepared.stream[:1]
-        seed = (seed + APART) % 2**64
-        lessons = lessons_of(model, prepared.vocabulary, given, made, self.run.length_limit, seed)
-        seconds = perf_counter() - start
-        callback({"event": "lessons", "made": made, "tokens": len(lessons.soft_targets), "seconds": seconds})
-        return lessons
 
 
 def _of_one_line(lines: Lines, vocabulary: Vocabulary) -> DataError | None:

@@ -17,8 +17,9 @@ from ...data.prepared import Prepared
 from ...data.sources.config import line_ends_close
 from ...data.splits import FEW_LINES
 from ...data.vocabulary.protocol import Vocabulary
-from ...generation.evaluation import JUDGING, Evaluation, enough, judging
+from ...generation.evaluation import enough
 from ...generation.judge import Judge, Judged
+from ...generation.losses import Evaluation
 from ...generation.novelty import fractions, some_lines
 from ...generation.validity.shares import Training, shares_of
 from ...generation.validity.validator import Validator
@@ -28,9 +29,10 @@ from ...models.family import Specification
 from ..config import TrainingConfig
 from ..ensembles import train_any
 from ..held_out import fit_on
+from ..job import Job
+from ..judging import JUDGING, judging
 from ..runs.run import Trained
 from ..side_by_side import train_side_by_side
-from ..train import Job
 from .results import ModelResult
 
 SAMPLES = 1000

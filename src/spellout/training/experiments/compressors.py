@@ -36,8 +36,8 @@ from typing import Literal
 from ...data.prepared import Prepared
 from ...errors import UsageError
 from ...files import reason
-from ...generation.evaluation import judging
 from ...optional import missing
+from ..judging import judging
 from .results import CompressorResult
 
 PPMD_ORDERS = 2, 3, 4, 5, 6, 8, 12, 16

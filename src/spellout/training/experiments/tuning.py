@@ -24,15 +24,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...data.prepared import Prepared
 from ...errors import RunError, TrainingError, UsageError
-from ...generation.evaluation import evaluate, judging
+from ...generation.evaluation import evaluate
 from ...models.contract import Callback, Event
 from ...models.counts.training import train_prior
 from ...models.family import Specification
 from ...models.ranges import Choices, Numbers
 from ..config import TrainingConfig
+from ..job import Job
+from ..judging import judging
 from ..runs.places import check_file, check_folder, holds, writing
 from ..runs.run import read_run, save_run
-from ..train import Job, fitted, train
+from ..train import fitted, train
 from .results import TuningTrial
 from .space import Space
 

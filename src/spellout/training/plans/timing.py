@@ -12,7 +12,7 @@ from ...models.arrays.first_layer import FEW_TOKENS
 from ...models.candidates import MANY_TOKENS
 from ...models.counts.views import MOST_VIEWS
 from ...models.family import Specification
-from ..plan import EVALUATIONS
+from .plan import EVALUATIONS
 from .traits import Traits
 
 AROUND = 0.7

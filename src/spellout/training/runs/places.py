@@ -70,7 +70,7 @@ def check_file(path: Path) -> None:
 
 def name_of(files: Sequence[str], *more: str) -> str:
     """Name what is made from files after the first, shortly, without the ending; the bundled names are `names`."""
-    from ...data.sources.files import unpacked_name
+    from ...data.sources.compressed import unpacked_name
 
     file = files[0] if files else None
     stem = "names" if file is None else "lines" if file == "-" else Path(unpacked_name(file)).stem

@@ -15,13 +15,13 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from ...data.escape import Escape
-from ...data.labels import vocabulary_of
 from ...data.sources.text import LONGEST_LINE
 from ...data.vocabulary.protocol import Vocabulary
+from ...data.vocabulary.stored import vocabulary_from_json
 from ...errors import GenerationError, RunError
 from ...files import told
 from ...generation.config import LONGEST_MADE
-from ...generation.evaluation import Conditional, Evaluation
+from ...generation.losses import Conditional, Evaluation
 from ...generation.new_lines import without_known
 from ...models.contract import LanguageModel
 from ...models.family import Family
@@ -185,7 +185,7 @@ def read_run(path: str | Path, models: Mapping[str, Family]) -> Run:
     try:
         with folder.fitting(path):
             tokens = folder.read_json(path, folder.VOCABULARY)
-            vocabulary = vocabulary_of(tokens)
+            vocabulary = vocabulary_from_json(tokens)
             weights = (path / folder.WEIGHTS).read_bytes()
             model = models[config["model"]].model.restore(config["settings"], load(weights))
             if model.vocabulary_size != vocabulary.size:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...data.config import DataConfig
-from ...data.labels import vocabulary_of
 from ...data.lines import Lines
 from ...data.vocabulary.protocol import Vocabulary
+from ...data.vocabulary.stored import vocabulary_from_json
 from ...errors import RunError, UsageError
 from ...models.contract import Event
 from ...models.family import Family, Specification, parse
@@ -67,7 +67,7 @@ class Unfinished:
             events = [event for event in read_log(path) if event.get("step", 0) <= state.step]
             events.append({"event": "resumed", "step": state.step, "seconds": state.seconds})
             asked = stored_config(DataConfig, read)
-            vocabulary = vocabulary_of(read_json(path, VOCABULARY))
+            vocabulary = vocabulary_from_json(read_json(path, VOCABULARY))
             where = data["fingerprint"], given, vocabulary, int(split["train"])
             teacher = config.get("teacher")
             return cls(path, specification, asked, training, *where, checkpoint, events, teacher)

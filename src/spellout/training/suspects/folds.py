@@ -19,7 +19,7 @@ from ...generation.scoring import score_lines
 from ...models.family import Specification
 from ..config import TrainingConfig
 from ..ensembles import train_any
-from ..train import Job
+from ..job import Job
 
 
 class Folds:

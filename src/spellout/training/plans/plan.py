@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from math import ceil, log2
 from time import thread_time
 
-from ..models.learner import Learner
-from .config import TrainingConfig
-from .schedule import Order
+from ...models.learner import Learner
+from ..config import TrainingConfig
+from ..schedule import Order
 
 TIMED = 6
 """Steps on one batch that are timed, two at least; the first may have to make something ready."""
