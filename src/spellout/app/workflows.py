@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from ..data.config import DataConfig
 from ..data.sources.config import SourceConfig
 from ..errors import UsageError
-from ..generation.config import LONGEST_MADE, SamplingConfig
 from ..training.config import TrainingConfig
 from . import terminal
 from .progress import progress_bar, training_progress
@@ -119,15 +118,6 @@ def note_parts(share: float) -> None:
         terminal.note(
             f"{share:.0%} of its characters are marks or joiners, which belong to the one before; --unit grapheme "
             "keeps what belongs together in one token"
-        )
-
-
-def warn_of_long(usual: int, noun: str, sampling: SamplingConfig) -> None:
-    """Say that lines will hardly be made if so many tokens as are usual are only made when they are asked for."""
-    if usual > LONGEST_MADE and sampling.max_length is None and not sampling.greedy:
-        terminal.warn(
-            f"the lines are of up to {usual:,} {noun}s, and what does not end within {LONGEST_MADE:,} is left out, "
-            "so that making lines may take minutes and bring none; --max-length N shows N of them, cut"
         )
 
 

@@ -15,7 +15,7 @@ from ...training.plans.names import BEST
 from .. import terminal
 from ..making.valid import judge_of, try_judge
 from ..options import Against, Data, Encoding, File, Flag, Json, Training, Valid, check_at_once, listed
-from ..progress import progress_bar, training_progress
+from ..progress import Watch, progress_bar, training_progress
 from ..workflows import asked, best_for, compile_for, prepare
 
 if TYPE_CHECKING:
@@ -63,21 +63,17 @@ def compare(
     if BEST in names:
         named[BEST], _ = best_for(prepared, training)
     wanted = [named[name] for name in names]
-    rows: list[ModelResult] = []
     compile_for(*wanted)
     with training_progress(len(wanted), printing=json) as watch:
-        for row in rows_of(
+        made = rows_of(
             *(prepared, wanted, on),
             training=training,
             callback=watch,
             at_once=at_once,
             mixture=mixture,
             validator=validator,
-        ):
-            watch.finish()
-            if json:
-                terminal.print_json(row.to_json())
-            rows.append(row)
+        )
+        rows = list(_as_they_come(made, watch, json))
     compressors = [] if against is None else list(_compressors(prepared, on, json))
     if not json:
         print_rows(rows, compressors)
@@ -85,6 +81,15 @@ def compare(
         terminal.note(odd)
     if mixture and len(rows) == len(wanted):
         terminal.note("no mixture is shown: it takes two models that are no ensembles and are judged on dev lines")
+
+
+def _as_they_come(rows: Iterator[ModelResult], watch: Watch, json: bool) -> Iterator[ModelResult]:
+    """Pass rows through, each the end of a training, and print them as JSON if that is asked for."""
+    for row in rows:
+        watch.finish()
+        if json:
+            terminal.print_json(row.to_json())
+        yield row
 
 
 def _compressors(prepared: Prepared, on: Literal["dev", "test"], json: bool) -> Iterator[CompressorResult]:

@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -23,9 +23,9 @@ from ...generation.config import SamplingConfig
 from ...training.config import TrainingConfig
 from ...training.plans.names import BEST
 from .. import clock, terminal
-from ..making.asked import check_best, wish_of
-from ..making.samples import Wanted, asked_label, check_prefix, print_samples
-from ..making.valid import judge_of, try_judge
+from ..making.examples import examples
+from ..making.samples import print_samples
+from ..making.wanted import Flags, Wanted, check_prefix
 from ..options import (
     Count,
     Data,
@@ -56,13 +56,12 @@ from ..workflows import (
     print_result,
     size,
     train,
-    warn_of_long,
 )
 
 if TYPE_CHECKING:
     from ...data.prepared import Prepared
     from ...data.vocabulary.protocol import Vocabulary
-    from ...models.contract import LanguageModel
+    from ...generation.asked.wish import Wish
     from ...models.family import Specification
     from ...training.pooled import Pool
     from ...training.runs.run import Run, Trained
@@ -73,8 +72,6 @@ TOKENS_A_SECOND, FEWEST_TOKENS = 3_000_000, 2_000_000
 """An n-gram can be counted of so many tokens for each second that there is; some are always learned from."""
 READING = 7e-8
 """Seconds to read, split and encode each token of text."""
-EXAMPLES = 3
-LONGEST_SHOWN = 40
 
 
 def make(
@@ -114,38 +111,20 @@ def make(
     data.label
         The column that holds each line's label, by name or number; COLUMN=LABEL: make lines with this label only.
     """
-    from ...data.prepared import usual_length
-    from ...training.judging import PASS_IN_A_PLAN
-    from ...training.plans.timing import AROUND
     from ...training.runs.folder import check_place
 
-    check_best(wishes, count, sampling)
-    if not math.isfinite(seconds):
-        raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
-    specification = None if model in (None, BEST) else asked(model, TrainingConfig())
-    if specification and specification.family.in_steps and seconds <= AROUND:
-        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
+    specification = _wanted_model(model, seconds)
     if out is not None:
         check_place(out)
-    validator = judge_of(valid, only)
+    flags = Flags(count, sampling, wishes, novel, unique, nearest, valid, only, json)
     data, label = _label(data)
     _preview(files, encoding, data)
     pooled = None if pool is None else pool_of(pool, model, data)
     prepared, pooled = _tiny(prepare(files, encoding, data), pooled, model)
-    vocabulary, known = asked_label(prepared.vocabulary, label), prepared.split.known
-    _check_prefix(prepared, vocabulary, sampling)
-    warn_of_long(usual_length(prepared.stream), vocabulary.noun, sampling)
-    wish = wish_of(wishes, vocabulary, known, sampling)
-    try_judge(validator, vocabulary, prepared.split.train, str if wish is None else wish.written)
+    wanted, wish = _understood(flags, prepared, label)
     trained = _train(prepared, specification, seconds) if pooled is None else _train_pooled(prepared, pooled)
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
-    wanted = Wanted(
-        *(count, known, novel is not False, unique, nearest, json, PASS_IN_A_PLAN, wishes.best_of),
-        validator=validator,
-        only_valid=only is not None,
-        label=label,
-    )
     try:
         print_samples(trained.run, sampling, wanted, wish)
     finally:
@@ -181,8 +160,7 @@ def sample(
     label
         Only lines with this label, if the model was trained on lines with labels.
     """
-    validator = judge_of(valid, only)
-    check_best(wishes, count, sampling)
+    flags = Flags(count, sampling, wishes, novel, unique, nearest, valid, only, json)
     run = run or newest()
     loaded = load_run(run)
     lines = loaded.lines
@@ -193,25 +171,38 @@ def sample(
         )
     if lines is None and novel is None:
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
-    vocabulary = asked_label(loaded.vocabulary, label)
-    check_prefix(vocabulary, sampling)
-    warn_of_long(loaded.usual_length, vocabulary.noun, sampling)
-    wish = wish_of(wishes, vocabulary, lines, sampling)
-    try_judge(validator, vocabulary, lines, str if wish is None else wish.written)
-    wanted = Wanted(
-        *(count, lines, novel is not False, unique, nearest, json),
-        best_of=wishes.best_of,
-        validator=validator,
-        only_valid=only is not None,
-        label=label,
-    )
+    wanted, wish = flags.understood(loaded.vocabulary, label, lines, lines, loaded.usual_length)
     print_samples(loaded, sampling, wanted, wish)
+
+
+def _wanted_model(model: str | None, seconds: float) -> Specification | None:
+    """Understand which model is asked for, None for the best one. `UsageError` if it cannot be trained so."""
+    from ...training.plans.timing import AROUND
+
+    if not math.isfinite(seconds):
+        raise UsageError(f"--seconds {seconds:g}: give a number of seconds")
+    specification = None if model in (None, BEST) else asked(model, TrainingConfig())
+    if specification and specification.family.in_steps and seconds <= AROUND:
+        raise UsageError(f"--seconds {seconds:g}: too few to train {model}, which learns in steps; give at least 2")
+    return specification
 
 
 def _label(data: DataConfig) -> tuple[DataConfig, str | None]:
     """Part --label COLUMN=LABEL, which also says which label the lines made have."""
     column, equals, label = (data.label or "").partition("=")
     return (replace(data, label=column), label) if equals else (data, None)
+
+
+def _understood(flags: Flags, prepared: Prepared, label: str | None) -> tuple[Wanted, Wish | None]:
+    """Understand the flags for lines that are to be learned from. An error if no line can be so."""
+    from ...data.prepared import usual_length
+    from ...training.judging import PASS_IN_A_PLAN
+
+    split, usual = prepared.split, usual_length(prepared.stream)
+    check = partial(_check_prefix, prepared)
+    return flags.understood(
+        prepared.vocabulary, label, split.known, split.train, usual, check=check, work=PASS_IN_A_PLAN
+    )
 
 
 def _check_prefix(prepared: Prepared, vocabulary: Vocabulary, sampling: SamplingConfig) -> None:
@@ -256,7 +247,7 @@ def _preview(files: Sequence[str], encoding: str | None, data: DataConfig) -> No
     except SpelloutError:  # if the whole has this fault too, reading it will tell
         return
     model, longest = quick_ngram(stream, vocabulary.size), max(map(len, lines))
-    some = _examples(model, vocabulary, longest, lines)
+    some = examples(model, vocabulary, longest, lines)
     terminal.note(f"its beginning makes lines like {some}; reading all of it now")
 
 
@@ -354,7 +345,7 @@ def _train_best(prepared: Prepared, seconds: float) -> Trained:
     if isinstance(prior, CountsModel):  # where lines have labels, the n-gram is mixed with others
         prior = prior.models[0]
     assert isinstance(prior, NgramModel)
-    some = _examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, known)
+    some = examples(ngram.run.model, ngram.run.vocabulary, ngram.run.length_limit, known)
     elapsed, traits, machine = perf_counter() - since, Traits.of(prepared), Machine.here()
     if not is_time(traits, machine, seconds, elapsed):
         text = best_counts(traits, seconds, elapsed)
@@ -402,16 +393,3 @@ def _part(prepared: Prepared, seconds: float) -> tuple[Prepared, float]:
             f"for all of them give --seconds {enough:,}"
         )
     return part, min(READING * (len(prepared.stream) - len(part.stream)), seconds / 2)
-
-
-def _examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
-    """Make some new lines and join them; of long ones the beginning."""
-    from ...data.labels import Labelled, without_label
-    from ...generation.novelty import only
-    from ...generation.sampling import sample
-
-    if isinstance(vocabulary, Labelled):
-        known = [without_label(line) for line in known]
-    config, accept = SamplingConfig(max_length=longest), only(unlike=known, unique=True)
-    made = sample(model, vocabulary, config, accept=accept, cut=lambda one: False, patience=100)
-    return ", ".join(terminal.short(one.text, LONGEST_SHOWN) for one in islice(made, EXAMPLES)) or "those it knows"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -22,6 +21,9 @@ from ..workflows import asked, compile_for, read
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ...data.lines import Lines
+    from ...models.family import Specification
+    from ...training.suspects.search import Found
     from ...training.suspects.suspects import Suspect
 
 WIDEST = 60
@@ -57,34 +59,15 @@ def suspects(
         One JSON object a line, with the line's number in FILE and every reason.
     """
     from ...data.sources.numbering import numbers_in_file
-    from ...training.suspects.search import parts_of, search
 
     for flag, value in ("--folds", folds), ("--seconds", seconds):
         if value is not None and model is None:
             raise UsageError(f"{flag} {value} goes with --model; counts leave out every line by itself")
     many = 5 if folds is None else folds
     budget = 60.0 if seconds is None else seconds
-    training = TrainingConfig(seconds=budget)
-    specification = None if model is None else asked(model, training)
-    lines = read(files, encoding, source)
-    labels: list[str] | None = None
-    if source.label is not None:
-        from ...data.labels import parted
-        from ...data.lines import without_labels
-
-        labels = [parted(line)[0] for line in lines.in_file_order()]
-        lines, _ = without_labels(lines)
-    if specification is None:
-        with progress_bar(len(lines), "judging each line by the others") as advance:
-            found = search(lines, count, advance)
-    else:
-        from ...training.suspects.folds import Folds
-
-        compile_for(specification)
-        trainings = many * parts_of(lines)
-        each = replace(training, seconds=budget / max(trainings, 1))
-        with progress_bar(trainings, f"training {trainings} models") as advance:
-            found = search(lines, count, judge=Folds(specification, each, many, advance))
+    specification = None if model is None else asked(model, TrainingConfig(seconds=budget))
+    lines, labels = _read(files, encoding, source)
+    found = _search(lines, count, specification, budget, many)
     places = [one.place for one in found.suspects]
     plain = len(files) == 1 and source == SourceConfig()
     numbers = numbers_in_file(files[0], encoding, places, len(lines)) if plain else {}
@@ -101,6 +84,34 @@ def suspects(
         f"{lines.name}: {len(lines.distinct):,} different lines, each judged by {seen}; {found.odd:,} of them "
         f"{'is' if found.odd == 1 else 'are'} odder than chance makes any of so many"
     )
+
+
+def _read(files: Sequence[str], encoding: str | None, source: SourceConfig) -> tuple[Lines, list[str] | None]:
+    """Read lines, and part them from their labels if they have some."""
+    lines = read(files, encoding, source)
+    if source.label is None:
+        return lines, None
+    from ...data.labels import parted
+    from ...data.lines import without_labels
+
+    labels = [parted(line)[0] for line in lines.in_file_order()]
+    return without_labels(lines)[0], labels
+
+
+def _search(lines: Lines, count: int, specification: Specification | None, seconds: float, folds: int) -> Found:
+    """Judge lines by counts, or by models that share some seconds of training."""
+    from ...training.suspects.search import parts_of, search
+
+    if specification is None:
+        with progress_bar(len(lines), "judging each line by the others") as advance:
+            return search(lines, count, advance)
+    from ...training.suspects.folds import Folds
+
+    compile_for(specification)
+    trainings = folds * parts_of(lines)
+    each = TrainingConfig(seconds=seconds / max(trainings, 1))
+    with progress_bar(trainings, f"training {trainings} models") as advance:
+        return search(lines, count, judge=Folds(specification, each, folds, advance))
 
 
 def _print(shown: Sequence[tuple[int, Suspect]], labels: Sequence[str] | None) -> None:

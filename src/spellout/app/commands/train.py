@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ from ...training.runs.places import check_file, name_of, new_folder
 from .. import terminal
 from ..options import Data, Distillation, Encoding, File, Flag, From, Json, Out, Training, check_at_once
 from ..progress import progress_bar
+from ..workflows import asked as understood
 from ..workflows import (
-    asked,
     best_for,
     compile_for,
     interruptible,
@@ -79,120 +79,109 @@ def train(
     json
         The results as one JSON object.
     """
-    if pool is not None and (resume or stream or teacher is not None):
-        raise UsageError("--from pools an n-gram that is counted anew; leave out --resume, --stream and --teacher")
-    _check_flags(files, out, order, teacher, distillation, resume=resume, stream=stream, overwrite=overwrite)
+    asked = _Asked(files, model, order, pool, data, training, teacher, distillation, overwrite, encoding)
+    asked.check(out, resume=resume, stream=stream)
     check_at_once(at_once)
-    wanted = _with_order(model or "ngram", order)
     with new_folder(name_of(files)) if out is None else nullcontext(out) as out:
         if stream:
-            trained = _count_stream(files, out, overwrite, data, wanted, encoding)
+            trained = _count_stream(asked, out)
         else:
-            if resume:
-                job = _resumed(files, out, model, data, training, encoding, teacher, distillation)
-            else:
-                pooled = None if pool is None else pool_of(pool, wanted, data)
-                job = _begun(files, out, overwrite, wanted, data, training, encoding, teacher, distillation)
-                job = replace(job, pool=pooled)
+            job = _resumed(asked, out) if resume else _begun(asked, out)
             job = replace(job, at_once=max(at_once, job.at_once))
-            trained = _train_into(out, job, _again(files, out, data, encoding, job.at_once))
+            trained = _train_into(out, job, _again(asked, out, job.at_once))
     if json:
         terminal.print_json({"run": str(out), "parameters": trained.run.model.parameters, **trained.run.facts})
     else:
         terminal.note(f"kept in {out}; make lines with: spellout sample {shlex.quote(str(out))}")
 
 
-def _check_flags(
-    files: Sequence[str],
-    out: Path | None,
-    order: int | None,
-    teacher: Path | None,
-    distillation: DistillationConfig,
-    *,
-    resume: bool,
-    stream: bool,
-    overwrite: bool,
-) -> None:
-    """Raise `UsageError` for flags that do not go together."""
-    if resume and (stream or overwrite or order is not None):
-        raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
-    if stream and teacher is not None:
-        raise UsageError("--stream counts n-grams, which learn from no teacher; leave out --teacher")
-    if teacher is None and not resume and distillation != DistillationConfig():
-        raise UsageError("--made and --new-lines say how to learn from a teacher; name its run with --teacher")
-    if out is None and (resume or overwrite):
-        raise UsageError("--resume and --overwrite need the run folder: name it with -o")
-    if stream and not files:
-        raise UsageError("--stream is for a file larger than memory: name it")
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for, wherever it is kept."""
+
+    files: Sequence[str]
+    model: str | None
+    order: int | None
+    pool: str | None
+    data: DataConfig
+    training: TrainingConfig
+    teacher: Path | None
+    distillation: DistillationConfig
+    overwrite: bool
+    encoding: str | None
+
+    def check(self, out: Path | None, *, resume: bool, stream: bool) -> None:
+        """Raise `UsageError` for flags that do not go together."""
+        if self.pool is not None and (resume or stream or self.teacher is not None):
+            raise UsageError(
+                "--from pools an n-gram that is counted anew; leave out --resume, --stream and --teacher"
+            )
+        if resume and (stream or self.overwrite or self.order is not None):
+            raise UsageError("--resume goes on as the training began; leave out --stream, --overwrite and --order")
+        if stream and self.teacher is not None:
+            raise UsageError("--stream counts n-grams, which learn from no teacher; leave out --teacher")
+        if self.teacher is None and not resume and self.distillation != DistillationConfig():
+            raise UsageError("--made and --new-lines say how to learn from a teacher; name its run with --teacher")
+        if out is None and (resume or self.overwrite):
+            raise UsageError("--resume and --overwrite need the run folder: name it with -o")
+        if stream and not self.files:
+            raise UsageError("--stream is for a file larger than memory: name it")
+        _ = self.name
+
+    @property
+    def name(self) -> str:
+        """Name what is trained anew: `ngram:5` for `--model ngram --order 5`."""
+        model, order = self.model or "ngram", self.order
+        if order is None:
+            return model
+        name, *rest = model.split(":")
+        if name != "ngram" or any("=" not in part or part.startswith("order=") for part in rest):
+            raise UsageError(f"--order {order} does not go with --model {model}; it sets the order of `ngram`")
+        return ":".join([name, str(order), *rest])
 
 
-def _with_order(model: str, order: int | None) -> str:
-    """Say `ngram:5` for `--model ngram --order 5`."""
-    if order is None:
-        return model
-    name, *rest = model.split(":")
-    if name != "ngram" or any("=" not in part or part.startswith("order=") for part in rest):
-        raise UsageError(f"--order {order} does not go with --model {model}; it sets the order of `ngram`")
-    return ":".join([name, str(order), *rest])
-
-
-def _again(files: Sequence[str], out: Path, data: DataConfig, encoding: str | None, at_once: int) -> str:
+def _again(asked: _Asked, out: Path, at_once: int) -> str:
     """Write the command line that goes on with a training."""
-    again = ["spellout", "train", *files, "-o", str(out)]
-    again += [*(["--encoding", encoding] if encoding else []), "--resume"]
-    for flag, name in (("--dev", data.dev), ("--test", data.test)):
+    again = ["spellout", "train", *asked.files, "-o", str(out)]
+    again += [*(["--encoding", asked.encoding] if asked.encoding else []), "--resume"]
+    for flag, name in (("--dev", asked.data.dev), ("--test", asked.data.test)):
         again += [] if name is None else [flag, name]
     again += [] if at_once == 1 else ["--at-once", str(at_once)]
     return shlex.join(again)
 
 
-def _begun(
-    files: Sequence[str],
-    out: Path,
-    overwrite: bool,
-    model: str,
-    data: DataConfig,
-    training: TrainingConfig,
-    encoding: str | None,
-    teacher: Path | None,
-    distillation: DistillationConfig,
-) -> Job:
+def _begun(asked: _Asked, out: Path) -> Job:
     """Say what is trained anew, once it is known that it can be trained and kept."""
     from ...training.job import Job
     from ...training.runs.folder import check_place
     from ...training.runs.run import Keeper
 
-    if model == BEST:
-        return _begun_best(files, out, overwrite, data, training, encoding, teacher)
-    specification = asked(model, training)
-    found = None if teacher is None else _teacher(teacher, distillation, specification)
-    check_place(out, overwrite)
-    keep = Keeper(out, overwrite)
-    return Job(prepare(files, encoding, data), specification, training, keep=keep, teacher=found)
+    data, training = asked.data, asked.training
+    pool = None if asked.pool is None else pool_of(asked.pool, asked.name, data)
+    if asked.name == BEST:
+        return _begun_best(asked, out)
+    specification = understood(asked.name, training)
+    teacher = None if asked.teacher is None else _teacher(asked.teacher, asked.distillation, specification)
+    check_place(out, asked.overwrite)
+    prepared = prepare(asked.files, asked.encoding, data)
+    keep = Keeper(out, asked.overwrite)
+    return Job(prepared, specification, training, keep=keep, teacher=teacher, pool=pool)
 
 
-def _begun_best(
-    files: Sequence[str],
-    out: Path,
-    overwrite: bool,
-    data: DataConfig,
-    training: TrainingConfig,
-    encoding: str | None,
-    teacher: Path | None,
-) -> Job:
+def _begun_best(asked: _Asked, out: Path) -> Job:
     """Say the same of the model that suits the list, which has to be read first."""
     from ...training.job import Job
     from ...training.runs.folder import check_place
     from ...training.runs.run import Keeper
 
-    if teacher is not None:
+    if asked.teacher is not None:
         raise UsageError("--model best starts from counts, which a student does not; name the model that learns")
-    if training.prior is not None:
+    if asked.training.prior is not None:
         raise UsageError("--model best chooses what it starts from; leave out --prior, or name the model")
-    check_place(out, overwrite)
-    prepared = prepare(files, encoding, data)
-    specification, at_once = best_for(prepared, training)
-    return Job(prepared, specification, training, keep=Keeper(out, overwrite), at_once=at_once)
+    check_place(out, asked.overwrite)
+    prepared = prepare(asked.files, asked.encoding, asked.data)
+    specification, at_once = best_for(prepared, asked.training)
+    return Job(prepared, specification, asked.training, keep=Keeper(out, asked.overwrite), at_once=at_once)
 
 
 def _teacher(path: Path, config: DistillationConfig, student: Specification) -> Teacher:
@@ -204,16 +193,7 @@ def _teacher(path: Path, config: DistillationConfig, student: Specification) -> 
     return Teacher.read(path, MODELS, config)
 
 
-def _resumed(
-    files: Sequence[str],
-    out: Path,
-    model: str | None,
-    data: DataConfig,
-    training: TrainingConfig,
-    encoding: str | None,
-    teacher: Path | None,
-    distillation: DistillationConfig,
-) -> Job:
+def _resumed(asked: _Asked, out: Path) -> Job:
     """Read what the training in a run folder was to do, which goes on as it began."""
     from ...models.table import MODELS
     from ...training.distillation.teacher import Teacher
@@ -226,14 +206,17 @@ def _resumed(
     going_on = Unfinished.read(out, MODELS)
     found, others = None, []
     if going_on.teacher is not None:
-        found = Teacher.again(going_on.teacher, out, MODELS, teacher)
-        others = [(distillation, found.config)]
-    elif teacher is not None or distillation != DistillationConfig():
+        found = Teacher.again(going_on.teacher, out, MODELS, asked.teacher)
+        others = [(asked.distillation, found.config)]
+    elif asked.teacher is not None or asked.distillation != DistillationConfig():
         raise UsageError(f"{out} has no teacher and goes on without; leave out --teacher, --made and --new-lines")
-    going_on.check(None if model == BEST else model, data, training, *others)
+    model = None if asked.model == BEST else asked.model
+    going_on.check(model, asked.data, asked.training, *others)
     check_trainable(going_on.specification, going_on.training)
     check_file(out / LAST)
-    prepared = prepare(files, encoding, replace(going_on.data, dev=data.dev, test=data.test))
+    prepared = prepare(
+        asked.files, asked.encoding, replace(going_on.data, dev=asked.data.dev, test=asked.data.test)
+    )
     going_on.check_lines(prepared.lines, prepared.given)
     keep = Keeper(out, there=True)
     prepared = prepared.first(going_on.lines).encoded_by(going_on.vocabulary)
@@ -264,22 +247,20 @@ def _train_into(out: Path, job: Job, again: str) -> Trained:
     return trained
 
 
-def _count_stream(
-    files: Sequence[str], out: Path, overwrite: bool, data: DataConfig, model: str, encoding: str | None
-) -> Trained:
+def _count_stream(asked: _Asked, out: Path) -> Trained:
     """Train an n-gram in one pass over files, into a run folder."""
     from ...models.table import parse_specification
     from ...training.runs.folder import check_place
     from ...training.runs.run import save_run
     from ...training.streaming import check_streaming, train_streaming
 
-    check_place(out, overwrite)
-    config = check_streaming(data, parse_specification(model))
-    say_what_is_read(files)
-    with progress_bar(size(files), "counting") as advance:
-        trained = train_streaming(files, config, encoding, advance, data)
+    check_place(out, asked.overwrite)
+    config = check_streaming(asked.data, parse_specification(asked.name))
+    say_what_is_read(asked.files)
+    with progress_bar(size(asked.files), "counting") as advance:
+        trained = train_streaming(asked.files, config, asked.encoding, advance, asked.data)
     data_read = trained.run.facts["data"]
     terminal.note(f"{data_read['name']}: {data_read['lines']:,} lines; split none")
     print_result(trained)
-    save_run(trained.run, out, overwrite)
+    save_run(trained.run, out, asked.overwrite)
     return trained

@@ -2,110 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ...data.sources.config import in_lines, line_ends_close
-from ...errors import DataError, GenerationError, UsageError
+from ...errors import GenerationError
 from ...generation.config import SamplingConfig
 from .. import terminal
 from ..progress import track
 from .asked import best_of, lines_asked, longest_asked
+from .layout import Layout, print_line
 from .new_lines import new_lines
 from .valid import PATIENCE, judged_lines, print_shares, tally_of
+from .wanted import Wanted, asked_label, check_prefix, said_prefix
 
 if TYPE_CHECKING:
-    from ...data.vocabulary.protocol import Vocabulary
     from ...generation.asked.wish import Wish
     from ...generation.sampling import Sample
-    from ...generation.validity.validator import Validator
     from ...models.contract import LanguageModel
     from ...training.runs.run import Run
 
 NEARLY_ALL = 0.9995
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Says which lines are wanted, and what is shown of them.
-
-    `known` are the lines that a new one must not be, among which the nearest is looked for; None if they were not
-    kept. `novel`: only new ones, where that can be told.
-    """
-
-    count: int
-    known: Sequence[str] | None
-    novel: bool
-    unique: bool
-    nearest: bool
-    json: bool
-    work: int | None = None
-    """How much may be done to find out what the model knows by heart, if that is less than usual."""
-    best_of: int | None = None
-    """Of so many lines the best ones."""
-    validator: Validator | None = None
-    """What says which lines are valid, if anything does."""
-    only_valid: bool = False
-    label: str | None = None
-    """The label that all lines made have; None: any, where lines have labels."""
-
-
-def asked_label(vocabulary: Vocabulary, label: str | None) -> Vocabulary:
-    """Give the vocabulary of lines with this label only. `UsageError` if there is none: to be asked before a
-    training."""
-    from ...data.labels import Labelled
-
-    if label is None:
-        return vocabulary
-    if not isinstance(vocabulary, Labelled):
-        raise UsageError(
-            f"--label {label}: the model was trained on lines without labels; train it with --label COLUMN"
-        )
-    return vocabulary.given(label)
-
-
-def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
-    """Count the tokens of the prefix; an error if no line can begin with it: to be asked before a training."""
-    from ...generation.sampling import encode_prefix
-
-    said = _said(sampling)
-    try:
-        tokens = encode_prefix(vocabulary, sampling.prefix)
-    except DataError:
-        for other in (sampling.prefix.lower(), sampling.prefix.upper(), sampling.prefix.title()):
-            if _is_known(vocabulary, other):
-                raise DataError(f"{said}: no line is written so; these lines know --prefix {other}") from None
-        missing = next(piece for piece in vocabulary.pieces(sampling.prefix) if not _is_known(vocabulary, piece))
-        whole = [one for one in vocabulary.known if one.startswith(missing)][:5]
-        if whole and vocabulary.noun != "word":
-            raise DataError(
-                f"{said}: {missing!r} is only a part of {vocabulary.noun}s there; write one as a whole, such as "
-                f"{', '.join(whole)}"
-            ) from None
-        raise DataError(
-            f"{said}: {missing!r} is in none of the lines the model learns from, so no line can begin with it"
-        ) from None
-    if set(tokens.tolist()) & {0, *vocabulary.never_sampled}:
-        raise DataError(f"{said}: it holds what no line is made of, a line end or a rare word; take it out")
-    longest = sampling.max_length
-    if longest is not None and len(tokens) > longest:
-        raise UsageError(f"{said}: its {len(tokens)} {vocabulary.noun}s are more than --max-length {longest}")
-    return len(tokens)
-
-
-def _said(sampling: SamplingConfig) -> str:
-    return f"--prefix {sampling.prefix if sampling.prefix.isprintable() else repr(sampling.prefix)}"
-
-
-def _is_known(vocabulary: Vocabulary, text: str) -> bool:
-    try:
-        vocabulary.encode([text])
-    except DataError:
-        return False
-    return True
 
 
 def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish | None = None) -> None:
@@ -115,68 +33,115 @@ def print_samples(run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish
     `GenerationError` if the model cannot make so many.
     """
     from ...data.labels import Labelled, texts
-    from ...generation.novelty import nearest
 
     vocabulary = asked_label(run.vocabulary, wanted.label)
     if isinstance(vocabulary, Labelled):
         run = replace(run, vocabulary=vocabulary)
         known = None if wanted.known is None else texts(vocabulary, wanted.known)
         wanted = replace(wanted, known=known)
-    begun = check_prefix(vocabulary, sampling)
-    unlike = wanted.known if wanted.novel else None
     if sampling.greedy:
         wanted = replace(wanted, count=1, unique=False, best_of=None)
     wanted = replace(wanted, unique=wanted.unique or wanted.best_of is not None)
-    count, pattern = wanted.count, wish is not None and wish.asked.is_pattern
-    cut = _Cut(keep=not pattern and wanted.best_of is None and (sampling.max_length is not None or sampling.greedy))
-    usual = begun + run.usual_length + 10
+    usual = check_prefix(vocabulary, sampling) + run.usual_length + 10
     limit = sampling.max_length or max(run.length_limit, usual, longest_asked(wish, usual))
-    made = _lines(run, replace(sampling, max_length=limit), wanted, wish, unlike, cut)
-    layout = Layout.of(run)
+    shows_cut = sampling.max_length is not None or sampling.greedy
+    printing = _Printing(run, replace(sampling, max_length=limit), wanted, wish, shows_cut)
+    printing.print_all()
+    printing.say_cut()
+    printing.say_shares()
+    if printing.printed < wanted.count:
+        refusal = printing.refusal()
+        raise GenerationError(f"stopped after {printing.printed:,} of {wanted.count:,} lines: {refusal}")
 
-    def written(line: str) -> str:
-        return layout.close(line if wish is None else wish.written(line))
 
-    as_made = (wish is None or wish.writing is None) and not layout.spaced
-    # what is printed is compared with lines of the list as they would be printed
-    listed = wanted.known if as_made or wanted.known is None else list(map(written, wanted.known))
-    tally, verdicts = tally_of(wanted.validator, listed), dict[int, bool]()
-    if wanted.validator is not None and tally is not None:
-        most = wanted.best_of or count
-        made = judged_lines(made, wanted.validator, tally, verdicts, most, written, only=wanted.only_valid)
-    if wanted.best_of is not None:
-        made = best_of(run, made, count, wanted.best_of, listed or (), written)
-    printed = shortened = 0
-    for one in track(islice(made, count), count, "making", printing=True):
-        line = written(one.text)
+class _Printing:
+    """Prints lines, those that are cut if it `shows_cut`, and counts them; `sampling` says how long they may be."""
+
+    def __init__(
+        self, run: Run, sampling: SamplingConfig, wanted: Wanted, wish: Wish | None, shows_cut: bool
+    ) -> None:
+        self._run, self._sampling, self._wanted, self._wish = run, sampling, wanted, wish
+        self._pattern = wish is not None and wish.asked.is_pattern
+        self._cut = _Cut(keep=not self._pattern and wanted.best_of is None and shows_cut)
+        self._unlike = wanted.known if wanted.novel else None
+        self._layout = Layout.of(run)
+        as_made = (wish is None or wish.writing is None) and not self._layout.spaced
+        known = wanted.known
+        # what is printed is compared with lines of the list as they would be printed
+        self._listed = known if as_made or known is None else list(map(self._written, known))
+        self._tally, self._verdicts = tally_of(wanted.validator, self._listed), dict[int, bool]()
+        self.printed = self._shortened = 0
+
+    def _written(self, line: str) -> str:
+        return self._layout.close(line if self._wish is None else self._wish.written(line))
+
+    def _made(self) -> Iterator[Sample]:
+        """Make lines, have them judged, and choose the best, if that is wanted."""
+        wanted = self._wanted
+        made = _lines(self._run, self._sampling, wanted, self._wish, self._unlike, self._cut)
+        if wanted.validator is not None and self._tally is not None:
+            most = wanted.best_of or wanted.count
+            judging = wanted.validator, self._tally, self._verdicts
+            made = judged_lines(made, *judging, most, self._written, only=wanted.only_valid)
+        if wanted.best_of is not None:
+            made = best_of(self._run, made, wanted.count, wanted.best_of, self._listed or (), self._written)
+        return made
+
+    def print_all(self) -> None:
+        """Print the lines as they come."""
+        count, unlike = self._wanted.count, self._unlike
+        for one in track(islice(self._made(), count), count, "making", printing=True):
+            print_line(self._row(one), self._wanted.json, self._layout, first=not self.printed)
+            self.printed += 1
+            self._shortened += not one.complete
+            if self._sampling.greedy and unlike is not None and one.complete and one.text in unlike:
+                terminal.note("the list holds this line too, though the model did not learn from it")
+
+    def _row(self, one: Sample) -> dict[str, Any]:
+        """Say all of a line that is shown."""
+        from ...generation.novelty import nearest
+
+        line = self._written(one.text)
         row: dict[str, Any] = {"line": line, "complete": one.complete}
         if one.label is not None:
             row["label"] = one.label
-        if verdicts:
-            row["valid"] = verdicts.pop(one.candidate)
-        if wanted.nearest and listed is not None:
-            row["nearest"], row["distance"] = nearest(line, listed)
-        _print_line(row, wanted.json, layout, first=not printed)
-        printed, shortened = printed + 1, shortened + (not one.complete)
-        if sampling.greedy and unlike is not None and one.complete and one.text in unlike:
-            terminal.note("the list holds this line too, though the model did not learn from it")
-    length = f"{limit:,} {run.vocabulary.noun}s"
-    if shortened:
-        terminal.note(f"cut at {length}: {shortened:,} of {printed:,} lines, which --json marks")
-    elif cut.count and printed and not cut.keep:
-        terminal.note(
-            f"left out {cut.count:,} line{'s' * (cut.count > 1)} that did not end within {length}, made others; "
-            "--max-length shows them cut"
-        )
-    if tally is not None:
-        print_shares(tally, wanted.validator, wanted.json)
-    if printed < count:
-        refusal = _refusal(cut, limit, length, unlike is not None, wanted.unique, pattern)
-        if sampling.greedy and pattern and not cut.count:
-            refusal = "the likeliest line is not as was asked; leave --greedy out"
-        if wanted.only_valid and tally is not None and tally.in_vain >= PATIENCE:
-            refusal = f"none of the last {tally.in_vain:,} lines made is valid; see them without --only valid"
-        raise GenerationError(f"stopped after {printed:,} of {count:,} lines: {refusal}")
+        if self._verdicts:
+            row["valid"] = self._verdicts.pop(one.candidate)
+        if self._wanted.nearest and self._listed is not None:
+            row["nearest"], row["distance"] = nearest(line, self._listed)
+        return row
+
+    @property
+    def _length(self) -> str:
+        return f"{self._sampling.max_length:,} {self._run.vocabulary.noun}s"
+
+    def say_cut(self) -> None:
+        """Say how many lines were cut, or left out for that."""
+        cut = self._cut
+        if self._shortened:
+            terminal.note(
+                f"cut at {self._length}: {self._shortened:,} of {self.printed:,} lines, which --json marks"
+            )
+        elif cut.count and self.printed and not cut.keep:
+            terminal.note(
+                f"left out {cut.count:,} line{'s' * (cut.count > 1)} that did not end within {self._length}, made "
+                "others; --max-length shows them cut"
+            )
+
+    def say_shares(self) -> None:
+        """Say how many lines are valid, if anything judges them."""
+        if self._tally is not None:
+            print_shares(self._tally, self._wanted.validator, self._wanted.json)
+
+    def refusal(self) -> str:
+        """Say why there are no more lines."""
+        tally = self._tally
+        if self._wanted.only_valid and tally is not None and tally.in_vain >= PATIENCE:
+            return f"none of the last {tally.in_vain:,} lines made is valid; see them without --only valid"
+        if self._sampling.greedy and self._pattern and not self._cut.count:
+            return "the likeliest line is not as was asked; leave --greedy out"
+        novel, limit = self._unlike is not None, self._sampling.max_length or 0
+        return _refusal(self._cut, limit, self._length, novel, self._wanted.unique, self._pattern)
 
 
 def _lines(
@@ -229,7 +194,7 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
         return sharper(run.model, fitted_sharpness(run.vocabulary.encode(run.lines or []), run.vocabulary.size))
     if not any(map(model.can_begin, beginnings(run.vocabulary, sampling.prefix))):
         raise GenerationError(
-            f"{_said(sampling)}: every line that the model makes from there is in its list, so none is new; "
+            f"{said_prefix(sampling)}: every line that the model makes from there is in its list, so none is new; "
             "--as-it-is makes those"
         )
     return model
@@ -262,50 +227,6 @@ class _Cut:
         self.count += 1
         self.in_a_row += 1
         return self.keep
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Says how lines are printed: things of several lines as in their file, with what stands there between two."""
-
-    unit: str
-    between: str | None
-
-    @classmethod
-    def of(cls, run: Run) -> Layout:
-        """Find out how the lines of a run stood in their file."""
-        data = run.facts.get("data")
-        unit, between = (data.get("unit"), data.get("between")) if isinstance(data, dict) else (None, None)
-        return cls(str(unit), between if isinstance(between, str) else None)
-
-    @property
-    def spaced(self) -> bool:
-        """Say whether lines are made with white space around their line ends."""
-        return self.between is not None and self.unit == "word"
-
-    def close(self, line: str) -> str:
-        """Give a line without white space that only stands between words and line ends."""
-        return line_ends_close(line, " ") if self.spaced else line
-
-    def printed(self, line: str) -> str:
-        """Give a line as it would stand in the file."""
-        return line if self.between is None else in_lines(line, self.unit)
-
-
-def _print_line(row: dict[str, Any], as_json: bool, layout: Layout, first: bool) -> None:
-    """Print one line, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
-    if as_json:
-        texts = {name: layout.printed(row[name]) for name in ("line", "nearest") if name in row}
-        terminal.print_json(row | texts)
-        return
-    line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
-    if "nearest" in row:  # in one line, also where things have several
-        terminal.print_line(line, row["nearest"], str(row["distance"]))
-        return
-    if layout.between is not None and not first:
-        terminal.print_line(layout.between)
-    for part in layout.printed(line).split("\n"):
-        terminal.print_line(part)
 
 
 def _refusal(cut: _Cut, limit: int, length: str, novel: bool, unique: bool, pattern: bool) -> str:

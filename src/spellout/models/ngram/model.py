@@ -388,9 +388,8 @@ class NgramModel:
 
     def _gone(self, entries: list[np.ndarray]) -> list[np.ndarray]:
         """At which levels leaving out one occurrence takes one from the count: the longest context's, and each
-        shorter one's as long as the n-gram above it was seen once only and so vanishes."""
-        # Counts below the longest context are of different older tokens (Kneser & Ney 1995), so that one of them
-        # goes only with the last occurrence of the n-gram above it.
+        shorter one's as long as the n-gram above it was seen once only and so vanishes. Those count different older
+        tokens (Kneser & Ney 1995)."""
         reaches = np.ones(len(entries[0]), bool)
         gone = []
         for level, own in zip(reversed(self.levels), reversed(entries), strict=True):
