@@ -24,7 +24,7 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.generation.asked import making
 from spellout.generation.asked.config import Asked
-from spellout.generation.asked.drawing import drawn, plan
+from spellout.generation.asked.thinning import drawn, plan
 from spellout.generation.asked.wish import Wish
 from spellout.generation.config import SamplingConfig
 from spellout.generation.sampling import sample

@@ -10,7 +10,9 @@ n-gram's own: on a busy machine only ratios compare.
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from time import thread_time
 
 import numpy as np
@@ -33,6 +35,9 @@ from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.training.schedule import Order, learning_rate
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from two_parts import of_two_parts
+
 MIXED = (4, 100), (8, 200), (16, 800)
 """Views, and steps of their mixer."""
 
@@ -45,7 +50,7 @@ def losses(model: LanguageModel, prepared: Prepared, trie: Trie, may_recur: bool
     if may_recur:
         chance = 1.0 - float((trie.times == 1).sum() / trie.times.sum())
         shares = np.exp(0.7 * known.lines())
-        new = Weighted.of_two_parts(model, known, chance, shares / shares.sum())
+        new = of_two_parts(model, known, chance, shares / shares.sum())
     plain, other = (evaluate(one, prepared.vocabulary, prepared.split.dev).nats_per_char for one in (model, new))
     return {"plain": plain, "new": other, "mass": mass}
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import sys
 from collections.abc import Sequence
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 from time import process_time
 
 import numpy as np
@@ -40,6 +42,9 @@ from spellout.models.new_lines.trie import Trie
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram
 from spellout.training.config import TrainingConfig
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from two_parts import of_two_parts
 
 POWERS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 SHARPNESSES = (1.0, 1.05, 1.1, 1.15, 1.2)
@@ -96,7 +101,7 @@ def both_ways(prepared: Prepared, specification: str, steps: int) -> dict[str, o
         found |= {"seen_in_truth": round(sum(line in seen for line in dev) / len(dev), 4)}
         for power in POWERS:
             shares = Recurrence(again.chance, power).log_shares(trie.times, known.lines())
-            both = Weighted.of_two_parts(model, known, again.chance, shares)
+            both = of_two_parts(model, known, again.chance, shares)
             nats = evaluate(both, prepared.vocabulary, prepared.split.dev).nats_per_char
             found[f"power {power}"] = round(nats, 5)
         return found

@@ -12,7 +12,7 @@ import spellout
 
 SOURCE = Path(spellout.__file__).parent
 FLOORS = [
-    ["errors", "files", "optional", "version"],
+    ["errors", "files", "optional", "uniform", "version"],
     ["autograd", "data"],
     ["nn", "pictures"],
     ["programs"],

@@ -25,6 +25,7 @@ from spellout.models.new_lines.sharpness import POWERS, fitted_sharpness
 from spellout.models.new_lines.trie import Trie
 from spellout.models.ngram.quick import quick_ngram
 from spellout.training.config import TrainingConfig
+from two_parts import of_two_parts
 
 BRIEFLY = TrainingConfig(steps=5)
 
@@ -50,7 +51,8 @@ def judged(prepared, model, lines=None):
 def test_new_lines_cost_what_their_model_says(prepared, specification):
     model = train(prepared, specification, training=BRIEFLY).run.model
     found = judged(prepared, model)
-    conditioned = without_known(model, prepared.vocabulary, prepared.split.train)
+    sharpness = fitted_sharpness(prepared.stream, prepared.vocabulary.size)
+    conditioned = without_known(model, prepared.vocabulary, prepared.stream, sharpness)
     expected = evaluate(conditioned, prepared.vocabulary, prepared.split.dev)
     assert found.new.result.nats == pytest.approx(expected.nats, rel=1e-9)
     assert (found.new.error, found.new.chance) == (0.0, None)
@@ -71,7 +73,7 @@ def test_lines_that_recur_cost_what_the_model_of_two_parts_says(repeated, specif
     bold = sharper(model, sharpness)
     known, again = Known.of(bold, trie), Recurrence.of(trie, repeated.stream)
     shares = again.log_shares(trie.times, Known.of(model, trie).lines())
-    both = Weighted.of_two_parts(bold, known, again.chance, shares)
+    both = of_two_parts(bold, known, again.chance, shares)
     expected = evaluate(both, repeated.vocabulary, repeated.split.dev)
     # A line that was seen before holds nothing new, and pays nothing for the chance of that.
     seen = [line for line in repeated.split.dev if line in set(repeated.split.train)]
@@ -227,7 +229,7 @@ def test_the_sharpness_is_where_held_out_new_lines_cost_least(prepared):
     model = quick_ngram(prepared.vocabulary.encode(rest), prepared.vocabulary.size)
     plain, new = {}, {}
     for power in POWERS.tolist():
-        weighted = without_known(model, prepared.vocabulary, rest, sharpness=power)
+        weighted = without_known(model, prepared.vocabulary, prepared.vocabulary.encode(rest), power)
         new[power] = evaluate(weighted, prepared.vocabulary, held).nats
         plain[power] = evaluate(sharper(model, power), prepared.vocabulary, held).nats
     best = min(new, key=new.__getitem__) / min(plain, key=plain.__getitem__)

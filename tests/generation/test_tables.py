@@ -74,7 +74,7 @@ def test_so_they_do_for_new_lines_and_sharper_models(found, specification, choic
     sharp = sharper(run.model, sharpness)
     from spellout.generation.new_lines import without_known
 
-    new = without_known(run.model, run.vocabulary, run.lines, sharpness=sharpness)
+    new = without_known(run.model, run.vocabulary, run.stream, sharpness)
     for model in (sharp, new):
         drawn, plain = made(model, run.vocabulary, config)
         assert drawn == plain

@@ -12,6 +12,7 @@ from spellout.models.new_lines.model import Weighted
 from spellout.models.new_lines.trie import NOWHERE, Trie
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.training import train_ngram
+from two_parts import of_two_parts
 
 V, LONGEST = 3, 4
 EVERY_LINE = [line for length in range(LONGEST + 1) for line in product(range(1, V), repeat=length)]
@@ -135,7 +136,7 @@ def test_two_parts_give_known_lines_their_shares_of_the_chance(lines, chance):
     plain = chances(model)
     known = Known.of(model, Trie(stream_of(lines), V))
     shares = known.trie.times / known.trie.times.sum()
-    both = chances(Weighted.of_two_parts(model, known, chance, np.log(shares)))
+    both = chances(of_two_parts(model, known, chance, np.log(shares)))
     assert sum(both.values()) == pytest.approx(1.0, rel=1e-9)
     mass = sum(plain[line] for line in set(lines))
     for line, probability in plain.items():

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from threading import Timer
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ..training.runs.events import TOLD
 from . import terminal
 from .visible import visible
 
@@ -95,7 +96,7 @@ class Watch:
     def __call__(self, event: Event) -> None:
         """Hear one event of a training."""
         kind, label = event["event"], f"training {event['of']}" if "of" in event else "training"
-        if kind in ("lessons", "device", "first_loss", "hurried"):
+        if kind in TOLD:
             self._advance(0.0, label, note_of(event))
             return
         if kind == "evaluation" and event["best"]:

@@ -23,6 +23,7 @@ from .progress import progress_bar, training_progress
 if TYPE_CHECKING:
     from ..data.lines import Lines
     from ..data.prepared import Prepared
+    from ..data.sources.files import Found
     from ..models.family import Specification
     from ..training.job import Job
     from ..training.pooled import Pool
@@ -42,9 +43,9 @@ def read(files: Sequence[str], encoding: str | None, source: SourceConfig = Sour
     if not files:
         check_for_bundled(source)
         return Lines.bundled()
-    say_what_is_read(files)
-    with progress_bar(size(files), "reading") as advance:
-        return Lines.read(files, encoding, advance, source)
+    found = say_what_is_read(files)
+    with progress_bar(size(found), "reading") as advance:
+        return Lines.read(found, encoding, advance, source)
 
 
 def check_for_bundled(source: SourceConfig) -> None:
@@ -54,8 +55,8 @@ def check_for_bundled(source: SourceConfig) -> None:
         raise UsageError(f"{flags}: there is no FILE of which that could be said; name it")
 
 
-def say_what_is_read(files: Sequence[str]) -> None:
-    """Say which files folders hold, and which of these are left out."""
+def say_what_is_read(files: Sequence[str]) -> Found:
+    """Look for the files; say which ones folders hold, and which of these are left out."""
     from ..data.sources.files import find
 
     found = find(files)
@@ -65,9 +66,10 @@ def say_what_is_read(files: Sequence[str]) -> None:
         terminal.note(f"{folder}: {len(names):,} text file{'s' * (len(names) != 1)}, sorted by name: {some}")
     if found.left_out:
         terminal.note(f"left out, as no text: {', '.join(found.left_out[:5])}{', …' * (len(found.left_out) > 5)}")
+    return found
 
 
-def size(files: Sequence[str]) -> int | None:
+def size(files: Sequence[str] | Found) -> int | None:
     """Count the bytes that reading files will bring; None where that is not known."""
     from ..data.sources.files import find
 

@@ -6,7 +6,7 @@ never makes such lines, so nothing that is made is in the list without being not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from ..models.contract import LanguageModel
 from ..models.new_lines.known import Known
 from ..models.new_lines.model import Weighted
 from ..models.new_lines.sharper import sharper
-from ..models.new_lines.sharpness import fitted_sharpness
 from ..models.new_lines.trie import Trie
 
 
@@ -33,22 +32,17 @@ def trie_of(vocabulary: Vocabulary, stream: np.ndarray) -> Trie:
 def without_known(
     model: LanguageModel,
     vocabulary: Vocabulary,
-    lines: Sequence[str],
+    stream: np.ndarray,
+    sharpness: float,
     progress: Callable[[float], None] = lambda share: None,
     ratios: np.ndarray | None = None,
-    sharpness: float | None = None,
 ) -> Weighted:
-    """Give the model of lines that are none of these. It is asked once along all of them, of which `progress`
-    hears.
+    """Give the model, as sharp as that, of lines that are none of those of a stream. It is asked once along all of
+    them, of which `progress` hears.
 
-    `ratios` are what came of that before, if it is known, with this `sharpness`; without one, it is fitted on the
-    lines. ValueError if the model makes no other line.
+    `ratios` are what came of that before, if it is known. ValueError if the model makes no other line.
     """
-    stream = vocabulary.encode(lines)
-    trie = trie_of(vocabulary, stream)
-    if sharpness is None:
-        sharpness, ratios = fitted_sharpness(stream, vocabulary.size), None
-    bold = sharper(model, sharpness)
+    trie, bold = trie_of(vocabulary, stream), sharper(model, sharpness)
     if ratios is not None and len(ratios) == len(trie) and np.isfinite(ratios[0]):
         return Weighted(bold, trie, ratios)
     return Weighted.of_new_lines(bold, Known.of(model, trie, progress, sharpness))

@@ -25,8 +25,9 @@ from ..data.vocabulary.protocol import Vocabulary
 from ..models.automata.of_models import automaton_of
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
+from ..uniform import uniform
 from .config import SamplingConfig
-from .drawing.numbers import Numbers, uniform
+from .drawing.numbers import Numbers
 from .drawing.tables import Tables, slots_for
 from .drawing.texts import texts_of
 

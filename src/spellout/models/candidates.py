@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..uniform import uniform
+
 MANY_TOKENS = 4096
 """A larger vocabulary is worth it: for fewer tokens all of them are as quick."""
 CANDIDATES = 1024
@@ -43,7 +45,7 @@ class Candidates:
         """
         # Raw numbers, since NumPy does not promise that its own draws stay the same.
         raw = np.random.Philox(key=self._seed, counter=[0, step, _DRAWS, 0]).random_raw(len(self.chances))
-        drawn = (raw >> np.uint64(11)) * 2.0**-53 < self.chances
+        drawn = uniform(raw) < self.chances
         there = drawn.copy()
         there[targets] = True
         tokens = np.flatnonzero(there)

@@ -27,6 +27,7 @@ from .held_out import counted_anew, fit_on, held_out
 from .job import Job
 from .judging import Judging, losses_of
 from .loop import Reason
+from .runs.events import TOLD
 from .runs.folder import fitting
 from .runs.members import Member, joined, parted
 from .runs.run import Run, Trained
@@ -210,12 +211,12 @@ class _Training:
 
         Of members side by side, only the first that is not yet done says more than how it began.
         """
-        name, quiet = f"{number + 1}. {self.asked[number].text}", ("device", "first_loss", "hurried")
+        name = f"{number + 1}. {self.asked[number].text}"
 
         def hear(event: Event) -> None:
             self.progress[number] = max(self.progress[number], float(event.get("progress", 0.0)))
             first = min(one for one in range(len(self.asked)) if one not in self.done)
-            if number == first or event["event"] in quiet:
+            if number == first or event["event"] in TOLD:
                 whole = {"progress": sum(self.progress) / len(self.asked)} if "progress" in event else {}
                 self.job.callback(event | whole | {"of": name})
 

@@ -256,9 +256,9 @@ def _count_stream(asked: _Asked, out: Path) -> Trained:
 
     check_place(out, asked.overwrite)
     config = check_streaming(asked.data, parse_specification(asked.name))
-    say_what_is_read(asked.files)
-    with progress_bar(size(asked.files), "counting") as advance:
-        trained = train_streaming(asked.files, config, asked.encoding, advance, asked.data)
+    found = say_what_is_read(asked.files)
+    with progress_bar(size(found), "counting") as advance:
+        trained = train_streaming(found, config, asked.encoding, advance, asked.data)
     data_read = trained.run.facts["data"]
     terminal.note(f"{data_read['name']}: {data_read['lines']:,} lines; split none")
     print_result(trained)

@@ -11,6 +11,7 @@ from ...errors import TrainingError, UsageError
 from ...optional import require
 from ...training.config import TrainingConfig
 from ...training.experiments.results import TuningTrial
+from ...training.runs.events import BEGINNING
 from ...training.runs.places import STUDIES, name_of
 from .. import terminal
 from ..options import BEST, Data, Encoding, File, Flag, Json, Out, Training
@@ -68,7 +69,7 @@ def tune(
     with training_progress(trials) as watch:
 
         def callback(event: Event) -> None:
-            if event["event"] not in ("device", "first_loss"):  # not worth a line in every trial
+            if event["event"] not in BEGINNING:  # not worth a line in every trial
                 watch(event)
 
         for trial in tuning.run(trials, callback):

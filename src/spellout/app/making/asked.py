@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...data.vocabulary.protocol import Vocabulary
-    from ...generation.asked.drawing import Plan
     from ...generation.asked.making import Made
+    from ...generation.asked.thinning import Plan
     from ...generation.asked.wish import Wish
     from ...generation.sampling import Sample
     from ...models.contract import LanguageModel
@@ -114,7 +114,7 @@ def lines_asked(
     `GenerationError` if no such line is left.
     """
     from ...data.labels import Labelled
-    from ...generation.asked.drawing import drawn, plan
+    from ...generation.asked.thinning import drawn, plan
     from ...generation.sampling import encode_prefix, sample
 
     if wish.automaton is None or isinstance(run.vocabulary, Labelled):
@@ -135,13 +135,10 @@ def lines_asked(
 def _made(run: Run, prefix: np.ndarray, wish: Wish, unlike: Collection[str] | None) -> Made:
     """Make the model of what was asked."""
     from ...generation.asked.making import make_model
-    from ...models.new_lines.sharpness import fitted_sharpness
 
-    stream, power = _stream(run), 1.0
-    if unlike is not None:
-        power = fitted_sharpness(stream, run.vocabulary.size) if run.sharpness is None else run.sharpness
+    power = 1.0 if unlike is None else run.power
     try:
-        made = make_model(run.model, run.vocabulary, stream, wish, unlike or (), power)
+        made = make_model(run.model, run.vocabulary, _stream(run), wish, unlike or (), power)
         possible = made.can_begin(prefix)
     except ValueError:
         possible = False
@@ -159,12 +156,11 @@ def _stream(run: Run) -> np.ndarray:
 
     from ...generation.sampling import sample
 
-    lines = run.lines
-    if lines is None:
-        config = SamplingConfig(max_length=run.length_limit)
-        made = sample(run.model, run.vocabulary, config, cut=lambda one: False, patience=GUIDING)
-        lines = [one.text for one in islice(made, GUIDING)]
-    return run.vocabulary.encode(lines)
+    if run.lines is not None:
+        return run.stream
+    config = SamplingConfig(max_length=run.length_limit)
+    made = sample(run.model, run.vocabulary, config, cut=lambda one: False, patience=GUIDING)
+    return run.vocabulary.encode([one.text for one in islice(made, GUIDING)])
 
 
 def _say_share(share: float, new: bool, wish: Wish, exact: bool) -> None:

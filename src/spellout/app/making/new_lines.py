@@ -19,10 +19,9 @@ def new_lines(run: Run, most: int | None = None) -> Weighted | None:
     """
     from ...generation.judge import PASS, can_be_asked
 
-    if run.ratios is None and run.lines is not None:
-        stream = run.vocabulary.encode(run.lines)
-        if not can_be_asked(run.model, stream, PASS if most is None else most):
-            return None
+    asks = run.ratios is None and run.lines is not None
+    if asks and not can_be_asked(run.model, run.stream, PASS if most is None else most):
+        return None
     done = 0.0
     with progress_bar(WHOLE, "finding out what the model knows by heart") as advance:
 

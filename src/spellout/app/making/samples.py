@@ -181,7 +181,6 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
     """
     from ...generation.sampling import beginnings
     from ...models.new_lines.sharper import sharper
-    from ...models.new_lines.sharpness import fitted_sharpness
 
     try:
         model = new_lines(run, most)
@@ -191,7 +190,7 @@ def _of_new_lines(run: Run, sampling: SamplingConfig, most: int | None) -> Langu
     often = f": as it is, the model would repeat a line it has learned {mass} of the time" if mass else ""
     terminal.note(f"new lines only{often} (see --as-it-is)")
     if model is None:  # then lines that are known are refused, from the same model otherwise
-        return sharper(run.model, fitted_sharpness(run.vocabulary.encode(run.lines or []), run.vocabulary.size))
+        return sharper(run.model, run.power)
     if not any(map(model.can_begin, beginnings(run.vocabulary, sampling.prefix))):
         raise GenerationError(
             f"{said_prefix(sampling)}: every line that the model makes from there is in its list, so none is new; "

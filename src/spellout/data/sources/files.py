@@ -14,26 +14,33 @@ from .compressed import head
 from .config import STREAM
 
 _TABLE = b"PAR1"  # how a Parquet file begins
-Paths = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
 class Found:
-    """The files to read, in their order; of the folders among what was named, which files these have, and which of
-    them are no text and are left out."""
+    """What was `named`, and the files to read, in their order; of the folders among what was named, which files
+    these have, and which of them are no text and are left out."""
 
+    named: list[str]
     files: list[str]
     folders: dict[str, list[str]]
     left_out: list[str]
 
 
+Paths = str | Path | Sequence[str | Path] | Found
+
+
 def listed(paths: Paths) -> list[str]:
     """Give what was named as a list, whether it is one file or several."""
+    if isinstance(paths, Found):
+        return paths.named
     return [str(paths)] if isinstance(paths, (str, Path)) else [str(path) for path in paths]
 
 
 def find(paths: Paths) -> Found:
-    """Look for the files. `DataError` if one is missing or a folder has no text; `UsageError` for - twice."""
+    """Look for the files, once. `DataError` if one is missing or a folder has no text; `UsageError` for - twice."""
+    if isinstance(paths, Found):
+        return paths
     named = listed(paths)
     if named.count(STREAM) > 1:
         raise UsageError("- is standard input, which can be read once only: name it once")
@@ -53,7 +60,7 @@ def find(paths: Paths) -> Found:
         folders[path] = texts
         left_out += [str(one) for one in inside if str(one) not in texts]
         files += texts
-    return Found(files, folders, left_out)
+    return Found(named, files, folders, left_out)
 
 
 def _is_text(path: Path) -> bool:

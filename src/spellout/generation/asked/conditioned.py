@@ -3,7 +3,7 @@
 With the sums b of the n-gram itself (see `backward`) the next token has P(c | s) · b(s·c, q·c) / b(s, q), so that a
 line has exactly its probability among those that will do. Another model has its own P there, and the sums of an
 n-gram of the same lines: then lines come nearly so, and what they come too often or too seldom is known (see
-`drawing`).
+`thinning`).
 """
 
 from __future__ import annotations

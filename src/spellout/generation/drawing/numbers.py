@@ -33,8 +33,3 @@ class Numbers:
             self._group, self._steps = group, self._raw[:, part * _STEPS : (part + 1) * _STEPS].T.copy()
         numbers: np.ndarray = self._steps[place].take(rows - self._begin)
         return numbers
-
-
-def uniform(numbers: np.ndarray) -> np.ndarray:
-    """Uniform numbers in [0, 1) of random ones of 64 bits: the 53 bits that a float64 holds."""
-    return (numbers >> np.uint64(11)) * 2.0**-53

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...models.automata.automaton import Automaton
-from .numbers import uniform
+from ...uniform import uniform
 
 GUIDE_BITS = 8
 _PARTS = 1 << GUIDE_BITS

@@ -43,15 +43,6 @@ class Weighted:
             raise ValueError("the model makes no line that is not among those it learned from")
         return cls(model, known.trie, ratios)
 
-    @classmethod
-    def of_two_parts(cls, model: LanguageModel, known: Known, chance: float, log_shares: np.ndarray) -> Self:
-        """Make a known line with a chance, each with its share (L,), given as a logarithm; else a new one."""
-        new = known.ratios_of_new_lines()[0]
-        with np.errstate(divide="ignore"):
-            ends = np.log(chance) + log_shares - known.lines()
-            others = float(np.log1p(-chance) - new) if chance < 1.0 else -np.inf
-        return cls(model, known.trie, known.ratios(ends, others), others)
-
     @property
     def new_share(self) -> float:
         """Say what the model gives to lines that are not known, if known ones have no weight."""

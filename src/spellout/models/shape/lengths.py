@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...uniform import uniform
 from ..ngram.model import NgramModel
 from .automaton import START, Shape
 
@@ -53,7 +54,7 @@ def _made(model: NgramModel, number: int, longest: int) -> tuple[np.ndarray, np.
         cumulative = np.cumsum(weights, axis=1)
         # Raw numbers, since NumPy does not promise that what it makes of them stays the same.
         raw = np.random.Philox(key=0, counter=[0, place, _DRAWS, 0]).random_raw(number)[lines]
-        wanted = (raw >> np.uint64(11)) * 2.0**-53 * cumulative[:, -1]
+        wanted = uniform(raw) * cumulative[:, -1]
         tokens = np.minimum((cumulative <= wanted[:, None]).sum(axis=1), weights.shape[1] - 1)
         lengths[lines[tokens == 0]] = place
         going_on = tokens != 0

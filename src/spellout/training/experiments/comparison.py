@@ -31,6 +31,7 @@ from ..ensembles import train_any
 from ..held_out import fit_on
 from ..job import Job
 from ..judging import JUDGING, judging
+from ..runs.events import BEGINNING
 from ..runs.run import Trained
 from ..side_by_side import train_side_by_side
 from .results import ModelResult
@@ -205,7 +206,7 @@ def train_each(
 
     def hearing(number: int) -> Callback:
         def hear(event: Event) -> None:
-            if number == following or event["event"] in ("device", "first_loss"):
+            if number == following or event["event"] in BEGINNING:
                 callback(event | {"of": names[number]})
 
         return hear

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ...generation.new_lines import without_known
 from ...models.contract import LanguageModel
 from ...models.family import Family
 from ...models.new_lines.model import Weighted
+from ...models.new_lines.sharpness import fitted_sharpness
 from ...version import __version__
 from ..loop import Reason
 from . import folder
@@ -70,6 +72,17 @@ class Run:
         longest = int(self.facts.get("longest", 0))
         return min(max(2 * self.usual_length + 10, longest), LONGEST_MADE)
 
+    @cached_property
+    def stream(self) -> np.ndarray:
+        """Give the training lines in tokens, none if they were not kept."""
+        return self.vocabulary.encode(self.lines or [])
+
+    @cached_property
+    def power(self) -> float:
+        """Say to which power its chances are taken for new lines (see `models/new_lines/sharpness.py`)."""
+        found = self.sharpness
+        return fitted_sharpness(self.stream, self.vocabulary.size) if found is None else found
+
     def new_lines(self, progress: Callable[[float], None] = lambda share: None) -> Weighted | None:
         """Give the model of lines that are not among the training lines; None if those were not kept.
 
@@ -79,7 +92,8 @@ class Run:
         if self.lines is None:
             return None
         try:
-            return without_known(self.model, self.vocabulary, self.lines, progress, self.ratios, self.sharpness)
+            ratios = None if self.sharpness is None else self.ratios
+            return without_known(self.model, self.vocabulary, self.stream, self.power, progress, ratios)
         except ValueError:
             raise GenerationError(
                 "the model makes no line that it has not learned from; train on more lines, or another model"

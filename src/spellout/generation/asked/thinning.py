@@ -19,8 +19,8 @@ from itertools import islice
 import numpy as np
 
 from ...data.vocabulary.protocol import Vocabulary
+from ...uniform import uniform
 from ..config import SamplingConfig
-from ..drawing.numbers import uniform
 from ..sampling import Sample, sample
 from ..scoring import at_once, batches
 from .making import Made

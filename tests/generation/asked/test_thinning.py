@@ -8,8 +8,8 @@ import pytest
 
 from spellout.data.vocabulary.characters import Characters
 from spellout.generation.asked.config import Asked
-from spellout.generation.asked.drawing import drawn, log_weights, plan
 from spellout.generation.asked.making import is_automaton, make_model
+from spellout.generation.asked.thinning import drawn, log_weights, plan
 from spellout.generation.asked.wish import Wish
 from spellout.generation.config import SamplingConfig
 from spellout.generation.novelty import only
