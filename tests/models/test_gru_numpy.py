@@ -1,8 +1,5 @@
 """The gru in NumPy: its steps against PyTorch and central differences; its lines the same anywhere."""
 
-import os
-import subprocess
-import sys
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
 
+from numpy_networks import rows_of, trained_gru
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
@@ -30,17 +28,6 @@ from spellout.training.schedule import Order
 CONFIG = GruConfig(hidden=7, embedding=4, batch=16)
 VOCABULARY = 6
 WITH_PRIOR = pytest.mark.parametrize("with_prior", [False, True], ids=["alone", "with a prior"])
-
-
-@pytest.fixture(scope="module")
-def few(names):
-    return Prepared.of(Lines.of(names.distinct[:300]), DataConfig())
-
-
-@pytest.fixture(scope="module")
-def counted(few):
-    """A trigram of the training lines."""
-    return train_ngram(few.stream, few.vocabulary.size, NgramConfig(order=3), lambda event: None)[0]
 
 
 # Lines side by side.
@@ -283,98 +270,17 @@ def test_a_vocabulary_that_is_too_large_is_refused(few):
         GruLearner(few.stream, MANY_TOKENS + 1, CONFIG, None, 0)
 
 
-SOME_STEPS = """
-import hashlib
-import numpy as np
-from spellout import DataConfig, Lines, Prepared
-from spellout.models.arrays.recurrent.gru import GruConfig
-from spellout.models.arrays.recurrent.learner import GruLearner
-prepared = Prepared.of(Lines.of(Lines.bundled().distinct[:300]), DataConfig())
-learner = GruLearner(prepared.stream, prepared.vocabulary.size, GruConfig(), None, 0)
-for step in range(4):
-    learner.step(np.arange(step, learner.examples, 2)[:100], 6e-3)
-print(hashlib.sha256(learner.state()["weights"].tobytes()).hexdigest())
-"""
+# Running (see also `test_numpy_networks.py`).
 
 
-def output_of(code, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | environment
-    )
-    return done.stdout
-
-
-def test_two_processes_learn_the_same_bits_on_any_number_of_threads():
-    made = {output_of(SOME_STEPS, OPENBLAS_NUM_THREADS=threads) for threads in ("1", "2", "3")}
-    assert len(made) == 1
-    assert len(made.pop()) == 65
-
-
-# Running: a line's logits are the same bits, whatever stands beside it, and on any number of threads.
-
-
-@pytest.fixture(scope="module")
-def model(few, counted):
-    learner = GruLearner(few.stream, few.vocabulary.size, GruConfig(hidden=40), counted, 0)
-    for step in range(10):
-        learner.step(np.arange(step, learner.examples, 3), 0.01)
-    return learner.model()
-
-
-def rows_of(few, count, length=9):
-    return np.random.default_rng(0).integers(1, few.vocabulary.size, (count, length)) * (np.arange(length) > 0)
-
-
-def test_logits_are_those_of_pytorchs_gru(few, model):
+def test_logits_are_those_of_pytorchs_gru(few, counted):
+    model = trained_gru(few, counted)
     tokens = rows_of(few, 20)
-    counted = model.prior.log_probabilities(tokens)
+    said = model.prior.log_probabilities(tokens)
     stream = np.append(tokens.ravel(), 0)
     w = {name: torch.tensor(array.astype(np.float64)) for name, array in model.weights.items()}
-    expected = logits_in_torch(w, stream, counted.reshape(-1, counted.shape[-1])).numpy()
-    np.testing.assert_allclose(model.logits(tokens, counted).reshape(expected.shape), expected, rtol=0, atol=1e-5)
-
-
-def test_logits_do_not_depend_on_the_batch(few, model):
-    tokens = rows_of(few, 500)
-    together = model.log_probabilities(tokens)
-    for size in (1, 2, 3, 7, 64, 131):
-        apart = [model.log_probabilities(tokens[start : start + size]) for start in range(0, 140, size)]
-        assert np.array_equal(np.concatenate(apart)[:140], together[:140])
-    shuffled = np.random.default_rng(1).permutation(500)
-    assert np.array_equal(model.log_probabilities(tokens[shuffled]), together[shuffled])
-    longer = np.concatenate([tokens, rows_of(few, 500, 5)], axis=1)
-    assert np.array_equal(model.log_probabilities(longer)[:, :9], together)
-
-
-def test_a_reader_gives_the_bits_of_whole_lines(few, model):
-    tokens = rows_of(few, 40)
-    together, reader = model.log_probabilities(tokens), model.reader(40)
-    rows = np.arange(40)
-    for place in range(tokens.shape[1]):
-        assert np.array_equal(reader.read(tokens[rows, place]), together[rows, place])
-        random = np.random.default_rng(place)
-        keep = random.random(len(rows)) < 0.8 if place % 2 else random.integers(0, len(rows), 30)
-        reader.keep(keep)
-        rows = rows[keep]
-
-
-LOGITS = """
-import hashlib
-import numpy as np
-from spellout.models.arrays.recurrent.gru import GruConfig
-from spellout.models.arrays.recurrent.model import GruModel
-config, random = GruConfig(), np.random.Generator(np.random.Philox(5))
-shapes = GruModel.shapes(config, 27, False)
-weights = {name: 0.3 * random.standard_normal(shape, np.float32) for name, shape in shapes.items()}
-tokens = random.integers(0, 27, (300, 30))
-print(hashlib.sha256(GruModel(config, 27, weights).logits(tokens, None).tobytes()).hexdigest())
-"""
-
-
-def test_logits_are_the_same_bits_on_any_number_of_threads_and_with_older_instructions():
-    ways = [{"OPENBLAS_NUM_THREADS": threads} for threads in ("1", "2")]
-    ways += [{"OPENBLAS_CORETYPE": core} for core in ("Haswell", "Nehalem")]
-    assert len({output_of(LOGITS, **way) for way in ways}) == 1
+    expected = logits_in_torch(w, stream, said.reshape(-1, said.shape[-1])).numpy()
+    np.testing.assert_allclose(model.logits(tokens, said).reshape(expected.shape), expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("factor", [0.0, 1e-44, 1e-30, 30.0, 1e30])

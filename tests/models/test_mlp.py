@@ -1,18 +1,12 @@
 """The mlp in NumPy: its steps against the program, PyTorch and central differences; its lines the same anywhere."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from left_out import leave_one_out
-from spellout.data.config import DataConfig
-from spellout.data.lines import Lines
-from spellout.data.prepared import Prepared
+from numpy_networks import rows_of, trained_mlp
 from spellout.generation.evaluation import evaluate
 from spellout.models.arrays import first_layer
 from spellout.models.arrays.blas import _functions, one_thread
@@ -29,17 +23,6 @@ from spellout.training.schedule import Order
 
 LAYERS = [first_layer.TableLayer, first_layer.VectorLayer]
 CONFIG = MlpConfig(hidden=7, context=3, embedding=4)
-
-
-@pytest.fixture(scope="module")
-def few(names):
-    return Prepared.of(Lines.of(names.distinct[:300]), DataConfig())
-
-
-@pytest.fixture(scope="module")
-def counted(few):
-    """A trigram of the training lines."""
-    return train_ngram(few.stream, few.vocabulary.size, NgramConfig(order=3), lambda event: None)[0]
 
 
 @pytest.fixture(params=LAYERS, ids=["tables", "vectors"])
@@ -216,33 +199,6 @@ def test_the_same_training_gives_the_same_bits_wherever_its_arrays_lie(way, few,
     assert len({trained_bits(few, prior, skew) for skew in (0, 1, 3, 13)}) == 1
 
 
-SOME_STEPS = """
-import hashlib
-import numpy as np
-from spellout import DataConfig, Lines, Prepared
-from spellout.models.arrays.mlp import MlpConfig
-from spellout.models.arrays.learner import MlpLearner
-prepared = Prepared.of(Lines.of(Lines.bundled().distinct[:300]), DataConfig())
-learner = MlpLearner(prepared.stream, prepared.vocabulary.size, MlpConfig(), None, 0)
-for step in range(8):
-    learner.step(np.arange(step, learner.examples, 2)[:1000], 6e-3)
-print(hashlib.sha256(learner.state()["weights"].tobytes()).hexdigest())
-"""
-
-
-def output_of(code, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | environment
-    )
-    return done.stdout
-
-
-def test_two_processes_learn_the_same_bits_on_any_number_of_threads():
-    made = {output_of(SOME_STEPS, OPENBLAS_NUM_THREADS=threads) for threads in ("1", "2", "3", "2")}
-    assert len(made) == 1
-    assert len(made.pop()) == 65
-
-
 def test_products_are_on_one_thread_and_then_on_as_many_as_before():
     blas = _functions()
     if blas is None:
@@ -279,70 +235,18 @@ def test_memory_of_adamw_stays_normal_where_gradients_are_zero(few):
         assert np.abs(state[name]).min() >= np.finfo(np.float32).tiny
 
 
-# Running: a line's logits are the same bits, whatever stands beside it, and on any number of threads.
+# Running (see also `test_numpy_networks.py`).
 
 
-@pytest.fixture(scope="module", params=[1, 3])
-def model(request, few, counted):
-    learner = MlpLearner(few.stream, few.vocabulary.size, MlpConfig(members=request.param), counted, 0)
-    for step in range(30):
-        learner.step(np.arange(step, learner.examples, 3), 0.01)
-    return learner.model()
-
-
-def rows_of(few, count, length=9):
-    return np.random.default_rng(0).integers(1, few.vocabulary.size, (count, length)) * (np.arange(length) > 0)
-
-
-def test_logits_do_not_depend_on_the_batch(few, model):
-    tokens = rows_of(few, 500)
-    together = model.log_probabilities(tokens)
-    for size in (1, 2, 3, 7, 64, 131):
-        apart = [model.log_probabilities(tokens[start : start + size]) for start in range(0, 140, size)]
-        assert np.array_equal(np.concatenate(apart)[:140], together[:140])
-    shuffled = np.random.default_rng(1).permutation(500)
-    assert np.array_equal(model.log_probabilities(tokens[shuffled]), together[shuffled])
-    longer = np.concatenate([tokens, rows_of(few, 500, 5)], axis=1)
-    assert np.array_equal(model.log_probabilities(longer)[:, :9], together)
-
-
-def test_tables_change_no_bit(few, model, monkeypatch):
+@pytest.mark.parametrize("members", [1, 3])
+def test_tables_change_no_bit(few, counted, members, monkeypatch):
+    model = trained_mlp(few, counted, members)
     tokens = rows_of(few, 700)
     monkeypatch.setattr("spellout.models.arrays.learner._LARGEST_TABLES", 0)
     without = MlpModel(model.config, model.vocabulary_size, model.weights, model.prior)
     assert np.array_equal(without.log_probabilities(tokens), model.log_probabilities(tokens))
     assert without._exact_members[0]._tables is None
     assert model._exact_members[0]._tables is not None
-
-
-def test_a_reader_gives_the_bits_of_whole_lines(few, model):
-    tokens = rows_of(few, 40)
-    together, reader = model.log_probabilities(tokens), model.reader(40)
-    rows = np.arange(40)
-    for place in range(tokens.shape[1]):
-        assert np.array_equal(reader.read(tokens[rows, place]), together[rows, place])
-        keep = np.random.default_rng(place).random(len(rows)) < 0.8
-        reader.keep(keep)
-        rows = rows[keep]
-
-
-LOGITS = """
-import hashlib, sys
-import numpy as np
-from spellout.models.arrays.mlp import MlpConfig
-from spellout.models.arrays.learner import MlpModel
-config, random = MlpConfig(), np.random.Generator(np.random.Philox(5))
-shapes = MlpModel.shapes(config, 27, False)
-weights = {name: 0.3 * random.standard_normal(shape, np.float32) for name, shape in shapes.items()}
-tokens = random.integers(0, 27, (400, 12))
-print(hashlib.sha256(MlpModel(config, 27, weights).logits(tokens, None).tobytes()).hexdigest())
-"""
-
-
-def test_logits_are_the_same_bits_on_any_number_of_threads_and_with_older_instructions():
-    ways = [{"OPENBLAS_NUM_THREADS": threads} for threads in ("1", "2", "3")]
-    ways += [{"OPENBLAS_CORETYPE": core} for core in ("Haswell", "Nehalem", "Prescott")]
-    assert len({output_of(LOGITS, **way) for way in ways}) == 1
 
 
 @pytest.mark.parametrize("factor", [0.0, 1e-44, 1e-30, 30.0, 1e30])
