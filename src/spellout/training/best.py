@@ -1,7 +1,7 @@
 """The best model that the seconds allow, and the n-gram before it: how it is trained, and which of both is better.
 
 Which network it is stands in `plans/choice.py`. How many steps it takes follows from the file and the seconds, and
-is decided before it begins, so that the same command makes the same lines (see `plan`).
+is decided before it begins, so that the same command makes the same lines (see `plans/plan.py`).
 """
 
 from __future__ import annotations
