@@ -7,7 +7,8 @@ stands beside what others would have reached on dev lines: the sharpness, and wh
 the probabilities of lines seen once.
 
 `--scale N,...` does the last with the n-gram (order 5, closed form) of so many lines made from the bundled names,
-each in a process of its own, whose peak memory is told before and after. The last line is one JSON object.
+each in a process of its own, whose peak memory is told before and after; with `--different`, of lines of which no
+two are the same. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
 from spellout.generation.judge import Judge, Judged
 from spellout.generation.new_lines import trie_of
+from spellout.generation.novelty import only
 from spellout.generation.sampling import sample
 from spellout.models.new_lines.known import Known
 from spellout.models.new_lines.model import Weighted
@@ -58,6 +60,7 @@ def main() -> None:
     parser.add_argument("--models", default="ngram,mlp+ngram,gru+ngram")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--scale", default="")
+    parser.add_argument("--different", action="store_true")
     arguments = parser.parse_args()
     lines = Lines.read(arguments.file, None) if arguments.file else Lines.bundled()
     prepared = Prepared.of(lines, DataConfig(split=arguments.split))
@@ -67,7 +70,7 @@ def main() -> None:
         print(model, result[model], flush=True)
     for count in filter(None, arguments.scale.split(",")):
         with get_context("spawn").Pool(1) as pool:
-            result[f"{int(count):,} lines"] = pool.apply(at_scale, (int(count),))
+            result[f"{int(count):,} lines"] = pool.apply(at_scale, (int(count), arguments.different))
         print(count, result[f"{int(count):,} lines"], flush=True)
     print(json.dumps(result))
 
@@ -114,10 +117,11 @@ def both_ways(prepared: Prepared, specification: str, steps: int) -> dict[str, o
     return found
 
 
-def at_scale(count: int) -> dict[str, object]:
+def at_scale(count: int, different: bool = False) -> dict[str, object]:
     """Make lines, count them, and ask the n-gram along them; seconds of the processor and peak memory."""
     run = train(Prepared.of(Lines.bundled(), DataConfig()), "ngram:6").run
-    made = sample(run.model, run.vocabulary, SamplingConfig(seed=1))
+    config = SamplingConfig(seed=1)
+    made = sample(run.model, run.vocabulary, config, accept=only(unique=different))
     parts: list[np.ndarray] = []
     for start in range(0, count, 100_000):
         lines = [one.text for one in islice(made, min(100_000, count - start))]
@@ -125,8 +129,8 @@ def at_scale(count: int) -> dict[str, object]:
     stream, size = np.concatenate(parts), run.vocabulary.size
     dev = [one.text for one in islice(made, 20_000)]
     parts.clear()
-    config = NgramConfig(order=5, smoothing="closed-form")
-    model = train_ngram(stream, size, config, lambda event: None)[0]
+    ngram = NgramConfig(order=5, smoothing="closed-form")
+    model = train_ngram(stream, size, ngram, lambda event: None)[0]
     before, begin = _peak(), process_time()
     trie = Trie(stream, size)
     built = process_time()

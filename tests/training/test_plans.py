@@ -14,8 +14,9 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.models.candidates import MANY_TOKENS
 from spellout.models.table import MODELS, parse_specification
+from spellout.training.best import best_training
 from spellout.training.config import TrainingConfig
-from spellout.training.plans.choice import FEW, FEWEST, HALF_A_MINUTE, MINUTES, TOKENS, Choice, chosen
+from spellout.training.plans.choice import FEW, FEWEST, GROWN, HALF_A_MINUTE, MINUTES, TOKENS, Choice, chosen
 from spellout.training.plans.machine import Machine
 from spellout.training.plans.timing import usual_step
 from spellout.training.plans.traits import LONG, LONGEST, Traits
@@ -77,10 +78,23 @@ def test_with_pytorch_and_time_networks_with_memory_are_taken():
         assert families(after) == ["gru", "gru"]
         assert after.at_once == 2
         assert families(chosen(traits, WITH_TORCH, HALF_A_MINUTE)) == ["gru"]
-        assert families(chosen(traits, TWO_CORES, MINUTES)) == ["gru", "transformer"]
-        assert chosen(traits, WITH_TORCH, MINUTES).at_once == 1
+    assert families(chosen(NAMES, TWO_CORES, MINUTES)) == ["gru", "transformer"]
+    assert chosen(NAMES, WITH_TORCH, MINUTES).at_once == 1
     few = Traits(FEW - 1, 7_000, 28, 15)
     assert not MODELS[families(chosen(few, TWO_CORES, 60.0))[0]].torch
+
+
+def test_with_minutes_long_lines_get_one_large_network_that_cores_share():
+    for seconds in (GROWN, MINUTES):
+        for machine, cores in ((TWO_CORES, 2), (WITH_TORCH, 1), (Machine(torch=True, gpu=True, cores=8), 1)):
+            choice = chosen(MOLECULES, machine, seconds)
+            assert families(choice) == ["gru"]
+            assert choice.threads == cores
+            assert choice.at_once == 1
+            _, training, _ = best_training(MOLECULES, machine, seconds)
+            assert training.threads == cores
+    assert chosen(MOLECULES, TWO_CORES, GROWN - 1.0).threads == 1
+    assert chosen(NAMES, TWO_CORES, MINUTES).threads == 1
 
 
 def test_every_choice_has_a_reason_and_can_be_understood():
@@ -94,6 +108,7 @@ def test_every_choice_has_a_reason_and_can_be_understood():
                 assert choice.why
                 assert machine.torch or not any(MODELS[name].torch for name in families(choice))
                 assert 1 <= choice.at_once <= machine.cores
+                assert 1 <= choice.threads <= machine.cores
 
 
 def test_longer_lines_and_more_of_them_take_a_step_longer():

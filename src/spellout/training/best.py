@@ -100,7 +100,7 @@ def best_training(traits: Traits, machine: Machine, seconds: float) -> tuple[Cho
         most = max(FEWEST_STEPS, epochs * traits.lines // first.config.batch)
     if specification.members:
         last = the_end(traits)
-    training = TrainingConfig(seconds=max(seconds - last, seconds / 2), lr=lr)
+    training = TrainingConfig(seconds=max(seconds - last, seconds / 2), lr=lr, threads=choice.threads)
     left = learning(traits, seconds) - (traits.positions * MIXED_BEFORE if mixed else 0.0)
     left -= before_torch(specification) + last - LAST
     plan = plan_for(traits.positions, left, usual_step(specification, traits), most)
