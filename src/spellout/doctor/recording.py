@@ -6,6 +6,8 @@ Every parameter has an account: has a gradient arrived since the optimizer's las
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +19,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from . import walk
-from .tape import Call, Tape, dense, users_line
+from .movement import Movement, Scale, size_of
+from .sight import Sight, sight_of
+from .tape import Call, Tape, dense, tensors_in, users_line
 from .walk import MODE_SENSITIVE
+
+_QUIETLY = torch._C.DisableTorchFunction
+"""What the hooks measure does not go on the tape."""
 
 
 @dataclass
@@ -47,6 +54,8 @@ class Account:
     """A gradient that is not finite has arrived."""
     moved: bool = False
     """The value changed between two arrivals without an optimizer's step."""
+    arrived: float = 0.0
+    """The norm of `.grad` after the last arrival."""
 
     @property
     def grad(self) -> torch.Tensor | None:
@@ -67,6 +76,15 @@ class Forward:
     """The model is in eval mode, and so is every part whose mode matters."""
     where: str | None
     tick: int
+    inputs: tuple[Sight, ...] = ()
+    """What the model was given."""
+    given: tuple[torch.Tensor, ...] = ()
+    """The tensors themselves, where a tape keeps them alive anyway."""
+
+    @property
+    def measures(self) -> bool:
+        """Is it part of an evaluation?"""
+        return self.phase == "evaluate" or (self.all_eval and not self.tracking)
 
 
 @dataclass
@@ -89,6 +107,11 @@ class Step:
     """The largest ratio of an old part to the whole gradient."""
     live: int = 0
     """How many parameters had a gradient."""
+    kept: float = 1.0
+    """The norm of the gradients at the step, by that of what had arrived: clipping and unscaling change it."""
+    movement: Movement | None = None
+    """What it did to the weights."""
+    phase: str = "step"
 
 
 @dataclass(eq=False)
@@ -114,11 +137,16 @@ class Recording:
     """How often the user's step was called."""
     inputs: list[torch.Tensor] = field(default_factory=list)
     """What the model was given in the first call of the step."""
+    results: list[Any] = field(default_factory=list)
+    """What the user's evaluation returned."""
+    keepers: list[str] = field(default_factory=list)
+    """Lists of the user's that hold losses with their graphs."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
     accounts: dict[int, Account] = field(default_factory=dict)
     _handles: list[Any] = field(default_factory=list)
     _pending: Step | None = None
+    _scale: Scale | None = None
     _frozen: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -136,7 +164,7 @@ class Recording:
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
         # First of all hooks, and through the class: the user's may raise, or change modes.
-        self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True))
+        self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True, with_kwargs=True))
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
         return self
@@ -160,12 +188,17 @@ class Recording:
             for place, parameter in enumerate(group["params"]):
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
-    def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _before_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self.calls == 1:
             self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
         all_eval = not module.training and not _any_learns(module)
+        given = tuple(tensors_in((args, kwargs)))
+        with _QUIETLY():
+            seen = tuple(sight for one in given if (sight := sight_of(one)) is not None)
+        kept = given if self.tape is not None else ()
+        tracking, where = torch.is_grad_enabled(), users_line()
         self.forwards.append(
-            Forward(self.phase, module.training, torch.is_grad_enabled(), all_eval, users_line(), self.tick)
+            Forward(self.phase, module.training, tracking, all_eval, where, self.tick, seen, kept)
         )
 
     @torch.no_grad()
@@ -192,6 +225,8 @@ class Recording:
         account.stepped = False
         grad = account.grad
         if grad is not None:
+            with _QUIETLY():
+                account.arrived = size_of(grad)
             account.waiting = account.waiting or bool(grad.any())
             account.broken = account.broken or not bool(torch.isfinite(grad).all())
 
@@ -204,7 +239,7 @@ class Recording:
             self._open_foreign(optimizer)
         closure = len(args) > 1 or kwargs.get("closure") is not None
         counts = counts_of(one for one in self.schedulers if one.optimizer is optimizer)
-        step = Step(optimizer, users_line(), self.tick, closure, counts)
+        step = Step(optimizer, users_line(), self.tick, closure, counts, phase=self.phase)
         for account in self._accounts_of(optimizer):
             grad = account.grad
             if not account.parameter.requires_grad:
@@ -218,12 +253,24 @@ class Recording:
             used = account.stepped and account.stepper is optimizer
             step.repeated += live and used and not account.waiting
             step.zeroed |= account.waiting and not live
+        with _QUIETLY():
+            step.kept = self._kept(optimizer)
+            self._scale = Scale(optimizer)
         self.steps.append(step)
         self._pending = step
 
+    def _kept(self, optimizer: Optimizer) -> float:
+        """What part of the gradients that arrived is still there."""
+        pairs = [(one.arrived, size_of(one.grad)) for one in self._accounts_of(optimizer) if one.grad is not None]
+        arrived, now = (sum(number**2 for number in column) for column in zip(*pairs, strict=True)) if pairs else (0, 0)
+        return math.sqrt(now / arrived) if arrived and math.isfinite(now / arrived) else 1.0
+
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        step, self._pending = self._pending, None
+        step, self._pending, scale, self._scale = self._pending, None, self._scale, None
+        if step is not None and scale is not None:
+            with _QUIETLY():
+                step.movement = scale.after()
         for account in self._accounts_of(optimizer):
             if step is not None and step.closure and account.stale and account.parameter.grad is not None:
                 self._note_stale(step, account)
@@ -251,6 +298,28 @@ class Recording:
         """Has every optimizer taken so many steps, and is there a call of the step after the evaluation?"""
         seen = bool(self.optimizers) and all(len(self.steps_of(one)) >= needed for one in self.optimizers)
         return seen and self.calls >= needed + (self.phase == "evaluate")
+
+    @property
+    def trained(self) -> list[Forward]:
+        """The forward passes with gradients, outside evaluation."""
+        return [one for one in self.forwards if one.tracking and not one.measures]
+
+    @property
+    def measured(self) -> list[Forward]:
+        """The forward passes of evaluations."""
+        return [one for one in self.forwards if one.measures]
+
+    def passes_of(self, steps: list[Step]) -> list[list[Forward]]:
+        """The training passes before each of these steps, and after the step before it."""
+        ticks = [-1, *(step.tick for step in steps)]
+        return [
+            [one for one in self.trained if after < one.tick <= until]
+            for after, until in itertools.pairwise(ticks)
+        ]
+
+    def calls_of(self, name: str) -> list[Call]:
+        """The calls of that name on the tape."""
+        return [call for call in self.tape.calls if call.name == name] if self.tape is not None else []
 
     @property
     def clips(self) -> list[Call]:

@@ -15,6 +15,7 @@ from ..report import Finding, Page
 from . import data, failures
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .steps import modes, parameters, reproducible, stepping
+from .updates import direction, scaling, schedules, sizes
 from .units import activations, normalization, twins, units
 from .wiring import broadcasting, dependence, reshapes
 
@@ -67,6 +68,10 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, modes),
     (_runs, reproducible),
     (_runs_or_is_live, parameters),
+    (_always, scaling),
+    (_always, direction),
+    (_always, schedules),
+    (_always, sizes),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
     (_has_no_error, learning_rate),
