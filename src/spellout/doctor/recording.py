@@ -17,6 +17,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from . import walk
 from .movement import Movement, Scale, size_of
@@ -88,6 +90,17 @@ class Forward:
 
 
 @dataclass
+class Drawn:
+    """One iteration over a DataLoader that was begun."""
+
+    loader: DataLoader[Any]
+    tick: int
+    phase: str
+    batches: int = 0
+    """How many batches were taken of it."""
+
+
+@dataclass
 class Step:
     """One optimizer step."""
 
@@ -137,6 +150,7 @@ class Recording:
     """How often the user's step was called."""
     inputs: list[torch.Tensor] = field(default_factory=list)
     """What the model was given in the first call of the step."""
+    drawn: list[Drawn] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     """What the user's evaluation returned."""
     keepers: list[str] = field(default_factory=list)
@@ -164,9 +178,12 @@ class Recording:
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
         # First of all hooks, and through the class: the user's may raise, or change modes.
-        self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True, with_kwargs=True))
+        self._handles.append(
+            nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True, with_kwargs=True)
+        )
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
+        self._handles.append(_LoaderHook(self))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -197,9 +214,7 @@ class Recording:
             seen = tuple(sight for one in given if (sight := sight_of(one)) is not None)
         kept = given if self.tape is not None else ()
         tracking, where = torch.is_grad_enabled(), users_line()
-        self.forwards.append(
-            Forward(self.phase, module.training, tracking, all_eval, where, self.tick, seen, kept)
-        )
+        self.forwards.append(Forward(self.phase, module.training, tracking, all_eval, where, self.tick, seen, kept))
 
     @torch.no_grad()
     def _before_arrival(self, account: Account) -> None:
@@ -262,7 +277,9 @@ class Recording:
     def _kept(self, optimizer: Optimizer) -> float:
         """What part of the gradients that arrived is still there."""
         pairs = [(one.arrived, size_of(one.grad)) for one in self._accounts_of(optimizer) if one.grad is not None]
-        arrived, now = (sum(number**2 for number in column) for column in zip(*pairs, strict=True)) if pairs else (0, 0)
+        arrived, now = (
+            (sum(number**2 for number in column) for column in zip(*pairs, strict=True)) if pairs else (0, 0)
+        )
         return math.sqrt(now / arrived) if arrived and math.isfinite(now / arrived) else 1.0
 
     @torch.no_grad()
@@ -313,8 +330,7 @@ class Recording:
         """The training passes before each of these steps, and after the step before it."""
         ticks = [-1, *(step.tick for step in steps)]
         return [
-            [one for one in self.trained if after < one.tick <= until]
-            for after, until in itertools.pairwise(ticks)
+            [one for one in self.trained if after < one.tick <= until] for after, until in itertools.pairwise(ticks)
         ]
 
     def calls_of(self, name: str) -> list[Call]:
@@ -325,6 +341,33 @@ class Recording:
     def clips(self) -> list[Call]:
         """The calls that clipped gradients."""
         return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
+
+
+class _LoaderHook:
+    """Notes which loaders are iterated, and how many batches are taken."""
+
+    def __init__(self, recording: Recording) -> None:
+        begin, following = DataLoader.__iter__, _BaseDataLoaderIter.__next__
+        open_ones: dict[int, Drawn] = {}
+
+        def __iter__(loader: DataLoader[Any]) -> Any:
+            iterator = begin(loader)
+            drawn = open_ones[id(iterator)] = Drawn(loader, recording.tick, recording.phase)
+            recording.drawn.append(drawn)
+            return iterator
+
+        def __next__(iterator: Any) -> Any:
+            batch = following(iterator)
+            if id(iterator) in open_ones:
+                open_ones[id(iterator)].batches += 1
+            return batch
+
+        self._old, self._new = (begin, following), (__iter__, __next__)
+        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._new  # type: ignore[method-assign]
+
+    def remove(self) -> None:
+        """Put the methods of before back."""
+        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._old  # type: ignore[method-assign]
 
 
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:

@@ -63,7 +63,7 @@ def _walk(
 
 def _dropped(call: Call, tensor: torch.Tensor) -> bool:
     """An in-place call that returned what it was given, and is not followed further."""
-    return call.name == "requires_grad" or call.argument(0, "input") is tensor and not call.name.endswith("add")
+    return call.name == "requires_grad" or (call.argument(0, "input") is tensor and not call.name.endswith("add"))
 
 
 def _terms(call: Call) -> Iterator[tuple[Any, float, float]]:
@@ -81,7 +81,11 @@ def _terms(call: Call) -> Iterator[tuple[Any, float, float]]:
         for one, other in ((first, second), (second, first))[: 2 if call.name == "mul" else 1]:
             size, sign = constant(other)
             if sign:
-                yield one, 1 / size if call.name == "div" else size, size if isinstance(other, torch.Tensor) else 0.0
+                yield (
+                    one,
+                    1 / size if call.name == "div" else size,
+                    size if isinstance(other, torch.Tensor) else 0.0,
+                )
     elif call.name in ("stack", "cat"):
         for one in first if isinstance(first, list | tuple) else ():
             yield one, 1.0, 0.0

@@ -100,7 +100,11 @@ def _divided(recording: Recording, step: Step, roots: list[Call], parts: list[li
     factors = [abs(one[0].factor) for one in parts]
     if abs(sum(factors) * count - 1) > 0.01 or max(factors) > 1.5 * min(factors):
         return None
-    return DIVIDED, f"{count} backward passes before the step, each loss divided by {1 / factors[0]:.4g}", roots[0].where
+    return (
+        DIVIDED,
+        f"{count} backward passes before the step, each loss divided by {1 / factors[0]:.4g}",
+        roots[0].where,
+    )
 
 
 def _unscales(recording: Recording, step: Step, after: int) -> list[Call]:
@@ -124,9 +128,7 @@ def _clipped(recording: Recording, step: Step, roots: list[Call], parts: list[li
     if not roots:
         return None
     unscales = _unscales(recording, step, roots[-1].index)
-    early = [
-        call for call in recording.clips if unscales and roots[-1].index < call.index < unscales[0].index
-    ]
+    early = [call for call in recording.clips if unscales and roots[-1].index < call.index < unscales[0].index]
     scale = max((math.prod(part.scales) for one in parts for part in one), default=1.0)
     if not early or scale <= 1:
         return None

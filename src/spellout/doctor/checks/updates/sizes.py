@@ -84,7 +84,8 @@ def _zero(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: 
         return None
     rate = max(max(move.rates) for move in later)
     if rate:
-        return ZERO.found(f"lr {rate:.3g}: the change is lost in rounding in {len(later)} steps", steps[-1].where)
+        evidence = f"lr {rate:.3g}: the change is lost in rounding in {len(later)} steps"
+        return ZERO.found(evidence, steps[-1].where, "warning")
     ahead = [rates_ahead(one) for one in recording.schedulers if one.optimizer is optimizer]
     first = min((_first_above(rates) for rates in ahead if rates), default=None)
     said = {None: "", 0: ""}.get(first, f"; after {first} steps of its scheduler it is above zero")
@@ -117,11 +118,11 @@ def _tiny(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: 
 
 def _decay(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: list[Movement]) -> Finding | None:
     shares = [move.decay / move.gradient if move.gradient else 0.0 for move in moves]
-    if min(shares) < 1:
+    if min(shares) < 0.5 or median(shares) < 1:
         return None
     decay = max(float(group.get("weight_decay") or 0.0) for group in optimizer.param_groups)
-    evidence = f"weight_decay={decay:g}: {min(shares):.1f} times the gradient of the loss in each of {len(moves)} steps"
-    return DECAY.found(evidence, steps[0].where)
+    strength = f"{median(shares):.1f} times the gradient of the loss in the middle of {len(moves)} steps"
+    return DECAY.found(f"weight_decay={decay:g}: {strength}", steps[0].where)
 
 
 def _huge(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: list[Movement]) -> Finding | None:
