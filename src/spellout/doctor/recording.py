@@ -6,6 +6,7 @@ Every parameter has an account: has a gradient arrived since the optimizer's las
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 from collections.abc import Iterable
@@ -153,8 +154,8 @@ class Recording:
     drawn: list[Drawn] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     """What the user's evaluation returned."""
-    keepers: list[str] = field(default_factory=list)
-    """Lists of the user's that hold losses with their graphs."""
+    keepers: int = 0
+    """How many losses with their graphs lie in one list of the user's."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
     accounts: dict[int, Account] = field(default_factory=dict)
@@ -190,6 +191,12 @@ class Recording:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        losses = [one for call in self.calls_of("backward") for one in call.inputs[:1]]
+        known = {id(one) for one in losses}
+        lists = (
+            [one for one in gc.get_referrers(*losses) if type(one) is list and one is not losses] if known else []
+        )
+        self.keepers = max((len(known & {id(item) for item in one}) for one in lists), default=0)
 
     def _open(self, name: str, parameter: torch.Tensor) -> None:
         if id(parameter) in self.accounts:
@@ -363,7 +370,7 @@ class _LoaderHook:
             return batch
 
         self._old, self._new = (begin, following), (__iter__, __next__)
-        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._new  # type: ignore[method-assign]
+        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._new  # type: ignore[method-assign, assignment]
 
     def remove(self) -> None:
         """Put the methods of before back."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
+
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Tape
+from ...tape import Call, Tape
 from .rows import Origin, Pass, origin_of, training_passes
 
 APART = Page(
@@ -47,9 +49,9 @@ def _apart(tape: Tape, one: Pass) -> str:
     return f"inputs {_shown(x)}, targets {_shown(y)} of {len(x.base)}"
 
 
-def _given(call):  # type: ignore[no-untyped-def]
+def _given(call: Call) -> list[torch.Tensor]:
     target = call.argument(1, "target")
-    return [target] if hasattr(target, "ndim") and target.ndim else []
+    return [target] if isinstance(target, torch.Tensor) and target.ndim else []
 
 
 def _differ(x: Origin, y: Origin) -> bool:

@@ -29,30 +29,31 @@ _CLASSIFIES = frozenset(("cross_entropy", "nll_loss", "binary_cross_entropy_with
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The labels of every training pass."""
-    tape = patient.recording.tape
-    calls = [call for one in training_passes(patient.recording) for call in one.losses if call.name in _CLASSIFIES]
-    batches = {id(call.argument(1, "target")): call for call in calls if _labels(call)}
-    labels = [_labels(call) for call in batches.values()]
+    recording, tape = patient.recording, patient.recording.tape
+    passes = {id(one.forward): one for one in training_passes(recording)}
+    steps = [
+        [call for forward in group for call in passes[id(forward)].losses if _labels(call)]
+        for group in recording.passes_of(recording.steps)
+    ]
+    # What counts is what a step sees: accumulated parts are one batch, and a batch again tells nothing.
+    batches = {tuple(id(call.argument(1, "target")) for call in calls): calls for calls in steps if calls}
+    labels = [[label for call in calls for label in _labels(call)] for calls in batches.values()]
     if tape is None or len(labels) < 3 or any(len(one) < 8 for one in labels):
         return
     pure = [one for one in labels if len(set(one)) == 1]
     if 2 * len(pure) < len(labels) or any(one != sorted(one) for one in labels):
         return
-    first = next(iter(batches.values()))
+    calls = [call for calls in batches.values() for call in calls]
+    first = calls[0]
     around = Counter(label for one in labels for label in one)
-    origins = [origin_of(tape, call.argument(1, "target"), call.index) for call in batches.values()]
-    around += Counter(
-        label for one in origins[:1] if one is not None and one.base.ndim == 1 for label in one.base.tolist()
-    )
-    if patient.batch.targets is not None and patient.batch.targets.ndim == 1:
-        around += Counter(patient.batch.targets.tolist())
+    origins = [origin_of(tape, call.argument(1, "target"), call.index) for call in calls]
+    if origins[0] is not None:
+        around += Counter(_flat(origins[0].base))
+    if patient.batch.targets is not None:
+        around += Counter(_flat(patient.batch.targets))
     # A GAN's real and made samples come batch by batch, with labels that are made of nothing.
-    made = any(
-        map(
-            _made_of_nothing,
-            (tape.source(call.argument(1, "target"), RESHAPES, call.index) for call in batches.values()),
-        )
-    )
+    sources = [tape.source(call.argument(1, "target"), RESHAPES, call.index) for call in calls]
+    made = any(map(_made_of_nothing, sources))
     binary = first.name.startswith("binary") and None in origins
     share = max(around.values()) / sum(around.values())
     chance = share ** sum(len(one) - 1 for one in pure)
@@ -68,7 +69,12 @@ def _made_of_nothing(call: Call | None) -> bool:
 def _labels(call: Call) -> list[float]:
     """The labels of one batch, if it has one for each sample and they are not made of constants."""
     target = call.argument(1, "target")
-    if not isinstance(target, torch.Tensor) or target.numel() > 10_000:
+    if call.name not in _CLASSIFIES or not isinstance(target, torch.Tensor):
         return []
-    flat = target.detach().reshape(-1) if target.ndim == 1 or target.shape[1:] == (1,) else target.new_zeros(0)
-    return flat.tolist() if call.name in ("cross_entropy", "nll_loss") or target.is_floating_point() else []
+    return _flat(target) if call.name in ("cross_entropy", "nll_loss") or target.is_floating_point() else []
+
+
+def _flat(target: torch.Tensor) -> list[float]:
+    """One label for each sample, if that is what it holds."""
+    one_each = target.ndim == 1 or (target.ndim == 2 and target.shape[1] == 1)
+    return [float(label) for label in target.detach().reshape(-1)[:10_000].tolist()] if one_each else []

@@ -53,7 +53,7 @@ def _index(call: Call, length: int) -> tuple[int, ...] | None:
         return None
     index = call.argument(1, "index")
     if isinstance(index, tuple):
-        index = index[0] if index and all(isinstance(one, slice) for one in index[1:]) else None
+        index = index[0] if index and not any(isinstance(one, torch.Tensor | list) for one in index[1:]) else None
     return _listed(index, length)
 
 

@@ -23,8 +23,7 @@ ALIKE = Page(
     evidence="`worker_init_fn` was called for two workers and left the same random state; "
     "or the data set holds a generator of its own, which every worker gets a copy of.",
     legitimate="Generators that choose the same part of a stream for each worker on purpose.",
-    cure="Seed with `torch.initial_seed() % 2**32` or `torch.utils.data.get_worker_info().seed` in `worker_init_fn`, "
-    "and draw from the global generators.",
+    cure="Seed with `torch.initial_seed() % 2**32` in `worker_init_fn`, and draw from the global generators.",
 )
 PAGES = (ALIKE,)
 

@@ -20,7 +20,7 @@ CONSTANT = Page(
     why="Every prediction is class 0, whatever the model says; "
     "the accuracy is the share of class 0 and cannot move.",
     evidence="The shape of what `argmax` was called on, and its axis.",
-    cure="One output is a score: compare it with a threshold, `logits > 0`; or give the model one output per class.",
+    cure="One output is a score: compare it with a threshold, `logits > 0`; or make one output per class.",
 )
 WRONG_AXIS = Page(
     id="argmax-over-wrong-axis",
@@ -77,10 +77,9 @@ def _dim(call: Call) -> Any:
 
 def _over_one(call: Call) -> bool:
     output, dim = call.argument(0, "input"), _dim(call)
-    one = (
-        isinstance(dim, int) and isinstance(output, torch.Tensor) and output.is_floating_point() and output.ndim > 1
-    )
-    return one and output.shape[dim] == 1 and output.numel() > 1
+    if not isinstance(dim, int) or not isinstance(output, torch.Tensor) or output.ndim < 2:
+        return False
+    return output.is_floating_point() and output.shape[dim] == 1 and output.numel() > 1
 
 
 def _constant(call: Call) -> Finding:
@@ -112,7 +111,7 @@ def _symmetric(one: Comparison) -> bool:
 def _undecided(tape: Tape, one: Comparison) -> Iterator[Finding]:
     values, labels = one.predicted.detach(), one.labels
     whole = not labels.is_floating_point() or bool((labels == labels.round()).all())
-    if not values.is_floating_point() or values.numel() < 4 or one.decided is not None or not whole:
+    if not values.is_floating_point() or values.numel() < 4 or not whole:
         return
     broken = float((values != values.round()).float().mean())
     if broken > 0.99:

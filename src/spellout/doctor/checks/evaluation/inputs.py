@@ -75,7 +75,8 @@ def _scaled(trained: list[Forward], measured: list[Forward]) -> Iterator[Finding
     limit, far = (2.5, 1.5) if many else (5.0, 3.0)
     if spread and (not 1 / limit < ratio < limit or away > far):
         yield SCALED.found(
-            f"training: mean {mean:.3g}, spread {spread:.3g}; evaluation: mean {other_mean:.3g}, spread {other:.3g}",
+            f"training: mean {mean:.3g}, spread {spread:.3g}; "
+            f"evaluation: mean {other_mean:.3g}, spread {other:.3g}",
             measured[0].where,
         )
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from ...patient import Patient
+from ...recording import Step
 from ...report import Finding, Page
 from ...tape import Call, Tape
+from ..updates.scaling import backwards
 
 GROWS = Page(
     id="graph-reaches-back",
     number=29,
     title="the loss of a step is differentiated through the steps before it",
     why="Memory and time grow with every step, and gradients are taken at weights that are no longer there.",
-    evidence="Backwards from the loss, calls were reached that were made before the second last step.",
+    evidence="Backwards from the loss, a call was reached that was made before the same optimizer's last step.",
     legitimate="Differentiating through a training on purpose (meta-learning); then steps are no optimizer's.",
     cure="Detach the state that goes from one batch to the next: `h = h.detach()`; "
     "then `retain_graph=True` is not needed.",
@@ -23,25 +24,21 @@ PAGES = (GROWS,)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Backward passes of one line, three of them or more."""
+    """Every step with the backward passes before it; a GAN's parts have optimizers of their own."""
     recording = patient.recording
-    tape = recording.tape
-    if tape is None or len(recording.steps) < 3:
-        return
-    lines: dict[object, list[Call]] = defaultdict(list)
-    for call in recording.calls_of("backward"):
-        lines[call.code, call.line].append(call)
-    ticks = [step.tick for step in recording.steps]
-    for roots in lines.values():
-        last = roots[-1]
-        before = [tick for tick in ticks if tick < last.index]
-        optimizers = max(1, len(recording.optimizers))
-        if len(roots) < 3 or len(before) < 2 * optimizers:
+    last: dict[int, Step] = {}
+    for step, roots in backwards(recording):
+        before = last.get(id(step.optimizer))
+        last[id(step.optimizer)] = step
+        if before is None or recording.tape is None:
             continue
-        reached = _earliest(tape, last)
-        if reached is not None and reached.index < before[-2 * optimizers]:
-            across = sum(tick > reached.index for tick in before)
-            yield GROWS.found(f"from the last loss back to a `{reached.name}` before {across} steps", reached.where)
+        for root in roots:
+            reached = _earliest(recording.tape, root)
+            if reached is not None and reached.index < before.tick:
+                across = sum(reached.index < one.tick < root.index for one in recording.steps_of(step.optimizer))
+                told = f"from the loss back to a `{reached.name}` that was made {across} optimizer steps before"
+                yield GROWS.found(told, root.where)
+                return
 
 
 def _earliest(tape: Tape, root: Call) -> Call | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import torch
 
 from ...patient import Patient
 from ...recording import Forward, Recording
 from ...report import Finding, Page
-from ...tape import Call
+from ...tape import Tape
 
 TOTAL = Page(
     id="total-keeps-graphs",
@@ -87,13 +88,21 @@ def _totals(recording: Recording) -> Iterator[Finding]:
     for call in recording.calls_of("add"):
         if id(call.out) in used or not _one_number(call.out):
             continue
-        makers = [tape.maker(one, call.index) for one in call.inputs if _one_number(one)]
-        places = sorted(one.index for one in makers if one is not None)
+        places = sorted(filter(None, (_first_loss(tape, one, call.index) for one in call.inputs)))
         if len(places) == 2 and any(places[0] < tick <= places[1] for tick in ticks):
             yield TOTAL.found("a loss with its graph is added to one of a step before", call.where)
             return
-    if recording.keepers:
-        yield TOTAL.found(f"{recording.keepers[0]} holds losses of several steps with their graphs")
+    if recording.keepers > 1:
+        yield TOTAL.found(f"a list holds {recording.keepers} losses with their graphs")
+
+
+def _first_loss(tape: Tape, tensor: torch.Tensor, before: int) -> int | None:
+    """Where the first of the losses was made that a running total holds."""
+    call = tape.maker(tensor, before) if _one_number(tensor) else None
+    while call is not None and call.name == "add":
+        makers = [tape.maker(one, call.index) for one in call.inputs if _one_number(one)]
+        call = min((one for one in makers if one is not None), key=lambda one: one.index, default=None)
+    return call.index if call is not None else None
 
 
 def _one_number(value: object) -> bool:
@@ -105,7 +114,7 @@ def _graphs(patient: Patient) -> Iterator[Finding]:
     if recording.tape is None or not patient.trained:
         return
     ends = [call.index for name in ("backward", "grad") for call in recording.calls_of(name)]
-    for forward, following in zip(recording.forwards, [*recording.forwards[1:], None], strict=True):
+    for forward, following in zip_longest(recording.forwards, recording.forwards[1:]):
         if _idle(forward, following, ends):
             yield GRAPH.found("gradients were enabled, and no backward pass followed", forward.where)
             return
@@ -117,15 +126,3 @@ def _idle(forward: Forward, following: Forward | None, ends: list[int]) -> bool:
         return False
     until = following.tick if following is not None else 10**9
     return not any(forward.tick <= end < until for end in ends)
-
-
-def keepers(tape_calls: list[Call]) -> list[str]:
-    """Lists that hold several of the differentiated losses; asked before the recording is undone."""
-    import gc
-
-    roots = [one for call in tape_calls if call.name == "backward" for one in call.inputs[:1]]
-    if len(roots) < 2:
-        return []
-    ids = {id(one) for one in roots}
-    lists = [one for one in gc.get_referrers(*roots) if type(one) is list and one is not roots]
-    return ["a list" for one in lists if sum(id(item) in ids for item in one) > 1]

@@ -17,7 +17,8 @@ from ...tape import REGRESSIONS, Call, Tape, words
 
 KNOWN = REGRESSIONS | words(
     """cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits ctc_loss gaussian_nll_loss
-    poisson_nll_loss hinge_embedding_loss margin_ranking_loss multi_margin_loss triplet_margin_loss soft_margin_loss"""
+    poisson_nll_loss hinge_embedding_loss margin_ranking_loss multi_margin_loss triplet_margin_loss
+    soft_margin_loss"""
 )
 """Losses of torch, which are the less the better the predictions are."""
 _KEEPS = words("to float double half bfloat16 view reshape squeeze unsqueeze flatten clone contiguous nan_to_num")

@@ -1,4 +1,4 @@
-"""How far the user's own steps move the weights: not at all, hardly, too far, or only by weight decay (family 26)."""
+"""How far the user's steps move the weights: not at all, hardly, too far, or only by decay (family 26)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ HUGE = Page(
     why="One step changes the weights by as much as they are, and the loss grows.",
     evidence="The norm of the change by the norm of the weights in the user's own steps, and the loss at each.",
     legitimate="The first steps of a model that begins at zero.",
-    cure="Take the mean over the batch instead of the sum, or divide the learning rate by ten until the loss falls.",
+    cure="Take the mean over the batch instead of the sum, "
+    "or divide the learning rate by ten until the loss falls.",
 )
 DECAY = Page(
     id="weight-decay-dominates",
@@ -87,11 +88,12 @@ def _zero(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: 
         evidence = f"lr {rate:.3g}: the change is lost in rounding in {len(later)} steps"
         return ZERO.found(evidence, steps[-1].where, "warning")
     ahead = [rates_ahead(one) for one in recording.schedulers if one.optimizer is optimizer]
-    first = min((_first_above(rates) for rates in ahead if rates), default=None)
-    said = {None: "", 0: ""}.get(first, f"; after {first} steps of its scheduler it is above zero")
+    first = min((_first_above(rates) for rates in ahead if rates), default=0.0)
     if first == math.inf:
         said = f"; its scheduler keeps it there for {max(map(len, ahead)) - 1} steps"
-    early = first is not None and first <= 2  # a warm-up by epochs wastes the first of them, and no more
+    else:
+        said = f"; after {first:.0f} steps of its scheduler it is above zero" if first else ""
+    early = 0 < first <= 2  # a warm-up by epochs wastes the first of them, and no more
     return ZERO.found(
         f"the learning rate is 0 in {len(moves)} steps{said}", steps[-1].where, "warning" if early else None
     )
