@@ -12,6 +12,7 @@ import math
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from . import walk
 from .movement import Movement, Scale, size_of
 from .sight import Sight, sight_of
-from .tape import Call, Tape, dense, tensors_in, users_line
+from .tape import Call, Tape, dense, tensors_in, users_frames, users_line
 from .walk import MODE_SENSITIVE
 
 _QUIETLY = torch._C.DisableTorchFunction
@@ -155,6 +156,8 @@ class Recording:
     drawn: list[Drawn] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     """What the user's evaluation returned."""
+    kept: list[float] = field(default_factory=list)
+    """The `float`s that variables of the evaluation's functions, and of their callers, hold at the end."""
     keepers: int = 0
     """How many losses with their graphs lie in one list of the user's."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -163,6 +166,7 @@ class Recording:
     _handles: list[Any] = field(default_factory=list)
     _pending: Step | None = None
     _scale: Scale | None = None
+    _frames: list[FrameType] = field(default_factory=list)
     _frozen: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -193,6 +197,8 @@ class Recording:
             handle.remove()
         self._handles.clear()
         self.keepers = self._kept_losses()
+        held = [value for frame in self._frames for value in list(frame.f_locals.values()) if type(value) is float]
+        self.kept, self._frames = list(dict.fromkeys(held)), []
 
     def _kept_losses(self) -> int:
         """How many differentiated losses lie in one list; asked before the user's lists are put back."""
@@ -225,6 +231,8 @@ class Recording:
         with _QUIETLY():
             seen = tuple(sight for one in given if (sight := sight_of(one)) is not None)
         kept = given if self.tape is not None else ()
+        if self.tape is not None and (self.phase == "evaluate" or not torch.is_grad_enabled()):
+            self._frames += [one for one in users_frames(sys._getframe(1)) if one not in self._frames]
         tracking, where = torch.is_grad_enabled(), users_line()
         self.forwards.append(Forward(self.phase, module.training, tracking, all_eval, where, self.tick, seen, kept))
 
