@@ -8,7 +8,18 @@ import torch
 from doctor.table import FAULTY, HEALTHY
 from spellout.doctor import PAGES, examine
 
-for part in ("steps", "losses", "structure", "parameters", "numbers", "data"):
+for part in (
+    "steps",
+    "losses",
+    "structure",
+    "parameters",
+    "numbers",
+    "data",
+    "updates",
+    "batches",
+    "evaluation",
+    "time",
+):
     importlib.import_module(f"doctor.pairs_{part}")
 
 

@@ -103,7 +103,7 @@ def record(patient: Patient, step: Callable[[], Any]) -> Recording:
                         recording.after_first = {name: p.detach().clone() for name, p in patient.parameters()}
                     if recording.calls == needed - 1 and patient.case.evaluate is not None:
                         recording.phase = "evaluate"
-                        patient.case.evaluate()
+                        recording.results.append(patient.case.evaluate())
         except Exception as raised:  # the user's step may raise anything
             recording.error = raised
     return recording

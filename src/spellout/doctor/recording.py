@@ -6,8 +6,13 @@ Every parameter has an account: has a gradient arrived since the optimizer's las
 
 from __future__ import annotations
 
+import gc
+import itertools
+import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -15,10 +20,17 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from . import walk
-from .tape import Call, Tape, dense, users_line
+from .movement import Movement, Scale, size_of
+from .sight import Sight, sight_of
+from .tape import Call, Tape, dense, tensors_in, users_frames, users_line
 from .walk import MODE_SENSITIVE
+
+_QUIETLY = torch._C.DisableTorchFunction
+"""What the hooks measure does not go on the tape."""
 
 
 @dataclass
@@ -47,6 +59,8 @@ class Account:
     """A gradient that is not finite has arrived."""
     moved: bool = False
     """The value changed between two arrivals without an optimizer's step."""
+    arrived: float = 0.0
+    """The norm of `.grad` after the last arrival."""
 
     @property
     def grad(self) -> torch.Tensor | None:
@@ -67,6 +81,26 @@ class Forward:
     """The model is in eval mode, and so is every part whose mode matters."""
     where: str | None
     tick: int
+    inputs: tuple[Sight, ...] = ()
+    """What the model was given."""
+    given: tuple[torch.Tensor, ...] = ()
+    """The tensors themselves, where a tape keeps them alive anyway."""
+
+    @property
+    def measures(self) -> bool:
+        """Is it part of an evaluation?"""
+        return self.phase == "evaluate" or (self.all_eval and not self.tracking)
+
+
+@dataclass
+class Drawn:
+    """One iteration over a DataLoader that was begun."""
+
+    loader: DataLoader[Any]
+    tick: int
+    phase: str
+    batches: int = 0
+    """How many batches were taken of it."""
 
 
 @dataclass
@@ -89,6 +123,11 @@ class Step:
     """The largest ratio of an old part to the whole gradient."""
     live: int = 0
     """How many parameters had a gradient."""
+    kept: float = 1.0
+    """The norm of the gradients at the step, by that of what had arrived: clipping and unscaling change it."""
+    movement: Movement | None = None
+    """What it did to the weights."""
+    phase: str = "step"
 
 
 @dataclass(eq=False)
@@ -114,11 +153,20 @@ class Recording:
     """How often the user's step was called."""
     inputs: list[torch.Tensor] = field(default_factory=list)
     """What the model was given in the first call of the step."""
+    drawn: list[Drawn] = field(default_factory=list)
+    results: list[Any] = field(default_factory=list)
+    """What the user's evaluation returned."""
+    kept: list[float] = field(default_factory=list)
+    """The `float`s that variables of the evaluation's functions, and of their callers, hold at the end."""
+    keepers: int = 0
+    """How many losses with their graphs lie in one list of the user's."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
     accounts: dict[int, Account] = field(default_factory=dict)
     _handles: list[Any] = field(default_factory=list)
     _pending: Step | None = None
+    _scale: Scale | None = None
+    _frames: list[FrameType] = field(default_factory=list)
     _frozen: dict[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -136,15 +184,30 @@ class Recording:
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
         # First of all hooks, and through the class: the user's may raise, or change modes.
-        self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True))
+        self._handles.append(
+            nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True, with_kwargs=True)
+        )
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
+        self._handles.append(_LoaderHook(self))
         return self
 
     def __exit__(self, *_: object) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        self.keepers = self._kept_losses()
+        held = [value for frame in self._frames for value in list(frame.f_locals.values()) if type(value) is float]
+        self.kept, self._frames = list(dict.fromkeys(held)), []
+
+    def _kept_losses(self) -> int:
+        """How many differentiated losses lie in one list; asked before the user's lists are put back."""
+        losses = [one for call in self.calls_of("backward") for one in call.inputs[:1]]
+        if self.tape is None or not any(_held_elsewhere(one, self.tape) for one in losses[:-1]):
+            return 0
+        known = {id(one) for one in losses}
+        lists = [one for one in gc.get_referrers(*losses) if type(one) is list and one is not losses]
+        return max((len(known & {id(item) for item in one}) for one in lists), default=0)
 
     def _open(self, name: str, parameter: torch.Tensor) -> None:
         if id(parameter) in self.accounts:
@@ -160,13 +223,18 @@ class Recording:
             for place, parameter in enumerate(group["params"]):
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
-    def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def _before_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self.calls == 1:
             self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
         all_eval = not module.training and not _any_learns(module)
-        self.forwards.append(
-            Forward(self.phase, module.training, torch.is_grad_enabled(), all_eval, users_line(), self.tick)
-        )
+        given = tuple(tensors_in((args, kwargs)))
+        with _QUIETLY():
+            seen = tuple(sight for one in given if (sight := sight_of(one)) is not None)
+        kept = given if self.tape is not None else ()
+        if self.tape is not None and (self.phase == "evaluate" or not torch.is_grad_enabled()):
+            self._frames += [one for one in users_frames(sys._getframe(1)) if one not in self._frames]
+        tracking, where = torch.is_grad_enabled(), users_line()
+        self.forwards.append(Forward(self.phase, module.training, tracking, all_eval, where, self.tick, seen, kept))
 
     @torch.no_grad()
     def _before_arrival(self, account: Account) -> None:
@@ -192,6 +260,8 @@ class Recording:
         account.stepped = False
         grad = account.grad
         if grad is not None:
+            with _QUIETLY():
+                account.arrived = size_of(grad)
             account.waiting = account.waiting or bool(grad.any())
             account.broken = account.broken or not bool(torch.isfinite(grad).all())
 
@@ -204,7 +274,7 @@ class Recording:
             self._open_foreign(optimizer)
         closure = len(args) > 1 or kwargs.get("closure") is not None
         counts = counts_of(one for one in self.schedulers if one.optimizer is optimizer)
-        step = Step(optimizer, users_line(), self.tick, closure, counts)
+        step = Step(optimizer, users_line(), self.tick, closure, counts, phase=self.phase)
         for account in self._accounts_of(optimizer):
             grad = account.grad
             if not account.parameter.requires_grad:
@@ -218,12 +288,26 @@ class Recording:
             used = account.stepped and account.stepper is optimizer
             step.repeated += live and used and not account.waiting
             step.zeroed |= account.waiting and not live
+        with _QUIETLY():
+            step.kept = self._kept(optimizer)
+            self._scale = Scale(optimizer)
         self.steps.append(step)
         self._pending = step
 
+    def _kept(self, optimizer: Optimizer) -> float:
+        """What part of the gradients that arrived is still there."""
+        pairs = [(one.arrived, size_of(one.grad)) for one in self._accounts_of(optimizer) if one.grad is not None]
+        arrived, now = (
+            (sum(number**2 for number in column) for column in zip(*pairs, strict=True)) if pairs else (0, 0)
+        )
+        return math.sqrt(now / arrived) if arrived and math.isfinite(now / arrived) else 1.0
+
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        step, self._pending = self._pending, None
+        step, self._pending, scale, self._scale = self._pending, None, self._scale, None
+        if step is not None and scale is not None:
+            with _QUIETLY():
+                step.movement = scale.after()
         for account in self._accounts_of(optimizer):
             if step is not None and step.closure and account.stale and account.parameter.grad is not None:
                 self._note_stale(step, account)
@@ -253,9 +337,63 @@ class Recording:
         return seen and self.calls >= needed + (self.phase == "evaluate")
 
     @property
+    def trained(self) -> list[Forward]:
+        """The forward passes with gradients, outside evaluation."""
+        return [one for one in self.forwards if one.tracking and not one.measures]
+
+    @property
+    def measured(self) -> list[Forward]:
+        """The forward passes of evaluations."""
+        return [one for one in self.forwards if one.measures]
+
+    def passes_of(self, steps: list[Step]) -> list[list[Forward]]:
+        """The training passes before each of these steps, and after the step before it."""
+        ticks = [-1, *(step.tick for step in steps)]
+        return [
+            [one for one in self.trained if after < one.tick <= until] for after, until in itertools.pairwise(ticks)
+        ]
+
+    def calls_of(self, name: str) -> list[Call]:
+        """The calls of that name on the tape."""
+        return [call for call in self.tape.calls if call.name == name] if self.tape is not None else []
+
+    @property
     def clips(self) -> list[Call]:
         """The calls that clipped gradients."""
         return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
+
+
+def _held_elsewhere(tensor: torch.Tensor, tape: Tape) -> bool:
+    """Do references exist besides those of the tape? A look through all objects is dear, and this is not."""
+    slots = sum(one is tensor for call in tape.calls for one in tensors_in((call.args, call.kwargs, call.out)))
+    return sys.getrefcount(tensor) - slots > 4  # the list of losses, the loop, this argument, and that of the count
+
+
+class _LoaderHook:
+    """Notes which loaders are iterated, and how many batches are taken."""
+
+    def __init__(self, recording: Recording) -> None:
+        begin, following = DataLoader.__iter__, _BaseDataLoaderIter.__next__
+        open_ones: dict[int, Drawn] = {}
+
+        def __iter__(loader: DataLoader[Any]) -> Any:
+            iterator = begin(loader)
+            drawn = open_ones[id(iterator)] = Drawn(loader, recording.tick, recording.phase)
+            recording.drawn.append(drawn)
+            return iterator
+
+        def __next__(iterator: Any) -> Any:
+            batch = following(iterator)
+            if id(iterator) in open_ones:
+                open_ones[id(iterator)].batches += 1
+            return batch
+
+        self._old, self._new = (begin, following), (__iter__, __next__)
+        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._new  # type: ignore[method-assign, assignment]
+
+    def remove(self) -> None:
+        """Put the methods of before back."""
+        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._old  # type: ignore[method-assign]
 
 
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:

@@ -187,6 +187,18 @@ def users_line() -> str | None:
     return call.where
 
 
+def users_frames(frame: FrameType | None) -> list[FrameType]:
+    """The calls of the user's that are going on, the innermost first; three of them at most."""
+    found: list[FrameType] = []
+    while frame is not None and len(found) < 3:
+        if _whose(frame.f_code) == _USERS:
+            found.append(frame)
+        elif frame.f_code.co_filename.startswith(_DOCTOR) and found:
+            break
+        frame = frame.f_back
+    return found
+
+
 def place(code: CodeType, line: int) -> str:
     """`file:line`, short where the file lies under the current folder."""
     name = code.co_filename

@@ -13,9 +13,14 @@ from ..case import UsersError
 from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
+from .batches import apart, classes, repeated, single, workers
+from .evaluation import decisions, inputs, rates, statistics
+from .evaluation import training as evaluation_training
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .steps import modes, parameters, reproducible, stepping
+from .time import carried, detached, kept
 from .units import activations, normalization, twins, units
+from .updates import direction, scaling, schedules, sizes
 from .wiring import broadcasting, dependence, reshapes
 
 
@@ -67,6 +72,23 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, modes),
     (_runs, reproducible),
     (_runs_or_is_live, parameters),
+    (_always, scaling),
+    (_always, direction),
+    (_always, schedules),
+    (_always, sizes),
+    (_always, apart),
+    (_always, repeated),
+    (_always, classes),
+    (_always, single),
+    (_always, workers),
+    (_always, evaluation_training),
+    (_always, decisions),
+    (_always, rates),
+    (_always, inputs),
+    (_always, statistics),
+    (_runs, detached),
+    (_always, carried),
+    (_always, kept),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
     (_has_no_error, learning_rate),

@@ -56,6 +56,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     noise = 0.0 if last < start else _noise(patient)
     steps = f"{len(losses) - 1} steps on one batch"
     # One bad step is no proof: it must end above the start, and never have been far below.
+    # Where the user clips, a step without clipping is not the user's: `updates` judges the recorded ones.
+    if patient.recording.clips and not last <= start:
+        return
     if not math.isfinite(last) or (last > start + 0.3 * scale + 3 * noise and best > start - 0.5 * scale):
         better = min(_last(patient, 0.1, start), _last(patient, 0.01, start))
         helps = math.isfinite(better) and better < start + noise

@@ -1,0 +1,1 @@
+"""Checks of the batches ask what the user's steps were given."""

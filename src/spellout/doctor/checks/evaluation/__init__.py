@@ -1,0 +1,1 @@
+"""Checks of the evaluation ask what it measures, and on what."""

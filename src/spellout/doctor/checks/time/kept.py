@@ -1,0 +1,128 @@
+"""Graphs that are kept although nothing is differentiated, and work that is done anew (family 30): notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+
+import torch
+
+from ...patient import Patient
+from ...recording import Forward, Recording
+from ...report import Finding, Page
+from ...tape import Tape
+
+TOTAL = Page(
+    id="total-keeps-graphs",
+    number=30,
+    severity="note",
+    title="a running total keeps the graph of every loss",
+    why="All activations of all steps stay in memory until the total is dropped.",
+    evidence="A loss was added to a tensor that belongs to the graph of an earlier step, "
+    "or losses of several steps with their graphs lie in one list.",
+    legitimate="A sum that is differentiated later.",
+    cure="`total += loss.item()`, or `loss.detach()`.",
+)
+GRAPH = Page(
+    id="evaluation-keeps-graph",
+    number=30,
+    severity="note",
+    title="the evaluation builds a graph that nobody uses",
+    why="It needs the memory and time of a training pass.",
+    evidence="A forward pass of the evaluation ran with gradients enabled, and no backward pass followed.",
+    legitimate="Gradients by the inputs, for explanations.",
+    cure="`with torch.no_grad():` (or `torch.inference_mode()`) around the evaluation.",
+)
+REBUILT = Page(
+    id="loader-rebuilt-every-step",
+    number=30,
+    severity="note",
+    title="a loader is begun anew for every step",
+    why="Each begin shuffles all indices and starts the workers again; "
+    "one batch of each is used and an epoch is never gone through.",
+    evidence="How many iterations over loaders were begun, and how many batches were taken of each.",
+    legitimate="Loaders of one batch.",
+    cure="`for x, y in loader:` around the step.",
+)
+ITEMS = Page(
+    id="many-items-a-step",
+    number=30,
+    severity="note",
+    title="numbers are read out one by one in the step",
+    why="Every `.item()` waits for the device; a GPU stands still meanwhile.",
+    evidence="How many calls of `item` there were in one step.",
+    legitimate="Small programs on a CPU.",
+    cure="Keep tensors (detached), and read them once, after the epoch.",
+)
+PAGES = (TOTAL, GRAPH, REBUILT, ITEMS)
+_MANY = 30
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """Look at everything that was recorded."""
+    recording = patient.recording
+    yield from _totals(recording)
+    yield from _graphs(patient)
+    begun = [one for one in recording.drawn if one.phase == "step" and one.batches == 1 and _several(one.loader)]
+    if len(recording.steps) > 1 and len(begun) >= len(recording.steps):
+        yield REBUILT.found(f"{len(begun)} begun in {len(recording.steps)} steps, one batch taken of each")
+    items = [call for call in recording.calls_of("item") if call.module is None]
+    if recording.steps and len(items) >= _MANY * len(recording.steps):
+        line = max(items, key=lambda call: sum(call.line == one.line for one in items[:200]))
+        yield ITEMS.found(f"{len(items)} in {len(recording.steps)} steps", line.where)
+
+
+def _several(loader: object) -> bool:
+    try:
+        return len(loader) > 1  # type: ignore[arg-type]
+    except TypeError:
+        return True
+
+
+def _totals(recording: Recording) -> Iterator[Finding]:
+    tape = recording.tape
+    if tape is None or len(recording.steps) < 2:
+        return
+    ticks = [step.tick for step in recording.steps]
+    used = {id(one) for call in recording.calls_of("backward") for one in call.inputs}
+    for call in recording.calls_of("add"):
+        if id(call.out) in used or not _one_number(call.out):
+            continue
+        places = sorted(filter(None, (_first_loss(tape, one, call.index) for one in call.inputs)))
+        if len(places) == 2 and any(places[0] < tick <= places[1] for tick in ticks):
+            yield TOTAL.found("a loss with its graph is added to one of a step before", call.where)
+            return
+    if recording.keepers > 1:
+        yield TOTAL.found(f"a list holds {recording.keepers} losses with their graphs")
+
+
+def _first_loss(tape: Tape, tensor: torch.Tensor, before: int) -> int | None:
+    """Where the first of the losses was made that a running total holds."""
+    call = tape.maker(tensor, before) if _one_number(tensor) else None
+    while call is not None and call.name == "add":
+        makers = [tape.maker(one, call.index) for one in call.inputs if _one_number(one)]
+        call = min((one for one in makers if one is not None), key=lambda one: one.index, default=None)
+    return call.index if call is not None else None
+
+
+def _one_number(value: object) -> bool:
+    return isinstance(value, torch.Tensor) and value.requires_grad and value.numel() == 1 and not value.is_leaf
+
+
+def _graphs(patient: Patient) -> Iterator[Finding]:
+    recording = patient.recording
+    if recording.tape is None or not patient.trained:
+        return
+    ends = [call.index for name in ("backward", "grad") for call in recording.calls_of(name)]
+    for forward, following in zip_longest(recording.forwards, recording.forwards[1:]):
+        if _idle(forward, following, ends):
+            yield GRAPH.found("gradients were enabled, and no backward pass followed", forward.where)
+            return
+
+
+def _idle(forward: Forward, following: Forward | None, ends: list[int]) -> bool:
+    measures = forward.phase == "evaluate" or forward.all_eval
+    if not forward.tracking or not measures or (following is None and forward.phase != "evaluate"):
+        return False
+    until = following.tick if following is not None else 10**9
+    return not any(forward.tick <= end < until for end in ends)
