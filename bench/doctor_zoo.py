@@ -95,7 +95,10 @@ def main() -> None:
             rows.append(examined(program.__name__, program))
             row = rows[-1]
             marks = " ".join(row["errors"] + row["warnings"])
-            print(f"{row['seconds']:7.2f} s  step {row.get('step', 0) * 1e3:8.2f} ms  {row['name']}  {marks}", flush=True)
+            print(
+                f"{row['seconds']:7.2f} s  step {row.get('step', 0) * 1e3:8.2f} ms  {row['name']}  {marks}",
+                flush=True,
+            )
     counts = Counter(one for row in rows for one in (*row["errors"], *row["warnings"]))
     print(
         json.dumps(
