@@ -18,7 +18,8 @@ from torch import nn
 from ..errors import ExaminationError
 from .tape import tensors_in
 
-_TARGETS = ("y", "target", "targets", "label", "labels")
+TARGETS = ("y", "target", "targets", "label", "labels")
+"""The names under which a dictionary holds what the loss compares with."""
 # A prime divides no product of other sizes, so an axis that it divides carries that axis, flattened or not.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31)
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -38,7 +39,7 @@ class Batch:
         if isinstance(batch, torch.utils.data.DataLoader):
             batch = next(iter(batch))
         if isinstance(batch, Mapping):
-            key = next((name for name in _TARGETS if name in batch), None)
+            key = next((name for name in TARGETS if name in batch), None)
             if key is None or key in _parameters(model):
                 return cls((), dict(batch), batch)
             return cls(*_arguments({name: batch[name] for name in batch if name != key}, model), batch[key])

@@ -43,6 +43,8 @@ class Case:
     """Which axis of the inputs counts the samples; None: 0, unless the shapes say otherwise."""
     overfit_seconds: float = 4.0
     """Budget of the attempt to learn one batch by heart."""
+    thorough: bool = False
+    """Ask a large model everything, too, whatever it costs."""
 
     @property
     def module(self) -> nn.Module:

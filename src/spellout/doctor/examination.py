@@ -40,6 +40,7 @@ def examine(
     causal: bool | None = None,
     batch_axis: int | None = None,
     overfit_seconds: float = 4.0,
+    thorough: bool = False,
     ignore: Sequence[str] = (),
 ) -> Report:
     """Examine a training program and leave it bit for bit as it was.
@@ -48,7 +49,8 @@ def examine(
     `batch.py`; `step()` is the user's own training step with the user's own data, `evaluate()` the user's own
     evaluation. Instead of all these a `Case`, or a dictionary with its fields, may be given. `causal=True` asks
     whether outputs look ahead in time; `batch_axis` says which axis of the inputs counts samples, if it is not 0;
-    `ignore` holds ids.
+    `ignore` holds ids. A large model is asked only what about ten of its steps can tell, and the report says what was
+    left out; `thorough=True` asks it everything.
 
     Raises `ExaminationError` for what cannot be examined, `ValueError` for an unknown id in `ignore`.
     """
@@ -57,7 +59,7 @@ def examine(
         raise ValueError(f"there is no check {unknown[0]!r}; `spellout doctor --explain all` lists them")
     case = case_of(
         model, loss=loss, batch=batch, optimizer=optimizer, step=step, evaluate=evaluate, held_out=held_out,
-        causal=causal, batch_axis=batch_axis, overfit_seconds=overfit_seconds,
+        causal=causal, batch_axis=batch_axis, overfit_seconds=overfit_seconds, thorough=thorough,
     )  # fmt: skip
     # Compiled models are examined as they were written; the compiler is not loaded only to be told so.
     compiles = "torch._dynamo" in sys.modules
@@ -99,7 +101,7 @@ def record(patient: Patient, step: Callable[[], Any]) -> Recording:
                     recording.phase = "step"
                     recording.calls += 1
                     step()
-                    if recording.calls == 1:
+                    if recording.calls == 1 and not patient.brief:
                         recording.after_first = {name: p.detach().clone() for name, p in patient.parameters()}
                     if recording.calls == needed - 1 and patient.case.evaluate is not None:
                         recording.phase = "evaluate"

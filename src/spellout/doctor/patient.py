@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
 from . import walk
@@ -25,7 +26,7 @@ from .tape import Tape, dense
 from .walk import MODE_SENSITIVE
 
 _MUCH, _MANY = 2_000_000, 300_000
-"""Numbers computed in a pass, and numbers trained, from which on a model is heavy."""
+"""Numbers computed in a pass, and numbers trained, from which on a model is heavy; ten times that is large."""
 
 
 class Patient:
@@ -45,6 +46,8 @@ class Patient:
         self.missing: list[str] = []
         """What could not be examined, and why."""
         self.facts: Facts = {}
+        self.sparse: set[str] = set()
+        """Names of parameters whose gradients come as sparse tensors."""
         self._perturbed: dict[int, torch.Tensor] = {}
 
     @property
@@ -146,8 +149,13 @@ class Patient:
             if gradients and trained and end is not None:
                 with users_code():
                     found = torch.autograd.grad(end, [*trained.values()], allow_unused=True, retain_graph=True)
-                kept = (None if grad is None else dense(grad) for grad in found)
+                kept = [None if grad is None else dense(grad) for grad in found]
                 trial.gradients = dict(zip(trained, kept, strict=True))
+                self.sparse |= {
+                    name
+                    for name, grad, full in zip(trained, found, kept, strict=True)
+                    if grad is not None and grad is not full
+                }
         except UsersError as raised:
             trial.error = raised.error
         trial.built = [(id(p), type(p)) for _, p in self.parameters()]
@@ -161,9 +169,12 @@ class Patient:
 
     def descend(self, gradients: dict[str, torch.Tensor | None], optimizers: Iterable[Optimizer]) -> None:
         """One step of these optimizers along these gradients."""
+        sparse = self.sparse if optimizers is self.optimizers else set()
         for name, parameter in self.parameters():
             grad = gradients.get(name)
-            parameter.grad = None if grad is None else grad.clone()  # some optimizers write into it
+            if grad is not None:  # some optimizers write into it, and some take only sparse ones
+                grad = grad.to_sparse(1) if name in sparse else grad.clone()
+            parameter.grad = grad
         for optimizer in optimizers:
             with users_code():
                 optimizer.step()
@@ -241,6 +252,8 @@ class Patient:
 
         The trial is run in eval mode, in float64, with noise on the parameters: then zeros are structural zeros.
         """
+        if self.huge:
+            return None
         sizes = [size for _, parameter in self.parameters() for size in parameter.shape]
         for choice in relabellings(self.batch, self.batch_axis, sizes, self.heavy):
             for loss in (True, False) if self.case.loss is not None else (False,):
@@ -252,8 +265,26 @@ class Patient:
     @cached_property
     def heavy(self) -> bool:
         """Is a pass so much work that every check should make do with few?"""
-        made = sum(out.numel() for call in self.training.tape.calls for out in call.outputs)
-        return made > _MUCH or sum(parameter.numel() for parameter in self.trained.values()) > _MANY
+        made, trained = self.size
+        return made > _MUCH or trained > _MANY
+
+    @property
+    def brief(self) -> bool:
+        """Is a pass so much work that what takes many is left to `thorough`?"""
+        made, trained = self.size
+        return not self.case.thorough and (made > 10 * _MUCH or trained > 10 * _MANY)
+
+    @property
+    def huge(self) -> bool:
+        """Is even one copy of it so much work that it is only run as it is?"""
+        return not self.case.thorough and self.size[1] > 100 * _MANY
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """How many numbers a training pass computes (0 if none may be run), and how many are trained."""
+        calls = self.training.tape.calls if self.case.batch is not None else []
+        made = sum(out.numel() for call in calls for out in call.outputs)
+        return made, sum(p.numel() for p in self.trained.values() if not isinstance(p, UninitializedParameter))
 
     @cached_property
     def mode_matters(self) -> bool:

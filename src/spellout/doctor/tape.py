@@ -65,7 +65,10 @@ _USERS, _TORCHS, _OURS, _FORWARD = range(4)
 class Call:
     """One call on the tape."""
 
-    __slots__ = ("args", "clips", "code", "index", "kwargs", "line", "module", "name", "out", "phase")
+    __slots__ = (
+        "args", "clips", "code", "index", "kwargs", "limit", "limits_norm", "line", "module", "name", "out",
+        "phase",
+    )  # fmt: skip
 
     name: str
     """`relu`, `add`, `getitem`: one name for the function, the method, the operator and their in-place forms."""
@@ -76,7 +79,8 @@ class Call:
         self.code: CodeType | None = None
         self.line = 0
         self.module: Any = None
-        self.clips = False
+        self.clips = self.limits_norm = False
+        self.limit = float("inf")
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """An argument given by position or by name."""
@@ -243,6 +247,8 @@ def _locate(call: Call, frame: FrameType | None) -> None:
         if whose == _FORWARD and call.module is None:
             call.module = frame.f_locals.get("self")
         elif code.co_name in _CLIPS:
-            limit = frame.f_locals.get("max_norm", 0.0)
-            call.clips = float(limit) != float("inf")  # without a limit it only measures
+            norm = "max_norm" in frame.f_locals
+            call.limit = float(frame.f_locals["max_norm" if norm else "clip_value"])
+            call.clips = call.limit != float("inf")  # without a limit it only measures
+            call.limits_norm = norm
         frame = frame.f_back

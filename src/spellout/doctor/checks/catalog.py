@@ -21,7 +21,7 @@ from .steps import modes, parameters, reproducible, stepping
 from .time import carried, detached, kept
 from .units import activations, normalization, twins, units
 from .updates import direction, scaling, schedules, sizes
-from .wiring import broadcasting, dependence, reshapes
+from .wiring import broadcasting, dependence, reshapes, unshifted
 
 
 class Check(Protocol):
@@ -63,6 +63,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_runs, data),
     (_always, activations),
     (_runs, dependence),
+    (_runs, unshifted),
     (_always, broadcasting),
     (_runs, normalization),
     (_runs, twins),
@@ -95,6 +96,8 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_has_no_error, overfit),
 )
 """Which patients are asked, and the check."""
+SLOW = (learning_rate, overfit)
+"""What takes many passes, and is left out where one is so much work already."""
 _PAGES = (page for _, check in CHECKS for page in check.PAGES)
 PAGES: dict[str, Page] = {
     page.id: page for page in sorted(_PAGES, key=lambda page: (page.number, not page.symptom))
@@ -105,6 +108,10 @@ def look_at(patient: Patient, ignore: frozenset[str] = frozenset()) -> None:
     """Put a patient through all checks: findings, and what the user's code did not let a check see."""
     for fits, check in CHECKS:
         if not fits(patient):
+            continue
+        if check in SLOW and patient.brief:
+            name = check.__name__.rpartition(".")[2].replace("_", " ")
+            patient.missing.append(f"{name}: the model is large; thorough=True asks it")
             continue
         try:
             for finding in check.check(patient):

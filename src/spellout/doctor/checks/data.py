@@ -32,9 +32,10 @@ CONSTANT = Page(
     severity="warning",
     title="features are the same for every sample",
     why="They carry nothing, and dividing by their spread gives NaN.",
-    evidence="Columns with one single value that is neither 0 nor 1; an error where all samples are the same.",
-    legitimate="Constants such as a bias column of ones, "
-    "or rare categories that are 0 in this batch, are not reported.",
+    evidence="Columns with one single value that is neither 0 nor 1 nor one that other columns take too; "
+    "an error where all samples are the same in every input.",
+    legitimate="Constants such as a bias column of ones, rare categories that are 0 in this batch, "
+    "or the border of pictures are not reported.",
     cure="Drop them, or look at the loading code.",
 )
 LEAK = Page(
@@ -45,17 +46,6 @@ LEAK = Page(
     evidence="A feature equals the target in every sample of the batch.",
     legitimate="Autoencoders, whose target is the whole input, are not reported.",
     cure="Remove the column.",
-)
-UNSHIFTED = Page(
-    id="targets-not-shifted",
-    number=23,
-    severity="warning",
-    title="the targets are the inputs, not the next tokens",
-    why="A causal model that sees token t learns to repeat it; "
-    "the loss goes to zero and sampling repeats one letter.",
-    evidence="Integer inputs and targets are equal in every place.",
-    legitimate="Autoencoders of text with a bottleneck.",
-    cure="`x, y = tokens[:, :-1], tokens[:, 1:]`.",
 )
 SHUFFLED = Page(
     id="labels-look-shuffled",
@@ -77,7 +67,7 @@ OVERLAP = Page(
     legitimate="Data whose samples repeat by nature, as names do; then training rows repeat as often.",
     cure="Split before augmenting, by distinct sample, or by group.",
 )
-PAGES = (UNSCALED, CONSTANT, LEAK, UNSHIFTED, SHUFFLED, OVERLAP)
+PAGES = (UNSCALED, CONSTANT, LEAK, SHUFFLED, OVERLAP)
 
 _ENOUGH = 200
 """Samples, below which chance is not told from order."""
@@ -121,7 +111,7 @@ def _scale(patient: Patient) -> Iterator[Finding]:
         if max(abs(low), abs(high)) > 30 and (spread > 10 or abs(mean) > 10 * (spread + 1e-12)):
             image = " (bytes of an image?)" if low >= 0 and 100 < high <= 255 else ""
             yield UNSCALED.found(f"{low:g} … {high:g}, mean {mean:.3g}, spread {spread:.3g}{image}", direct.where)
-        yield from _constant(x, direct.where)
+        yield from _constant(x, direct.where, all(map(_all_the_same, patient.batch.inputs)))
 
 
 def _is_moved(tape: Tape, value: torch.Tensor, x: torch.Tensor, before: int) -> bool:
@@ -134,7 +124,13 @@ def _is_moved(tape: Tape, value: torch.Tensor, x: torch.Tensor, before: int) -> 
     return True
 
 
-def _constant(x: torch.Tensor, where: str | None) -> Iterator[Finding]:
+def _all_the_same(x: torch.Tensor) -> bool:
+    """Is every sample the same?"""
+    return x.ndim > 0 and bool((x == x[:1]).all())
+
+
+def _constant(x: torch.Tensor, where: str | None, alone: bool) -> Iterator[Finding]:
+    """Columns, or samples, that are all the same; `alone` says that no other input tells the samples apart."""
     size = x.shape[0]
     if size < 8 or not x.is_floating_point():
         return
@@ -142,20 +138,29 @@ def _constant(x: torch.Tensor, where: str | None) -> Iterator[Finding]:
     same = (rows == rows[0]).all(0)
     odd = same & (rows[0] != 0) & (rows[0] != 1)  # a rare category is 0 here, a bias column 1
     if bool(same.all()):
-        yield CONSTANT.found(f"all {size} samples of the batch are the same", where, severity="error")
+        if alone:
+            yield CONSTANT.found(f"all {size} samples of the batch are the same", where, severity="error")
     elif x.ndim == 2 and size >= 16 and bool(odd.any()):
+        odd &= ~_is_background(rows, same)
         places = odd.nonzero().flatten().tolist()
-        yield CONSTANT.found(f"{len(places)} of {rows.shape[1]} columns: {places[:5]}, of {size} samples", where)
+        if places:
+            yield CONSTANT.found(
+                f"{len(places)} of {rows.shape[1]} columns: {places[:5]}, of {size} samples", where
+            )
+
+
+def _is_background(rows: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+    """Which columns hold what some of those that vary hold too, as the border of a picture and its ground do?"""
+    taken, times = torch.unique(rows[:, ~same], return_counts=True)
+    return torch.isin(rows[0], taken[times > 1])
 
 
 def _leaks(patient: Patient, target: torch.Tensor) -> Iterator[Finding]:
     flat = target.detach().reshape(-1).double()
     for x in patient.batch.inputs:
         if not x.is_floating_point():
-            tokens = x.shape == target.shape and x.ndim > 1 and x.shape[1] > 2
-            if tokens and torch.equal(x, target.to(x.dtype)) and len(torch.unique(x)) > 2:
-                yield UNSHIFTED.found(f"{x.numel()} places, all equal")
-        elif x.ndim == 2 and 8 <= x.shape[0] == flat.numel() and x.shape[1] > 1 and len(torch.unique(flat)) > 1:
+            continue
+        if x.ndim == 2 and 8 <= x.shape[0] == flat.numel() and x.shape[1] > 1 and len(torch.unique(flat)) > 1:
             equal = (x.detach().double() == flat[:, None]).all(0)
             if bool(equal.any()):
                 yield LEAK.found(f"column {int(equal.nonzero()[0])} equals the target in all {x.shape[0]} samples")

@@ -12,8 +12,9 @@ import torch
 from ...batch import Batch
 from ...case import UsersError, users_code
 from ...patient import Patient
-from ...report import Finding, Page
-from ...tape import MOVES, REGRESSIONS, tensors_in, words
+from ...report import Finding, Page, Severity
+from ...snapshot import borrowed
+from ...tape import AFFINE, MOVES, REGRESSIONS, tensors_in, words
 
 TOO_HIGH = Page(
     id="first-loss-too-high",
@@ -70,14 +71,17 @@ def check(patient: Patient) -> Iterator[Finding]:
     source = patient.training.tape.source(patient.training.main, MOVES)
     head = source.where if source is not None else None
     outputs = "logits" if kind == "classes" else "outputs"
+    # One product alone is convex wherever it starts: there a bad start costs steps and nothing else.
+    products = [call for call in patient.training.tape.calls if call.name in AFFINE and call.phase == "model"]
+    severity: Severity = "note" if len(products) < 2 else "warning"
     evidence = f"first loss {own:.3g}, zero {outputs} {zero:.3g}, best constant {best:.3g}"
     # The factors are loose, since an initialisation of unit-scale logits costs about half a nat: what is reported
     # here costs hundreds of steps.
     if kind == "classes":
         if own > 2.5 * zero and own - zero > 1:
-            yield TOO_HIGH.found(evidence, head)
+            yield TOO_HIGH.found(evidence, head, severity)
     elif own > 10 * max(zero, best) > 0:
-        yield TOO_HIGH.found(evidence, head)
+        yield TOO_HIGH.found(evidence, head, severity)
     elif zero > 100 * best > 0 and own > 50 * best:
         yield FAR_TARGETS.found(evidence, head)
     yield from _bias(patient)
@@ -86,8 +90,11 @@ def check(patient: Patient) -> Iterator[Finding]:
 def kind_of(patient: Patient) -> str | None:
     """`classes` or `numbers`, if one known loss compares one output with one given target."""
     trial = patient.training
-    if patient.batch.targets is None or trial.loss is None or len(list(tensors_in(trial.output))) != 1:
+    target = patient.batch.targets
+    if target is None or trial.loss is None or len(list(tensors_in(trial.output))) != 1:
         return None
+    if any(x is target for x in patient.batch.inputs) and not target.is_floating_point():
+        return None  # the model is given the answer, as for a margin, and no opinion of its own is asked
     names = [call.name for call in trial.tape.calls if call.phase == "loss"]
     if sum(name in _CLASSIFIES | REGRESSIONS for name in names) != 1:
         squares = [name for name in names if name not in MOVES]
@@ -97,7 +104,8 @@ def kind_of(patient: Patient) -> str | None:
 
 def _loss_of(patient: Patient, output: torch.Tensor, target: Any) -> float:
     """The user's loss of an output that the model did not make; nan if it refuses it."""
-    with patient.borrowed(), torch.no_grad():
+    # The model is not run: only what the loss holds or closes over may change.
+    with borrowed(patient.case.loss, patient.batch.target), torch.no_grad():
         try:
             return float(patient.loss(output, target))
         except UsersError:
@@ -124,7 +132,7 @@ def best_constant(patient: Patient, batch: Batch | None = None) -> float:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    with patient.borrowed():
+    with borrowed(patient.case.loss, patient.batch.target):
         try:
             with users_code():  # a loss may refuse made-up outputs
                 optimizer.step(closure)  # type: ignore[no-untyped-call]

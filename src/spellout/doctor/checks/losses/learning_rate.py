@@ -88,13 +88,25 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float]:
         trial = patient.training  # the first pass is the one that the examination began with
         losses, ratios = [trial.value], []
         for left in reversed(range(steps)):
-            ratios += _step(patient, trial.gradients)
+            ratios += _step(patient, _clipped(patient, trial.gradients))
             torch.manual_seed(0)  # the same units are dropped each time, or the losses could not be compared
             trial = patient.run(patient.batch, gradients=left > 0, taped=False)
             if trial.error:
                 return [], 0.0
             losses.append(trial.value)
         return losses, median(ratios) if ratios else 0.0
+
+
+def _clipped(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor | None]:
+    """The gradients as the user's own step clips them: the tightest limit that was seen there."""
+    clips = patient.recording.clips
+    norm = min((call.limit for call in clips if call.limits_norm), default=math.inf)
+    value = min((call.limit for call in clips if not call.limits_norm), default=math.inf)
+    whole = math.sqrt(sum(float(grad.norm()) ** 2 for grad in gradients.values() if grad is not None))
+    factor = norm / whole if whole > norm else 1.0
+    return {
+        name: None if grad is None else (grad * factor).clamp(-value, value) for name, grad in gradients.items()
+    }
 
 
 def _last(patient: Patient, factor: float, start: float) -> float:

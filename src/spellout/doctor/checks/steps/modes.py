@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...patient import Patient
-from ...recording import Forward
+from ...recording import Forward, Recording
 from ...report import Finding, Page
 
 TRAIN_IN_EVAL = Page(
@@ -38,7 +38,8 @@ UNGRADED = Page(
     "and drops units at random.",
     evidence="Inside the step a forward pass of the whole model without gradients ran in train mode, "
     "besides one with gradients.",
-    legitimate="Estimating statistics on purpose; a target network is another module and is not meant.",
+    legitimate="Estimating statistics on purpose. Passes whose result enters the loss (guessed labels, targets) "
+    "are not reported.",
     cure="Use the output of the training pass, or wrap the measurement in `model.eval()` … `model.train()`.",
 )
 PAGES = (TRAIN_IN_EVAL, EVAL_IN_TRAIN, UNGRADED)
@@ -58,7 +59,11 @@ def check(patient: Patient) -> Iterator[Finding]:
     evaluated = any(forward.tick < wrong[0].tick for forward in measured) if wrong else False
     left = "; the evaluation before it left eval mode on" if evaluated and not learning[0].all_eval else ""
     noisy = [forward for forward in measured if forward.training]
-    ungraded = [forward for forward in steps if forward.training and not forward.tracking and learning]
+    ungraded = [
+        forward
+        for forward in steps
+        if forward.training and not forward.tracking and learning and not _enters_the_loss(recording, forward)
+    ]
     for page, passes, what in (
         (TRAIN_IN_EVAL, wrong, f"of {len(learning)} training passes in eval mode{left}"),
         (EVAL_IN_TRAIN, noisy, f"of {len(measured)} passes of the evaluation in train mode"),
@@ -76,3 +81,21 @@ def _learning(forwards: list[Forward], arrivals: list[int]) -> list[Forward]:
         if before:
             passes[id(before[-1])] = before[-1]
     return list(passes.values())
+
+
+def _enters_the_loss(recording: Recording, forward: Forward) -> bool:
+    """Is what this pass without gradients made used together with something that has a gradient?"""
+    if recording.tape is None:
+        return False
+    parameters = {id(account.parameter) for account in recording.accounts.values()}
+    made: dict[int, object] = {}  # the tape keeps the tensors alive
+    for call in recording.tape.calls[forward.tick :]:
+        tensors = call.inputs
+        outs = call.outputs
+        if any(id(one) in made for one in tensors):
+            if any(one.requires_grad for one in outs):
+                return True
+            made.update((id(one), one) for one in outs)
+        elif any(id(one) in parameters for one in tensors) and not any(one.requires_grad for one in outs):
+            made.update((id(one), one) for one in outs)
+    return False

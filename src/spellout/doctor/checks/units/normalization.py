@@ -15,11 +15,12 @@ from ...tape import MOVES, Call, Tape, words
 CANCELLED = Page(
     id="bias-before-batchnorm",
     number=17,
+    severity="note",
     title="a bias is cancelled by the normalisation after it",
     why="BatchNorm subtracts the mean over the batch, and with it any constant: "
     "the bias does nothing and learns nothing.",
     evidence="In float64 the bias's gradient is zero up to rounding, while its layer's weight has one.",
-    legitimate="It does no harm but cost; layers copied from elsewhere.",
+    legitimate="It does no harm but cost: usual in U-Nets and in VGG with BatchNorm.",
     cure="`bias=False` in the layer before the normalisation, which has a bias of its own.",
 )
 LAST_ONE = Page(

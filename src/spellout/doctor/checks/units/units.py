@@ -58,8 +58,8 @@ PAGES = (DEAD, SATURATED, FADES)
 
 _SAMPLES = 64
 """Enough to see the spread between samples change by a factor of ten thousand."""
-Shares = dict[int, tuple[float, str | None]]
-"""By the index of a call: the share of its units or outputs, and the user's line."""
+Shares = dict[int, tuple[float, str | None, int]]
+"""By the index of a call: the share of its units or outputs, the user's line, and how many units there are."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -67,17 +67,18 @@ def check(patient: Patient) -> Iterator[Finding]:
     own = patient.training.tape
     # Training may drive units to their ends for good reasons: then that they are there is only worth knowing.
     ends: Severity = "note" if any(optimizer.state for optimizer in patient.optimizers) else "warning"
-    measures: tuple[tuple[Page, Callable[[Tape], Shares], str, Severity], ...] = (
+    measures: tuple[tuple[Page, Callable[[Tape, float], Shares], str, Severity], ...] = (
         (DEAD, _dead, "of the units are zero for the whole batch", "warning"),
         (SATURATED, _saturated, "of the outputs are beyond 0.97", ends),
     )
-    found = [measure(own) for _, measure, _, _ in measures]
+    found = [measure(own, least) for (_, measure, _, _), least in zip(measures, (0.4, 0.5), strict=True)]
     fresh = _fresh(patient) if any(found) else []
     for (page, measure, what, severity), places in zip(measures, found, strict=True):
-        usual = [measure(tape) for tape in fresh]
-        for index, (share, where) in places.items():
-            middle = median(shares.get(index, (0.0, None))[0] for shares in usual) if usual else 0.0
-            if share > middle + 0.3:  # well beyond what three fresh models differ by
+        usual = [measure(tape, 0.0) for tape in fresh]
+        for index, (share, where, units) in places.items():
+            middle = median(shares.get(index, (0.0, None, 0))[0] for shares in usual) if usual else 0.0
+            # Well beyond what three fresh models differ by, and what so few units do by chance.
+            if share > middle + 0.3 + 0.5 / math.sqrt(units):
                 yield page.found(f"{share:.0%} {what}; initialised afresh {middle:.0%}", where, severity)
     yield from _fading(patient)
 
@@ -95,8 +96,8 @@ def _hidden(tape: Tape, *names: str) -> Iterator[Call]:
             yield call
 
 
-def _dead(tape: Tape) -> Shares:
-    """The share of units that are zero for the whole batch, if it is large."""
+def _dead(tape: Tape, least: float) -> Shares:
+    """The share of units that are zero for the whole batch, if it is larger than `least`."""
     found = {}
     for call in _hidden(tape, "relu", "relu6"):
         if call.out.ndim > 1:
@@ -104,20 +105,20 @@ def _dead(tape: Tape) -> Shares:
             silent = (call.out.detach() <= 0).movedim(1 if call.out.ndim == 4 else -1, -1).flatten(0, -2)
             # Fewer than four samples or units make any share look large.
             share = float(silent.all(0).double().mean()) if min(silent.shape) >= 4 else 0.0
-            if share > 0.4:
-                found[call.index] = (share, call.where)
+            if share > least:
+                found[call.index] = (share, call.where, silent.shape[-1])
     return found
 
 
-def _saturated(tape: Tape) -> Shares:
-    """The share of outputs near the ends of the range, if it is large."""
+def _saturated(tape: Tape, least: float) -> Shares:
+    """The share of outputs near the ends of the range, if it is larger than `least`."""
     found = {}
     for call in _hidden(tape, "tanh", "sigmoid"):
         values = call.out.detach().float()
         values = values * 2 - 1 if call.name == "sigmoid" else values
         share = float((values.abs() > 0.97).double().mean()) if values.numel() >= 16 else 0.0
-        if share > 0.5:
-            found[call.index] = (share, call.where)
+        if share > least:
+            found[call.index] = (share, call.where, values.numel())
     return found
 
 

@@ -60,9 +60,8 @@ _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu", "multi_head_attention_forwa
 def check(patient: Patient) -> Iterator[Finding]:
     """The matrix over samples, and over moments where that is asked."""
     if patient.relabelled is None:
-        patient.missing.append(
-            "what samples and moments do to each other: the model takes only a batch of this size"
-        )
+        why = "is large; thorough=True asks it" if patient.huge else "takes only a batch of this size"
+        patient.missing.append(f"what samples and moments do to each other: the model {why}")
         return
     axes, base = patient.relabelled
     if base.main._version:  # a loss may have written into it: once more without a loss
@@ -73,7 +72,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     halves = [patient.exact(_with(axes, slice(first, None, 2))) for first in (0, 1)] if patient.heavy else []
     moves = any(half.error is None and not _same(base.main, half.main) for half in halves)
     ignores = not moves or _all_equal(patient.training.main.detach())
-    found = list(_ignores(patient, axes, base)) if ignores else []
+    found = list(_ignores(patient, axes, base)) if ignores and _is_deaf(patient, axes) else []
     yield from found
     if not found and (not patient.heavy or _halves_mix(axes, base, halves)):
         yield from _mixes(patient, axes, base)
@@ -119,6 +118,15 @@ def _ignores(patient: Patient, axes: Relabelled, base: Trial) -> Iterator[Findin
             if now.error or then.error or not _same(now.main, then.main):
                 return
     yield IGNORES.found("all inputs replaced, no output moved, also after two steps along the gradient")
+
+
+def _is_deaf(patient: Patient, axes: Relabelled) -> bool:
+    """In train mode, too?
+
+    An untrained BatchNorm divides by nothing in eval mode, and what is then large saturates whatever comes after.
+    """
+    now, then = (patient.exact(one, train=True) for one in (axes.batch, axes.batch.with_inputs(_changed)))
+    return now.error is not None or then.error is not None or _same(now.main, then.main)
 
 
 def _all_equal(output: torch.Tensor) -> bool:
