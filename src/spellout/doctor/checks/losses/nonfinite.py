@@ -9,7 +9,7 @@ import torch
 from ...case import Trial, users_code
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, span, tensors_in, words
+from ...tape import Call, dense, span, tensors_in, words
 
 FORWARD = Page(
     id="nan-in-forward",
@@ -71,7 +71,7 @@ def check(patient: Patient) -> Iterator[Finding]:
 
 def _bad(tensor: torch.Tensor) -> int:
     """How many of its numbers are not finite."""
-    return int((~torch.isfinite(tensor.detach())).sum()) if tensor.is_floating_point() else 0
+    return int((~torch.isfinite(dense(tensor.detach()))).sum()) if tensor.is_floating_point() else 0
 
 
 def _first_bad(trial: Trial) -> Call | None:
