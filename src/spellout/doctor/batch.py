@@ -56,8 +56,8 @@ class Batch:
 
     @property
     def inputs(self) -> list[torch.Tensor]:
-        """All input tensors."""
-        return list(tensors_in((self.args, self.kwargs)))
+        """All input tensors that can be changed number by number: sparse ones go to the model as they are."""
+        return [one for one in tensors_in((self.args, self.kwargs)) if one.layout == torch.strided]
 
     @property
     def targets(self) -> torch.Tensor | None:
@@ -201,7 +201,7 @@ def _arguments(x: Any, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any
 
 def _mapped(value: Any, change: Change) -> Any:
     if isinstance(value, torch.Tensor):
-        return change(value)
+        return change(value) if value.layout == torch.strided else value  # sparse ones have no axis to choose from
     if isinstance(value, Mapping):
         return {key: _mapped(item, change) for key, item in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):

@@ -100,7 +100,7 @@ class Patient:
 
         `steps` must be true where an optimizer steps.
         """
-        with borrowed(*(self.roots if steps else self.passing)):
+        with borrowed(*(self.roots if steps else self.passing), whole=False):
             torch.manual_seed(seed)
             if train is not None:
                 walk.set_mode(self.model, train)

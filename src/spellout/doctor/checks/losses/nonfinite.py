@@ -10,7 +10,7 @@ import torch
 from ...case import Trial, users_code
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, span, tensors_in, words
+from ...tape import Call, dense, span, tensors_in, words
 
 FORWARD = Page(
     id="nan-in-forward",
@@ -72,9 +72,10 @@ def check(patient: Patient) -> Iterator[Finding]:
 
 def _bad(tensor: torch.Tensor) -> int:
     """How many of its numbers are not finite."""
-    if not tensor.is_floating_point() or math.isfinite(float(tensor.detach().sum())):
+    found = dense(tensor.detach())
+    if not found.is_floating_point() or math.isfinite(float(found.sum())):
         return 0  # what is finite together is finite in each place
-    return int((~torch.isfinite(tensor.detach())).sum())
+    return int((~torch.isfinite(found)).sum())
 
 
 def _first_bad(trial: Trial) -> Call | None:
