@@ -13,10 +13,23 @@ from ..case import UsersError
 from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
-from .losses import first_loss, learning_rate, nonfinite, overfit
-from .steps import modes, parameters, reproducible, stepping
+from .losses import (
+    arguments,
+    bootstrapped,
+    custom_backward,
+    direction,
+    first_loss,
+    learning_rate,
+    nonfinite,
+    overfit,
+    reductions,
+    squashed,
+    weights,
+)
+from .padding import accumulated, counted, invariance, tables
+from .steps import gradients, leaves, modes, parameters, reproducible, stepping
 from .units import activations, normalization, twins, units
-from .wiring import broadcasting, dependence, reshapes
+from .wiring import broadcasting, dependence, reshapes, sharing
 
 
 class Check(Protocol):
@@ -57,6 +70,12 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_runs_or_is_live, nonfinite),
     (_runs, data),
     (_always, activations),
+    (_always, squashed),
+    (_always, arguments),
+    (_always, weights),
+    (_always, bootstrapped),
+    (_runs, direction),
+    (_runs, custom_backward),
     (_runs, dependence),
     (_always, broadcasting),
     (_runs, normalization),
@@ -66,7 +85,15 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, stepping),
     (_always, modes),
     (_runs, reproducible),
+    (_runs_or_is_live, gradients),
     (_runs_or_is_live, parameters),
+    (_always, leaves),
+    (_runs, sharing),
+    (_runs, counted),
+    (_runs, tables),
+    (_runs, invariance),
+    (_always, accumulated),
+    (_runs, reductions),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
     (_has_no_error, learning_rate),
