@@ -8,7 +8,8 @@ import torch
 from doctor.table import FAULTY, HEALTHY
 from spellout.doctor import PAGES, examine
 
-for part in ("steps", "losses", "structure", "parameters", "numbers", "data"):
+PARTS = ("steps", "losses", "structure", "parameters", "numbers", "data", "leaves", "objectives", "padding")
+for part in PARTS:
     importlib.import_module(f"doctor.pairs_{part}")
 
 

@@ -218,7 +218,7 @@ class Patient:
 
     @cached_property
     def reached_in_passes(self) -> set[int]:
-        """The ids of parameters that a gradient reached in three passes, two of them with noise on the parameters."""
+        """The ids of parameters that a gradient reached in any of three passes, two of them with noise."""
         parameters, reached = self.trained, set[int]()
         # A layer that starts at zero passes no gradient on, and dropout may cut a path: so three seeds, and noise.
         for seed in range(3):

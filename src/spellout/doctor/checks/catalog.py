@@ -13,19 +13,8 @@ from ..case import UsersError
 from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
-from .losses import (
-    arguments,
-    bootstrapped,
-    custom_backward,
-    direction,
-    first_loss,
-    learning_rate,
-    nonfinite,
-    overfit,
-    reductions,
-    squashed,
-    weights,
-)
+from .losses import first_loss, learning_rate, nonfinite, overfit
+from .objectives import arguments, bootstrapped, custom_backward, direction, reductions, squashed, weights
 from .padding import accumulated, counted, invariance, tables
 from .steps import gradients, leaves, modes, parameters, reproducible, stepping
 from .units import activations, normalization, twins, units

@@ -27,9 +27,10 @@ _UNEQUAL = 2.0
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The losses between the optimizer's steps, as they lie on the tape of the user's steps."""
-    tape = patient.recording.tape
-    begin = 0
-    for step in patient.recording.steps if tape is not None else ():
+    tape, begin = patient.recording.tape, 0
+    if tape is None:
+        return
+    for step in patient.recording.steps:
         calls = tape.calls[begin : step.tick]
         begin = step.tick
         backwards = [call.index for call in calls if call.name == "backward"]

@@ -1,4 +1,4 @@
-"""Does the loss feel the outputs at padding (family 27)? Its gradient with respect to the outputs says so exactly."""
+"""Does the loss feel the outputs at padding (family 27)? Its gradient with respect to them says so exactly."""
 
 from __future__ import annotations
 

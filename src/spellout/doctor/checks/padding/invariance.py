@@ -65,7 +65,7 @@ def _changes(patient: Patient, x: torch.Tensor, padding: Padding) -> Iterator[Fi
     if long.shape != short.shape or long.shape[0] < 2:
         return
     spread, change = float((long - long.mean(0)).norm()), float((long - short).norm())
-    if change > 0.1 * spread and change > 1e-4 * float(long.norm()):
+    if change > 0.02 * spread and change > 1e-4 * float(long.norm()):
         yield CHANGES.found(
             f"{len(rows)} rows with {size - kept} places of padding less: the output changes by "
             f"{change / (spread + 1e-30):.2g} times what samples differ by",
@@ -86,7 +86,7 @@ def _unread(patient: Patient, x: torch.Tensor, padding: Padding) -> Iterator[Fin
     rows = padding.mask.any(1).nonzero().flatten()
     if len(rows) < 2 or int(padding.lengths[rows].min()) < 1:
         return
-    values = x[~padding.mask].unique()
+    values = torch.unique(x[~padding.mask])
     if len(values) < 2:
         return
     place = torch.searchsorted(values, x.clamp(int(values.min()), int(values.max())))

@@ -1,4 +1,4 @@
-"""Which places of a batch of tokens are padding? A value that ends rows of several lengths and stands nowhere else."""
+"""Which places of tokens are padding? A value that ends rows of several lengths and stands nowhere else."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def padding_in(x: torch.Tensor) -> Padding | None:
         lengths = runs.sum(1)
         # A token that ends a sentence stands once; padding stands several times, and more in shorter rows.
         several = int((lengths > 1).sum())
-        if torch.equal(mask, runs) and several >= max(3, len(x) // 4) and len(lengths.unique()) > 1:
+        if torch.equal(mask, runs) and several >= max(3, len(x) // 4) and int(lengths.min()) < int(lengths.max()):
             return Padding(value, mask, right)
     return None
 

@@ -35,7 +35,7 @@ STEPS = Page(
     id="slope-is-zero",
     number=21,
     title="rounding or comparing cuts the gradient",
-    why="The result is constant but for jumps, so its derivative is exactly zero, and so is every gradient before it.",
+    why="The result is constant but for jumps: its derivative is exactly zero, and so is every gradient before it.",
     evidence="The gradient of every parameter before the call is exactly zero, also with noise on the parameters.",
     legitimate="Straight-through estimators, whose gradient is not zero, are not reported.",
     cure="Train with the value before rounding, or pass the gradient on: `x + (x.round() - x).detach()`.",
@@ -106,17 +106,16 @@ def _nothing(patient: Patient, seen: set[int]) -> Iterator[Finding]:
     mine = [p for one in recording.optimizers for p in walk.listed_in(one) if id(p) in own]
     if mine and not any(p.requires_grad for p in mine):
         yield NOTHING.found(f"none of the optimizer's {len(mine)} parameters needs a gradient: all are frozen")
-    elif len(recording.steps) > 1 and not seen and not recording.error and mine:
-        if not any(step.live for step in recording.steps):
-            ends = list(graph.ends(recording.tape))
-            why = "`backward` was never called" if recording.tape is not None else "no backward pass reached one"
-            where = recording.steps[0].where
-            if ends and recording.tape is not None:
-                maker = recording.tape.maker(ends[0])
-                why = "`backward` began at a tensor that no parameter was used for"
-                if maker is not None:
-                    why, where = f"{why}, made by `{maker.name}`", maker.where or where
-            yield NOTHING.found(f"{len(recording.steps)} optimizer steps, no gradient at all: {why}", where)
+    silent = not seen and not any(step.live for step in recording.steps)
+    if len(recording.steps) > 1 and silent and recording.error is None and any(p.requires_grad for p in mine):
+        why, where = "no backward pass reached one", recording.steps[0].where
+        if recording.tape is not None:
+            end = next(graph.ends(recording.tape), None)
+            maker = recording.tape.maker(end) if end is not None else None
+            why = "`backward` was never called" if end is None else "`backward` began where no parameter was used"
+            if maker is not None:
+                why, where = f"{why}, at what `{maker.name}` made", maker.where or where
+        yield NOTHING.found(f"{len(recording.steps)} optimizer steps, no gradient at all: {why}", where)
 
 
 def _only_in_the_step(patient: Patient, seen: set[int]) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call
+from ...tape import Call, Tape
+from .tapes import once
 
 INVERTED = Page(
     id="class-weights-inverted",
@@ -39,12 +40,15 @@ _ENOUGH = 30
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Every weighted loss on every tape."""
-    for tape in patient.tapes:
-        for call in tape.calls:
-            if call.name == "binary_cross_entropy_with_logits":
-                yield from _positive(call)
-            elif call.name in ("cross_entropy", "nll_loss"):
-                yield from _classes(call)
+    yield from once(patient, _on)
+
+
+def _on(tape: Tape) -> Iterator[Finding]:
+    for call in tape.calls:
+        if call.out is not None and call.name == "binary_cross_entropy_with_logits":
+            yield from _positive(call)
+        elif call.out is not None and call.name in ("cross_entropy", "nll_loss"):
+            yield from _classes(call)
 
 
 def _positive(call: Call) -> Iterator[Finding]:

@@ -48,11 +48,7 @@ def check(patient: Patient) -> Iterator[Finding]:
 @contextmanager
 def _listened(kind: type, given: list[tuple[Any, ...]]) -> Iterator[None]:
     """While it is open, the arguments of the function's calls are kept."""
-    own = vars(kind).get("forward")
-    if not isinstance(own, staticmethod):
-        yield
-        return
-    forward = own.__func__
+    own, forward = vars(kind).get("forward"), kind.forward  # type: ignore[attr-defined]
     skip = 1 if kind.setup_context is torch.autograd.Function.setup_context else 0  # type: ignore[attr-defined]
 
     def listening(*args: Any) -> Any:
@@ -63,7 +59,10 @@ def _listened(kind: type, given: list[tuple[Any, ...]]) -> Iterator[None]:
     try:
         yield
     finally:
-        kind.forward = own  # type: ignore[attr-defined]
+        if own is None:
+            del kind.forward  # type: ignore[attr-defined]
+        else:
+            kind.forward = own  # type: ignore[attr-defined]
 
 
 def _compare(patient: Patient, kind: type, args: tuple[Any, ...]) -> Iterator[Finding]:
@@ -103,14 +102,10 @@ def _slopes(
     weights = [torch.randn(out.shape, generator=generator).to(out) for out in outs]
 
     def value(x: torch.Tensor) -> torch.Tensor:
-        return sum(
-            ((w * out).sum() for w, out in zip(weights, run([*given[:which], x, *given[which + 1 :]]))),
-            x.new_zeros(()),
-        )
+        return _weighed(weights, run([*given[:which], x, *given[which + 1 :]]))
 
     with users_code():
-        total = sum(((w * out).sum() for w, out in zip(weights, outs)), x.new_zeros(()))
-        theirs = torch.autograd.grad(total, x, allow_unused=True)[0]
+        theirs = torch.autograd.grad(_weighed(weights, outs), x, allow_unused=True)[0]
     if theirs is None:
         return
     for index in torch.linspace(0, x.numel() - 1, min(_PLACES, x.numel())).long().tolist():
@@ -120,6 +115,11 @@ def _slopes(
         with torch.no_grad():
             ours = float(value(x + move) - value(x - move)) / (2 * _STEP)
         yield ours, float(theirs.reshape(-1)[index])
+
+
+def _weighed(weights: list[torch.Tensor], outs: list[torch.Tensor]) -> torch.Tensor:
+    """One number of several results."""
+    return torch.stack([(weight * out).sum() for weight, out in zip(weights, outs, strict=True)]).sum()
 
 
 def _is_same(outs: list[torch.Tensor], given: torch.Tensor) -> bool:

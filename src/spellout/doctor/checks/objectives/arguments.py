@@ -9,13 +9,14 @@ import torch
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import REGRESSIONS, Call, Tape, span
+from .tapes import once
 
 KL = Page(
     id="kl-div-arguments",
     number=26,
     title="kl_div received something else than log-probabilities",
     why="`kl_div(input, target)` wants input as log-probabilities and target as probabilities "
-    "(or both as logarithms, with log_target=True); of anything else it is no distance, and may fall without bound.",
+    "(or both as logarithms, with log_target=True); else it is no distance, and may fall without bound.",
     evidence="A log-probability is never above 0; a probability never below it.",
     legitimate="Never.",
     cure="`F.kl_div(F.log_softmax(logits, -1), target_probabilities, reduction='batchmean')`.",
@@ -73,19 +74,22 @@ _ROUNDING = 1e-3
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Every loss on every tape."""
-    for tape in patient.tapes:
-        for call in tape.calls:
-            if call.out is None:
-                continue
-            if call.name == "kl_div":
-                yield from _kl(call)
-            elif call.name in ("cross_entropy", "nll_loss"):
-                yield from _rows(call)
-                yield from _axis(tape, call)
-            elif call.name == "ctc_loss":
-                yield from _ctc(call)
-            elif call.name in REGRESSIONS:
-                yield from _regression(call)
+    yield from once(patient, _on)
+
+
+def _on(tape: Tape) -> Iterator[Finding]:
+    for call in tape.calls:
+        if call.out is None:
+            continue
+        if call.name == "kl_div":
+            yield from _kl(call)
+        elif call.name in ("cross_entropy", "nll_loss"):
+            yield from _rows(call)
+            yield from _axis(tape, call)
+        elif call.name == "ctc_loss":
+            yield from _ctc(call)
+        elif call.name in REGRESSIONS:
+            yield from _regression(call)
 
 
 def _kl(call: Call) -> Iterator[Finding]:

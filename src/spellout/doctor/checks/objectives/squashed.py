@@ -9,6 +9,7 @@ import torch
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import MOVES, Call, Tape, words
+from .tapes import once
 
 TWICE = Page(
     id="squashed-twice",
@@ -34,22 +35,23 @@ _THROUGH = MOVES | words("clamp clamp_min clamp_max getitem gather")
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Every squash on every tape, where what it received can be learned."""
-    for tape in patient.tapes:
-        for call in tape.calls:
-            if not any(isinstance(out, torch.Tensor) and out.requires_grad for out in call.outputs):
-                continue
-            if call.name == "log" and call.inputs:
-                source = tape.source(call.inputs[0], _THROUGH | {"add"}, call.index)
-                if source is not None and source.name in _LOGS and source is not call:
-                    yield LOGARITHM.found(f"`log` received what `{source.name}` returned", call.where)
-                continue
-            squash = _squash(tape, call)
-            if squash is None or not _ends(tape, call):
-                continue
-            name, given = squash
-            first = _first(tape, given, call)
+    yield from once(patient, _on)
+
+
+def _on(tape: Tape) -> Iterator[Finding]:
+    for call in tape.calls:
+        if not any(out.requires_grad for out in call.outputs):
+            continue
+        if call.name == "log" and call.inputs:
+            source = tape.source(call.inputs[0], _THROUGH | {"add"}, call.index)
+            if source is not None and source.name in _LOGS:
+                yield LOGARITHM.found(f"`log` received what `{source.name}` returned", call.where)
+            continue
+        squash = _squash(tape, call)
+        if squash is not None and _ends(tape, call):
+            first = _first(tape, squash[1], call)
             if first is not None:
-                yield TWICE.found(f"{name} received what {first} returned", call.where)
+                yield TWICE.found(f"{squash[0]} received what {first} returned", call.where)
 
 
 def _first(tape: Tape, given: torch.Tensor, call: Call) -> str | None:
@@ -67,8 +69,9 @@ def _squash(tape: Tape, call: Call) -> tuple[str, torch.Tensor] | None:
         return (f"`{call.name}`", given) if isinstance(given, torch.Tensor) and _wide(call, given) else None
     if call.name == "div" and len(call.inputs) > 1:
         top, bottom = (tape.source(one, MOVES, call.index) for one in call.inputs[:2])
-        own = top is not None and bottom is not None and top.name == "exp" and bottom.name == "sum"
-        if own and bottom.inputs and bottom.inputs[0] is top.out and top.inputs:
+        if top is None or bottom is None or (top.name, bottom.name) != ("exp", "sum"):
+            return None
+        if top.inputs and bottom.inputs and bottom.inputs[0] is top.out:
             return "a softmax by hand", top.inputs[0]
     elif call.name in ("rdiv", "reciprocal") or (call.name == "div" and len(call.inputs) == 1):
         plus = tape.maker(call.inputs[0], call.index) if call.inputs else None

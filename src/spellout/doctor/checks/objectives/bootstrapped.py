@@ -10,6 +10,7 @@ from ... import graph
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import MOVES, REGRESSIONS, Call, Tape, words
+from .tapes import once
 
 ATTACHED = Page(
     id="target-not-detached",
@@ -29,14 +30,17 @@ _THROUGH = MOVES | words("clamp where masked_fill")
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Regression losses, and differences that are squared, on every tape."""
-    for tape in patient.tapes:
-        squared = {id(one) for call in tape.calls if call.name in _SQUARES for one in call.inputs}
-        for call in tape.calls:
-            by_hand = call.name == "sub" and any(id(out) in squared for out in call.outputs)
-            if (by_hand or call.name in REGRESSIONS) and len(call.inputs) > 1:
-                one, other = call.inputs[:2]
-                if one.requires_grad and other.requires_grad and _bootstraps(tape, call, one, other):
-                    yield ATTACHED.found(f"`{call.name}` of two tensors that both have gradients", call.where)
+    yield from once(patient, _on)
+
+
+def _on(tape: Tape) -> Iterator[Finding]:
+    squared = {id(one) for call in tape.calls if call.name in _SQUARES for one in call.inputs}
+    for call in tape.calls:
+        by_hand = call.name == "sub" and any(id(out) in squared for out in call.outputs)
+        if (by_hand or call.name in REGRESSIONS) and len(call.inputs) > 1:
+            one, other = call.inputs[:2]
+            if one.requires_grad and other.requires_grad and _bootstraps(tape, call, one, other):
+                yield ATTACHED.found(f"`{call.name}` of two tensors that both have gradients", call.where)
 
 
 def _bootstraps(tape: Tape, call: Call, one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -59,5 +63,7 @@ def _scaled(tape: Tape, value: torch.Tensor, before: int) -> bool:
     if call is None or call.name not in ("mul", "rmul"):
         return False
     if any(isinstance(one, int | float) and 0 < one <= 1 for one in call.args):
+        return True
+    if any(not one.requires_grad and bool(((one >= 0) & (one <= 1)).all()) for one in call.inputs):
         return True
     return any(_scaled(tape, one, call.index) for one in call.inputs if one.requires_grad)

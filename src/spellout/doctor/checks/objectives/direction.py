@@ -13,8 +13,8 @@ import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import MOVES, REGRESSIONS, words
-from .first_loss import loss_of
+from ...tape import MOVES, REGRESSIONS, Call, tensors_in, words
+from ..losses.first_loss import loss_of
 
 UPWARDS = Page(
     id="loss-rewards-mistakes",
@@ -37,7 +37,6 @@ CONSTANT = Page(
 )
 PAGES = (UPWARDS, CONSTANT)
 _BINARY = words("binary_cross_entropy binary_cross_entropy_with_logits")
-_PICKS = words("cross_entropy nll_loss gather getitem one_hot")
 _FREE = words("sub rsub pow square abs mean sum neg mul rmul div add sqrt getitem")
 
 
@@ -90,9 +89,7 @@ def _exchanged(
     calls = [call for call in patient.training.tape.calls if call.phase == "loss"]
     names = {call.name for call in calls}
     if not target.is_floating_point():
-        if any(call.name in _PICKS and any(_is_target(one, target) for one in call.inputs) for call in calls):
-            return _rows(output, target)
-        return None
+        return _rows(output, target) if any(_picks(call, output, target) for call in calls) else None
     free = names - MOVES <= _FREE and bool(names & words("sub rsub")) and bool(names & words("pow square abs mul"))
     if target.numel() == output.numel() > 1 and (names & (REGRESSIONS | _BINARY) or free):
         order, values = target.reshape(-1).argsort(), output.reshape(-1).sort().values
@@ -102,8 +99,19 @@ def _exchanged(
     return None
 
 
-def _is_target(one: torch.Tensor, target: torch.Tensor) -> bool:
-    return one.numel() >= target.numel() > 0 and one.data_ptr() == target.data_ptr()
+def _picks(call: Call, output: torch.Tensor, target: torch.Tensor) -> bool:
+    """Does the target choose one of the output's numbers here?"""
+    if call.name in ("cross_entropy", "nll_loss"):
+        chosen = call.argument(1, "target")
+    elif call.name == "gather":
+        chosen = call.argument(2, "index")
+    elif call.name == "getitem":
+        chosen = call.args[1]
+    elif call.name == "one_hot" and call.outputs and call.outputs[0].shape[-1] in output.shape[1:]:
+        chosen = call.argument(0, "tensor", call.args[:1])
+    else:
+        return False
+    return any(one.numel() and one.data_ptr() == target.data_ptr() for one in tensors_in(chosen))
 
 
 def _rows(output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:

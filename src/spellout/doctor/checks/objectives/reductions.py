@@ -94,5 +94,5 @@ def _summands(trial: Trial) -> list[tuple[Call, torch.Tensor]]:
         elif call.name in ("mul", "rmul", "div", "neg", "reshape", "view", "squeeze") and len(single) == 1:
             pending.append((single[0], call.index))
         else:
-            found.append((call, value.detach()))
+            found.append((call, value))
     return sorted(found, key=lambda pair: pair[0].index)
