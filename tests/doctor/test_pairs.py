@@ -8,18 +8,12 @@ import torch
 from doctor.table import FAULTY, HEALTHY
 from spellout.doctor import PAGES, examine
 
-for part in (
-    "steps",
-    "losses",
-    "structure",
-    "parameters",
-    "numbers",
-    "data",
-    "updates",
-    "batches",
-    "evaluation",
-    "time",
-):
+PARTS = (
+    *("steps", "losses", "structure", "parameters", "numbers", "data"),
+    *("leaves", "objectives", "padding"),
+    *("updates", "batches", "evaluation", "time"),
+)
+for part in PARTS:
     importlib.import_module(f"doctor.pairs_{part}")
 
 

@@ -228,6 +228,20 @@ class Patient:
         return self.trial(train=True, gradients=True)
 
     @cached_property
+    def reached_in_passes(self) -> set[int]:
+        """The ids of parameters that a gradient reached in any of three passes, two of them with noise."""
+        parameters, reached = self.trained, set[int]()
+        # A layer that starts at zero passes no gradient on, and dropout may cut a path: so three seeds, and noise.
+        for seed in range(3):
+            trial = self.training
+            if seed:
+                trial = self.trial(train=True, seed=seed, gradients=True, before=self.perturb)
+            reached |= {id(parameters[name]) for name, grad in trial.gradients.items() if grad is not None}
+            if len(reached) == len(parameters):
+                break
+        return reached
+
+    @cached_property
     def first_losses(self) -> list[float]:
         """The loss as training starts, with three seeds: dropout and sampling move it."""
         return [self.training.value, *(self.trial(train=True, seed=seed).value for seed in (1, 2))]

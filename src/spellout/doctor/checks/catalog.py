@@ -17,11 +17,13 @@ from .batches import apart, classes, repeated, single, workers
 from .evaluation import decisions, inputs, rates, statistics
 from .evaluation import training as evaluation_training
 from .losses import first_loss, learning_rate, nonfinite, overfit
-from .steps import modes, parameters, reproducible, stepping
+from .objectives import arguments, bootstrapped, custom_backward, reductions, rewards, squashed, weights
+from .padding import accumulated, counted, invariance, tables
+from .steps import gradients, leaves, modes, parameters, reproducible, stepping
 from .time import carried, detached, kept
 from .units import activations, normalization, twins, units
 from .updates import direction, scaling, schedules, sizes
-from .wiring import broadcasting, dependence, reshapes, unshifted
+from .wiring import broadcasting, dependence, reshapes, sharing, unshifted
 
 
 class Check(Protocol):
@@ -62,6 +64,12 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_runs_or_is_live, nonfinite),
     (_runs, data),
     (_always, activations),
+    (_always, squashed),
+    (_always, arguments),
+    (_always, weights),
+    (_always, bootstrapped),
+    (_runs, rewards),
+    (_runs, custom_backward),
     (_runs, dependence),
     (_runs, unshifted),
     (_always, broadcasting),
@@ -72,6 +80,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, stepping),
     (_always, modes),
     (_runs, reproducible),
+    (_runs_or_is_live, gradients),
     (_runs_or_is_live, parameters),
     (_always, scaling),
     (_always, direction),
@@ -90,6 +99,13 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_runs, detached),
     (_always, carried),
     (_always, kept),
+    (_always, leaves),
+    (_runs, sharing),
+    (_runs, counted),
+    (_runs, tables),
+    (_runs, invariance),
+    (_always, accumulated),
+    (_runs, reductions),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
     (_has_no_error, learning_rate),

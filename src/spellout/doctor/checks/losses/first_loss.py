@@ -61,7 +61,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     if kind is None:
         return
     own = patient.training.value
-    zero = _loss_of(patient, torch.zeros_like(patient.training.main), patient.batch.target)
+    zero = loss_of(patient, torch.zeros_like(patient.training.main), patient.batch.target)
     best = best_constant(patient)
     if own > 2 * zero or own > 2 * best:  # dropout may have been unlucky once
         own = median(patient.first_losses)
@@ -102,7 +102,7 @@ def kind_of(patient: Patient) -> str | None:
     return "classes" if any(name in _CLASSIFIES for name in names) else "numbers"
 
 
-def _loss_of(patient: Patient, output: torch.Tensor, target: Any) -> float:
+def loss_of(patient: Patient, output: torch.Tensor, target: Any) -> float:
     """The user's loss of an output that the model did not make; nan if it refuses it."""
     # The model is not run: only what the loss holds or closes over may change.
     with borrowed(patient.case.loss, patient.batch.target), torch.no_grad():
@@ -138,7 +138,7 @@ def best_constant(patient: Patient, batch: Batch | None = None) -> float:
                 optimizer.step(closure)  # type: ignore[no-untyped-call]
         except UsersError:
             return math.nan
-    return _loss_of(patient, constant.expand_as(output), target)
+    return loss_of(patient, constant.expand_as(output), target)
 
 
 def _class_axis(patient: Patient, output: torch.Tensor) -> int:

@@ -1,4 +1,4 @@
-"""Which parameters does an optimizer step on, and which does a gradient reach (family 21)?"""
+"""Which parameters does an optimizer step on: all that learn, each once, and only those (family 21)?"""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from itertools import pairwise
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
+from torch.optim import Optimizer
 
 from ... import walk
 from ...patient import Patient
 from ...recording import Recording
 from ...report import Finding, Page
+from .gradients import listed, some
 
 MISSING = Page(
     id="parameter-not-in-optimizer",
@@ -42,16 +44,6 @@ TWICE = Page(
     legitimate="Optimizers that take turns, each after its own backward pass.",
     cure="List each parameter once; tied weights appear once in `model.parameters()`.",
 )
-UNREACHED = Page(
-    id="parameter-without-gradient",
-    number=21,
-    title="parameters are never reached by a gradient",
-    why="They are not part of what computes the loss: unused, detached, or made anew from numbers.",
-    evidence="The gradient was None in forward and backward passes with three seeds, and in the user's own steps.",
-    legitimate="Experts that were not chosen for these samples; layers used only in another phase of training.",
-    cure="Look for `.detach()`, `.data`, `.item()`, `torch.tensor(…)`, `no_grad`, argmax, "
-    "or a layer that forward forgot.",
-)
 FROZEN = Page(
     id="frozen-but-moved",
     number=21,
@@ -61,7 +53,17 @@ FROZEN = Page(
     legitimate="Never; averages of another model are not moved by an optimizer.",
     cure="Give the optimizer only parameters that need gradients, or set their `.grad` to None when freezing.",
 )
-PAGES = (MISSING, FOREIGN, TWICE, UNREACHED, FROZEN)
+STILL = Page(
+    id="frozen-parameters",
+    number=21,
+    severity="note",
+    title="some parameters are frozen",
+    why="They keep their values: right for what was trained before, and for nothing that starts at random.",
+    evidence="requires_grad is False.",
+    legitimate="Fine-tuning a part; a teacher; averages.",
+    cure="`nn.Embedding.from_pretrained(…, freeze=False)`, or `requires_grad_(True)`, if they are to learn.",
+)
+PAGES = (MISSING, FOREIGN, TWICE, FROZEN, STILL)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -71,68 +73,66 @@ def check(patient: Patient) -> Iterator[Finding]:
     reached = {id(account.parameter) for account in recording.accounts.values() if account.reached}
     if live and not (steps and reached):
         return
-    reached |= set() if live else _reached_in_passes(patient)
-    listed = [parameter for optimizer in optimizers for parameter in walk.listed_in(optimizer)]
-    held = {id(parameter) for parameter in listed}
+    reached |= set() if live else patient.reached_in_passes
+    given = [parameter for optimizer in optimizers for parameter in walk.listed_in(optimizer)]
+    held = {id(parameter) for parameter in given}
     if optimizers:
-        yield from _some(
-            MISSING, patient, [n for n, p in trained.items() if id(p) in reached and id(p) not in held]
-        )
+        lost = [name for name, p in trained.items() if id(p) in reached and id(p) not in held]
+        yield from some(MISSING, patient, lost, _empty(optimizers))
         if not live:
-            yield from _foreign(patient, listed, reached, bool(steps))
-    if reached:
-        dead = [n for n, p in trained.items() if id(p) not in reached and (not optimizers or id(p) in held)]
-        yield from _some(UNREACHED, patient, dead, f" in {len(steps)} steps" if live else "")
-    if not live and patient.training.loss is not None and not patient.training.learns and trained:
-        yield UNREACHED.found("the loss has no gradient at all: it is detached from every parameter")
+            yield from _foreign(patient, given, reached, bool(steps))
     yield from _twice(patient, recording)
+    yield from _one_memory(patient, optimizers)
     moved = sorted({name for step in steps for name in step.moved_frozen})
     if moved and not live:
-        yield FROZEN.found(f"{len(moved)} parameters: {_list(moved)}", steps[0].where)
+        yield FROZEN.found(f"{len(moved)} parameters: {listed(moved)}", steps[0].where)
+    yield from _still(patient, optimizers)
 
 
-def _some(page: Page, patient: Patient, names: list[str], when: str = "") -> Iterator[Finding]:
-    """What these of the trained parameters show, if there are any, at the module that owns the first."""
-    if names:
-        path = names[0].rpartition(".")[0]
-        owner = type(dict(patient.modules())[path]).__name__
-        evidence = f"{len(names)} of {len(patient.trained)} parameters{when}: {_list(names)}"
-        yield page.found(evidence, f"{path or 'the model'} ({owner})")
+def _empty(optimizers: list[Optimizer]) -> str:
+    """A generator of parameters gives them once; used before, it is empty."""
+    empty = sum(not group["params"] for one in optimizers for group in one.param_groups)
+    return " (a group of the optimizer is empty: a generator that was used before?)" if empty else ""
 
 
-def _reached_in_passes(patient: Patient) -> set[int]:
-    """Parameters that received a gradient in any of three passes, two of them with noise on the parameters."""
-    parameters, reached = patient.trained, set[int]()
-    # A layer that starts at zero passes no gradient on, and dropout may cut a path: so three seeds, and noise.
-    for seed in range(3):
-        trial = patient.training
-        if seed:
-            trial = patient.trial(train=True, seed=seed, gradients=True, before=patient.perturb)
-        reached |= {id(parameters[name]) for name, grad in trial.gradients.items() if grad is not None}
-        if len(reached) == len(parameters):
-            break
-    return reached
+def _one_memory(patient: Patient, optimizers: list[Optimizer]) -> Iterator[Finding]:
+    """Two parameters tied through `.data` are two for the optimizer, and one in memory."""
+    places: dict[tuple[int, torch.Size], list[str]] = {}
+    given = {id(p): p for one in optimizers for p in walk.listed_in(one)}
+    for key, p in given.items():
+        if not isinstance(p, UninitializedParameter) and p.numel() and p.requires_grad and key in patient.names:
+            places.setdefault((p.data_ptr(), p.shape), []).append(patient.names[key])
+    double = [names for names in places.values() if len(names) > 1]
+    if double:
+        yield TWICE.found(f"{' and '.join(double[0])} lie in the same memory (tied through `.data`?)")
 
 
-def _foreign(patient: Patient, listed: list[torch.Tensor], reached: set[int], stepped: bool) -> Iterator[Finding]:
+def _still(patient: Patient, optimizers: list[Optimizer]) -> Iterator[Finding]:
+    """What is frozen is only told."""
+    frozen = [name for name, p in patient.parameters() if not p.requires_grad]
+    if frozen and patient.trained and optimizers:
+        yield STILL.found(f"{len(frozen)} of {len(frozen) + len(patient.trained)} parameters: {listed(frozen)}")
+
+
+def _foreign(patient: Patient, given: list[torch.Tensor], reached: set[int], stepped: bool) -> Iterator[Finding]:
     own = {id(p) for _, p in patient.parameters()}
     if isinstance(patient.case.loss, nn.Module):
         own |= {id(p) for _, p in walk.parameters(patient.case.loss)}
-    foreign = [p for p in listed if id(p) not in own and id(p) not in reached]
+    foreign = [p for p in given if id(p) not in own and id(p) not in reached]
     shapes = {p.shape for _, p in patient.parameters() if not isinstance(p, UninitializedParameter)}
     twins = sum(not isinstance(p, UninitializedParameter) and p.shape in shapes for p in foreign)
-    if foreign and (stepped or twins == len(foreign) == len(listed)):
+    if foreign and (stepped or twins == len(foreign) == len(given)):
         yield FOREIGN.found(
-            f"{len(foreign)} of the optimizer's {len(listed)} tensors, {twins} of them shaped like the model's"
+            f"{len(foreign)} of the optimizer's {len(given)} tensors, {twins} of them shaped like the model's"
         )
 
 
 def _twice(patient: Patient, recording: Recording) -> Iterator[Finding]:
     for optimizer in recording.optimizers:
-        listed = [id(parameter) for parameter in walk.listed_in(optimizer)]
-        double = [patient.names.get(one, "?") for one in dict.fromkeys(listed) if listed.count(one) > 1]
+        ids = [id(parameter) for parameter in walk.listed_in(optimizer)]
+        double = [patient.names.get(one, "?") for one in dict.fromkeys(ids) if ids.count(one) > 1]
         if double:
-            yield TWICE.found(f"{type(optimizer).__name__} lists twice: {_list(double)}")
+            yield TWICE.found(f"{type(optimizer).__name__} lists twice: {listed(double)}")
     # Optimizers that take turns have a backward pass of their own between their steps.
     for before, after in pairwise(recording.steps):
         arrived = any(before.tick < tick <= after.tick for tick in recording.arrivals)
@@ -141,10 +141,6 @@ def _twice(patient: Patient, recording: Recording) -> Iterator[Finding]:
             shared = [patient.names[name] for name in one & other if name in patient.names]
             if shared:
                 yield TWICE.found(
-                    f"two optimizers step on {_list(sorted(shared))} after the same gradient", after.where
+                    f"two optimizers step on {listed(sorted(shared))} after the same gradient", after.where
                 )
                 return
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

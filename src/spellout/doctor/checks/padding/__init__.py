@@ -1,0 +1,1 @@
+"""Checks of padding ask whether places that hold nothing count for something."""
