@@ -13,6 +13,7 @@ from ..case import UsersError
 from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
+from .attention import blocks, cache, masks, places, positions, scores, targets, weights
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .steps import modes, parameters, reproducible, stepping
 from .units import activations, normalization, twins, units
@@ -67,6 +68,14 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, modes),
     (_runs, reproducible),
     (_runs_or_is_live, parameters),
+    (_runs, scores),
+    (_runs, masks),
+    (_runs, targets),
+    (_runs, positions),
+    (_runs, places),
+    (_runs, blocks),
+    (_runs, weights),
+    (_runs, cache),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
     (_has_no_error, learning_rate),
