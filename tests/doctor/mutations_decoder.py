@@ -165,13 +165,9 @@ class Decoder(nn.Module):
 
     def forward(self, x):
         flaw = self.flaw
-        h = self.token(x)
+        h = self.token(x) * {"embedding scaled twice": WIDTH, "tokens drown in positions": 0.02}.get(flaw, 1)
         if flaw != "positions left out":
             h = h + self.positions(x)
-        if flaw == "embedding scaled twice":
-            h = self.token(x) * WIDTH + self.positions(x)
-        if flaw == "tokens drown in positions":
-            h = self.token(x) / 20 + 40 * self.positions(x)
         for number, block in enumerate(self.blocks):
             if flaw == "a layer never runs" and number == 1:
                 continue

@@ -96,7 +96,7 @@ switched(encoder, "layers", [
     ("batch first wrong", "samples-mix"),
     ("layer repeated", "layer-repeated"),
     ("dropout of 0.95", "dropout-too-high"),
-    ("norm over time", None, "normalising over time is what instance norm does"),
+    ("norm over time", "padding-is-seen"),
 ])  # fmt: skip
 
 

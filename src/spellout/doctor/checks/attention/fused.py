@@ -35,11 +35,11 @@ def _function(call: Call) -> Iterator[Attention]:
         return
     with torch.no_grad():
         q, k = query.detach(), key.detach()
-        if q.ndim > 2 and q.shape[-3] != k.shape[-3]:  # several heads of queries share one of keys
+        if call.kwargs.get("enable_gqa"):  # several heads of queries share one of keys
             k = k.repeat_interleave(q.shape[-3] // k.shape[-3], -3)
         scores = q @ k.transpose(-2, -1) * scale_of(call)
         if causal:
-            scores = scores.masked_fill(~torch.ones_like(scores[..., :, :], dtype=torch.bool).tril(), -math.inf)
+            scores = scores.masked_fill(~torch.ones_like(scores, dtype=torch.bool).tril(), -math.inf)
         if mask is not None:
             scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask.detach()
         weights = scores.softmax(-1)
@@ -60,6 +60,8 @@ def _module(call: Call) -> Iterator[Attention]:
         return
     query, key, value = given["query"], given["key"], given["value"]
     samples = query.shape[1] if query.ndim == 3 else 1
+    if query.dtype != given["out_proj_weight"].dtype:  # a pass in float64, whose weights are float32 again
+        return
     if query.shape[0] * key.shape[0] * samples * given["num_heads"] > _MOST:
         return
     asked = {**given, "need_weights": True, "average_attn_weights": False, "training": False}

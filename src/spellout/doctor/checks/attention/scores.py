@@ -159,7 +159,7 @@ def _scale(trial: Trial, attention: Attention) -> Iterator[Finding]:
     region = _Region(trial, [one, two], product.index)
     if attention.product is not None:
         region.between(attention)
-        factors = list(region.factors)
+        factors = region.factors
     else:
         factors = [*region.factors, scale_of(attention.call)]
     if region.scaled_otherwise:
@@ -218,27 +218,27 @@ class _Region:
 
     def __init__(self, trial: Trial, ends: list[torch.Tensor], before: int) -> None:
         self.trial = trial
-        self.factors: list[float] = []
-        self.projections: list[Call] = []
+        self._found: dict[int, float] = {}
         self.scaled_otherwise = False
         """By a norm, by something learned, or by something computed."""
-        self._seen: set[int] = set()
         for end in ends:
             # Without a projection there is nothing to hold to the rule.
             self.scaled_otherwise |= not self._walk(end, before)
 
+    @property
+    def factors(self) -> list[float]:
+        """The numbers that are multiplied with."""
+        return list(self._found.values())
+
     def _walk(self, end: torch.Tensor, before: int) -> bool:
         """Back to the projections; is there one?"""
-        pending, reached = [(end, before)], False
-        while pending and len(self._seen) < _REGION:
+        pending, reached, seen = [(end, before)], False, set[int]()
+        while pending and len(seen) < _REGION:
             tensor, index = pending.pop()
             call = self.trial.tape.maker(tensor, index)
-            if call is None or id(tensor) not in self.trial.dependent:
+            if call is None or call.index in seen or id(tensor) not in self.trial.dependent:
                 continue
-            reached |= call in self.projections
-            if call.index in self._seen:
-                continue
-            self._seen.add(call.index)
+            seen.add(call.index)
             if any(isinstance(one, nn.Parameter) and one.ndim > 1 for one in call.inputs):
                 self._project(call)
                 reached = True
@@ -249,10 +249,7 @@ class _Region:
 
     def _project(self, call: Call) -> None:
         """Only a projection of the places by a matrix is held to the rule, not a convolution or a recurrent net."""
-        if call.name in ("linear", "matmul", "einsum", "addmm", "add"):
-            self.projections.append(call)
-        else:
-            self.scaled_otherwise = True
+        self.scaled_otherwise |= call.name not in ("linear", "matmul", "einsum", "addmm", "add")
 
     def _look(self, call: Call) -> None:
         if call.name in _FACTORS:
@@ -261,7 +258,7 @@ class _Region:
                 self.scaled_otherwise |= any(one.requires_grad and one.numel() <= 4096 and isinstance(
                     one, nn.Parameter) for one in call.inputs)  # fmt: skip
             else:
-                self.factors.append(factor)
+                self._found[call.index] = factor
         elif call.name in _NORMS:
             self.scaled_otherwise = True
         elif call.name not in RESHAPES | MOVES | {"add", "sub", "neg", "cat", "stack", "contiguous", "dropout"}:
@@ -271,14 +268,14 @@ class _Region:
         """The steps from the product to the softmax."""
         assert attention.product is not None
         if attention.product.name == "baddbmm":
-            self.factors.append(float(attention.product.kwargs.get("alpha", 1)))
+            self._found[attention.product.index] = float(attention.product.kwargs.get("alpha", 1))
         for step in attention.steps:
             if step.name in ("softmax", "exp"):
                 return
             if step.name in _FACTORS:
                 factor = _factor(step)
                 if factor is not None:
-                    self.factors.append(factor)
+                    self._found[step.index] = factor
                 elif any(one.requires_grad and one.numel() < 4096 for one in step.inputs[1:]):
                     self.scaled_otherwise = True
             elif step.name in ("tanh", "sigmoid", "clamp", "relu"):

@@ -12,7 +12,7 @@ import torch
 from ...tape import Call
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Attention:
     """Weights W, what they come from, and what comes of them."""
 
