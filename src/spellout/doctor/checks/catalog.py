@@ -13,6 +13,8 @@ from ..case import UsersError
 from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
+from .attention import blocks, cache, masks, places, positions, scores, targets
+from .attention import weights as attention_weights
 from .batches import apart, classes, repeated, single, workers
 from .evaluation import decisions, inputs, rates, statistics
 from .evaluation import training as evaluation_training
@@ -106,6 +108,14 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_runs, invariance),
     (_always, accumulated),
     (_runs, reductions),
+    (_runs, scores),
+    (_runs, masks),
+    (_runs, targets),
+    (_runs, positions),
+    (_runs, places),
+    (_runs, blocks),
+    (_runs, attention_weights),
+    (_runs, cache),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
     (_has_no_error, learning_rate),
