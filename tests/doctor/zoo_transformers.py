@@ -231,7 +231,10 @@ def perceiver():
             self.first, self.place = nn.Linear(5, WIDTH), nn.Parameter(torch.randn(1, 16, WIDTH) * 0.5)
             self.latent = nn.Parameter(torch.randn(1, 4, WIDTH) * 0.5)
             self.cross = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
-            self.net, self.out = nn.TransformerEncoderLayer(WIDTH, 2, 64, 0.0, batch_first=True), nn.Linear(WIDTH, 3)
+            self.net, self.out = (
+                nn.TransformerEncoderLayer(WIDTH, 2, 64, 0.0, batch_first=True),
+                nn.Linear(WIDTH, 3),
+            )
 
         def forward(self, x):
             h = self.first(x) + self.place

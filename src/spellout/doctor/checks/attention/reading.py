@@ -64,7 +64,9 @@ def _by_hand(trial: Trial) -> Iterator[Attention]:
             one, two = call.inputs[-2:]
             if len(held) == 1 and tracked[id(held[0])].weighs:
                 yield from _attention(call, held[0], tracked[id(held[0])])
-            elif not held and _computed(trial, one) and _computed(trial, two) and isinstance(call.out, torch.Tensor):
+            elif (
+                not held and _computed(trial, one) and _computed(trial, two) and isinstance(call.out, torch.Tensor)
+            ):
                 tracked[id(call.out)] = _Score(call, held={id(call.out)})
         elif held and call.name in POINTWISE:
             score = tracked[id(held[0])]
@@ -141,7 +143,9 @@ def _spelled(call: Call, equation: str) -> tuple[str, str, str] | None:
     if not arrow or len(names) != 2:
         return None
     spare = "ΑΒΓΔΕΖΗΘ"
-    lengths = [tensor.ndim - len(name.replace("...", "")) for name, tensor in zip(names, call.inputs[-2:], strict=True)]
+    lengths = [
+        tensor.ndim - len(name.replace("...", "")) for name, tensor in zip(names, call.inputs[-2:], strict=True)
+    ]
     most = max(lengths)
     if most > len(spare):
         return None

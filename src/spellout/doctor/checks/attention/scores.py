@@ -259,9 +259,15 @@ class _Region:
                     one, nn.Parameter) for one in call.inputs)  # fmt: skip
             else:
                 self._found[call.index] = factor
-        elif call.name in _NORMS:
-            self.scaled_otherwise = True
-        elif call.name not in RESHAPES | MOVES | {"add", "sub", "neg", "cat", "stack", "contiguous", "dropout"}:
+        elif call.name in _NORMS or call.name not in RESHAPES | MOVES | {
+            "add",
+            "sub",
+            "neg",
+            "cat",
+            "stack",
+            "contiguous",
+            "dropout",
+        }:
             self.scaled_otherwise = True
 
     def between(self, attention: Attention) -> None:

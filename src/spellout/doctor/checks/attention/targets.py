@@ -18,8 +18,8 @@ from ...case import Trial
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import RANDOM, Call
-from ..data import UNSHIFTED
 from ..wiring.dependence import AHEAD
+from ..wiring.unshifted import UNSHIFTED
 from .reading import evaluated
 
 TWICE = Page(
