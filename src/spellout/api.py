@@ -61,6 +61,7 @@ def train(
     if specification == BEST:
         choice = chosen_for_training(prepared, training)
         specification, at_once = choice.specification, max(at_once, choice.at_once)
+        training = choice.of(training)
     understood = _understood(specification, training)
     if teacher is not None:
         Teacher.check_student(understood)

@@ -93,6 +93,7 @@ def test_with_minutes_long_lines_get_one_large_network_that_cores_share():
             assert choice.at_once == 1
             _, training, _ = best_training(MOLECULES, machine, seconds)
             assert training.threads == cores
+    assert chosen(MOLECULES, TWO_CORES, GROWN).of(TrainingConfig(threads=3)).threads == 3
     assert chosen(MOLECULES, TWO_CORES, GROWN - 1.0).threads == 1
     assert chosen(NAMES, TWO_CORES, MINUTES).threads == 1
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..data.sources.files import Found
     from ..models.family import Specification
     from ..training.job import Job
+    from ..training.plans.choice import Choice
     from ..training.pooled import Pool
     from ..training.runs.run import Run, Trained
 
@@ -167,13 +168,13 @@ def pool_of(asked: str, model: str | None, data: DataConfig) -> Pool:
     return Pool.bundled() if asked == "names" else Pool.of_run(load_run(asked), asked)
 
 
-def best_for(prepared: Prepared, training: TrainingConfig) -> tuple[Specification, int]:
-    """Choose the model that `--model best` stands for, say why, and say how many members train side by side."""
+def best_for(prepared: Prepared, training: TrainingConfig) -> tuple[Specification, Choice]:
+    """Choose the model that `--model best` stands for, and say why."""
     from ..training.plans.choice import chosen_for_training
 
     choice = chosen_for_training(prepared, training)
     terminal.note(str(choice))
-    return asked(choice.specification, training), choice.at_once
+    return asked(choice.specification, training), choice
 
 
 def compile_for(*specifications: Specification) -> float:

@@ -180,8 +180,9 @@ def _begun_best(asked: _Asked, out: Path) -> Job:
         raise UsageError("--model best chooses what it starts from; leave out --prior, or name the model")
     check_place(out, asked.overwrite)
     prepared = prepare(asked.files, asked.encoding, asked.data)
-    specification, at_once = best_for(prepared, asked.training)
-    return Job(prepared, specification, asked.training, keep=Keeper(out, asked.overwrite), at_once=at_once)
+    specification, choice = best_for(prepared, asked.training)
+    training, keep = choice.of(asked.training), Keeper(out, asked.overwrite)
+    return Job(prepared, specification, training, keep=keep, at_once=choice.at_once)
 
 
 def _teacher(path: Path, config: DistillationConfig, student: Specification) -> Teacher:

@@ -5,7 +5,7 @@ They depend on nothing else, so that the same command makes the same lines. Each
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...data.prepared import Prepared
 from ...models.candidates import MANY_TOKENS
@@ -49,6 +49,10 @@ class Choice:
     why: str
     at_once: int = 1
     threads: int = 1
+
+    def of(self, training: TrainingConfig) -> TrainingConfig:
+        """Train with its threads, unless more are asked for."""
+        return replace(training, threads=max(training.threads, self.threads))
 
     def __str__(self) -> str:
         """Say what is trained, and why."""
