@@ -76,7 +76,7 @@ def compared(model: LanguageModel, vocabulary: Vocabulary, count: int, limit: in
     """Names per second from tables and without them, and of the first lines, in which the tables are made."""
     fast, lines = drawn(model, vocabulary, count, limit)
     early, _ = drawn(model, vocabulary, 10_000, limit)
-    with patch.object(sampling, "automaton_of", lambda model: None):
+    with patch.object(sampling, "_drawing", lambda *of_model: None):
         plain, same = drawn(model, vocabulary, min(count, MOST_PLAIN), limit)
     if lines != same:
         raise SystemExit("the tables make other lines than the model")

@@ -14,8 +14,8 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.generation import sampling
 from spellout.generation.config import SamplingConfig
-from spellout.generation.drawing import tables
-from spellout.models.automata.of_models import automaton_of
+from spellout.generation.drawing import shaped, tables
+from spellout.models.automata.of_models import apart_from_shape, automaton_of
 from spellout.models.automata.shaped import ShapedAutomaton
 from spellout.models.new_lines.sharper import sharper
 
@@ -52,7 +52,7 @@ def made(model, vocabulary, config, count=100, **options):
     with patch.object(tables.Tables, "start", start), patch.object(sampling, "FEWEST_DRAWN", 0):
         drawn = lines_of()
     assert begun
-    with patch.object(sampling, "automaton_of", lambda model: None):
+    with patch.object(sampling, "_drawing", lambda *of_model: None):
         return drawn, lines_of()
 
 
@@ -160,3 +160,34 @@ def test_pairs_of_a_context_and_a_shape(found):
         assert pair[0] < both.states
     every = both.all_states()
     assert np.array_equal(both.rows(every)[pair], both.rows(pair))
+
+
+PLATES = [f"{'ABC'[i % 3]}{'XYZ'[i // 3 % 3]}-{i * i % 1000:03d}" + "abé"[i % 4 :] for i in range(150)]
+
+
+@pytest.mark.parametrize("near", [shaped.NEAR, 0.0019])  # then a good part has the products worked out
+@pytest.mark.parametrize("choice", [{}, {"temperature": 0.4}, {"temperature": 3.0}, {"prefix": "AX"}])
+def test_contexts_and_shapes_apart_make_the_same_lines_as_the_model(near, choice):
+    run = run_of(PLATES, "ngram:5")
+    config = SamplingConfig(seed=4, max_length=14, **choice)
+    worked_out, whole = [], shaped.ShapedTables._worked_out
+
+    def counted(self, contexts, shapes, numbers):
+        worked_out.append(len(contexts))
+        return whole(self, contexts, shapes, numbers)
+
+    with patch.object(shaped, "NEAR", near), patch.object(shaped.ShapedTables, "_worked_out", counted):
+        for model in (run.model, sharper(run.model, 1.2), run.new_lines()):
+            drawn, plain = made(model, run.vocabulary, config, 3000)
+            assert drawn == plain
+            assert len(drawn) == 3000
+    assert sum(worked_out) > 1000 or near == shaped.NEAR
+
+
+def test_a_state_apart_from_its_shape_times_the_factors_is_the_pair():
+    run = run_of(PLATES, "ngram:3")
+    apart = apart_from_shape(sharper(run.model, 1.3))
+    contexts, shapes = np.arange(apart.states), np.arange(apart.states) % len(apart.shape.factors)
+    both = np.exp(apart.rows(contexts)) * apart.shape.of_tokens(shapes) ** 1.3
+    expected = apart.pairs.rows(apart.paired(contexts, shapes))
+    assert np.allclose(np.log(both / both.sum(axis=1, keepdims=True)), expected, rtol=0, atol=1e-12)

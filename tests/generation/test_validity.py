@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import sys
 from itertools import islice
 
@@ -15,7 +16,7 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.errors import UsageError
 from spellout.generation.sampling import Sample
-from spellout.generation.validity import commands
+from spellout.generation.validity import commands, functions
 from spellout.generation.validity.judged import judged
 from spellout.generation.validity.shares import Tally, Training, shares_of
 from spellout.generation.validity.validator import TRIED, trial, validator_of
@@ -41,6 +42,14 @@ def number(line):
 
 def careless(line):
     return line[3] != "x"
+
+def hangs(line):
+    while line == "abc":
+        try:
+            math.factorial(3)
+        except Exception:
+            pass
+    return True
 
 def leaves(line):
     sys.exit(3)
@@ -385,3 +394,42 @@ def test_compare_has_a_column_of_valid_lines(command, run):
     assert head[place : head.index("seconds")] == ["valid", "unique", "novel"]
     assert first[place : place + 3] == [f"{told[name]:.1%}" for name in ("valid", "unique", "novel")]
     assert "valid: of 1,000 lines that the model makes as it is" in err
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no alarm clock")
+def test_a_function_that_hangs_is_stopped(place, monkeypatch):
+    monkeypatch.setattr(functions, "PATIENCE", 0.2)
+    hangs = validator_of("judges_here:hangs")
+    with pytest.raises(UsageError, match=r"was not done with 'abc' in 0\.2 seconds"):
+        hangs.judge(["ab", "abc"])
+    assert hangs.judge(["ab"]) == ["ab"]
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+class Counting:
+    """A judge that writes lines in small letters if it is asked to, and counts them."""
+
+    name = "counting"
+
+    def __init__(self, write):
+        self.write, self.asked = write, 0
+
+    def judge(self, lines):
+        self.asked += len(lines)
+        return [self.write(line) for line in lines]
+
+    def remark(self):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("write", "made", "all_judged"),
+    [(str, "new", False), (str.lower, "NEW", True), (str.lower, "new", True), (lambda line: None, "new", False)],
+)
+def test_training_lines_are_judged_where_they_may_have_other_forms(write, made, all_judged):
+    training = [f"Line {number}" for number in range(5_000)]
+    judge = Counting(write)
+    found = shares_of([made, "line 4999"], judge, Training(judge, training))
+    assert judge.asked == 2 + (5_000 if made == "NEW" else 6_000 if all_judged else 1_000)
+    assert found.novel == (0 if write("a") is None else 1 if all_judged else 2)

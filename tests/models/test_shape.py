@@ -177,7 +177,7 @@ def test_fitted_factors_expect_what_came_but_for_their_pull_to_one(kinds, groups
 def test_what_never_came_is_expected_as_often_as_what_came_once():
     expected = np.array([5.0, 80.0, 300.0, 0.01])
     for once in (0, 2, 7):
-        kappa = fitting._strength_of_nothing(expected, once)
+        kappa = fitting._strength_of_nothing(expected, once + 0.5)
         assert (expected * kappa / (expected + kappa)).sum() == pytest.approx(once + 0.5, rel=1e-3)
     assert fitting._strength_of_nothing(expected, 10_000) == pytest.approx(fitting.STRENGTH, rel=1e-3)
 

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from itertools import pairwise
+from itertools import islice, pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.errors import RunError, UsageError
+from spellout.generation.config import SamplingConfig
 from spellout.generation.evaluation import evaluate
+from spellout.generation.sampling import sample
 from spellout.models.ensembles.ensemble import Ensemble
 from spellout.models.ngram.config import NgramConfig
 from spellout.models.ngram.counts import Counts
@@ -23,6 +26,7 @@ from spellout.models.ngram.levels import build_levels
 from spellout.models.ngram.model import NgramModel
 from spellout.models.ngram.streams import folds
 from spellout.models.table import parse_specification
+from spellout.training import pooled
 from spellout.training.pooled import (
     POOLED_ORDER,
     Pool,
@@ -198,3 +202,23 @@ def test_what_is_not_counted_anew_cannot_be_pooled(tmp_path, command, flag):
     code, _, err = command("train", "women.txt", "--from", "names", *flag, "-o", str(tmp_path / "run"))
     assert code == 2
     assert "--from" in err
+
+
+def test_what_neither_list_nor_pool_ever_does_is_rare():
+    """As a capital inside a word, which thirty lines alone leave as likely as once in all of them; but a list that
+    has such words makes them."""
+
+    def made_inside(lines):
+        prepared = prepared_of(lines)
+        model, _ = train_pooled(prepared, Pool.bundled(), lambda event: None)
+        made = sample(model, prepared.vocabulary, SamplingConfig(seed=1, max_length=20))
+        return sum(any(one.isupper() for one in line.text[1:]) for line in islice(made, 2000))
+
+    plain = [
+        first + second for first in ("Nova", "Lumo", "Teri", "Kand", "Sib") for second in ("ra", "lin", "to", "mes")
+    ]
+    camel = [first + second.title() for first in ("Nova", "Lumo", "Teri") for second in ("ra", "lin", "to", "mes")]
+    with patch.object(pooled, "encoded_others", lambda *of_pool: None):
+        before = made_inside(plain)
+    assert 10 * made_inside(plain) < before
+    assert made_inside(camel) > 1000

@@ -22,13 +22,15 @@ from ..data.labels import Labelled, parted, plain
 from ..data.sources.config import TAB
 from ..data.typed import typed_line
 from ..data.vocabulary.protocol import Vocabulary
-from ..models.automata.of_models import automaton_of
+from ..models.automata.of_models import apart_from_shape, automaton_of
 from ..models.contract import LanguageModel
 from ..models.softmax import checked
 from ..uniform import uniform
 from .config import SamplingConfig
+from .drawing.choices import inverted
 from .drawing.numbers import Numbers
-from .drawing.tables import Tables, slots_for
+from .drawing.shaped import COLDEST, MOST_RUNS, ShapedTables, runs_of
+from .drawing.tables import Drawing, StateTables, slots_for
 from .drawing.texts import texts_of
 
 LARGEST_BATCH = 2048
@@ -137,15 +139,25 @@ def _candidates(
     banned = [*vocabulary.never_sampled, *range(plain(vocabulary).size, vocabulary.size)]
     read = partial(_read, model, config, prefix, banned, labels)
     in_tables = labels is None and not config.greedy and slots_for(model.vocabulary_size)
-    automaton = automaton_of(model) if in_tables else None
-    if automaton is None:
+    drawing = _drawing(model, config, prefix, banned) if in_tables else None
+    if drawing is None:
         return read, LARGEST_BATCH
+    drawn = partial(_drawn, drawing, config, prefix)
+    return lambda first, count: (drawn if count >= FEWEST_DRAWN else read)(first, count), LARGEST_DRAWN
+
+
+def _drawing(model: LanguageModel, config: SamplingConfig, prefix: np.ndarray, banned: list[int]) -> Drawing | None:
+    """The tables of a model; None for one that has no states."""
 
     def weigh(log_rows: np.ndarray, banned: list[int]) -> np.ndarray:
         return _weights(_allowed(log_rows, banned), config)
 
-    drawn = partial(_drawn, Tables(automaton, prefix, banned, weigh), config, prefix)
-    return lambda first, count: (drawn if count >= FEWEST_DRAWN else read)(first, count), LARGEST_DRAWN
+    if config.top_k is None and config.top_p is None and config.temperature >= COLDEST:
+        apart = apart_from_shape(model)
+        if apart is not None and len(runs_of(apart.shape.classes)) <= MOST_RUNS:
+            return ShapedTables(apart, prefix, banned, weigh, config.temperature)
+    automaton = automaton_of(model)
+    return None if automaton is None else StateTables(automaton, prefix, banned, weigh)
 
 
 def _read(
@@ -205,7 +217,7 @@ def _parted(vocabulary: Vocabulary, made: list[str | None]) -> tuple[Iterable[st
 
 
 def _drawn(
-    tables: Tables, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
+    tables: Drawing, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make candidates, the same ones, from tables."""
     longest = config.max_length or 1 << 30
@@ -233,14 +245,7 @@ def _choose(log_rows: np.ndarray, banned: list[int], config: SamplingConfig, num
     log_rows = _allowed(log_rows, banned)
     if config.greedy:
         return log_rows.argmax(axis=1)
-    weights = _weights(log_rows, config)
-    cumulative = np.cumsum(weights, axis=1)
-    wanted = numbers * cumulative[:, -1]
-    # <= and not <: a token without any weight is not chosen even where the number drawn is 0
-    chosen = (cumulative <= wanted[:, None]).sum(axis=1)
-    # Rounding can put `wanted` on the total itself: then the last token with any weight is meant.
-    last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=1)
-    return np.minimum(chosen, last)
+    return inverted(_weights(log_rows, config), numbers)
 
 
 def _allowed(log_rows: np.ndarray, banned: list[int]) -> np.ndarray:

@@ -55,6 +55,8 @@ RARE = 1000
 """A letter that a pool has less often than once in so many lines is not foretold by it."""
 MOST_POOLED = 100_000
 """Lines of a longer list that are pooled; more know hardly more of what a tiny list lacks."""
+OTHERS = 30_000
+"""Lines of a longer list that tell what is rare in lines."""
 WAYS_TO_WRITE: tuple[Callable[[str], str], ...] = (str.title, str.capitalize, str.lower, str.upper)
 
 
@@ -126,8 +128,9 @@ def train_pooled(prepared: Prepared, pool: Pool, callback: Callback) -> tuple[La
 
     def counted(some: np.ndarray) -> NgramModel:
         model = NgramModel.estimate(Counts.of(some, order, size), config, discounts)
-        return shaped(model, some, prepared.classes)
+        return shaped(model, some, prepared.classes, others)
 
+    others = encoded_others(prepared.vocabulary, prepared.split.train, pool.lines)
     table = pooled_counts(prepared.vocabulary, prepared.split.train, pool.lines)
     if table is None:
         return counted(stream), nats
@@ -181,6 +184,13 @@ def pooled_counts(vocabulary: Vocabulary, own: Sequence[str], lines: Sequence[st
         return None
     columns = [column[known] for column in table.columns]
     return Counts(columns, table.counts[known], size)
+
+
+def encoded_others(vocabulary: Vocabulary, own: Sequence[str], lines: Sequence[str]) -> np.ndarray | None:
+    """Encode those lines that have letters of a vocabulary only, written as its `own` are; None without any."""
+    known = set(vocabulary.known)
+    some = [line for line in written_like(own, lines[:: -(-len(lines) // OTHERS)]) if known.issuperset(line)]
+    return vocabulary.encode(some) if some else None
 
 
 def written_like(own: Sequence[str], lines: Sequence[str]) -> Sequence[str]:

@@ -3,20 +3,32 @@
 So parsers judge as they are: `json:loads`, `datetime:date.fromisoformat`, `rdkit.Chem:MolFromSmiles`. A text is the
 line's canonical form. The module is the user's own, in the working directory, or an installed one; naming it on the
 command line runs it, as `python -m` would, and nothing else does.
+
+A line with which a function is not done in a minute stops the work where there is an alarm clock for it: not on
+Windows, nor outside the main thread, nor within one long call of compiled code.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from difflib import get_close_matches
 from importlib import import_module
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from ...errors import UsageError
+
+PATIENCE = 60.0
+"""Seconds in which a function must have judged a line."""
+
+
+class _OutOfTime(BaseException):
+    """What a function that catches every `Exception` does not catch."""
 
 
 class FunctionValidator:
@@ -45,8 +57,12 @@ class FunctionValidator:
 
     def judge(self, lines: Sequence[str]) -> list[str | None]:
         """Call the function for each line. What it prints goes to stderr: stdout is for lines."""
-        with redirect_stdout(sys.stderr):
-            return [self._verdict(line) for line in lines]
+        with redirect_stdout(sys.stderr), _alarm() as wind:
+            verdicts = []
+            for line in lines:
+                wind()
+                verdicts.append(self._verdict(line))
+            return verdicts
 
     def remark(self) -> str | None:
         """Say how many lines made the function raise anything but `ValueError`, which is how parsers say no."""
@@ -70,6 +86,11 @@ class FunctionValidator:
                 f"--valid {self.name}: for {line!r} the function ends the program, SystemExit: {ended}; return "
                 "what is false, or raise ValueError, where a line is not valid"
             ) from None
+        except _OutOfTime:
+            raise UsageError(
+                f"--valid {self.name}: the function was not done with {line!r} in {PATIENCE:g} seconds; mend it, "
+                "or have it give up sooner"
+            ) from None
         except Exception as error:
             self._raised += 1
             self._first = self._first or (line, error)
@@ -77,6 +98,25 @@ class FunctionValidator:
         if not valid:
             return None
         return found if isinstance(found, str) else line
+
+
+@contextmanager
+def _alarm() -> Iterator[Callable[[], object]]:
+    """Give what winds up an alarm clock, which raises `_OutOfTime` when it was not wound for too long."""
+    own = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if not own or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:  # someone else's clock
+        yield lambda: None
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _OutOfTime
+
+    signal.signal(signal.SIGALRM, ring)
+    try:
+        yield lambda: signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 def _module(name: str, asked: str) -> ModuleType:

@@ -62,6 +62,10 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
+SOME = 1_000
+"""If of the list's first lines none has a form of its own, nor any line made, the judge is one that gives none."""
+
+
 class Training:
     """The training lines, as they are and as their judge writes them."""
 
@@ -76,7 +80,16 @@ class Training:
     @cached_property
     def canonical(self) -> set[str]:
         """Give the canonical forms of those that are valid, and all as they stand."""
-        return self.written.union(filter(None, self._validator.judge(list(self.written))))
+        return self._formed(self._lines)
+
+    @cached_property
+    def looked_into(self) -> set[str]:
+        """Give the same, but judge no more than the first lines if all valid ones of these stand as they should."""
+        forms = self._formed(self._lines[:SOME])
+        return forms if forms <= self.written else self.canonical
+
+    def _formed(self, lines: Sequence[str]) -> set[str]:
+        return self.written.union(filter(None, self._validator.judge(list(dict.fromkeys(lines)))))
 
 
 class Tally:
@@ -92,6 +105,7 @@ class Tally:
         self.made = self.valid = self.in_vain = 0
         self._training = training
         self._forms: set[str] = set()
+        self._rewritten = False  # whether the judge gave any line another form
         self._unique_at: dict[int, int] = {}
 
     def add(self, line: str, verdict: str | None) -> None:
@@ -103,15 +117,17 @@ class Tally:
         self.valid += 1
         self.in_vain = 0
         self._forms.add(verdict)
+        self._rewritten |= verdict != line
         if self.valid in AT:
             self._unique_at[self.valid] = len(self._forms)
 
     @property
     def shares(self) -> Shares:
-        """Give the shares so far. Training lines are judged too, as they may be written otherwise."""
+        """Give the shares so far. Training lines are judged too where they may be written otherwise."""
         novel = None
         if self._training is not None:
-            novel = len(self._forms - self._training.canonical)
+            known = self._training.canonical if self._rewritten else self._training.looked_into
+            novel = len(self._forms - known)
         return Shares(self.made, self.valid, len(self._forms), novel, dict(self._unique_at))
 
 

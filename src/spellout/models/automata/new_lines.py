@@ -47,9 +47,9 @@ class WeightedAutomaton:
     def __init__(self, model: Weighted, inner: Automaton) -> None:
         self._model, self._inner = model, inner
         self.vocabulary_size = model.vocabulary_size
-        self._nodes = len(model.trie)
-        self.states = self._nodes + inner.states
-        self._inner_states = np.zeros(self._nodes, np.int64)  # of nodes that lines have come to
+        self.nodes = len(model.trie)
+        self.states = self.nodes + inner.states
+        self._inner_states = np.zeros(self.nodes, np.int64)  # of nodes that lines have come to
 
     def start(self) -> int:
         """The root."""
@@ -62,7 +62,7 @@ class WeightedAutomaton:
         there, inner = self._model.trie.child(nodes, tokens), self._inner.after(inner, tokens)
         on = there != NOWHERE
         self._inner_states[there[on]] = inner[on]
-        return np.where(on, there, self._nodes + inner)
+        return np.where(on, there, self.nodes + inner)
 
     def rows(self, states: np.ndarray) -> np.ndarray:
         """What follows in some states."""
@@ -73,6 +73,10 @@ class WeightedAutomaton:
 
     def all_states(self) -> np.ndarray:
         """The nodes where lines go on, and all states of the model off the trie."""
+        return np.concatenate([self.inner_nodes(), self.nodes + self._inner.all_states()])
+
+    def inner_nodes(self) -> np.ndarray:
+        """The nodes where lines go on."""
         self.start()
         trie, inner_nodes = self._model.trie, [np.zeros(0, np.int64)]
         for above, below, starts in trie.families():
@@ -81,18 +85,18 @@ class WeightedAutomaton:
             states = self._inner.after(self._inner_states[parents[on]], trie.tokens[below][on].astype(np.int64))
             self._inner_states[below.start + on] = states
             inner_nodes.append(above)
-        return np.concatenate([*inner_nodes, self._nodes + self._inner.all_states()])
+        return np.concatenate(inner_nodes)
 
     def targets(self, states: np.ndarray) -> np.ndarray:
         """The states that all tokens lead to."""
         nodes, inner = self._apart(states)
-        targets = self._nodes + self._inner.targets(inner)
+        targets = self.nodes + self._inner.targets(inner)
         parents, tokens, children = self._model.trie.edges_of(nodes)
         targets[parents, tokens] = children
         return targets
 
     def _apart(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The node of each state, or `NOWHERE`, and the state of the model."""
-        on = states < self._nodes
+        on = states < self.nodes
         nodes = np.where(on, states, NOWHERE)
-        return nodes, np.where(on, self._inner_states[nodes], states - self._nodes)
+        return nodes, np.where(on, self._inner_states[nodes], states - self.nodes)

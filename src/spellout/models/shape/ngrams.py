@@ -18,10 +18,13 @@ MOST_TOKENS = 1 << 12
 _POSITIONS_AT_ONCE = 1 << 15
 
 
-def shaped(model: NgramModel, stream: np.ndarray, classes: np.ndarray | None) -> NgramModel:
+def shaped(
+    model: NgramModel, stream: np.ndarray, classes: np.ndarray | None, others: np.ndarray | None = None
+) -> NgramModel:
     """Give a model of a stream `0 line 0 line 0` a shape, by the classes (V,) of the tokens, if that is better.
 
-    It is judged at positions of the text, each as if it had not been counted.
+    It is judged at positions of the text, each as if it had not been counted. `others` is such a stream of other
+    lines, which tell what is rare in lines (see `fitting`).
     """
     if classes is None or len(classes) > MOST_TOKENS or len(stream) < 2:
         return model
@@ -37,4 +40,4 @@ def shaped(model: NgramModel, stream: np.ndarray, classes: np.ndarray | None) ->
         piece = slice(start, start + _POSITIONS_AT_ONCE)
         contexts = model.contexts_of([column[where[piece]] for column in columns])
         chances[piece] = model.class_chances(contexts, classes, targets[piece])
-    return with_lengths_of(stream, model.with_shape(fitted_shape(some, classes, chances[numbers])))
+    return with_lengths_of(stream, model.with_shape(fitted_shape(some, classes, chances[numbers], others)))
