@@ -118,7 +118,7 @@ class Snapshot:
 
     def _keep_tensor(self, value: torch.Tensor) -> Iterator[Any]:
         lazy = isinstance(value, UninitializedTensorMixin)
-        if not lazy and value.numel() > _LARGE and not value.requires_grad:
+        if not lazy and (value.numel() > _LARGE or value.layout != torch.strided) and not value.requires_grad:
             return
         with torch._C.DisableTorchFunctionSubclass():
             kind, leaf, needs = type(value), value.is_leaf, value.requires_grad
