@@ -114,6 +114,49 @@ def targets_are_the_inputs():
     return case(model, (x, x.clone()), lambda z, y: F.cross_entropy(z.flatten(0, 1), y.flatten()))
 
 
+class Reads(nn.Module):
+    """A recurrent net over (B, T) or (T, B), or attention to both sides; with labels it gives its loss, too."""
+
+    def __init__(self, first=True, attends=False):
+        super().__init__()
+        self.table, self.out, self.attends = nn.Embedding(9, 12), nn.Linear(12, 9), attends
+        self.net = nn.TransformerEncoderLayer(12, 2, 24, 0.0, batch_first=True) if attends else None
+        self.rnn = None if attends else nn.GRU(12, 12, batch_first=first)
+
+    def forward(self, input_ids, labels=None):
+        x = self.table(input_ids)
+        logits = self.out(self.net(x) if self.attends else self.rnn(x)[0])
+        if labels is None:
+            return logits
+        return {"loss": F.cross_entropy(logits.flatten(0, 1), labels.flatten()), "logits": logits}
+
+
+def every(logits, y):
+    return F.cross_entropy(logits.flatten(0, 1), y.flatten())
+
+
+@faulty("targets-not-shifted")
+def time_first_lines_copied():
+    torch.manual_seed(0)
+    x = torch.randint(0, 9, (8, 6))
+    return case(Reads(first=False), (x, x), every, batch_axis=1)
+
+
+@faulty("targets-not-shifted")
+def attention_without_a_mask_copies():
+    torch.manual_seed(0)
+    x = torch.randint(0, 9, (6, 8))
+    return case(Reads(attends=True), (x, x.clone()), every)
+
+
+@faulty("targets-not-shifted")
+def labels_by_name_copied():
+    torch.manual_seed(0)
+    x = torch.randint(0, 9, (6, 8))
+    model = Reads()
+    return {"model": model, "loss": lambda out, _: out["loss"], "batch": {"input_ids": x, "labels": x}}
+
+
 @faulty("does-not-run")
 def shapes_do_not_fit():
     x, y = classes()
@@ -156,6 +199,25 @@ def column_of_ones():
 def autoencoder():
     x, _ = classes()
     return case(nn.Sequential(nn.Linear(10, 4), nn.Tanh(), nn.Linear(4, 10)), (x, x), F.mse_loss)
+
+
+@healthy("constant-features")
+def pictures_with_a_dark_border():
+    torch.manual_seed(0)
+    x = torch.rand(24, 6, 6) * (torch.rand(24, 6, 6) < 0.6)
+    x[:, 0], x[:, -1], x[:, :, 0] = 0, 0, 0
+    return case(body(36), (((x - 0.13) / 0.31).flatten(1), torch.arange(24) % 3))
+
+
+@healthy("targets-not-shifted")
+def the_model_puts_the_start_before():
+    class Shifts(Reads):
+        def forward(self, input_ids):
+            return super().forward(F.pad(input_ids[:, :-1], (1, 0), value=8))
+
+    torch.manual_seed(0)
+    x = torch.randint(0, 8, (6, 9))
+    return case(Shifts(), (x, x), every)
 
 
 @healthy("targets-not-shifted")

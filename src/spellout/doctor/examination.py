@@ -49,8 +49,8 @@ def examine(
     `batch.py`; `step()` is the user's own training step with the user's own data, `evaluate()` the user's own
     evaluation. Instead of all these a `Case`, or a dictionary with its fields, may be given. `causal=True` asks
     whether outputs look ahead in time; `batch_axis` says which axis of the inputs counts samples, if it is not 0;
-    `ignore` holds ids. A large model is asked only what about ten of its steps can tell, and the report says what was
-    left out; `thorough=True` asks it everything.
+    `ignore` holds ids. A large model is asked only what about ten of its steps can tell, and the report says what
+    was left out; `thorough=True` asks it everything.
 
     Raises `ExaminationError` for what cannot be examined, `ValueError` for an unknown id in `ignore`.
     """

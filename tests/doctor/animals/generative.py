@@ -222,7 +222,8 @@ def hinge_gan_with_spectral_norm_and_an_average_generator():
             return self.d(self.g(z))
 
     return {
-        "model": Whole(), "loss": lambda out: -out.mean(), "batch": torch.randn(16, 6), "optimizer": {"g": og, "d": od},
+        "model": Whole(), "loss": lambda out: -out.mean(), "batch": torch.randn(16, 6), "optimizer": {"g": og,
+        "d": od},
         "step": step,
     }  # fmt: skip
 

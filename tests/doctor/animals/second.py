@@ -27,7 +27,8 @@ def program(model, loss, x, y, optimizer=None, **more):
             return float(loss(model(x), y))
 
     return {
-        "model": model, "loss": loss, "batch": (x, y), "optimizer": optimizer, "step": step, "evaluate": evaluate, **more
+        "model": model, "loss": loss, "batch": (x, y), "optimizer": optimizer, "step": step,
+        "evaluate": evaluate, **more
     }  # fmt: skip
 
 
@@ -86,7 +87,8 @@ def cats_and_dogs_from_a_data_set():
 @member
 def bytes_through_convolution_and_batchnorm_to_a_sigmoid():
     net = nn.Sequential(
-        nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2), nn.BatchNorm2d(16),
+        nn.BatchNorm2d(3), nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 16, 3, 2),
+        nn.BatchNorm2d(16),
         nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 1), nn.Sigmoid(), nn.Flatten(0),
     )  # fmt: skip
     return program(
@@ -116,7 +118,8 @@ def spectrograms_by_a_recurrent_convolution():
 @member
 def raw_audio_by_strided_convolutions():
     net = nn.Sequential(
-        nn.Conv1d(1, 16, 16, 4), nn.GroupNorm(1, 16), nn.GELU(), nn.Conv1d(16, 16, 8, 4), nn.GroupNorm(1, 16), nn.GELU(),
+        nn.Conv1d(1, 16, 16, 4), nn.GroupNorm(1, 16), nn.GELU(), nn.Conv1d(16, 16, 8, 4), nn.GroupNorm(1, 16),
+        nn.GELU(),
         nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(16, 3),
     )  # fmt: skip
     t = torch.arange(256) / 256
@@ -368,7 +371,8 @@ def least_squares_gan_in_turns():
             return self.d(self.g(z))
 
     return {
-        "model": Pair(), "loss": lambda o, y: ((o - y) ** 2).mean(), "batch": (torch.randn(32, 5), torch.ones(32, 1)),
+        "model": Pair(), "loss": lambda o, y: ((o - y) ** 2).mean(), "batch": (torch.randn(32, 5),
+        torch.ones(32, 1)),
         "optimizer": [gopt, dopt], "step": step,
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Lines, translations and series: models and losses that shift by themselves, pad, mask, pack or carry their state."""
+"""Lines, translations and series: models and losses that shift by themselves, pad, mask, pack or carry state."""
 
 import math
 
@@ -60,7 +60,8 @@ def the_model_shifts_inside_and_returns_its_loss():
         optimizer.zero_grad()
 
     return {
-        "model": net, "loss": lambda out, labels: net(line, labels)[1], "batch": (line, line), "optimizer": optimizer,
+        "model": net, "loss": lambda out, labels: net(line, labels)[1], "batch": (line, line),
+        "optimizer": optimizer,
         "step": step,
     }  # fmt: skip
 
@@ -263,7 +264,8 @@ def word_language_model_with_carried_state():
         return criterion(output[0], y)
 
     return {
-        "model": model, "loss": loss, "batch": (data[:-1], data[1:].reshape(-1)), "optimizer": optimizer, "step": step,
+        "model": model, "loss": loss, "batch": (data[:-1], data[1:].reshape(-1)), "optimizer": optimizer,
+        "step": step,
         "batch_axis": 1,
     }  # fmt: skip
 

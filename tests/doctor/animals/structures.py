@@ -45,7 +45,8 @@ def graph_convolution_with_a_sparse_adjacency_and_a_mask():
             return (net(x)[~train].argmax(1) == y[~train]).float().mean().item()
 
     return {
-        "model": net, "loss": lambda out, y: F.nll_loss(out[train], y[train]), "batch": (x, y), "optimizer": optimizer,
+        "model": net, "loss": lambda out, y: F.nll_loss(out[train], y[train]), "batch": (x, y),
+        "optimizer": optimizer,
         "step": step, "evaluate": evaluate,
     }  # fmt: skip
 

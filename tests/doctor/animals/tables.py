@@ -74,7 +74,8 @@ def iris_with_softmax_only_for_the_answer():
             return (net(x).argmax(1) == y).float().mean().item()
 
     return {
-        "model": net, "loss": F.cross_entropy, "batch": (x, y), "optimizer": optimizer, "step": step, "evaluate": evaluate
+        "model": net, "loss": F.cross_entropy, "batch": (x, y), "optimizer": optimizer, "step": step,
+        "evaluate": evaluate
     }  # fmt: skip
 
 

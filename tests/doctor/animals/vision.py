@@ -64,7 +64,8 @@ def mnist_as_in_the_official_example():
         return correct / 64
 
     return {
-        "model": net, "loss": F.nll_loss, "batch": digits(16), "optimizer": optimizer, "step": train, "evaluate": test
+        "model": net, "loss": F.nll_loss, "batch": digits(16), "optimizer": optimizer, "step": train,
+        "evaluate": test
     }  # fmt: skip
 
 
@@ -199,7 +200,8 @@ class Separable(nn.Module):
 @member
 def mobile_net():
     model = nn.Sequential(
-        nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(), Separable(8, 16, 1), Separable(16, 24, 2),
+        nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(), Separable(8, 16, 1), Separable(16,
+        24, 2),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(24, 5),
     )  # fmt: skip
     optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3, momentum=0.9, weight_decay=1e-5)

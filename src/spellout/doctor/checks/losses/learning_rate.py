@@ -8,6 +8,7 @@ from statistics import median
 
 import torch
 
+from ...case import UsersError
 from ...patient import Patient
 from ...report import Finding, Page
 
@@ -88,7 +89,11 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float]:
         trial = patient.training  # the first pass is the one that the examination began with
         losses, ratios = [trial.value], []
         for left in reversed(range(steps)):
-            ratios += _step(patient, _clipped(patient, trial.gradients))
+            try:
+                ratios += _step(patient, _clipped(patient, trial.gradients))
+            except UsersError as error:  # one that wants a closure, or a loop of its own
+                patient.missing.append(f"the learning rate: the optimizer takes no step of ours ({error})")
+                return [], 0.0
             torch.manual_seed(0)  # the same units are dropped each time, or the losses could not be compared
             trial = patient.run(patient.batch, gradients=left > 0, taped=False)
             if trial.error:

@@ -18,6 +18,7 @@ from ...batch import TARGETS, Batch
 from ...case import Trial, users_code
 from ...patient import Patient
 from ...report import Finding, Page
+from ...tape import tensors_in
 
 UNSHIFTED = Page(
     id="targets-not-shifted",
@@ -84,9 +85,12 @@ def _sees(patient: Patient, targets: list[Batch], moved: Batch) -> bool:
         base, slope = _run(patient, patient.batch)
         slopes = [_run(patient, one)[1] for one in targets]
         other, _ = _run(patient, moved)
-        if base.error is not None or other.error is not None or other.main.shape != base.main.shape:
+        if base.error is not None or other.error is not None:
             return False
-        far = (other.main - base.main).detach().abs()
+        one, two = _answer(base), _answer(other)
+        if one.shape != two.shape:
+            return False
+        far = (two - one).detach().abs()
     compared = [far[(one - slope).abs() > 1e-12] for one in slopes if one is not None and slope is not None]
     if len(compared) < 2 or not all(map(len, compared)):
         return False
@@ -98,11 +102,17 @@ def _run(patient: Patient, batch: Batch) -> tuple[Trial, torch.Tensor | None]:
     """A pass, and the gradient of its loss at the output; None if the loss does not come from there."""
     torch.manual_seed(0)
     trial = patient.run(batch, taped=False)
-    if trial.error is not None or not trial.learns or not trial.main.requires_grad:
+    if trial.error is not None or not trial.learns or not _answer(trial).requires_grad:
         return trial, None
     with users_code():
-        (slope,) = torch.autograd.grad(trial.loss, trial.main, allow_unused=True)  # type: ignore[arg-type]
+        (slope,) = torch.autograd.grad(trial.loss, _answer(trial), allow_unused=True)  # type: ignore[arg-type]
     return trial, slope
+
+
+def _answer(trial: Trial) -> torch.Tensor:
+    """The largest floating-point tensor of the output: the logits, whatever stands beside them."""
+    found = [one for one in tensors_in(trial.output) if one.is_floating_point()]
+    return max(found, key=torch.numel, default=trial.main)
 
 
 def _changed(tokens: torch.Tensor, axis: int, moment: int) -> torch.Tensor:
