@@ -103,7 +103,7 @@ class Snapshot:
             yield from self._keep_numpy(value)
         elif isinstance(value, io.IOBase):
             self._keep_stream(value)
-        elif isinstance(value, ITERATORS):
+        elif type(value) in ITERATORS:
             yield from parts(value)
         elif isinstance(value, type):
             yield from self._keep_class(value)
@@ -154,7 +154,7 @@ class Snapshot:
         return None
 
     def _twin(self, value: Any) -> Any:
-        if not isinstance(value, ITERATORS):
+        if type(value) not in ITERATORS:
             return None
         with suppress(NoTwinError):
             made = twin(value, self._twins)
@@ -208,7 +208,7 @@ class Snapshot:
     def _iterators_in(self, pairs: Iterable[tuple[Any, Any]], length: int) -> list[tuple[Any, Any]]:
         if length > _LONG:
             return []
-        found = [(place, self._twin(item)) for place, item in pairs if isinstance(item, ITERATORS)]
+        found = [(place, self._twin(item)) for place, item in pairs if type(item) in ITERATORS]
         return [(place, item) for place, item in found if item is not None]
 
     def _items(self, content: Any) -> Iterator[Any]:
