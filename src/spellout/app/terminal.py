@@ -59,6 +59,27 @@ def print_report(text: str) -> None:
     sys.stdout.write((visible(text, lines=True) if sys.stdout.isatty() else text) + "\n")
 
 
+def print_text(text: str) -> None:
+    """Print lines of text for programs on stdout, if there are any."""
+    sys.stdout.write(text + "\n" * (bool(text) and not text.endswith("\n")))
+
+
+def print_styled(lines: Iterable[Sequence[tuple[str, str]]]) -> None:
+    """Print lines, each of parts in their styles, that are broken already; piped, without styles."""
+    console = stdout()
+    for parts in lines:
+        if sys.stdout.isatty():
+            line = Text.assemble(*((visible(text), style) for text, style in parts))
+            console.print(line, soft_wrap=True)
+        else:
+            print_report("".join(text for text, _ in parts).rstrip())
+
+
+def width() -> int | None:
+    """Return how many columns the terminal has; None if stdout is none, and nothing should be broken."""
+    return stdout().width if sys.stdout.isatty() else None
+
+
 def print_json(content: dict[str, Any]) -> None:
     """Print one JSON object on one line of stdout."""
     sys.stdout.write(visible_in_json(json.dumps(content, ensure_ascii=False)) + "\n")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache, cached_property
 from types import CodeType, FrameType
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
+
+from .place import Place
 
 
 def words(text: str) -> frozenset[str]:
@@ -58,15 +59,16 @@ _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DOCTOR = os.path.dirname(__file__) + os.sep
 _MODULES = os.path.join(_TORCH, "nn", "modules") + os.sep
 _CLIPS = frozenset(("clip_grad_norm_", "clip_grad_value_"))
-_USERS, _TORCHS, _OURS, _FORWARD = range(4)
-"""Whose code it is: the user's, torch's (or Python's own), the doctor's, a module's `forward` in torch."""
+_TORCHS, _USERS, _OURS, _START, _FORWARD, _CLIPPING = range(6)
+"""Whose code it is: torch's (or Python's own), the user's, the doctor's, where the doctor calls the user's, a
+module's `forward` in torch, a function that clips gradients."""
 
 
 class Call:
     """One call on the tape."""
 
     __slots__ = (
-        "args", "clips", "code", "index", "kwargs", "limit", "limits_norm", "line", "module", "name", "out",
+        "args", "clips", "code", "index", "instruction", "kwargs", "limit", "limits_norm", "module", "name", "out",
         "phase",
     )  # fmt: skip
 
@@ -77,7 +79,7 @@ class Call:
         self.name, self.args, self.kwargs, self.index, self.phase = name, args, kwargs, index, phase
         self.out: Any = None
         self.code: CodeType | None = None
-        self.line = 0
+        self.instruction = 0  # where in the code: the line is looked up only for what is told
         self.module: Any = None
         self.clips = self.limits_norm = False
         self.limit = float("inf")
@@ -102,7 +104,7 @@ class Call:
         inside = f"{type(self.module).__name__}()" if self.module is not None else None
         if self.code is None:
             return inside
-        return place(self.code, self.line) + (f", in {inside}" if inside else "")
+        return Place.of(self.code, self.instruction, f", in {inside}" if inside else "")
 
 
 class Tape(TorchFunctionMode):
@@ -195,21 +197,12 @@ def users_frames(frame: FrameType | None) -> list[FrameType]:
     """The calls of the user's that are going on, the innermost first; three of them at most."""
     found: list[FrameType] = []
     while frame is not None and len(found) < 3:
-        if _whose(frame.f_code) == _USERS:
+        if is_users(frame.f_code):
             found.append(frame)
         elif frame.f_code.co_filename.startswith(_DOCTOR) and found:
             break
         frame = frame.f_back
     return found
-
-
-def place(code: CodeType, line: int) -> str:
-    """`file:line`, short where the file lies under the current folder."""
-    name = code.co_filename
-    with suppress(ValueError):  # another drive
-        short = os.path.relpath(name)
-        name = name if short.startswith("..") or name.startswith("<") else short
-    return f"{name}:{line}"
 
 
 @cache
@@ -221,34 +214,49 @@ def _named(raw: str) -> str:
     return ALIASES.get(name, name)
 
 
-@cache
+class _Whose(dict[CodeType, int]):
+    """Whose each piece of code is; a dictionary, as it is asked for every frame of every call."""
+
+    def __missing__(self, code: CodeType) -> int:
+        self[code] = found = _whose(code)
+        return found
+
+
+_KNOWN = _Whose()
+
+
 def _whose(code: CodeType) -> int:
     name = code.co_filename
     if name.startswith(_TORCH) or name.endswith((f"{os.sep}contextlib.py", f"{os.sep}functools.py")):
+        if code.co_name in _CLIPS:
+            return _CLIPPING
         return _FORWARD if name.startswith(_MODULES) and code.co_name == "forward" else _TORCHS
-    return _OURS if name.startswith(_DOCTOR) else _USERS
+    if name.startswith(_DOCTOR):
+        return _START if code.co_name in ("forward_pass", "loss_pass") else _OURS
+    return _USERS
 
 
 def is_users(code: CodeType) -> bool:
     """Is it the user's code, neither torch's nor the doctor's?"""
-    return _whose(code) == _USERS
+    return _KNOWN[code] == _USERS
 
 
 def _locate(call: Call, frame: FrameType | None) -> None:
     """Walk out of torch to the user's line; remember the torch module and function that the user called."""
+    known = _KNOWN
     while frame is not None:
-        code = frame.f_code
-        whose = _whose(code)
-        if whose == _USERS:
-            call.code, call.line = code, frame.f_lineno
-            return
-        if whose == _OURS and code.co_name in ("forward_pass", "loss_pass"):  # the doctor called it itself
-            return
-        if whose == _FORWARD and call.module is None:
-            call.module = frame.f_locals.get("self")
-        elif code.co_name in _CLIPS:
-            norm = "max_norm" in frame.f_locals
-            call.limit = float(frame.f_locals["max_norm" if norm else "clip_value"])
-            call.clips = call.limit != float("inf")  # without a limit it only measures
-            call.limits_norm = norm
+        whose = known[frame.f_code]
+        if whose:  # most frames are torch's
+            if whose == _USERS:
+                call.code, call.instruction = frame.f_code, frame.f_lasti
+                return
+            if whose == _START:
+                return
+            if whose == _FORWARD and call.module is None:
+                call.module = frame.f_locals.get("self")
+            elif whose == _CLIPPING:
+                norm = "max_norm" in frame.f_locals
+                call.limit = float(frame.f_locals["max_norm" if norm else "clip_value"])
+                call.clips = call.limit != float("inf")  # without a limit it only measures
+                call.limits_norm = norm
         frame = frame.f_back

@@ -8,7 +8,7 @@ import sys
 
 from ...errors import UnhealthyError, UsageError
 from .. import terminal
-from ..options import Json
+from ..options import Flag, Json
 
 
 def doctor(
@@ -18,6 +18,8 @@ def doctor(
     explain: str | None = None,
     ignore: tuple[str, ...] = (),
     json: Json = False,
+    github: Flag = False,
+    fix_hint: Flag = False,
 ) -> None:
     """Examine a PyTorch training program and name its mistakes; exit code 1 if there is one.
 
@@ -29,6 +31,10 @@ def doctor(
         Print the page of one check by its id; `all` lists them.
     ignore
         The id of a check to leave out; may be given again.
+    github
+        Print annotations for a workflow of GitHub's.
+    fix_hint
+        Print the cures that are one line and certain, as a diff for `git apply` or `patch -p1`.
     """
     if explain is not None:
         terminal.print_report(_page(explain))
@@ -42,8 +48,10 @@ def doctor(
         report = examine_target(target, list(ignore), MODELS)
     if json:
         terminal.print_json(report.to_json())
+    elif github or fix_hint:
+        terminal.print_text(report.annotations() if github else report.fixes())
     else:
-        terminal.print_report(str(report))
+        terminal.print_styled([line.parts for line in report.lines(terminal.width())])
     if report.errors:
         count = len(report.errors)
         raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")

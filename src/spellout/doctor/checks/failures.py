@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 
 import torch
 
 from ..patient import Patient
+from ..place import Place
 from ..report import Finding, Page
-from ..tape import Call, is_users, place
+from ..tape import Call, is_users
 
 DOES_NOT_RUN = Page(
     id="does-not-run",
@@ -73,8 +73,11 @@ def check(patient: Patient) -> Iterator[Finding]:
 def _explain(error: Exception, phase: str, call: Call | None) -> Iterator[Finding]:
     """Say an exception in the words of training, if we know the mistake."""
     # The innermost frame of the user's is the line to mend; below it torch only refuses what it was given.
-    frames = reversed(list(traceback.walk_tb(error.__traceback__)))
-    where = next((place(frame.f_code, line) for frame, line in frames if is_users(frame.f_code)), None)
+    frames, trace = [], error.__traceback__
+    while trace is not None:
+        frames.append((trace.tb_frame.f_code, trace.tb_lasti))
+        trace = trace.tb_next
+    where = next((Place.of(code, instruction) for code, instruction in reversed(frames) if is_users(code)), None)
     known = list(_known(call, where or call.where)) if call is not None else []
     if known:
         yield from known

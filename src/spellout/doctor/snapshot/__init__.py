@@ -8,7 +8,7 @@ aliases stay aliases.
 
 What is not: generators and what they have yielded, iterators of a DataLoader with workers, what was written to
 files, sockets or other processes, entries that a cache has gained, the state of libraries that lives outside the
-user's objects (a logger's, a tracker's), and the items of a list of more than 200,000 (the list is put back).
+user's objects (a logger's, a tracker's), and the bits of the tensors in a list of more than 20,000 (the list is).
 """
 
 from .state import Snapshot, borrowed, companions

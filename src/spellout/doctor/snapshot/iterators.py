@@ -22,7 +22,9 @@ _BUILT_IN: tuple[Any, ...] = (
     *(type(reversed(source)) for source in _REVERSED), type(iter(int, 1)),
 )  # fmt: skip
 _TEE: type = type(itertools.tee(())[0])
-ITERATORS: tuple[type, ...] = (*_BUILT_IN, *(kind for kind in vars(itertools).values() if isinstance(kind, type)))
+ITERATORS: frozenset[type] = frozenset(
+    (*_BUILT_IN, *(kind for kind in vars(itertools).values() if isinstance(kind, type)))
+)
 """Iterators in C, whose state is in no dictionary."""
 
 
@@ -69,7 +71,7 @@ def _taken_apart(iterator: Any) -> tuple[Any, tuple[Any, ...], Any]:
 
 
 def _inner(value: Any, known: dict[int, Any], own: bool = False) -> Any:
-    if isinstance(value, ITERATORS):
+    if type(value) in ITERATORS:
         return twin(value, known)
     if isinstance(value, tuple):
         return tuple(_inner(one, known, own) for one in value)

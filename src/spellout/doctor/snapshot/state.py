@@ -37,8 +37,9 @@ from .whose import (
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 _PLAIN = frozenset((*_ATOMS, types.ModuleType))
-_LONG, _LONGEST = 20_000, 200_000
-"""A list this long holds data, which a pass only reads; the whole snapshot looks into longer ones."""
+_DATA = frozenset((*_PLAIN, torch.Tensor, tuple))
+_LONG = 20_000
+"""A list this long holds data: its tensors and tuples are not looked into."""
 _OUR_OWN = ("torch.", "numpy.", "spellout.doctor")
 _ABSENT = object()
 _WRAPPERS = (staticmethod, classmethod, property, partial, types.MethodType, types.BuiltinMethodType)
@@ -103,7 +104,7 @@ class Snapshot:
             yield from self._keep_numpy(value)
         elif isinstance(value, io.IOBase):
             self._keep_stream(value)
-        elif isinstance(value, ITERATORS):
+        elif type(value) in ITERATORS:
             yield from parts(value)
         elif isinstance(value, type):
             yield from self._keep_class(value)
@@ -154,7 +155,7 @@ class Snapshot:
         return None
 
     def _twin(self, value: Any) -> Any:
-        if not isinstance(value, ITERATORS):
+        if type(value) not in ITERATORS:
             return None
         with suppress(NoTwinError):
             made = twin(value, self._twins)
@@ -208,14 +209,15 @@ class Snapshot:
     def _iterators_in(self, pairs: Iterable[tuple[Any, Any]], length: int) -> list[tuple[Any, Any]]:
         if length > _LONG:
             return []
-        found = [(place, self._twin(item)) for place, item in pairs if isinstance(item, ITERATORS)]
+        found = [(place, self._twin(item)) for place, item in pairs if type(item) in ITERATORS]
         return [(place, item) for place, item in found if item is not None]
 
     def _items(self, content: Any) -> Iterator[Any]:
-        """What stands in a container, unless that is data."""
-        if len(content) > (_LONGEST if self._whole else _LONG):
-            return
-        yield from (item for item in content if type(item) not in _PLAIN)
+        """What stands in a container; of a long one only what no pass reads as data, and only in the whole."""
+        if len(content) <= _LONG:
+            yield from (item for item in content if type(item) not in _PLAIN)
+        elif self._whole:
+            yield from (item for item in content if type(item) not in _DATA)
 
     def _keep_tensor(self, value: torch.Tensor) -> Iterator[Any]:
         with torch._C.DisableTorchFunctionSubclass():

@@ -12,8 +12,9 @@ from torch.autograd.function import BackwardCFunction
 from ... import graph
 from ...case import UsersError, users_code
 from ...patient import Patient
+from ...place import Place
 from ...report import Finding, Page
-from ...tape import place, tensors_in
+from ...tape import tensors_in
 
 WRONG = Page(
     id="custom-backward-wrong",
@@ -88,7 +89,7 @@ def _compare(patient: Patient, kind: type, args: tuple[Any, ...]) -> Iterator[Fi
             yield WRONG.found(
                 f"{kind.__name__}, argument {place_ + 1}: backward gives {theirs:.4g}, differences {ours:.4g} "
                 f"({len(wrong)} of {len(felt)} places)",
-                place(code, code.co_firstlineno),
+                Place.of(code, 0),
             )
 
 

@@ -68,7 +68,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield REBUILT.found(f"{len(begun)} begun in {len(recording.steps)} steps, one batch taken of each")
     items = [call for call in recording.calls_of("item") if call.module is None]
     if recording.steps and len(items) >= _MANY * len(recording.steps):
-        line = max(items, key=lambda call: sum(call.line == one.line for one in items[:200]))
+        line = max(items, key=lambda call: sum(call.instruction == one.instruction for one in items[:200]))
         yield ITEMS.found(f"{len(items)} in {len(recording.steps)} steps", line.where)
 
 

@@ -94,7 +94,7 @@ _Found = tuple[Page, str, str | None] | None
 
 def _divided(recording: Recording, step: Step, roots: list[Call], parts: list[list[Part]]) -> _Found:
     count = len(roots)
-    lines = {(root.code, root.line) for root in roots}
+    lines = {(root.code, root.instruction) for root in roots}
     if count < 2 or len(lines) > 1 or not all(len(one) == 1 for one in parts) or step.kept < 0.99:
         return None
     factors = [abs(one[0].factor) for one in parts]
