@@ -14,9 +14,9 @@ from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
 from .losses import first_loss, learning_rate, nonfinite, overfit
-from .objectives import arguments, bootstrapped, custom_backward, direction, reductions, squashed, weights
+from .objectives import arguments, bootstrapped, custom_backward, direction, labels, reductions, squashed, weights
 from .padding import accumulated, counted, invariance, tables
-from .steps import gradients, leaves, modes, parameters, reproducible, stepping
+from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
 from .units import activations, normalization, twins, units
 from .wiring import broadcasting, dependence, reshapes, sharing
 
@@ -77,12 +77,14 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_runs_or_is_live, gradients),
     (_runs_or_is_live, parameters),
     (_always, leaves),
+    (_runs, still),
     (_runs, sharing),
     (_runs, counted),
     (_runs, tables),
     (_runs, invariance),
     (_always, accumulated),
     (_runs, reductions),
+    (_runs, labels),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
     (_has_no_error, learning_rate),
