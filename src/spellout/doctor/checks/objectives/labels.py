@@ -78,7 +78,7 @@ def _columns(x: torch.Tensor) -> torch.Tensor:
 
 def _answers(target: torch.Tensor) -> torch.Tensor | None:
     """Classes as columns of zeros and ones, numbers as one column; centred."""
-    values, place = torch.unique(target, return_inverse=True)  # type: ignore[no-untyped-call]
+    values, place = torch.unique(target, return_inverse=True)
     if len(values) < 2:
         return None
     classes = len(values) <= 20

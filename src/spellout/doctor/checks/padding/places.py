@@ -50,7 +50,7 @@ def padding_in(x: torch.Tensor) -> Padding | None:
         mask = x == value
         runs = _run(mask) if right else _run(mask.flip(1)).flip(1)
         lengths = runs.sum(1)
-        kinds = len(torch.unique(x[~mask]))  # type: ignore[no-untyped-call]
+        kinds = len(torch.unique(x[~mask]))
         if kinds < 2:  # ones and then zeros are no sentence
             continue
         # A token that ends a sentence stands once; padding stands several times, and more in shorter rows.

@@ -17,7 +17,7 @@ STILL = Page(
     severity="warning",
     title="parameters have gradients, and the step does not move them",
     why="Something puts them back, masks their gradient, or the update is lost in rounding.",
-    evidence="The values before and after the user's step are equal to the last bit; others of the optimizer moved.",
+    evidence="The values before and after the user's step are equal to the last bit; others moved.",
     legitimate="Parts that are held by a gradient mask.",
     cure="Keep weights in float32 (bfloat16 loses small updates); look for what writes over them after the step.",
 )
