@@ -66,6 +66,24 @@ def temperature_as_a_tensor():
 
 
 @faulty("learned-but-not-registered")
+def layer_in_an_object_that_is_no_module():
+    class Block:
+        def __init__(self):
+            self.linear = nn.Linear(6, 6)
+
+        def __call__(self, x):
+            return torch.relu(self.linear(x))
+
+    return case(Net(lambda self, x: self.out(self.block(x)), block=Block(), out=nn.Linear(6, 3)))
+
+
+@faulty("learned-but-not-registered")
+def layer_of_nobody():
+    first = nn.Linear(6, 8)
+    return case(Net(lambda self, x: self.out(torch.tanh(first(x))), out=nn.Linear(8, 3)))
+
+
+@faulty("learned-but-not-registered")
 def weights_of_tasks_outside():
     spread = torch.zeros(2, requires_grad=True)
 
