@@ -66,6 +66,24 @@ def temperature_as_a_tensor():
 
 
 @faulty("learned-but-not-registered")
+def layer_in_an_object_that_is_no_module():
+    class Block:
+        def __init__(self):
+            self.linear = nn.Linear(6, 6)
+
+        def __call__(self, x):
+            return torch.relu(self.linear(x))
+
+    return case(Net(lambda self, x: self.out(self.block(x)), block=Block(), out=nn.Linear(6, 3)))
+
+
+@faulty("learned-but-not-registered")
+def layer_of_nobody():
+    first = nn.Linear(6, 8)
+    return case(Net(lambda self, x: self.out(torch.tanh(first(x))), out=nn.Linear(8, 3)))
+
+
+@faulty("learned-but-not-registered")
 def weights_of_tasks_outside():
     spread = torch.zeros(2, requires_grad=True)
 
@@ -468,3 +486,50 @@ def layers_that_are_copies_of_one():
         lambda self, x: self.out(self.body(x).mean(1)), body=nn.TransformerEncoder(layer, 2), out=nn.Linear(8, 3)
     )
     return case(model, (torch.randn(6, 4, 8), torch.arange(6) % 3))
+
+
+# parameter-never-moves
+
+
+@faulty("parameter-never-moves")
+def put_back_after_every_step():
+    model, (x, y) = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)), classes()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    start = {name: value.clone() for name, value in model[0].state_dict().items()}
+
+    def step():
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        model[0].load_state_dict(start)
+
+    return stepped(model, optimizer, step)
+
+
+@faulty("parameter-never-moves")
+def updates_lost_in_rounding():
+    class Large(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.offset, self.out = nn.Parameter(torch.full((6,), 4096.0)), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.out(x * self.offset / 4096)
+
+    model = Large()
+    return case(model, optimizer=torch.optim.SGD(model.parameters(), lr=0.01))
+
+
+@healthy("parameter-never-moves")
+def one_group_at_rest():
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    groups = [{"params": model[0].parameters(), "lr": 0.0}, {"params": model[2].parameters(), "lr": 0.05}]
+    return case(model, optimizer=torch.optim.SGD(groups, lr=0.05))
+
+
+@healthy("parameter-never-moves")
+def adapter_of_two_factors():
+    down, up = nn.Linear(6, 2, bias=False), nn.Linear(2, 3, bias=False)
+    nn.init.zeros_(up.weight)
+    return case(Net(lambda self, x: self.base(x) + self.up(self.down(x)), base=nn.Linear(6, 3), up=up, down=down),
+                optimizer=None)  # fmt: skip

@@ -711,3 +711,46 @@ def signs_straight_through():
 @healthy("custom-backward-wrong")
 def gradient_reversed():
     return case(Own(Reverse.apply), F.cross_entropy, classes())
+
+
+# labels-of-other-rows, labels-unrelated-to-inputs
+
+
+def many(move=lambda y: y, samples=240):
+    torch.manual_seed(0)
+    x = torch.randn(samples, 6)
+    return x, move((x[:, :3] + 0.2 * torch.randn(samples, 3)).argmax(1))
+
+
+@faulty("labels-of-other-rows")
+def labels_one_row_late():
+    return case(net(), F.cross_entropy, many(lambda y: y.roll(1)))
+
+
+@faulty("labels-of-other-rows")
+def labels_read_backwards():
+    x, y = numbers(260)
+    return case(net(1), nn.MSELoss(), (x, y.flip(0)))
+
+
+@faulty("labels-unrelated-to-inputs")
+def labels_shuffled_by_themselves():
+    return case(net(), F.cross_entropy, many(lambda y: y[torch.randperm(len(y))]))
+
+
+@faulty("labels-unrelated-to-inputs")
+def rows_shuffled_by_themselves():
+    x, y = numbers(260)
+    return case(net(1), nn.MSELoss(), (x[torch.randperm(len(x))], y))
+
+
+@healthy("labels-of-other-rows")
+def labels_of_their_rows():
+    return case(net(), F.cross_entropy, many())
+
+
+@healthy("labels-unrelated-to-inputs")
+def exclusive_or():
+    torch.manual_seed(0)
+    x = torch.randn(240, 6)
+    return case(net(2), F.cross_entropy, (x, (x[:, 0] * x[:, 1] > 0).long()))

@@ -19,9 +19,9 @@ from .batches import apart, classes, repeated, single, workers
 from .evaluation import decisions, inputs, rates, statistics
 from .evaluation import training as evaluation_training
 from .losses import first_loss, learning_rate, nonfinite, overfit
-from .objectives import arguments, bootstrapped, custom_backward, reductions, rewards, squashed, weights
+from .objectives import arguments, bootstrapped, custom_backward, labels, reductions, rewards, squashed, weights
 from .padding import accumulated, counted, invariance, tables
-from .steps import gradients, leaves, modes, parameters, reproducible, stepping
+from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept
 from .units import activations, normalization, twins, units
 from .updates import direction, scaling, schedules, sizes
@@ -102,6 +102,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, carried),
     (_always, kept),
     (_always, leaves),
+    (_runs, still),
     (_runs, sharing),
     (_runs, counted),
     (_runs, tables),
@@ -116,6 +117,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_runs, blocks),
     (_runs, attention_weights),
     (_runs, cache),
+    (_runs, labels),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
     (_has_no_error, learning_rate),

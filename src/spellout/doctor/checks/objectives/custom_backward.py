@@ -78,6 +78,10 @@ def _compare(patient: Patient, kind: type, args: tuple[Any, ...]) -> Iterator[Fi
             continue
         try:
             with patient.borrowed(), torch.enable_grad():
+                outs = run(given)
+                same = all(torch.equal(a, b) for a, b in zip(outs, run(given), strict=True))
+                if not same or any(out.dtype != torch.float64 for out in outs):  # it draws, or rounds
+                    return
                 pairs = list(_slopes(run, given, place_))
         except UsersError:  # it insists on float32
             return

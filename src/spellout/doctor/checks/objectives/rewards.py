@@ -38,6 +38,8 @@ CONSTANT = Page(
 PAGES = (UPWARDS, CONSTANT)
 _BINARY = words("binary_cross_entropy binary_cross_entropy_with_logits")
 _FREE = words("sub rsub pow square abs mean sum neg mul rmul div add sqrt getitem")
+_OVERLAP = words("sigmoid mul rmul sum mean add sub rsub div rdiv neg clamp_min")
+"""What the overlap of two masks is computed with."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -48,6 +50,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     if not trial.learns or not math.isfinite(trial.value):
         return
     yield from _constant(patient)
+    if any(_turns(call, trial.main) for call in trial.tape.calls if call.phase == "loss"):
+        return
     pair = _exchanged(patient, trial.main.detach(), target)
     if pair is None:
         return
@@ -91,12 +95,25 @@ def _exchanged(
     if not target.is_floating_point():
         return _rows(output, target) if any(_picks(call, output, target) for call in calls) else None
     free = names - MOVES <= _FREE and bool(names & words("sub rsub")) and bool(names & words("pow square abs mul"))
+    masks = bool(((target == 0) | (target == 1)).all())
+    free |= masks and names - MOVES <= _OVERLAP and "mul" in names and bool(names & words("div rdiv"))
     if target.numel() == output.numel() > 1 and (names & (REGRESSIONS | _BINARY) or free):
         order, values = target.reshape(-1).argsort(), output.reshape(-1).sort().values
         best, worst = torch.empty_like(values), torch.empty_like(values)
         best[order], worst[order] = values, values.flip(0)
         return best.view_as(output), worst.view_as(output)
     return None
+
+
+def _turns(call: Call, output: torch.Tensor) -> bool:
+    """Are scores turned round (distances), or samples weighted with both signs (advantages)?"""
+    if call.name in ("mul", "rmul", "div"):
+        if any(isinstance(one, int | float) and one < 0 for one in call.args):
+            return any(one.numel() == output.numel() > 1 for one in call.outputs)
+        fixed = [one for one in call.inputs if not one.requires_grad and one.numel() > 1]
+        return any(bool((one < 0).any()) for one in fixed)
+    turned = call.name == "neg" and any(one.numel() == output.numel() > 1 for one in call.outputs)
+    return turned and any(one is output for one in call.inputs)
 
 
 def _picks(call: Call, output: torch.Tensor, target: torch.Tensor) -> bool:

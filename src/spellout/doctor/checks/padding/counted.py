@@ -48,9 +48,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     target, trial = patient.batch.targets, patient.training
     if target is None or target.ndim != 2 or trial.loss is None or not trial.learns or patient.batch_axis != 0:
         return
-    own = padding_in(target)
-    given = (padding for x, padding in inputs_with_padding(patient) if x.shape == target.shape)
-    padding = own or next(given, None)
+    given = list(inputs_with_padding(patient))
+    # Labels may end in equal ones by themselves: it is padding where the inputs have padding, too.
+    own = padding_in(target) if given or _empty_rows(patient, target) else None
+    padding = own or next((padding for x, padding in given if x.shape == target.shape), None)
     if padding is None:
         return
     yield from _ignored(patient, target, padding)
@@ -62,6 +63,13 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield ONLY.found(f"{padding}, and no other place has a gradient", _line(patient))
     elif len(empty) and float(empty.float().mean()) > 0.9 and len(empty) > _LITTLE * felt.numel():
         yield COUNTED.found(f"{padding}, and the loss counts them", _line(patient))
+
+
+def _empty_rows(patient: Patient, target: torch.Tensor) -> bool:
+    """Are vectors zero wherever the targets end in equal ones?"""
+    padding = padding_in(target)
+    wide = (x for x in patient.batch.inputs if x.ndim > 2 and x.shape[:2] == target.shape)
+    return padding is not None and any(not bool(x[padding.mask].any()) for x in wide)
 
 
 def _beyond_the_first(padding: Padding) -> torch.Tensor:

@@ -50,6 +50,9 @@ def padding_in(x: torch.Tensor) -> Padding | None:
         mask = x == value
         runs = _run(mask) if right else _run(mask.flip(1)).flip(1)
         lengths = runs.sum(1)
+        kinds = len(torch.unique(x[~mask]))
+        if kinds < 2:  # ones and then zeros are no sentence
+            continue
         # A token that ends a sentence stands once; padding stands several times, and more in shorter rows.
         several = int((lengths > 1).sum())
         if torch.equal(mask, runs) and several >= max(3, len(x) // 4) and int(lengths.min()) < int(lengths.max()):

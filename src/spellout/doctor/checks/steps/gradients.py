@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from ... import graph, walk
 from ...patient import Patient
@@ -160,7 +161,9 @@ def _zero(patient: Patient) -> Iterator[Finding]:
         zero &= _without_slope(
             patient.trial(train=True, seed=seed, gradients=True, before=patient.perturb).gradients
         )
-    names = [name for name in patient.trained if name in zero]
+    # One moment alone gives a recurrent net's own weights nothing to do.
+    kinds = {path for path, module in patient.modules() if isinstance(module, nn.RNNBase)}
+    names = [name for name in patient.trained if name in zero and name.rpartition(".")[0] not in kinds]
     if not names:
         return
     jump = next((call for call in trial.tape.calls if call.name in _JUMPS and _passes(call)), None)

@@ -6,6 +6,7 @@ The leaves of the loss's own graph are compared with the model's parameters and 
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     """On the training pass, and wherever the user's own steps called `backward`."""
     ends = [(tape, end) for tape in patient.tapes for end in graph.ends(tape)]
     if patient.runs and patient.training.loss is not None:
-        ends.append((patient.training.tape, patient.training.loss))
+        ends.insert(0, (patient.training.tape, patient.training.loss))
     known = {id(p) for _, p in patient.parameters()} | {id(x) for x in (*patient.batch.inputs, *_targets(patient))}
     known |= {id(p) for one in patient.recording.optimizers for p in walk.listed_in(one)}
     found: dict[int, tuple[torch.Tensor, Tape]] = {}
@@ -54,7 +55,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     inside = [key for key in lost if key in held]
     if inside:
         yield _held_by_the_model(patient, [(held[key], *lost[key]) for key in inside])
-    elif (outside := [pair for pair in lost.values() if _is_weight(patient, pair[0])]) and patient.optimizers:
+    elif (outside := [pair for pair in lost.values() if _is_weight(patient, *pair)]) and patient.optimizers:
         leaf, tape = outside[0]
         shapes = ", ".join(str(tuple(one.shape)) for one, _ in outside[:3])
         yield UNOWNED.found(f"{len(outside)} tensors outside the model: {shapes}", _line(tape, leaf), "warning")
@@ -91,10 +92,13 @@ def _lasts(tape: Tape, leaf: torch.Tensor) -> bool:
     return True
 
 
-def _is_weight(patient: Patient, leaf: torch.Tensor) -> bool:
-    """A tensor outside the model that carries no samples, and is no parameter of another network's layers."""
+def _is_weight(patient: Patient, leaf: torch.Tensor, tape: Tape) -> bool:
+    """A tensor that carries no samples; a parameter of another network only where the model itself uses it."""
+    if isinstance(leaf, nn.Parameter):
+        users = [call for call in tape.calls if any(one is leaf for one in call.inputs)]
+        return patient.runs and tape is patient.training.tape and any(call.phase == "model" for call in users)
     size = patient.batch.size(patient.batch_axis)
-    return not isinstance(leaf, nn.Parameter) and (leaf.ndim == 0 or size < 2 or leaf.shape[0] != size)
+    return leaf.ndim == 0 or size < 2 or leaf.shape[0] != size
 
 
 def _held(patient: Patient) -> dict[int, str]:
@@ -116,6 +120,9 @@ def _inside(value: Any, depth: int) -> Iterator[torch.Tensor]:
         yield from (one for _, module in walk.modules(value) for one in _plain(module))
     elif depth and isinstance(value, list | tuple | set | dict):
         for item in value.values() if isinstance(value, dict) else value:
+            yield from _inside(item, depth - 1)
+    elif depth and type(value).__module__.partition(".")[0] not in sys.stdlib_module_names | {"torch", "numpy"}:
+        for item in list(getattr(value, "__dict__", {}).values()):  # an object of the user's that holds layers
             yield from _inside(item, depth - 1)
 
 

@@ -1,0 +1,46 @@
+"""Do parameters move where a gradient arrives and the optimizer steps (family 21)?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from ... import walk
+from ...patient import Patient
+from ...report import Finding, Page
+from .gradients import some
+
+STILL = Page(
+    id="parameter-never-moves",
+    number=21,
+    severity="warning",
+    title="parameters have gradients, and the step does not move them",
+    why="Something puts them back, masks their gradient, or the update is lost in rounding.",
+    evidence="The values before and after the user's step are equal to the last bit; others moved.",
+    legitimate="Parts that are held by a gradient mask.",
+    cure="Keep weights in float32 (bfloat16 loses small updates); look for what writes over them after the step.",
+)
+PAGES = (STILL,)
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """The parameters before the examination and after the first call of the user's step."""
+    recording, after = patient.recording, patient.recording.after_first
+    if not after or recording.error is not None or not patient.runs:
+        return
+    for optimizer in recording.optimizers:
+        rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+        mine = {name: p for name, p in patient.trained.items() if id(p) in rates and name in after}
+        stays = {name for name, p in mine.items() if torch.equal(after[name], p)}
+        if not stays or len(stays) == len(mine) or len(walk.listed_in(optimizer)) != len(rates):
+            continue
+        seen = {id(account.parameter) for account in recording.accounts.values() if account.reached}
+        gradients = patient.training.gradients
+        held = []
+        for name in mine:
+            grad = gradients.get(name)
+            felt = grad is not None and float(grad.abs().max()) > 1e-7
+            if name in stays and felt and id(mine[name]) in seen and rates[id(mine[name])] > 0:
+                held.append(name)
+        yield from some(STILL, patient, held)
