@@ -86,7 +86,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, rates),
     (_always, inputs),
     (_always, statistics),
-    (_runs, detached),
+    (_always, detached),
     (_always, carried),
     (_always, kept),
     (_has_no_error, first_loss),
