@@ -18,7 +18,7 @@ from .evaluation import decisions, inputs, rates, statistics
 from .evaluation import training as evaluation_training
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .steps import modes, parameters, reproducible, stepping
-from .time import carried, detached, kept
+from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
 from .updates import direction, scaling, schedules, sizes
 from .wiring import broadcasting, dependence, reshapes
@@ -88,6 +88,7 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, statistics),
     (_always, detached),
     (_always, carried),
+    (_always, state),
     (_always, kept),
     (_has_no_error, first_loss),
     (_has_no_other_error, units),
