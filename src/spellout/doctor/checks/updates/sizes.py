@@ -8,10 +8,10 @@ from statistics import median
 
 from torch.optim import LBFGS, Optimizer
 
-from ...movement import Movement
 from ...patient import Patient
 from ...recording import Recording, Step
 from ...report import Finding, Page
+from ...sights.movement import Movement
 from .objective import parts_of, share_of_penalty, value_of
 from .scaling import backwards
 from .schedules import rates_ahead
