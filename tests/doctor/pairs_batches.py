@@ -1,5 +1,7 @@
 """Pairs about what the steps are given: repeated, sorted or single samples, orders, workers."""
 
+import warnings
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -347,7 +349,9 @@ class Begun(DataLoader):
 
 def in_workers(draws, init=None):
     torch.manual_seed(0)
-    batches = forever(Begun(Noisy(draws), batch_size=12, shuffle=True, num_workers=3, worker_init_fn=init))
+    with warnings.catch_warnings(action="ignore"):  # torch counts the cores
+        loader = Begun(Noisy(draws), batch_size=12, shuffle=True, num_workers=3, worker_init_fn=init)
+    batches = forever(loader)
     return learning(lambda: next(batches), times=1)
 
 

@@ -441,16 +441,31 @@ def samples_that_are_made_on_the_way():
     return judged(accuracy)
 
 
+def in_epochs(evaluate):
+    (x, y), model = data(40), net()
+    optimizer = torch.optim.Adam(model.parameters(), 5e-3)
+
+    def epoch():
+        for rows in torch.randperm(40).split(10):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+
+    @torch.no_grad()
+    def measured():
+        return evaluate(model.eval(), x, y)
+
+    return {"model": model, "optimizer": optimizer, "step": epoch, "evaluate": measured}
+
+
 @faulty("evaluated-on-training-data")
 def the_training_rows_again():
-    x, y = data(20)
-    return judged(lambda model: (model(x).argmax(1) == y).float().mean().item(), batch=(x, y))
+    return in_epochs(lambda model, x, y: (model(x).argmax(1) == y).float().mean().item())
 
 
 @faulty("evaluated-on-training-data")
 def half_of_the_training_rows():
-    x, y = data(20)
-    return judged(lambda model: F.cross_entropy(model(x[:10]), y[:10]).item(), batch=(x, y))
+    return in_epochs(lambda model, x, y: F.cross_entropy(model(x[:20]), y[:20]).item())
 
 
 # 28: statistics, and an evaluation that trains

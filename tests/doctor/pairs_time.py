@@ -62,6 +62,42 @@ def both_states_detached_in_the_loop():
     return classified(Lstm(cut=True))
 
 
+@faulty("state-detached-in-time")
+def a_loop_in_the_step():
+    x, y = sequences()
+    cell, out = nn.GRUCell(4, 8), nn.Linear(8, 2)
+    model = nn.ModuleList([cell, out])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+
+    def step():
+        h = torch.zeros(len(x), 8)
+        for t in range(x.shape[1]):
+            h = cell(x[:, t], h).detach() if t < 5 else cell(x[:, t], h)
+        optimizer.zero_grad()
+        F.cross_entropy(out(h), y).backward()
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": step}
+
+
+@healthy("state-detached-in-time")
+def positions_detached_beside_a_state_that_flows():
+    class Refined(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.move, self.first = nn.GRUCell(2, 8), nn.Linear(8, 2), nn.Linear(24, 8)
+
+        def forward(self, x):
+            h, at = torch.tanh(self.first(x.flatten(1))), x.new_zeros(len(x), 2)
+            for _ in range(4):
+                at = at.detach()
+                h = self.cell(at, h)
+                at = at + self.move(h)
+            return at
+
+    return classified(Refined())
+
+
 @healthy("state-detached-in-time")
 def a_state_that_flows():
     return classified(Cell(lambda h: h))
@@ -87,27 +123,6 @@ def greedy_words_with_a_state_that_flows():
 
 
 # 29: graphs that reach back
-
-
-def carrying(detach, retain):
-    x, y = sequences()
-    cell = nn.GRU(4, 8, batch_first=True)
-    model = nn.ModuleDict({"gru": cell, "out": nn.Linear(8, 2)})
-    optimizer, kept = torch.optim.SGD(model.parameters(), 1e-2), [None]
-
-    def step():
-        state = kept[0]
-        out, state = cell(x, state)
-        loss = F.cross_entropy(model["out"](out[:, -1]), y)
-        optimizer.zero_grad()
-        loss.backward(retain_graph=retain)
-        # torch would notice weights that changed in place, so the user has learned to write them anew
-        for p in model.parameters():
-            p.data = p.data - 1e-2 * p.grad
-        optimizer.step()
-        kept[0] = state.detach() if detach else state
-
-    return {"model": model, "optimizer": optimizer, "step": step}
 
 
 @faulty("graph-reaches-back")
@@ -192,6 +207,71 @@ def a_generator_and_its_judge():
         two.step()
 
     return {"model": model, "optimizer": [one, two], "step": step}
+
+
+# 29: states of other samples
+
+
+class Stateful(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gru, self.out = nn.GRU(4, 8, batch_first=True), nn.Linear(8, 2)
+
+    def forward(self, x, h=None):
+        hidden, h = self.gru(x, h)
+        return self.out(hidden[:, -1]), h
+
+
+def stateful(batch_of, begin=lambda h: h.detach()):
+    model, kept = Stateful(), [None]
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+
+    def step():
+        x, y = batch_of()
+        out, h = model(x, kept[0])
+        kept[0] = begin(h)
+        optimizer.zero_grad()
+        F.cross_entropy(out, y).backward()
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": lambda: [step() for _ in range(3)]}
+
+
+@faulty("state-of-other-samples")
+def a_state_and_shuffled_sequences():
+    x, y = sequences(64)
+    loader = iter(DataLoader(TensorDataset(x, y), batch_size=4, shuffle=True))
+    return stateful(lambda: next(loader))
+
+
+@faulty("state-of-other-samples")
+def a_state_and_random_rows():
+    x, y = sequences(40)
+
+    def batch():
+        rows = torch.randint(0, 40, (8,))
+        return x[rows], y[rows]
+
+    return stateful(batch, lambda h: h.data)
+
+
+@healthy("state-of-other-samples")
+def a_state_that_begins_anew():
+    x, y = sequences(64)
+    loader = iter(DataLoader(TensorDataset(x, y), batch_size=4, shuffle=True))
+    return stateful(lambda: next(loader), lambda h: torch.zeros_like(h))
+
+
+@healthy("state-of-other-samples")
+def chunks_of_long_sequences():
+    torch.manual_seed(0)
+    long, labels, at = torch.randn(8, 90, 4), torch.arange(8) % 2, [0]
+
+    def batch():
+        at[0] = (at[0] + 6) % 84
+        return long[:, at[0] : at[0] + 6], labels
+
+    return stateful(batch)
 
 
 # 30: what is kept, and begun anew

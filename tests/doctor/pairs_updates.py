@@ -356,6 +356,14 @@ def step_lr_by_the_batch():
 
 
 @faulty("learning-rate-dies")
+def milestones_by_the_batch():
+    return scheduled(
+        lambda p: torch.optim.SGD(p, 0.1),
+        lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [10, 20, 30], gamma=0.1),
+    )
+
+
+@faulty("learning-rate-dies")
 def exponential_by_the_batch():
     return scheduled(
         lambda p: torch.optim.AdamW(p, 1e-3), lambda o: torch.optim.lr_scheduler.ExponentialLR(o, gamma=0.9)
@@ -542,6 +550,15 @@ def decay_that_was_meant_for_adamw():
     groups = [{"params": model[0].parameters(), "weight_decay": 3.0}, {"params": model[2].parameters()}]
     optimizer = torch.optim.Adam(groups, lr=1e-3, weight_decay=2.0)
     return steps_of(model, optimizer, lambda: F.mse_loss(model(x), 0.3 * y))
+
+
+@faulty("weight-decay-dominates")
+def a_penalty_in_the_loss():
+    (x, y), model = numbers(), regressor()
+    penalty = lambda: sum((p**2).sum() for p in model.parameters())  # noqa: E731
+    return steps_of(
+        model, torch.optim.SGD(model.parameters(), 1e-3), lambda: F.mse_loss(model(x), 0.1 * y) + 10 * penalty()
+    )
 
 
 @healthy("weight-decay-dominates")

@@ -21,11 +21,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
-from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from . import walk
-from .movement import Movement, Scale, size_of
-from .sight import Sight, sight_of
+from .sights.loaders import Drawn, LoaderHook
+from .sights.movement import Movement, Scale, size_of
+from .sights.sight import Sight, sight_of
 from .tape import Call, Tape, dense, tensors_in, users_frames, users_line
 from .walk import MODE_SENSITIVE
 
@@ -90,17 +90,6 @@ class Forward:
     def measures(self) -> bool:
         """Is it part of an evaluation?"""
         return self.phase == "evaluate" or (self.all_eval and not self.tracking)
-
-
-@dataclass
-class Drawn:
-    """One iteration over a DataLoader that was begun."""
-
-    loader: DataLoader[Any]
-    tick: int
-    phase: str
-    batches: int = 0
-    """How many batches were taken of it."""
 
 
 @dataclass
@@ -189,7 +178,7 @@ class Recording:
         )
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
-        self._handles.append(_LoaderHook(self))
+        self._handles.append(LoaderHook(self._begins))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -199,6 +188,11 @@ class Recording:
         self.keepers = self._kept_losses()
         held = [value for frame in self._frames for value in list(frame.f_locals.values()) if type(value) is float]
         self.kept, self._frames = list(dict.fromkeys(held)), []
+
+    def _begins(self, loader: DataLoader[Any]) -> Drawn:
+        drawn = Drawn(loader, self.tick, self.phase)
+        self.drawn.append(drawn)
+        return drawn
 
     def _kept_losses(self) -> int:
         """How many differentiated losses lie in one list; asked before the user's lists are put back."""
@@ -367,33 +361,6 @@ def _held_elsewhere(tensor: torch.Tensor, tape: Tape) -> bool:
     """Do references exist besides those of the tape? A look through all objects is dear, and this is not."""
     slots = sum(one is tensor for call in tape.calls for one in tensors_in((call.args, call.kwargs, call.out)))
     return sys.getrefcount(tensor) - slots > 4  # the list of losses, the loop, this argument, and that of the count
-
-
-class _LoaderHook:
-    """Notes which loaders are iterated, and how many batches are taken."""
-
-    def __init__(self, recording: Recording) -> None:
-        begin, following = DataLoader.__iter__, _BaseDataLoaderIter.__next__
-        open_ones: dict[int, Drawn] = {}
-
-        def __iter__(loader: DataLoader[Any]) -> Any:
-            iterator = begin(loader)
-            drawn = open_ones[id(iterator)] = Drawn(loader, recording.tick, recording.phase)
-            recording.drawn.append(drawn)
-            return iterator
-
-        def __next__(iterator: Any) -> Any:
-            batch = following(iterator)
-            if id(iterator) in open_ones:
-                open_ones[id(iterator)].batches += 1
-            return batch
-
-        self._old, self._new = (begin, following), (__iter__, __next__)
-        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._new  # type: ignore[method-assign, assignment]
-
-    def remove(self) -> None:
-        """Put the methods of before back."""
-        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._old  # type: ignore[method-assign]
 
 
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:

@@ -22,7 +22,7 @@ from .losses import first_loss, learning_rate, nonfinite, overfit
 from .objectives import arguments, bootstrapped, custom_backward, labels, reductions, rewards, squashed, weights
 from .padding import accumulated, counted, invariance, tables
 from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
-from .time import carried, detached, kept
+from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
 from .updates import direction, scaling, schedules, sizes
 from .wiring import broadcasting, dependence, reshapes, sharing, unshifted
@@ -98,8 +98,9 @@ CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
     (_always, rates),
     (_always, inputs),
     (_always, statistics),
-    (_runs, detached),
+    (_always, detached),
     (_always, carried),
+    (_always, state),
     (_always, kept),
     (_always, leaves),
     (_runs, still),

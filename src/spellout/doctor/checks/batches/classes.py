@@ -31,6 +31,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     """The labels of every training pass."""
     recording, tape = patient.recording, patient.recording.tape
     passes = {id(one.forward): one for one in training_passes(recording)}
+    if tape is None:
+        return
     steps = [
         [call for forward in group for call in passes[id(forward)].losses if _labels(call)]
         for group in recording.passes_of(recording.steps)
@@ -38,7 +40,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     # What counts is what a step sees: accumulated parts are one batch, and a batch again tells nothing.
     batches = {tuple(id(call.argument(1, "target")) for call in calls): calls for calls in steps if calls}
     labels = [[label for call in calls for label in _labels(call)] for calls in batches.values()]
-    if tape is None or len(labels) < 3 or any(len(one) < 8 for one in labels):
+    if len(labels) < 3 or any(len(one) < 8 for one in labels):
         return
     pure = [one for one in labels if len(set(one)) == 1]
     if 2 * len(pure) < len(labels) or any(one != sorted(one) for one in labels):

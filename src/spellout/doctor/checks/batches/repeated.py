@@ -10,7 +10,7 @@ import torch
 from ...patient import Patient
 from ...recording import Forward, Recording
 from ...report import Finding, Page
-from ...sight import Sight, sight_of
+from ...sights.sight import Sight, sight_of
 from .rows import origin_of
 
 SAME = Page(

@@ -9,7 +9,7 @@ from statistics import fmean
 from ...patient import Patient
 from ...recording import Forward, Recording
 from ...report import Finding, Page
-from ...sight import Sight
+from ...sights.sight import Sight
 from ...tape import RANDOM, Call, Tape, words
 from .windows import Comparison, comparisons, window
 
@@ -39,7 +39,7 @@ KNOWN_DATA = Page(
     severity="note",
     title="all that is evaluated was trained on",
     why="The number says how well the model remembers, not how well it does on new data.",
-    evidence="The rows of the inputs in the evaluation were all among those of the training steps.",
+    evidence="The rows of the inputs in the evaluation were all among those of several training steps.",
     legitimate="The training's own accuracy; programs that show how something works.",
     cure="Keep some data apart, and evaluate on them.",
 )

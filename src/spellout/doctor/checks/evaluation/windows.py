@@ -57,6 +57,8 @@ def computed(recording: Recording) -> set[int]:
     """The ids of all tensors on the tape that a parameter of the model went into."""
     reached = set(recording.accounts)
     for call in recording.tape.calls if recording.tape is not None else []:
+        if call.name.endswith("_like") or call.name.startswith("new_"):
+            continue  # only the shape went in
         if any(id(tensor) in reached for tensor in call.inputs):
             reached.update(id(tensor) for tensor in call.outputs)
     return reached

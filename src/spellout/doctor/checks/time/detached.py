@@ -28,38 +28,49 @@ _CUTS = words("detach data")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """The pass that training starts with."""
-    calls = [call for call in patient.training.tape.calls if call.phase == "model"]
-    uses: dict[int, list[Call]] = defaultdict(list)
-    for call in calls:
+    """The pass that training starts with, or else the user's steps, where the loop may stand outside the model."""
+    found = (
+        _unrolled([call for call in patient.training.tape.calls if call.phase == "model"]) if patient.runs else None
+    )
+    recording = patient.recording
+    if found is None and recording.tape is not None and recording.steps:
+        found = _unrolled(recording.tape.calls[: recording.steps[0].tick])
+    if found is not None:
+        cut, times = found
+        yield CUT.found(f"`{cut.name}` between each two of {times} moments", cut.where)
+
+
+def _unrolled(calls: list[Call]) -> tuple[Call, int] | None:
+    """The call that detaches and how many moments there are, if no weights learn from one moment to the next."""
+    uses: dict[int, list[int]] = defaultdict(list)
+    for place, call in enumerate(calls):
         for weight in dict.fromkeys(id(one) for one in call.inputs if isinstance(one, torch.nn.Parameter)):
-            uses[weight].append(call)
-    told: set[str | None] = set()
+            uses[weight].append(place)
+    found: tuple[Call, int] | None = None
     for again in uses.values():
         if len(again) < 3:
             continue
-        cuts = [_cut(calls, one, other) for one, other in pairwise(again)]
-        if all(cut is not None for cut in cuts) and cuts[0] is not None and cuts[0].where not in told:
-            told.add(cuts[0].where)
-            yield CUT.found(f"`{cuts[0].name}` between each two of {len(again)} moments", cuts[0].where)
+        flows = [_flow(calls, one, other) for one, other in pairwise(again[:50])]
+        if True in flows:
+            return None  # a part of the state does remember
+        cuts = [one for one in flows if isinstance(one, Call)]
+        if len(cuts) == len(flows):
+            found = found or (cuts[0], len(again))
+    return found
 
 
-def _cut(calls: list[Call], first: Call, second: Call) -> Call | None:
-    """The call that detaches, if the second use depends on the first through it and in no other way."""
-    flows = {id(one) for one in first.outputs if one.requires_grad}
+def _flow(calls: list[Call], first: int, second: int) -> Call | bool:
+    """How the second use depends on the first: with its gradient, only through a call that detaches, or not."""
+    flows = {id(one) for one in calls[first].outputs if one.requires_grad}
     behind: dict[int, Call] = {}
-    for call in calls[first.index + 1 : second.index + 1]:
+    for call in calls[first + 1 : second]:
         arrived = [id(one) for one in call.inputs]
-        if call is second:
-            break
-        if call.name in _CUTS and any(one in flows for one in arrived):
+        learns = any(one in flows for one in arrived)
+        if call.name in _CUTS and learns:
             behind.update((id(one), call) for one in call.outputs)
             continue
         cut = next((behind[one] for one in arrived if one in behind), None)
-        learns = any(one in flows for one in arrived)
         flows.update(id(one) for one in call.outputs if learns and one.requires_grad)
         behind.update((id(one), cut) for one in call.outputs if cut is not None and id(one) not in flows)
-    given = [id(one) for one in second.inputs]
-    if any(one in flows for one in given):
-        return None
-    return next((behind[one] for one in given if one in behind), None)
+    given = [id(one) for one in calls[second].inputs]
+    return any(one in flows for one in given) or next((behind[one] for one in given if one in behind), False)

@@ -150,3 +150,20 @@ def value_of(root: Call) -> float:
     tensor = root.argument(0, "self")
     one = isinstance(tensor, torch.Tensor) and tensor.numel() == 1
     return float(tensor.detach()) if one else math.nan
+
+
+def share_of_penalty(tape: Tape, root: Call) -> float:
+    """What part of a loss is a sum over parameters alone, as a penalty written by hand; 0.0 if it is not known."""
+    penalty = rest = 0.0
+    for part in parts_of(tape, root):
+        given = part.call.argument(0, "input")
+        unit = given.numel() if part.call.name == "sum" and isinstance(given, torch.Tensor) else 1
+        size = abs(part.factor / unit * float(next(iter(part.call.outputs)).detach().sum()))
+        maker = tape.maker(given, part.call.index) if isinstance(given, torch.Tensor) else None
+        alone = (
+            maker is not None
+            and bool(maker.inputs)
+            and all(isinstance(one, torch.nn.Parameter) for one in maker.inputs)
+        )
+        penalty, rest = penalty + size * alone, rest + size * (not alone)
+    return penalty / (penalty + rest) if penalty + rest > 0 and rest else 0.0

@@ -64,7 +64,7 @@ def _pace(recording: Recording, scheduler: LRScheduler, steps: list[Step]) -> fl
 def dies_at(rates: list[float]) -> int:
     """From which step on the rate is gone for ever, having fallen by factors; 0 if it is not."""
     peak = max(rates, default=0.0)
-    alive = [place for place, rate in enumerate(rates) if rate > _GONE * peak]
+    alive = [place for place, rate in enumerate(rates) if rate > 1.01 * _GONE * peak]
     if not alive or len(rates) < _AHEAD or alive[-1] + 1 >= len(rates):
         return 0
     end = alive[-1] + 1

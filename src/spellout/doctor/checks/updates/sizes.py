@@ -8,11 +8,11 @@ from statistics import median
 
 from torch.optim import LBFGS, Optimizer
 
-from ...movement import Movement
 from ...patient import Patient
 from ...recording import Recording, Step
 from ...report import Finding, Page
-from .objective import parts_of, value_of
+from ...sights.movement import Movement
+from .objective import parts_of, share_of_penalty, value_of
 from .scaling import backwards
 from .schedules import rates_ahead
 
@@ -121,10 +121,24 @@ def _tiny(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: 
 def _decay(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: list[Movement]) -> Finding | None:
     shares = [move.decay / move.gradient if move.gradient else 0.0 for move in moves]
     if min(shares) < 0.5 or median(shares) < 1:
-        return None
+        return _penalty(recording, optimizer)
     decay = max(float(group.get("weight_decay") or 0.0) for group in optimizer.param_groups)
     strength = f"{median(shares):.1f} times the gradient of the loss in the middle of {len(moves)} steps"
     return DECAY.found(f"weight_decay={decay:g}: {strength}", steps[0].where)
+
+
+def _penalty(recording: Recording, optimizer: Optimizer) -> Finding | None:
+    """The same, written as a part of the loss."""
+    tape = recording.tape
+    if tape is None:
+        return None
+    roots = [roots[0] for step, roots in backwards(recording) if step.optimizer is optimizer and roots]
+    shares = [share_of_penalty(tape, root) for root in roots]
+    if len(shares) < 2 or min(shares) < 0.95:
+        return None
+    return DECAY.found(
+        f"a penalty on the weights is {min(shares):.0%} of the loss in {len(shares)} steps", roots[0].where
+    )
 
 
 def _huge(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: list[Movement]) -> Finding | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch.optim import Optimizer
 
-from .tape import dense
+from ..tape import dense
 
 _ENOUGH = 4096
 """Numbers read of one parameter."""
