@@ -112,7 +112,11 @@ class Attention(nn.Module):
             out = out * torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
         if flaw == "output rows zeroed":
             out = torch.cat([torch.zeros_like(out[:, :, :3]), out[:, :, 3:]], 2)
-        out = out.reshape(B, T, C) if flaw == "heads merged without transpose" else out.transpose(1, 2).reshape(B, T, C)
+        out = (
+            out.reshape(B, T, C)
+            if flaw == "heads merged without transpose"
+            else out.transpose(1, 2).reshape(B, T, C)
+        )
         return self.out(out)
 
 
@@ -218,7 +222,7 @@ switched(decoder, "mask", [
 switched(decoder, "query, key, value", [
     ("query detached", "parameter-without-gradient"),
     ("value is the key", "parameter-without-gradient"),
-    ("query and key swapped", None, "the two are named by us: q and k exchange their weights, nothing else changes"),
+    ("query and key swapped", None, "the names are ours: q and k exchange their weights"),
     ("heads viewed without transpose", "reshape-scrambles-axes"),
     ("heads merged without transpose", "reshape-scrambles-axes"),
 ])  # fmt: skip
@@ -406,7 +410,13 @@ def inside(model, batch):
         model(*batch)[1].backward()
         optimizer.step()
 
-    return {"model": model, "loss": lambda out: out[1], "batch": (batch, None), "optimizer": optimizer, "step": step}
+    return {
+        "model": model,
+        "loss": lambda out: out[1],
+        "batch": (batch, None),
+        "optimizer": optimizer,
+        "step": step,
+    }
 
 
 @mutation("shift", "targets-shifted-twice")
@@ -465,7 +475,11 @@ class Fused(nn.Module):
     def __init__(self, mask=None, scale=1, told=None, drop=0.0):
         super().__init__()
         self.table, self.place = nn.Embedding(LETTERS, WIDTH), nn.Parameter(torch.randn(1, LENGTH, WIDTH) * 0.02)
-        self.qkv, self.out, self.head = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, LETTERS)
+        self.qkv, self.out, self.head = (
+            nn.Linear(WIDTH, 3 * WIDTH),
+            nn.Linear(WIDTH, WIDTH),
+            nn.Linear(WIDTH, LETTERS),
+        )
         self.norm, self.mask, self.scale, self.told, self.drop = nn.LayerNorm(WIDTH), mask, scale, told, drop
 
     def forward(self, x):

@@ -21,7 +21,9 @@ def sentences(samples=6, length=LENGTH):
 
 
 def classify(model, batch=None, **more):
-    return trained(model, F.cross_entropy, batch or sentences(), torch.optim.Adam(model.parameters(), lr=1e-3), **more)
+    return trained(
+        model, F.cross_entropy, batch or sentences(), torch.optim.Adam(model.parameters(), lr=1e-3), **more
+    )
 
 
 class Encoder(nn.Module):

@@ -170,7 +170,11 @@ def _straight(tape: Tape) -> Iterator[Finding]:
         if source is None or source.name != "linear":
             continue
         given, between, gone = source.inputs[0].shape[-1], source.outputs[0].shape[-1], call.outputs[0].shape[-1]
-        if between > max(given, gone) and call.inputs[0].shape[-1] == between and list(_users(tape, source)) == [call]:
+        if (
+            between > max(given, gone)
+            and call.inputs[0].shape[-1] == between
+            and list(_users(tape, source)) == [call]
+        ):
             yield LINEAR.found(f"{given} → {between} → {gone}", call.where)
             return
 
@@ -204,7 +208,9 @@ def _doubled(trial: Trial) -> Iterator[Finding]:
                 continue
             inner = tape.maker(two, call.index)
             same = inner is not None and inner.name == "add" and any(one is part for part in inner.inputs)
-            if one is two or (same and tape.maker(one, call.index) is tape.maker(one, inner.index if inner else None)):
+            if one is two or (
+                same and tape.maker(one, call.index) is tape.maker(one, inner.index if inner else None)
+            ):
                 yield DOUBLE.found(f"a sum of shape {tuple(one.shape)} holds one tensor twice", call.where)
                 return
 
@@ -219,7 +225,8 @@ def _bypassed(trial: Trial, start: Call) -> bool:
         below.update(id(tensor) for tensor in call.outputs)
         if call.name in _JOINS and call.phase == "model":
             for other in call.inputs:
-                if id(other) not in below and id(other) in trial.dependent and other.requires_grad:
+                fits = other.shape == mine[0].shape or call.name in ("cat", "stack")
+                if id(other) not in below and id(other) in trial.dependent and fits and other.is_floating_point():
                     return True
     return False
 

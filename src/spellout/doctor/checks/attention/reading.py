@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from ...batch import Batch
 from ...case import Trial
 from ...patient import Patient
 from ...tape import RESHAPES, Call, words
@@ -28,6 +29,9 @@ PRODUCTS = words("matmul bmm mm einsum baddbmm")
 """Products of two tensors."""
 _WEIGHTS = ("softmax", "exp", "sigmoid", "relu", "exp2")
 """What makes weights of scores."""
+_FEW = 4
+"""So many samples are enough to see what depends on what."""
+_PRECISE: WeakKeyDictionary[Patient, tuple[Batch, Trial]] = WeakKeyDictionary()
 _READ: WeakKeyDictionary[Patient, tuple[Trial, list[Attention]]] = WeakKeyDictionary()
 
 
@@ -37,6 +41,24 @@ def evaluated(patient: Patient) -> tuple[Trial, list[Attention]]:
         trial = patient.trial(train=False, loss=False)
         _READ[patient] = trial, [] if trial.error else attentions(trial)
     return _READ[patient]
+
+
+def precise(patient: Patient) -> tuple[Batch, Trial]:
+    """A few samples, and a pass over them in float64 and eval mode with noise on the weights.
+
+    All samples, where the model takes no fewer; with the loss, if that takes them. The pass may have failed.
+    """
+    axes = patient.relabelled if patient.batch.inputs and patient.batch.inputs[0].ndim < 4 else None
+    if axes is not None and axes[1].loss is not None:
+        return axes[0].batch, axes[1]
+    if patient not in _PRECISE:
+        size, axis = patient.batch.size(patient.batch_axis), patient.batch_axis
+        few = [patient.batch.taken(torch.arange(_FEW), axis)] if size > _FEW else []
+        for batch, loss in [(one, loss) for loss in (True, False) for one in (*few, patient.batch)]:
+            _PRECISE[patient] = batch, patient.exact(batch, loss=loss)
+            if _PRECISE[patient][1].error is None:
+                break
+    return _PRECISE[patient]
 
 
 def attentions(trial: Trial) -> list[Attention]:
@@ -64,7 +86,9 @@ def _by_hand(trial: Trial) -> Iterator[Attention]:
             one, two = call.inputs[-2:]
             if len(held) == 1 and tracked[id(held[0])].weighs:
                 yield from _attention(call, held[0], tracked[id(held[0])])
-            elif not held and _computed(trial, one) and _computed(trial, two) and isinstance(call.out, torch.Tensor):
+            elif (
+                not held and _computed(trial, one) and _computed(trial, two) and isinstance(call.out, torch.Tensor)
+            ):
                 tracked[id(call.out)] = _Score(call, held={id(call.out)})
         elif held and call.name in POINTWISE:
             score = tracked[id(held[0])]
@@ -141,7 +165,9 @@ def _spelled(call: Call, equation: str) -> tuple[str, str, str] | None:
     if not arrow or len(names) != 2:
         return None
     spare = "ΑΒΓΔΕΖΗΘ"
-    lengths = [tensor.ndim - len(name.replace("...", "")) for name, tensor in zip(names, call.inputs[-2:], strict=True)]
+    lengths = [
+        tensor.ndim - len(name.replace("...", "")) for name, tensor in zip(names, call.inputs[-2:], strict=True)
+    ]
     most = max(lengths)
     if most > len(spare):
         return None

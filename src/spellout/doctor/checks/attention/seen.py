@@ -1,6 +1,6 @@
 """One attention, as a pass did it; how it was written no longer matters.
 
-    B samples · H heads · Q queries · K keys · d width of a head
+B samples · H heads · Q queries · K keys · d width of a head
 """
 
 from __future__ import annotations

@@ -88,7 +88,12 @@ def _copied(patient: Patient, trial: Trial) -> Iterator[Finding]:
             pair = (table, head)
             if table is head or not all(isinstance(one, nn.Parameter) and one.requires_grad for one in pair):
                 continue
-            if table.shape == head.shape and len(table) > 2 and torch.equal(table, head) and len(table.unique()) > 2:
+            if (
+                table.shape == head.shape
+                and len(table) > 2
+                and torch.equal(table, head)
+                and len(table.unique()) > 2
+            ):
                 names = " and ".join(patient.names.get(id(one), "?") for one in pair)
                 yield COPIED.found(f"{names}, {tuple(table.shape)}", call.where)
                 return
