@@ -12,21 +12,20 @@ from spellout.doctor.checks import catalog
 
 NAMED = [(ids, program) for _, ids, _, program in MUTATIONS if ids]
 UNDETECTABLE = [program for _, ids, _, program in MUTATIONS if not ids]
-SLOW = ("learning_rate", "overfit", "units", "activations", "twins")
-"""Files of checks that know nothing of attention."""
 
 
 def name(value):
     return getattr(value, "__name__", "")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    kept = [row for row in catalog.CHECKS if row[1].__name__.rpartition(".")[2] not in SLOW]
-    monkeypatch.setattr(catalog, "CHECKS", kept)
-
-
-def run(program):
+def run(program, monkeypatch, *ids):
+    """Only the room of attention is asked, and whatever else can find one of these ids."""
+    asked = [
+        (fits, check)
+        for fits, check in catalog.CHECKS
+        if ".attention." in check.__name__ or {page.id for page in check.PAGES} & set(ids)
+    ]
+    monkeypatch.setattr(catalog, "CHECKS", asked)
     torch.manual_seed(0)
     report = examine(**{**program(), "step": None, "evaluate": None})
     assert not [line for line in report.not_examined if "failed on this program" in line], report.not_examined
@@ -34,14 +33,14 @@ def run(program):
 
 
 @pytest.mark.parametrize(("ids", "program"), NAMED, ids=name)
-def test_the_mutation_is_named(ids, program):
-    report = run(program)
+def test_the_mutation_is_named(ids, program, monkeypatch):
+    report = run(program, monkeypatch, *ids)
     assert {finding.id for finding in (*report.findings, *report.symptoms)} & set(ids), str(report)
 
 
 @pytest.mark.parametrize("program", [*UNDETECTABLE, *TRANSFORMERS], ids=name)
-def test_nothing_is_accused_that_is_right(program):
-    report = run(program)
+def test_nothing_is_accused_that_is_right(program, monkeypatch):
+    report = run(program, monkeypatch)
     assert report.healthy, str(report)
 
 

@@ -128,7 +128,8 @@ class Mixer(nn.Module):
 
 KINDS = (
     "plain", "t5", "cosine", "alibi", "rope", "scaled before rope", "fourth root", "capped", "baddbmm",
-    "multi-query", "linear", "window", "sigmoid", "gpt-1", "by hand", "parallel", "post-norm", "layer scale", "gated", "zero",
+    "multi-query", "linear", "window", "sigmoid", "gpt-1", "by hand", "parallel", "post-norm", "layer scale",
+    "gated", "zero",
 )  # fmt: skip
 for kind in KINDS:
 

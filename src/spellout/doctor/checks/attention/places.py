@@ -15,7 +15,7 @@ from ...case import Trial, difference
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import MOVES, words
-from .reading import PRODUCTS, attentions, evaluated, precise
+from .reading import PRODUCTS, answers, attentions, evaluated, precise
 from .seen import Attention
 
 PADDING = Page(
@@ -72,9 +72,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     trial, found = evaluated(patient)
     if not found or trial.error is not None or difference(*patient.settled):
         return
-    yield from _padding(patient, trial, found)
+    if answers(trial):
+        yield from _padding(patient, trial, found)
     batch, base = precise(patient)
-    if base.error is None:
+    if answers(base) and batch.inputs:
         yield from _zeroed(base)
         yield from _read(patient, batch, base)
 

@@ -17,7 +17,7 @@ from ...case import Trial, difference
 from ...patient import Patient
 from ...report import Finding, Page, Severity
 from ...tape import Call
-from .reading import evaluated, precise
+from .reading import answers, evaluated, precise
 from .seen import Attention
 
 IGNORED = Page(
@@ -63,7 +63,9 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     yield from _repeated(trial, found)
     batch, base = precise(patient)
-    if base.error is not None or difference(*patient.settled):  # what is drawn changes with every order
+    if (
+        not answers(base) or not batch.inputs or difference(*patient.settled)
+    ):  # what is drawn changes with every order
         return
     yield from _in_batch(patient, batch, base, found)
     yield from _in_time(patient, batch, base, found)
@@ -120,8 +122,8 @@ def _in_batch(patient: Patient, batch: Batch, base: Trial, found: list[Attention
         or not _certain(patient, axis, first, found)
     ):
         return
-    order = torch.roll(torch.arange(size), 1)
-    if all(_equal(x, x.index_select(axis, order)) for x in batch.inputs if _along(x, axis, size)):
+    order = torch.roll(torch.arange(size, device=out.device), 1)
+    if all(_equal(x, _taking(axis, size, order)(x)) for x in batch.inputs if _along(x, axis, size)):
         return
     moved = patient.exact(batch.with_inputs(_taking(axis, size, order)))
     if moved.error is not None or _equal(moved.main, out.index_select(axis, order)):
@@ -130,7 +132,7 @@ def _in_batch(patient: Patient, batch: Batch, base: Trial, found: list[Attention
     other = patient.exact(batch.with_inputs(_replacing(axis, size)))
     if other.error is not None or other.main.shape != out.shape:
         return
-    rest = torch.arange(1, size)
+    rest = torch.arange(1, size, device=out.device)
     if _equal(out.index_select(axis, rest), other.main.index_select(axis, rest)):
         difference = float((moved.main - out.index_select(axis, order)).abs().max())
         yield BATCH.found(
@@ -186,7 +188,7 @@ def _in_time(patient: Patient, batch: Batch, base: Trial, found: list[Attention]
     places = [one for one in range(out.ndim) if out.shape[one] == length]
     if pooled and _ignores(patient, batch, base, axis):
         return
-    if pooled or any(_equal(out.index_select(one, order), moved.main) for one in places):
+    if pooled or any(_equal(out.index_select(one, order.to(out.device)), moved.main) for one in places):
         what = "the output stayed the same" if pooled else "the outputs came in the same order"
         severity: Severity = "note" if x.is_floating_point() else "warning"
         yield IGNORED.found(f"{length} places in another order: {what}", found[0].where, severity)
@@ -229,6 +231,6 @@ def _reordered(x: torch.Tensor, side: int, order: torch.Tensor) -> torch.Tensor:
     rows, columns = x.shape[-2] // side, x.shape[-1] // side
     cut = x.reshape(*x.shape[:-2], rows, side, columns, side)
     patches = cut.transpose(-3, -2).flatten(-4, -3)  # (B, C, patches, side, side)
-    kept = patches.index_select(-3, order)
+    kept = patches.index_select(-3, order.to(x.device))
     back = kept.reshape(*x.shape[:-2], rows, columns, side, side).transpose(-3, -2)
     return back.flatten(-2, -1).flatten(-3, -2)

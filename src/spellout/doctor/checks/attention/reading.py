@@ -16,7 +16,7 @@ from torch import nn
 from ...batch import Batch
 from ...case import Trial
 from ...patient import Patient
-from ...tape import RESHAPES, Call, words
+from ...tape import RESHAPES, Call, tensors_in, words
 from . import fused
 from .seen import Attention
 
@@ -63,7 +63,17 @@ def precise(patient: Patient) -> tuple[Batch, Trial]:
 
 def attentions(trial: Trial) -> list[Attention]:
     """All attentions of a trial, in their order."""
-    return sorted((*_by_hand(trial), *fused.read(trial.tape)), key=lambda one: one.call.index)
+    found = (one for one in (*_by_hand(trial), *fused.read(trial.tape)) if one.weights.numel())
+    return sorted(found, key=lambda one: one.call.index)
+
+
+def answers(trial: Trial) -> bool:
+    """Did the pass succeed, and is there a number to compare in its output?"""
+    return trial.error is None and any(tensor.is_floating_point() for tensor in _outputs(trial))
+
+
+def _outputs(trial: Trial) -> Iterator[torch.Tensor]:
+    yield from tensors_in((trial.output, getattr(trial.output, "logits", None)))
 
 
 @dataclass(eq=False)

@@ -161,10 +161,13 @@ def _rows(
     trial = patient.exact(precise(patient)[0].with_inputs(change), loss=True)
     if trial.error is not None:
         return None
-    one, two = (
-        [call for call in one.tape.calls if call.name in ("cross_entropy", "nll_loss")][place].argument(0, "input")
+    given = [
+        [call.argument(0, "input") for call in one.tape.calls if call.name in ("cross_entropy", "nll_loss")]
         for one in (base, trial)
-    )
+    ]
+    if len(given[0]) != len(given[1]):
+        return None
+    one, two = given[0][place], given[1][place]
     if one.shape != two.shape or one.numel() % (x.shape[0] * rows):
         return None
     if one.ndim == 3:  # (B, classes, T)
