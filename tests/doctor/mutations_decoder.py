@@ -222,7 +222,7 @@ switched(decoder, "mask", [
 switched(decoder, "query, key, value", [
     ("query detached", "parameter-without-gradient"),
     ("value is the key", "parameter-without-gradient"),
-    ("query and key swapped", None, "the two are named by us: q and k exchange their weights, nothing else changes"),
+    ("query and key swapped", None, "the names are ours: q and k exchange their weights"),
     ("heads viewed without transpose", "reshape-scrambles-axes"),
     ("heads merged without transpose", "reshape-scrambles-axes"),
 ])  # fmt: skip

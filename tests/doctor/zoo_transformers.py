@@ -40,10 +40,15 @@ class Mixer(nn.Module):
             if kind == "zero":
                 nn.init.zeros_(layer["out"].weight)
                 nn.init.zeros_(layer["down"].weight)
+            if kind == "parallel":
+                del layer["norm2"]
             self.layers.append(layer)
-        self.bias = nn.Embedding(32, HEADS)
-        self.heat = nn.Parameter(torch.full((HEADS, 1, 1), 2.3))
-        self.gain = nn.ParameterList([nn.Parameter(torch.full((WIDTH,), 1e-4)) for _ in range(layers)])
+        if kind == "t5":
+            self.bias = nn.Embedding(32, HEADS)
+        if kind == "cosine":
+            self.heat = nn.Parameter(torch.full((HEADS, 1, 1), 2.3))
+        if kind == "layer scale":
+            self.gain = nn.ParameterList([nn.Parameter(torch.full((WIDTH,), 1e-4)) for _ in range(layers)])
         self.place = nn.Parameter(torch.zeros(1, 32, WIDTH))
 
     def heads(self, x):
@@ -105,7 +110,7 @@ class Mixer(nn.Module):
 
     def forward(self, x):
         h = self.table(x) + self.place[:, : x.shape[1]]
-        for layer, gain in zip(self.layers, self.gain, strict=True):
+        for number, layer in enumerate(self.layers):
             if self.kind == "parallel":
                 n = layer["norm"](h)
                 h = h + layer["out"](self.attend(n, layer)) + layer["down"](F.silu(layer["up"](n)))
@@ -114,7 +119,7 @@ class Mixer(nn.Module):
                 h = layer["norm"](h + layer["out"](self.attend(h, layer)))
                 h = layer["norm2"](h + layer["down"](F.gelu(layer["up"](h))))
                 continue
-            scale = gain if self.kind == "layer scale" else 1
+            scale = self.gain[number] if self.kind == "layer scale" else 1
             gate = torch.sigmoid(layer["q"](h)) if self.kind == "gated" else 1
             h = h + scale * layer["out"](gate * self.attend(layer["norm"](h), layer))
             h = h + scale * layer["down"](F.gelu(layer["up"](layer["norm2"](h))))
@@ -122,20 +127,14 @@ class Mixer(nn.Module):
 
 
 KINDS = (
-    "plain", "t5", "cosine", "alibi", "rope", "scaled before rope", "fourth root", "capped", "baddbmm", "multi-query",
-    "linear", "window", "sigmoid", "gpt-1", "by hand", "parallel", "post-norm", "layer scale", "gated", "zero",
+    "plain", "t5", "cosine", "alibi", "rope", "scaled before rope", "fourth root", "capped", "baddbmm",
+    "multi-query", "linear", "window", "sigmoid", "gpt-1", "by hand", "parallel", "post-norm", "layer scale",
+    "gated", "zero",
 )  # fmt: skip
 for kind in KINDS:
 
     def mixer(kind=kind):
-        model = Mixer(kind)
-        for name in ("bias",) * (kind != "t5") + ("heat",) * (kind != "cosine"):
-            delattr(model, name)
-        if kind != "layer scale":
-            model.gain = [None] * len(model.layers)
-        if kind == "post-norm":
-            nn.init.normal_(model.place, std=0.02)
-        return fit(model)
+        return fit(Mixer(kind))
 
     mixer.__name__ = f"decoder_{kind.replace(' ', '_').replace('-', '_')}"
     member(mixer)
@@ -249,8 +248,8 @@ def windows_that_shift():
     class Windows(nn.Module):
         def __init__(self):
             super().__init__()
-            self.patch, self.qkv = nn.Conv2d(3, WIDTH, 2, stride=2), nn.ModuleList([nn.Linear(WIDTH, 96)] + [
-                nn.Linear(WIDTH, 96)])  # fmt: skip
+            self.patch = nn.Conv2d(3, WIDTH, 2, stride=2)
+            self.qkv = nn.ModuleList([nn.Linear(WIDTH, 96) for _ in range(2)])
             self.table, self.out = nn.Parameter(torch.randn(49, HEADS) * 0.02), nn.Linear(WIDTH, 4)
 
         def attend(self, x, qkv, mask):

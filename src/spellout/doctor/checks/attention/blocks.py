@@ -12,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from ... import walk
 from ...case import Trial
 from ...patient import Patient
 from ...report import Finding, Page
@@ -133,7 +134,7 @@ def _repeated(patient: Patient) -> Iterator[Finding]:
             continue
         parts = [part for part in module._modules.values() if part is not None]
         for part in dict.fromkeys(parts):
-            if parts.count(part) > 1 and any(one.numel() for one in part.parameters()):
+            if parts.count(part) > 1 and any(one.numel() for _, one in walk.parameters(part)):
                 kind = type(part).__name__
                 yield REPEATED.found(f"{parts.count(part)} of {len(parts)} are one {kind}", name or "the model")
                 break
@@ -189,8 +190,8 @@ def _uses(patient: Patient) -> Iterator[Finding]:
         parts = [part for part in module._modules.values() if part is not None]
         if not isinstance(module, nn.ModuleList | nn.Sequential) or len(parts) < 2:
             continue
-        shapes = [[tuple(one.shape) for one in part.parameters()] for part in parts]
-        counts = [min((used.get(id(one), 0) for one in part.parameters()), default=0) for part in parts]
+        shapes = [[tuple(one.shape) for _, one in walk.parameters(part)] for part in parts]
+        counts = [min((used.get(id(one), 0) for _, one in walk.parameters(part)), default=0) for part in parts]
         if not shapes[0] or any(one != shapes[0] for one in shapes) or 0 in counts:
             continue
         if len(set(counts)) == 2 and min(counts) == 1 and counts.count(max(counts)) * 2 <= len(counts):
@@ -225,7 +226,8 @@ def _bypassed(trial: Trial, start: Call) -> bool:
         below.update(id(tensor) for tensor in call.outputs)
         if call.name in _JOINS and call.phase == "model":
             for other in call.inputs:
-                if id(other) not in below and id(other) in trial.dependent and other.requires_grad:
+                fits = other.shape == mine[0].shape or call.name in ("cat", "stack")
+                if id(other) not in below and id(other) in trial.dependent and fits and other.is_floating_point():
                     return True
     return False
 

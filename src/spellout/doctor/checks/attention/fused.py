@@ -31,7 +31,7 @@ def read(tape: Tape) -> Iterator[Attention]:
 def _function(call: Call) -> Iterator[Attention]:
     query, key, value = (call.argument(i, name) for i, name in enumerate(("query", "key", "value")))
     mask, causal = call.argument(3, "attn_mask"), call.argument(5, "is_causal", False)
-    if query.ndim < 2 or query.numel() // query.shape[-1] * key.shape[-2] > _MOST:
+    if query.is_nested or query.ndim < 2 or query.numel() // query.shape[-1] * key.shape[-2] > _MOST:
         return
     with torch.no_grad():
         q, k = query.detach(), key.detach()
@@ -59,9 +59,11 @@ def _module(call: Call) -> Iterator[Attention]:
     except TypeError:
         return
     query, key, value = given["query"], given["key"], given["value"]
-    samples = query.shape[1] if query.ndim == 3 else 1
-    if query.dtype != given["out_proj_weight"].dtype:  # a pass in float64, whose weights are float32 again
+    if (
+        query.is_nested or query.dtype != given["out_proj_weight"].dtype
+    ):  # a pass in float64, whose weights are float32 again
         return
+    samples = query.shape[1] if query.ndim == 3 else 1
     if query.shape[0] * key.shape[0] * samples * given["num_heads"] > _MOST:
         return
     asked = {**given, "need_weights": True, "average_attn_weights": False, "training": False}

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 import torch
 
+from ...batch import Batch
 from ...case import Trial, difference
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import MOVES, words
-from .reading import PRODUCTS, attentions, evaluated
+from .reading import PRODUCTS, answers, attentions, evaluated, precise
 from .seen import Attention
 
 PADDING = Page(
@@ -71,11 +72,12 @@ def check(patient: Patient) -> Iterator[Finding]:
     trial, found = evaluated(patient)
     if not found or trial.error is not None or difference(*patient.settled):
         return
-    yield from _padding(patient, trial, found)
-    base = patient.exact()
-    if base.error is None:
+    if answers(trial):
+        yield from _padding(patient, trial, found)
+    batch, base = precise(patient)
+    if answers(base) and batch.inputs:
         yield from _zeroed(base)
-        yield from _read(patient, base)
+        yield from _read(patient, batch, base)
 
 
 def _real(x: torch.Tensor) -> torch.Tensor | None:
@@ -171,9 +173,9 @@ def _slices(tensor: torch.Tensor, attention: Attention) -> str | None:
     return None
 
 
-def _read(patient: Patient, base: Trial) -> Iterator[Finding]:
+def _read(patient: Patient, batch: Batch, base: Trial) -> Iterator[Finding]:
     """What moves when all places change, and when one does."""
-    x = patient.batch.inputs[0]
+    x = batch.inputs[0]
     axis = 1 - patient.batch_axis if patient.batch_axis < 2 else 1
     if x.ndim not in (2, 3) or x.shape[axis] < 4 or (x.ndim == 2 and x.is_floating_point()):
         return
@@ -183,8 +185,8 @@ def _read(patient: Patient, base: Trial) -> Iterator[Finding]:
         still = [] if rows is None else (~rows).nonzero().flatten().tolist()
         if rows is not None and rows.any() and still and still != [0] and _real(x) is None:
             yield IGNORED.found(f"places {still[:8]} of {length}")
-    elif out.ndim == 2 and out.shape[0] == patient.batch.size(patient.batch_axis):
-        asked = sorted({int(one) for one in torch.linspace(0, length - 1, 6).tolist()})
+    elif out.ndim == 2 and out.shape[0] == batch.size(patient.batch_axis):
+        asked = sorted({int(one) for one in torch.linspace(0, length - 1, 4 if patient.heavy else 6).tolist()})
         moves = [moment for moment in asked if _change(patient, base, x, axis, moment) is not None]
         if len(moves) == 1 and len(asked) > 3 and _change(patient, base, x, axis, None, but=moves[0]) is None:
             yield ONE.found(f"place {moves[0]} of {length} alone moves the output")
@@ -203,7 +205,7 @@ def _change(
     if but is not None:
         chosen[but] = False
     view[chosen] = fresh[chosen]
-    trial = patient.exact(patient.batch.with_inputs(lambda given: other if given is x else given))
+    trial = patient.exact(precise(patient)[0].with_inputs(lambda given: other if given is x else given))
     if trial.error is not None or trial.main.shape != base.main.shape:
         return torch.ones(x.shape[axis], dtype=torch.bool)
     one, two = base.main.detach().double().nan_to_num(), trial.main.detach().double().nan_to_num()

@@ -15,9 +15,9 @@ from torch import nn
 from ...batch import Batch, Change
 from ...case import Trial, difference
 from ...patient import Patient
-from ...report import Finding, Page
+from ...report import Finding, Page, Severity
 from ...tape import Call
-from .reading import evaluated
+from .reading import answers, evaluated, precise
 from .seen import Attention
 
 IGNORED = Page(
@@ -62,11 +62,13 @@ def check(patient: Patient) -> Iterator[Finding]:
     if not found or trial.error is not None:
         return
     yield from _repeated(trial, found)
-    base = patient.exact()
-    if base.error is not None or difference(*patient.settled):  # what is drawn changes with every order
+    batch, base = precise(patient)
+    if (
+        not answers(base) or not batch.inputs or difference(*patient.settled)
+    ):  # what is drawn changes with every order
         return
-    yield from _in_batch(patient, base, found)
-    yield from _in_time(patient, base, found)
+    yield from _in_batch(patient, batch, base, found)
+    yield from _in_time(patient, batch, base, found)
 
 
 def _repeated(trial: Trial, found: list[Attention]) -> Iterator[Finding]:
@@ -108,24 +110,29 @@ def _equal(one: torch.Tensor, two: torch.Tensor) -> bool:
     return bool(((left - right).abs() <= close * (left.abs().max() + 1e-30)).all())
 
 
-def _in_batch(patient: Patient, base: Trial, found: list[Attention]) -> Iterator[Finding]:
+def _in_batch(patient: Patient, batch: Batch, base: Trial, found: list[Attention]) -> Iterator[Finding]:
     """Samples in another order: each must get the answer that it had, if none sees the others."""
-    axis, size = patient.batch_axis, patient.batch.size(patient.batch_axis)
+    axis, size = patient.batch_axis, batch.size(patient.batch_axis)
     out = base.main.detach()
     first = patient.batch.inputs[0]
-    if size < 3 or out.ndim <= axis or out.shape[axis] != size or not _certain(patient, axis, first, found):
+    if (
+        patient.batch.size(axis) < 3
+        or out.ndim <= axis
+        or out.shape[axis] != size
+        or not _certain(patient, axis, first, found)
+    ):
         return
-    order = torch.roll(torch.arange(size), 1)
-    if all(_equal(x, x.index_select(axis, order)) for x in patient.batch.inputs if _along(x, axis, size)):
+    order = torch.roll(torch.arange(size, device=out.device), 1)
+    if all(_equal(x, _taking(axis, size, order)(x)) for x in batch.inputs if _along(x, axis, size)):
         return
-    moved = patient.exact(patient.batch.with_inputs(_taking(axis, size, order)))
+    moved = patient.exact(batch.with_inputs(_taking(axis, size, order)))
     if moved.error is not None or _equal(moved.main, out.index_select(axis, order)):
         return
     # One sample changed: does any other move? Then it is not the place alone.
-    other = patient.exact(patient.batch.with_inputs(_replacing(axis, size)))
+    other = patient.exact(batch.with_inputs(_replacing(axis, size)))
     if other.error is not None or other.main.shape != out.shape:
         return
-    rest = torch.arange(1, size)
+    rest = torch.arange(1, size, device=out.device)
     if _equal(out.index_select(axis, rest), other.main.index_select(axis, rest)):
         difference = float((moved.main - out.index_select(axis, order)).abs().max())
         yield BATCH.found(
@@ -151,17 +158,17 @@ def _taking(axis: int, size: int, order: torch.Tensor) -> Change:
 
 
 def _replacing(axis: int, size: int) -> Change:
-    """The first sample becomes the last one."""
+    """The first sample becomes the second."""
     order = torch.arange(size)
-    order[0] = size - 1
+    order[0] = 1
     return _taking(axis, size, order)
 
 
-def _in_time(patient: Patient, base: Trial, found: list[Attention]) -> Iterator[Finding]:
+def _in_time(patient: Patient, batch: Batch, base: Trial, found: list[Attention]) -> Iterator[Finding]:
     """Places in another order."""
-    x = patient.batch.inputs[0]
+    x = batch.inputs[0]
     if x.ndim == 4 and x.is_floating_point():
-        yield from _patches(patient, base, x, found)
+        yield from _patches(patient, batch, base, x, found)
         return
     axis = 1 - patient.batch_axis if patient.batch_axis < 2 else 1
     if x.ndim not in (2, 3) or x.shape[axis] < 4 or (x.ndim == 2 and x.is_floating_point()):
@@ -170,20 +177,20 @@ def _in_time(patient: Patient, base: Trial, found: list[Attention]) -> Iterator[
     if not any(attention.weights.shape[-1] >= length for attention in found):
         return  # attention does not look along the sequence
     order = torch.randperm(length, generator=torch.Generator().manual_seed(5))
-    whole = {id(one): _taking(axis, length, order)(one) for one in patient.batch.inputs}
+    whole = {id(one): _taking(axis, length, order)(one) for one in batch.inputs}
     if _equal(x, whole[id(x)]):
         return
-    moved = patient.exact(_swapped(patient.batch, whole))
+    moved = patient.exact(_swapped(batch, whole))
     if moved.error is not None or moved.main.shape != base.main.shape:
         return
     out = base.main
     pooled = _equal(out, moved.main)
     places = [one for one in range(out.ndim) if out.shape[one] == length]
-    if pooled and _ignores(patient, base, axis, length):
+    if pooled and _ignores(patient, batch, base, axis):
         return
-    if pooled or any(_equal(out.index_select(one, order), moved.main) for one in places):
+    if pooled or any(_equal(out.index_select(one, order.to(out.device)), moved.main) for one in places):
         what = "the output stayed the same" if pooled else "the outputs came in the same order"
-        severity = "note" if x.is_floating_point() else "warning"
+        severity: Severity = "note" if x.is_floating_point() else "warning"
         yield IGNORED.found(f"{length} places in another order: {what}", found[0].where, severity)
 
 
@@ -191,14 +198,16 @@ def _swapped(batch: Batch, other: dict[int, torch.Tensor]) -> Batch:
     return batch.with_inputs(lambda x: other.get(id(x), x))
 
 
-def _ignores(patient: Patient, base: Trial, axis: int, length: int) -> bool:
+def _ignores(patient: Patient, batch: Batch, base: Trial, axis: int) -> bool:
     """Does the output ignore the input altogether?"""
-    shifted = patient.batch.with_inputs(lambda x: x.roll(1, 1 - axis if axis < 2 else 0))
+    shifted = batch.with_inputs(lambda x: x.roll(1, 1 - axis if axis < 2 else 0))
     other = patient.exact(shifted)
     return other.error is not None or _equal(base.main, other.main)
 
 
-def _patches(patient: Patient, base: Trial, x: torch.Tensor, found: list[Attention]) -> Iterator[Finding]:
+def _patches(
+    patient: Patient, batch: Batch, base: Trial, x: torch.Tensor, found: list[Attention]
+) -> Iterator[Finding]:
     """Pictures: square patches in another order, if the attention has one key for each."""
     height, width = x.shape[-2:]
     for keys in {attention.weights.shape[-1] for attention in found}:
@@ -207,9 +216,9 @@ def _patches(patient: Patient, base: Trial, x: torch.Tensor, found: list[Attenti
             if side < 2 or height % side or width % side or (height // side) * (width // side) != count:
                 continue
             order = torch.randperm(count, generator=torch.Generator().manual_seed(5))
-            moved = patient.exact(_swapped(patient.batch, {id(x): _reordered(x, side, order)}))
+            moved = patient.exact(_swapped(batch, {id(x): _reordered(x, side, order)}))
             if moved.error is None and _equal(base.main, moved.main):
-                other = patient.exact(_swapped(patient.batch, {id(x): x.roll(1, 0)}))
+                other = patient.exact(_swapped(batch, {id(x): x.roll(1, 0)}))
                 if other.error is None and not _equal(base.main, other.main):
                     yield IGNORED.found(
                         f"{count} patches of {side} × {side} in another order: the output stayed the same",
@@ -220,7 +229,8 @@ def _patches(patient: Patient, base: Trial, x: torch.Tensor, found: list[Attenti
 
 def _reordered(x: torch.Tensor, side: int, order: torch.Tensor) -> torch.Tensor:
     rows, columns = x.shape[-2] // side, x.shape[-1] // side
-    cut = x.unflatten(-1, (columns, side)).unflatten(-3, (rows, side))  # (B, C, rows, side, columns, side)
+    cut = x.reshape(*x.shape[:-2], rows, side, columns, side)
     patches = cut.transpose(-3, -2).flatten(-4, -3)  # (B, C, patches, side, side)
-    back = patches.index_select(-3, order).unflatten(-3, (rows, columns)).transpose(-3, -2)
+    kept = patches.index_select(-3, order.to(x.device))
+    back = kept.reshape(*x.shape[:-2], rows, columns, side, side).transpose(-3, -2)
     return back.flatten(-2, -1).flatten(-3, -2)

@@ -13,9 +13,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from ...batch import Batch
 from ...case import Trial
 from ...patient import Patient
-from ...tape import RESHAPES, Call, words
+from ...tape import RESHAPES, Call, tensors_in, words
 from . import fused
 from .seen import Attention
 
@@ -28,6 +29,9 @@ PRODUCTS = words("matmul bmm mm einsum baddbmm")
 """Products of two tensors."""
 _WEIGHTS = ("softmax", "exp", "sigmoid", "relu", "exp2")
 """What makes weights of scores."""
+_FEW = 4
+"""So many samples are enough to see what depends on what."""
+_PRECISE: WeakKeyDictionary[Patient, tuple[Batch, Trial]] = WeakKeyDictionary()
 _READ: WeakKeyDictionary[Patient, tuple[Trial, list[Attention]]] = WeakKeyDictionary()
 
 
@@ -39,9 +43,37 @@ def evaluated(patient: Patient) -> tuple[Trial, list[Attention]]:
     return _READ[patient]
 
 
+def precise(patient: Patient) -> tuple[Batch, Trial]:
+    """A few samples, and a pass over them in float64 and eval mode with noise on the weights.
+
+    All samples, where the model takes no fewer; with the loss, if that takes them. The pass may have failed.
+    """
+    axes = patient.relabelled if patient.batch.inputs and patient.batch.inputs[0].ndim < 4 else None
+    if axes is not None and axes[1].loss is not None:
+        return axes[0].batch, axes[1]
+    if patient not in _PRECISE:
+        size, axis = patient.batch.size(patient.batch_axis), patient.batch_axis
+        few = [patient.batch.taken(torch.arange(_FEW), axis)] if size > _FEW else []
+        for batch, loss in [(one, loss) for loss in (True, False) for one in (*few, patient.batch)]:
+            _PRECISE[patient] = batch, patient.exact(batch, loss=loss)
+            if _PRECISE[patient][1].error is None:
+                break
+    return _PRECISE[patient]
+
+
 def attentions(trial: Trial) -> list[Attention]:
     """All attentions of a trial, in their order."""
-    return sorted((*_by_hand(trial), *fused.read(trial.tape)), key=lambda one: one.call.index)
+    found = (one for one in (*_by_hand(trial), *fused.read(trial.tape)) if one.weights.numel())
+    return sorted(found, key=lambda one: one.call.index)
+
+
+def answers(trial: Trial) -> bool:
+    """Did the pass succeed, and is there a number to compare in its output?"""
+    return trial.error is None and any(tensor.is_floating_point() for tensor in _outputs(trial))
+
+
+def _outputs(trial: Trial) -> Iterator[torch.Tensor]:
+    yield from tensors_in((trial.output, getattr(trial.output, "logits", None)))
 
 
 @dataclass(eq=False)

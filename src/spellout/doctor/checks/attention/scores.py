@@ -96,9 +96,9 @@ SATURATED = Page(
 )
 PAGES = (UNSCALED, TWICE, AXIS, SOFTMAX_TWICE, DROPPED, ONE_KEY, SATURATED)
 
-_NORMS = words("layer_norm rms_norm normalize norm vector_norm rsqrt cosine_similarity batch_norm group_norm")
-"""What gives queries or keys a scale of their own."""
 _FACTORS = words("mul div rdiv")
+_PASSES = RESHAPES | MOVES | words("add sub neg cat stack dropout")
+"""What rotary positions are made of, and other things that change no scale."""
 _REGION = 60
 """So many calls before the product are looked at; rotary positions take about twenty."""
 
@@ -178,7 +178,7 @@ def _scale(trial: Trial, attention: Attention) -> Iterator[Finding]:
     spread = _spread(one, two, attention) * whole
     if whole < 1.02 and (spread < 0.02 or _compensated(one, two, d) or _other_factor(factors)):
         return
-    strong = spread > 0.5 or whole > 1.02
+    strong = spread > 1 or whole > 1.02  # below, the softmax is still soft
     said = f"the factor is {whole:.3g}" if factors else "there is no factor"
     yield UNSCALED.found(
         f"d = {d}: {said} instead of {root:.3g}; the scores of a query have a spread of {spread:.2g} over its keys",
@@ -221,9 +221,8 @@ class _Region:
         self._found: dict[int, float] = {}
         self.scaled_otherwise = False
         """By a norm, by something learned, or by something computed."""
-        for end in ends:
-            # Without a projection there is nothing to hold to the rule.
-            self.scaled_otherwise |= not self._walk(end, before)
+        reached = [self._walk(end, before) for end in ends]
+        self.scaled_otherwise |= not all(reached)  # without a projection there is nothing to hold to the rule
 
     @property
     def factors(self) -> list[float]:
@@ -259,15 +258,7 @@ class _Region:
                     one, nn.Parameter) for one in call.inputs)  # fmt: skip
             else:
                 self._found[call.index] = factor
-        elif call.name in _NORMS or call.name not in RESHAPES | MOVES | {
-            "add",
-            "sub",
-            "neg",
-            "cat",
-            "stack",
-            "contiguous",
-            "dropout",
-        }:
+        elif call.name not in _PASSES:
             self.scaled_otherwise = True
 
     def between(self, attention: Attention) -> None:
@@ -319,15 +310,16 @@ def _order(patient: Patient) -> Iterator[Finding]:
 
 
 def _saturated(patient: Patient, found: list[Attention]) -> Iterator[Finding]:
-    """Weights that are nearly one-hot as training starts."""
+    """Weights that are nearly one-hot in every attention, as training starts."""
     if any(optimizer.state for optimizer in patient.optimizers):
         return
+    largest = []
     for attention in found:
         visible = (attention.weights > 1e-30).sum(-1)
         rows = attention.weights[visible >= 4]
-        if len(rows) >= 8 and attention.normalised:
-            largest = float(rows.max(-1).values.mean())
-            if largest > 0.9:
-                evidence = f"the largest weight of a query is {largest:.2f} on average, of at least 4 keys"
-                yield SATURATED.found(evidence, attention.where)
-                return
+        if len(rows) < 8 or not attention.normalised:
+            return
+        largest.append(float(rows.max(-1).values.mean()))
+    if largest and min(largest) > 0.9:
+        evidence = f"the largest weight of a query is {min(largest):.2f} on average, of at least 4 keys"
+        yield SATURATED.found(evidence, found[0].where)

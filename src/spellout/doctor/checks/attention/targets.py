@@ -20,7 +20,7 @@ from ...report import Finding, Page
 from ...tape import RANDOM, Call
 from ..wiring.dependence import AHEAD
 from ..wiring.unshifted import UNSHIFTED
-from .reading import evaluated
+from .reading import evaluated, precise
 
 TWICE = Page(
     id="targets-shifted-twice",
@@ -83,7 +83,7 @@ def check(patient: Patient) -> Iterator[Finding]:
 
 def _nothing_is_causal(patient: Patient) -> bool:
     """No attention hides what lies ahead, and nothing is drawn: else it may be an autoencoder."""
-    trial, found = evaluated(patient)
+    _, found = evaluated(patient)
     square = [attention for attention in found if attention.square]
     drawn = any(call.name in RANDOM and call.name not in _DROPS for call in patient.training.tape.calls)
     return bool(square) and not drawn and all(bool(attention.visible.triu(1).any()) for attention in square)
@@ -96,20 +96,22 @@ def _seen(patient: Patient) -> list[Seen]:
 
 
 def _measured(patient: Patient) -> Iterator[Seen]:
-    base = patient.exact(loss=True)
-    if base.error is not None or not evaluated(patient)[1]:
+    batch, base = precise(patient)
+    if base.error is not None or base.loss is None or not evaluated(patient)[1]:
         return
     losses = [call for call in base.tape.calls if call.name in ("cross_entropy", "nll_loss")]
     for place, call in enumerate(losses[:4]):
         target = call.argument(1, "target")
-        aligned = _aligned(patient.batch, target) if isinstance(target, torch.Tensor) else None
+        aligned = _aligned(batch, target) if isinstance(target, torch.Tensor) else None
         if aligned is None:
             continue
         which, moved = aligned
-        x = patient.batch.inputs[which]
+        x = batch.inputs[which]
         rows = target.numel() // x.shape[0]
         # The rows from which on a change shows, for some changed places.
-        asked = sorted({int(one) for one in torch.linspace(1, x.shape[1] - 1, _ASKED).tolist()})
+        asked = sorted(
+            {int(one) for one in torch.linspace(1, x.shape[1] - 1, 2 if patient.heavy else _ASKED).tolist()}
+        )
         shown = {moment: _rows(patient, base, place, x, moment, rows) for moment in asked}
         if any(row is None for row in shown.values()):
             continue
@@ -156,13 +158,16 @@ def _rows(
     def change(given: torch.Tensor) -> torch.Tensor:
         return other if given is x else given
 
-    trial = patient.exact(patient.batch.with_inputs(change), loss=True)
+    trial = patient.exact(precise(patient)[0].with_inputs(change), loss=True)
     if trial.error is not None:
         return None
-    one, two = (
-        [call for call in one.tape.calls if call.name in ("cross_entropy", "nll_loss")][place].argument(0, "input")
+    given = [
+        [call.argument(0, "input") for call in one.tape.calls if call.name in ("cross_entropy", "nll_loss")]
         for one in (base, trial)
-    )
+    ]
+    if len(given[0]) != len(given[1]):
+        return None
+    one, two = given[0][place], given[1][place]
     if one.shape != two.shape or one.numel() % (x.shape[0] * rows):
         return None
     if one.ndim == 3:  # (B, classes, T)

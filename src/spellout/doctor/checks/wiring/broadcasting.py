@@ -65,7 +65,9 @@ def _pairs(tape: Tape, call: Call) -> Iterator[Finding]:
 
 
 def _same_origin(tape: Tape, short: torch.Tensor, long: torch.Tensor) -> bool:
-    """Is one the other with an axis more: all pairs of one set, on purpose?"""
+    """Is one the other with an axis more, or has it the same numbers: all pairs of one set, on purpose?"""
+    if torch.equal(short.flatten(), long.flatten()):
+        return True
     call = tape.maker(long)
     if call is None or call.name not in ("unsqueeze", "getitem", "view", "reshape"):
         return False
