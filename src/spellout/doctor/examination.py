@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -59,12 +59,7 @@ def examine(
         model, loss=loss, batch=batch, optimizer=optimizer, step=step, evaluate=evaluate, held_out=held_out,
         causal=causal, batch_axis=batch_axis, overfit_seconds=overfit_seconds,
     )  # fmt: skip
-    # Compiled models are examined as they were written; the compiler is not loaded only to be told so.
-    compiles = "torch._dynamo" in sys.modules
-    as_written = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
-    kept = borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch)
-    # The snapshot is taken before anomaly detection is switched off, so that it holds the user's setting.
-    with warnings.catch_warnings(action="ignore"), as_written, kept, torch.autograd.set_detect_anomaly(False):
+    with undisturbed(case):
         patient = Patient(case)
         if case.batch is None and case.step is None:
             raise ExaminationError("there is nothing to run: give a batch and a loss, or a step, or both")
@@ -76,6 +71,18 @@ def examine(
             patient.recording = record(patient, case.step)
         look_at(patient, frozenset(ignore))
         return Report.of(patient.findings, patient.missing, patient.facts)
+
+
+@contextmanager
+def undisturbed(case: Case) -> Iterator[None]:
+    """Everything of the case is put back at the end, and what an examination does is neither compiled nor told."""
+    # Compiled models are examined as they were written; the compiler is not loaded only to be told so.
+    compiles = "torch._dynamo" in sys.modules
+    as_written = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
+    kept = borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch)
+    # The snapshot is taken before anomaly detection is switched off, so that it holds the user's setting.
+    with warnings.catch_warnings(action="ignore"), as_written, kept, torch.autograd.set_detect_anomaly(False):
+        yield
 
 
 def assert_healthy(*arguments: Any, allow_warnings: bool = False, **options: Any) -> Report:

@@ -117,6 +117,8 @@ class Recording:
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
     accounts: dict[int, Account] = field(default_factory=dict)
+    entrances: list[nn.Module] = field(default_factory=list)
+    """The modules whose calls are forward passes; the model, if none are given."""
     _handles: list[Any] = field(default_factory=list)
     _pending: Step | None = None
     _frozen: dict[int, torch.Tensor] = field(default_factory=dict)
@@ -136,7 +138,8 @@ class Recording:
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
         # First of all hooks, and through the class: the user's may raise, or change modes.
-        self._handles.append(nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True))
+        for entrance in self.entrances or [self.model]:
+            self._handles.append(nn.Module.register_forward_pre_hook(entrance, self._before_forward, prepend=True))
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
         return self

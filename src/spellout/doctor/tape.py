@@ -15,7 +15,12 @@ from types import CodeType, FrameType
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode_stack,
+    _pop_mode,
+    _push_mode,
+)
 
 
 def words(text: str) -> frozenset[str]:
@@ -57,6 +62,9 @@ MOVES = RESHAPES | words("getitem select narrow chunk split unbind stack cat")
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DOCTOR = os.path.dirname(__file__) + os.sep
 _MODULES = os.path.join(_TORCH, "nn", "modules") + os.sep
+_WRITES = frozenset(
+    f"__i{name}__" for name in words("add sub mul truediv floordiv mod pow and or xor lshift rshift")
+)
 _CLIPS = frozenset(("clip_grad_norm_", "clip_grad_value_"))
 _USERS, _TORCHS, _OURS, _FORWARD = range(4)
 """Whose code it is: the user's, torch's (or Python's own), the doctor's, a module's `forward` in torch."""
@@ -65,13 +73,14 @@ _USERS, _TORCHS, _OURS, _FORWARD = range(4)
 class Call:
     """One call on the tape."""
 
-    __slots__ = ("args", "clips", "code", "index", "kwargs", "line", "module", "name", "out", "phase")
+    __slots__ = ("args", "clips", "code", "func", "index", "kwargs", "line", "module", "name", "out", "phase")
 
     name: str
     """`relu`, `add`, `getitem`: one name for the function, the method, the operator and their in-place forms."""
 
     def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], index: int, phase: str) -> None:
         self.name, self.args, self.kwargs, self.index, self.phase = name, args, kwargs, index, phase
+        self.func: Any = None
         self.out: Any = None
         self.code: CodeType | None = None
         self.line = 0
@@ -93,6 +102,14 @@ class Call:
         return list(tensors_in(self.out))
 
     @property
+    def changed(self) -> torch.Tensor | None:
+        """The argument that it wrote into (`x.add_(y)`, `x += y`, `x[i] = y`), if it is such a call."""
+        raw = self.func.__name__ if self.func is not None else ""
+        inside = raw == "__setitem__" or (raw.endswith("_") and not raw.endswith("__")) or raw in _WRITES
+        first = self.args[0] if inside and self.args else None
+        return first if isinstance(first, torch.Tensor) else None
+
+    @property
     def where(self) -> str | None:
         """`file:line` of the user's code, or the torch module."""
         inside = f"{type(self.module).__name__}()" if self.module is not None else None
@@ -109,6 +126,8 @@ class Tape(TorchFunctionMode):
         self.calls: list[Call] = []
         self._limit = limit
         self.phase = "model"
+        self.paused = False
+        """Nothing is written down."""
         self.failed: Call | None = None
         """The call that raised."""
 
@@ -119,9 +138,10 @@ class Tape(TorchFunctionMode):
         raw = func.__name__
         if raw == "__get__" and func.__self__.__name__ in PROPERTIES:
             raw = func.__self__.__name__
-        elif raw in QUIET or len(self.calls) >= self._limit:
+        elif raw in QUIET or self.paused or len(self.calls) >= self._limit:
             return func(*args, **(kwargs or {}))
         call = Call(_named(raw), args, kwargs or {}, len(self.calls), self.phase)
+        call.func = func
         _locate(call, sys._getframe(1))
         self.calls.append(call)  # before it is called: one that raises is on the tape too
         try:
@@ -130,6 +150,17 @@ class Tape(TorchFunctionMode):
             self.failed = self.failed or call
             raise
         return call.out
+
+    def leave(self) -> None:
+        """Take it off the stack of modes, wherever it lies there: a program may have entered others after it."""
+        above = []
+        while _get_current_function_mode_stack():  # type: ignore[no-untyped-call]
+            mode = _pop_mode()  # type: ignore[no-untyped-call]
+            if mode is self:
+                break
+            above.append(mode)
+        for mode in reversed(above):
+            _push_mode(mode)  # type: ignore[no-untyped-call]
 
     @cached_property
     def makers(self) -> dict[int, list[Call]]:
@@ -187,6 +218,13 @@ def users_line() -> str | None:
     return call.where
 
 
+def users_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
+    """The user's code that is running in this frame or outside it, and its line."""
+    while frame is not None and _whose(frame.f_code) != _USERS:
+        frame = frame.f_back
+    return (None, 0) if frame is None else (frame.f_code, frame.f_lineno)
+
+
 def place(code: CodeType, line: int) -> str:
     """`file:line`, short where the file lies under the current folder."""
     name = code.co_filename
@@ -228,9 +266,16 @@ def _locate(call: Call, frame: FrameType | None) -> None:
             return
         if whose == _OURS and code.co_name in ("forward_pass", "loss_pass"):  # the doctor called it itself
             return
+        if whose == _OURS and code.co_name == "call_again":  # the user's call, replayed: its line is the user's
+            call.code, call.line, call.module = _line_of(frame.f_locals["call"])
+            return
         if whose == _FORWARD and call.module is None:
             call.module = frame.f_locals.get("self")
         elif code.co_name in _CLIPS:
             limit = frame.f_locals.get("max_norm", 0.0)
             call.clips = float(limit) != float("inf")  # without a limit it only measures
         frame = frame.f_back
+
+
+def _line_of(call: Call) -> tuple[CodeType | None, int, Any]:
+    return call.code, call.line, call.module

@@ -1,12 +1,13 @@
 """All checks stand in one tuple, which their pages are read from, and which every patient goes through.
 
-A new check is a file with its `PAGES` and `check`, and one line in the tuple. Exact checks come first: where one of
-them finds an error, the symptoms that it may cause are not measured at all.
+A new check is a file with its `PAGES` and `check`, and one line in the tuple, which says what it needs. Exact checks
+come first: where one of them finds an error, the symptoms that it may cause are not measured at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import Enum, auto
 from typing import Protocol
 
 from ..case import UsersError
@@ -53,36 +54,53 @@ def _has_no_other_error(patient: Patient) -> bool:
     return patient.runs and patient.errors <= {dependence.IGNORES.id}
 
 
-CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
-    (_runs_or_is_live, nonfinite),
-    (_runs, data),
-    (_always, activations),
-    (_runs, dependence),
-    (_always, broadcasting),
-    (_runs, normalization),
-    (_runs, twins),
-    (_runs, reshapes),
-    (_always, failures),
-    (_always, stepping),
-    (_always, modes),
-    (_runs, reproducible),
-    (_runs_or_is_live, parameters),
-    (_has_no_error, first_loss),
-    (_has_no_other_error, units),
-    (_has_no_error, learning_rate),
-    (_has_no_error, overfit),
+class Evidence(Enum):
+    """Where a check finds what it speaks of."""
+
+    RUN = auto()
+    """The doctor runs the model: best before its training has begun."""
+    STEPS = auto()
+    """The user's own steps and evaluation were recorded."""
+    TAPES = auto()
+    """Both: whatever calls were written down."""
+
+
+CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
+    (Evidence.RUN, _runs_or_is_live, nonfinite),
+    (Evidence.RUN, _runs, data),
+    (Evidence.TAPES, _always, activations),
+    (Evidence.RUN, _runs, dependence),
+    (Evidence.TAPES, _always, broadcasting),
+    (Evidence.RUN, _runs, normalization),
+    (Evidence.RUN, _runs, twins),
+    (Evidence.RUN, _runs, reshapes),
+    (Evidence.TAPES, _always, failures),
+    (Evidence.STEPS, _always, stepping),
+    (Evidence.STEPS, _always, modes),
+    (Evidence.RUN, _runs, reproducible),
+    (Evidence.STEPS, _runs_or_is_live, parameters),
+    (Evidence.RUN, _has_no_error, first_loss),
+    (Evidence.RUN, _has_no_other_error, units),
+    (Evidence.RUN, _has_no_error, learning_rate),
+    (Evidence.RUN, _has_no_error, overfit),
 )
-"""Which patients are asked, and the check."""
-_PAGES = (page for _, check in CHECKS for page in check.PAGES)
+"""What a check needs, which patients are asked, and the check."""
+BEFORE = frozenset((Evidence.RUN, Evidence.TAPES))
+"""What is asked before a script's first step, when nothing is recorded yet."""
+AFTER = frozenset((Evidence.STEPS, Evidence.TAPES))
+"""What is asked once its steps are recorded."""
+_PAGES = (page for _, _, check in CHECKS for page in check.PAGES)
 PAGES: dict[str, Page] = {
     page.id: page for page in sorted(_PAGES, key=lambda page: (page.number, not page.symptom))
 }
 
 
-def look_at(patient: Patient, ignore: frozenset[str] = frozenset()) -> None:
-    """Put a patient through all checks: findings, and what the user's code did not let a check see."""
-    for fits, check in CHECKS:
-        if not fits(patient):
+def look_at(
+    patient: Patient, ignore: frozenset[str] = frozenset(), evidence: frozenset[Evidence] = frozenset(Evidence)
+) -> None:
+    """Put a patient through all checks of some evidence: findings, and what the user's code did not let one see."""
+    for needed, fits, check in CHECKS:
+        if needed not in evidence or not fits(patient):
             continue
         try:
             for finding in check.check(patient):

@@ -1,0 +1,359 @@
+"""A script under examination: what it trains is found, examined before its first step, and watched for some steps.
+
+What belongs together is a group: optimizers, and what they train (a GAN has two). A group's model is run by the
+doctor once, just before the first step of its optimizer, and put back; then the script's own steps are recorded
+until there were enough of them and an evaluation was seen, or waited for.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from ...errors import ExaminationError
+from .. import walk
+from ..case import Case
+from ..checks import failures
+from ..checks.catalog import AFTER, BEFORE, look_at
+from ..examination import undisturbed
+from ..patient import Patient
+from ..recording import Recording
+from ..report import Finding, Report
+from ..snapshot import companions
+from .capture import Backward, Captured, NotCaptured, capture
+from .hooks import Hooks
+from .names import Names
+from .replay import Visit
+
+_TAPED = 3
+"""Steps of every optimizer that are kept on the tape: all orders show in three."""
+_PATIENCE = 8
+"""Backward passes without a step of the optimizer, after which no more is waited for it."""
+_NUMBERS = 2**28
+"""Numbers on the tape, from which on it is thrown away before the first backward pass, and stopped after it."""
+HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
+
+
+class Stopped(BaseException):
+    """Unwinds the script: the doctor has seen enough."""
+
+
+@dataclass(eq=False)
+class Group:
+    """Optimizers and what they train."""
+
+    optimizers: list[Optimizer]
+    name: str
+    recording: Recording
+    backward: Backward
+    backwards: int = 0
+    steps: int = 0
+    patient: Patient | None = None
+    missing: list[str] = field(default_factory=list)
+
+
+class Session:
+    """Watches whatever is trained while it is entered; `report` says what was seen."""
+
+    def __init__(
+        self,
+        *,
+        steps: int = 20,
+        seconds: float = 60.0,
+        stops: bool = False,
+        ignore: Sequence[str] = (),
+        model: str | None = None,
+        loss: str | None = None,
+    ) -> None:
+        self.steps_wanted, self.seconds, self.stops = steps, seconds, stops
+        self.ignore, self.model, self.loss = frozenset(ignore), model, loss
+        self.hooks = Hooks(self)
+        self.names = Names()
+        self.groups: list[Group] = []
+        self.missing: list[str] = []
+        self.findings: list[Finding] = []
+        self.report: Report | None = None
+        """Set once all is seen."""
+        self.refused = 0
+        """How often the script went on after it was stopped."""
+        self._optimizers: list[Optimizer] = []
+        self._between = True
+        self._evaluated = False
+        self._ready: float | None = None
+        self._counted = self._numbers = 0
+
+    def __enter__(self) -> Session:
+        self.hooks.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.finish(error if isinstance(error, Exception) else None)
+
+    # What the hooks tell.
+
+    def enters(self, visit: Visit) -> None:
+        """A forward pass: is it an evaluation's?"""
+        self._insist()
+        if visit.depth:
+            return
+        self._spare()
+        tracking = torch.is_grad_enabled()
+        phase = "evaluate" if self._between and not tracking else "step"
+        for group in self.groups:
+            group.recording.phase = phase
+        self._between = self._between and not tracking
+        known = any(one is visit.module for group in self.groups for one in group.recording.entrances)
+        self._evaluated = self._evaluated or (known and phase == "evaluate")
+        self._look_at_the_clock()
+
+    def left(self, visit: Visit) -> None:
+        """Nothing is to be done."""
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Something is trained: the model and the optimizers that step on it are found."""
+        self._insist()
+        if self.hooks.tape.paused:
+            for group in self.groups:
+                group.backwards += 1
+            return
+        with self._at_work():
+            self.names.read(sys._getframe(2))
+            calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
+            backward = Backward(loss, calls, visits, self.names.of)
+            waiting = [group for group in self._groups_of(backward) if group.patient is None]
+        for group in waiting:
+            if (group.backwards == 2 and not group.optimizers) or group.backwards >= _PATIENCE:
+                self._examine(group)
+
+    def steps(self, optimizer: Optimizer) -> None:
+        """Just before the first step everything is as training starts."""
+        self._insist()
+        group = self._group_of(optimizer)
+        if group is not None and group.patient is None:
+            self._examine(group)
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        """Were these enough?"""
+        self._between = True
+        group = self._group_of(optimizer)
+        if group is None:
+            return
+        group.steps += 1
+        self._look_at_the_clock()
+
+    # What is done about it.
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Nothing that happens inside is taken for the script's."""
+        hooks, before = self.hooks, self.hooks.tape.paused
+        hooks.deaf = hooks.tape.paused = True
+        try:
+            yield
+        finally:
+            hooks.deaf, hooks.tape.paused = False, before
+
+    def _spare(self) -> None:
+        """Bound the memory of what is written down."""
+        calls = self.hooks.tape.calls
+        self._numbers += sum(out.numel() for call in calls[self._counted :] for out in call.outputs)
+        self._counted = len(calls)
+        if self._numbers > _NUMBERS or self._counted > 100_000:
+            if self.groups:
+                self.hooks.tape.paused = True
+            else:
+                self.hooks.forget()
+            self._counted = self._numbers = 0
+
+    def _groups_of(self, backward: Backward) -> list[Group]:
+        leaves = backward.leaves
+        if not leaves:
+            return []
+        if not self._optimizers:
+            self._optimizers = living_optimizers()
+        holding = [one for one in self._optimizers if any(id(p) in leaves for p in walk.listed_in(one))]
+        found: list[Group] = []
+        for optimizers in _together(holding, backward) or [[]]:
+            group = self._known(optimizers, leaves) or self._opened(backward, optimizers)
+            group.backwards += 1
+            if group.patient is None:
+                group.backward = backward
+            found.append(group)
+        return found
+
+    def _known(self, optimizers: list[Optimizer], leaves: dict[int, torch.Tensor]) -> Group | None:
+        for group in self.groups:
+            shared = any(one in group.optimizers for one in optimizers)
+            if shared or (
+                not optimizers and not group.optimizers and leaves.keys() & group.recording.accounts.keys()
+            ):
+                return group
+        return None
+
+    def _opened(self, backward: Backward, optimizers: list[Optimizer]) -> Group:
+        """A group's recording begins before its first gradient arrives."""
+        try:
+            captured = capture(backward, optimizers, self._named_model())
+            model, entrances = captured.case.model, captured.entrances
+        except NotCaptured as refusal:
+            model = refusal.module or _Leaves(backward)
+            entrances = [model]
+        recording = Recording(
+            model, optimizers, companions(optimizers), tape=self.hooks.tape, entrances=entrances, calls=2
+        )
+        recording.__enter__()
+        name = self.names.of.get(id(model), type(model).__name__)
+        group = Group(optimizers, name, recording, backward)
+        self.groups.append(group)
+        return group
+
+    def _named_model(self) -> nn.Module | None:
+        if self.model is None:
+            return None
+        thing = self.names.things.get(self.model)
+        return thing if isinstance(thing, nn.Module) else None
+
+    def _group_of(self, optimizer: Optimizer) -> Group | None:
+        return next((group for group in self.groups if any(one is optimizer for one in group.optimizers)), None)
+
+    def _examine(self, group: Group) -> None:
+        """Everything that the doctor finds by running the model; all is put back."""
+        with self._at_work(), redirect_stdout(io.StringIO()):
+            try:
+                captured = capture(group.backward, group.optimizers, self._named_model())
+                group.patient = self._examined(captured, group)
+            except (NotCaptured, ExaminationError) as refusal:
+                group.missing.append(f"{refusal}; {HELP}")
+            if group.patient is None:
+                group.patient = Patient(Case(model=group.recording.model, optimizer=group.optimizers))
+
+    def _examined(self, captured: Captured, group: Group) -> Patient | None:
+        patient = Patient(captured.case)
+        patient.missing += captured.missing
+        with undisturbed(captured.case):
+            patient.build()
+            if patient.training.error is not None:
+                error = patient.training.error
+                first = (str(error).splitlines() or [""])[0][:200]
+                group.missing.append(
+                    f"the model and its loss by themselves: {type(error).__name__}: {first}; {HELP}"
+                )
+                return None
+            look_at(patient, self.ignore, BEFORE)
+        return patient
+
+    def _look_at_the_clock(self) -> None:
+        most = max((group.steps for group in self.groups), default=0)
+        tape = self.hooks.tape
+        if not tape.paused and most >= _TAPED and (not self._idle() or most >= self.steps_wanted):
+            tape.paused = True
+        if most < self.steps_wanted:
+            return
+        self._ready = self._ready or time.monotonic()
+        if self._evaluated or time.monotonic() - self._ready > self.seconds:
+            self.finish()
+            self._insist()
+
+    def _idle(self) -> bool:
+        """Is there an optimizer that has not stepped three times, and may yet?"""
+        grouped = [one for group in self.groups for one in group.optimizers if group.steps >= _TAPED]
+        return any(all(one is not other for other in grouped) for one in self._optimizers)
+
+    def _insist(self) -> None:
+        """Once all is seen, whatever the script does next ends it."""
+        if self.report is not None and self.stops:
+            self.refused += 1
+            raise Stopped
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Ask what remains to be asked, and take everything off."""
+        if self.report is not None:
+            return
+        with self._at_work(), redirect_stdout(io.StringIO()):
+            for group in self.groups:
+                if group.patient is None:
+                    self._examine(group)
+                self._ask(group, error)
+        if error is not None and not self.groups:
+            failed = self.hooks.tape.failed
+            self.findings += failures.explain(error, failed.phase if failed else "script", failed)
+        self.report = self._together()
+        if not self.stops:
+            self.hooks.__exit__()
+
+    def _ask(self, group: Group, error: Exception | None) -> None:
+        recording, patient = group.recording, group.patient
+        assert patient is not None
+        recording.__exit__()
+        recording.error = error
+        recording.calls = max(2, group.backwards)
+        patient.recording = recording
+        with undisturbed(patient.case):
+            if patient.live:
+                look_at(patient, self.ignore)
+            else:
+                look_at(patient, self.ignore, AFTER)
+
+    def _together(self) -> Report:
+        reports: dict[str, Report] = {}
+        for group in self.groups:
+            patient = group.patient
+            assert patient is not None
+            name = group.name if group.name not in reports else f"{group.name} ({len(reports) + 1})"
+            facts = {**patient.facts, "optimizer steps": len(group.recording.steps)}
+            reports[name] = Report.of(patient.findings, [*group.missing, *patient.missing], facts)
+        if len(reports) > 1:
+            return Report.together(reports)
+        one = next(iter(reports.values()), Report.of(self.findings, [], {}))
+        if not reports:
+            self.missing.append("the training: no gradient was asked for while the script ran")
+        return Report(
+            findings=one.findings,
+            symptoms=one.symptoms,
+            not_examined=(*self.missing, *one.not_examined),
+            facts=one.facts,
+        )
+
+
+class _Leaves(nn.Module):
+    """The tensors that a backward pass reaches, where nothing more is known."""
+
+    def __init__(self, backward: Backward) -> None:
+        super().__init__()
+        for place, (name, leaf) in enumerate(backward.leaves.items()):
+            title = backward.names.get(name, f"parameter {place}").replace(".", "_")
+            self._parameters[title] = leaf  # type: ignore[assignment]
+
+
+def _together(optimizers: Sequence[Optimizer], backward: Backward) -> list[list[Optimizer]]:
+    """Optimizers of one module are one group."""
+    modules = {id(visit.module): {id(one) for one in visit.trained} for visit in backward.visits if not visit.depth}
+    groups: list[tuple[set[int], list[Optimizer]]] = []
+    for optimizer in optimizers:
+        held = set(map(id, walk.listed_in(optimizer)))
+        touched = held.union(*(inside for inside in modules.values() if inside & held))
+        shared = [group for group in groups if group[0] & touched]
+        merged = (
+            touched.union(*(group[0] for group in shared)),
+            [one for g in shared for one in g[1]] + [optimizer],
+        )
+        groups = [group for group in groups if not any(group is one for one in shared)] + [merged]
+    return [group for _, group in groups]
+
+
+def living_optimizers() -> list[Optimizer]:
+    """All optimizers there are, without those that only pass on to another one."""
+    living = gc.get_objects()
+    kinds = {kind for kind in set(map(type, living)) if issubclass(kind, Optimizer)}
+    found = [thing for thing in living if type(thing) in kinds and hasattr(thing, "param_groups")] if kinds else []
+    return [one for one in found if not isinstance(getattr(one, "optimizer", None), Optimizer)]
