@@ -43,6 +43,8 @@ class Case:
     """Which axis of the inputs counts the samples; None: 0, unless the shapes say otherwise."""
     pick: Callable[[Any], Any] | None = None
     """What of the model's result the loss is computed from; None: all of it."""
+    has_modes: bool = True
+    """Is eval mode known? It is not for what a script computes outside of modules."""
     within: Callable[[], AbstractContextManager[Any]] = nullcontext
     """What the passes run in, as `torch.autocast`."""
     overfit_seconds: float = 4.0

@@ -55,11 +55,12 @@ class Account:
         return None if grad is None else dense(grad)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Forward:
     """One call of the whole model."""
 
     phase: str
+    """`step`, `evaluate`, or `data`: without gradients, to make what another pass learns from."""
     training: bool
     tracking: bool
     """Gradients were enabled."""
@@ -101,6 +102,8 @@ class Recording:
     limit: int | None = None
     """After so many optimizer steps the hooks are removed."""
     tape: Tape | None = None
+    paused: bool = False
+    """What happens is not the program's doing."""
     phase: str = "step"
     error: Exception | None = None
     """What the user's step raised."""
@@ -164,6 +167,8 @@ class Recording:
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if self.paused:
+            return
         if self.calls == 1:
             self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
         all_eval = not module.training and not _any_learns(module)
@@ -173,6 +178,8 @@ class Recording:
 
     @torch.no_grad()
     def _before_arrival(self, account: Account) -> None:
+        if self.paused:
+            return
         grad = account.grad
         # Numbers are kept, never the tensor: torch goes on adding into it.
         account.held = grad is not None and bool(grad.any())
@@ -181,6 +188,8 @@ class Recording:
 
     @torch.no_grad()
     def _after_arrival(self, account: Account) -> None:
+        if self.paused:
+            return
         parameter = account.parameter
         account.reached = True
         self.arrivals.append(self.tick)
@@ -200,6 +209,8 @@ class Recording:
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self.paused:
+            return
         if optimizer not in self.optimizers:
             if not self._accounts_of(optimizer):
                 return
@@ -226,6 +237,8 @@ class Recording:
 
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self.paused:
+            return
         step, self._pending = self._pending, None
         for account in self._accounts_of(optimizer):
             if step is not None and step.closure and account.stale and account.parameter.grad is not None:

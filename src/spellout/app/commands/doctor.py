@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -15,6 +17,9 @@ from cyclopts.validators import Number
 from ...errors import ScriptEnded, UnhealthyError, UsageError
 from .. import terminal
 from ..options import Flag, Json, Operand
+
+if TYPE_CHECKING:
+    from ...doctor.report import Report
 
 _VALUED = frozenset(("--explain", "--ignore", "--steps", "--seconds", "--model", "--loss"))
 """The options that take the word after them."""
@@ -103,18 +108,34 @@ def doctor(
         session = Session(
             steps=steps, seconds=seconds, stops=not keep_running, ignore=ignore, model=model, loss=loss
         )
+        session.at_last = partial(_end, target, json)
         with contextlib.redirect_stdout(sys.stderr) if json else contextlib.nullcontext():
             outcome = examine_script(target, arguments, session, module is not None)
         report, ended = outcome.report, outcome.code
-    if json:
-        terminal.print_json(report.to_json())
-    else:
-        terminal.print_report(str(report))
+        if outcome.stopped and outcome.written:
+            terminal.note(f"before it was stopped, {target} wrote {', '.join(outcome.written)}")
+    _tell(report, json)
     if ended:
         raise ScriptEnded(f"{target} ended with exit code {ended}", ended)
     if report.errors:
         count = len(report.errors)
         raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")
+
+
+def _tell(report: Report, json: bool) -> None:
+    if json:
+        terminal.print_json(report.to_json())
+    else:
+        terminal.print_report(str(report))
+
+
+def _end(target: str, json: bool, report: Report) -> NoReturn:
+    """End the process of a script that catches whatever is raised."""
+    sys.stdout = sys.__stdout__ or sys.stdout
+    _tell(report, json)
+    sys.stdout.flush()
+    terminal.complain(f"{target} catches everything that is raised, so its process was ended")
+    os._exit(1 if report.errors else 0)
 
 
 def _is_script(target: str) -> bool:

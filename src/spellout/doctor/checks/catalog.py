@@ -1,7 +1,7 @@
 """All checks stand in one tuple, which their pages are read from, and which every patient goes through.
 
-A new check is a file with its `PAGES` and `check`, and one line in the tuple, which says what it needs. Exact checks
-come first: where one of them finds an error, the symptoms that it may cause are not measured at all.
+A new check is a file with its `PAGES` and `check`, and one line in the tuple, which says what it needs. Exact
+checks come first: where one of them finds an error, the symptoms that it may cause are not measured at all.
 """
 
 from __future__ import annotations

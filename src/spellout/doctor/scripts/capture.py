@@ -185,6 +185,7 @@ def _of_program(
         loss=loss,
         batch=Batch(tuple(map(_free, inputs)), {}, target),
         optimizer=list(optimizers),
+        has_modes=all(isinstance(node, Visit) or not node.inputs for node in model),
     )
     return Captured(case, list(modules.values()))
 
@@ -244,13 +245,16 @@ def _is_target(nodes: Sequence[Node], tensor: torch.Tensor) -> bool:
 
 def _root(calls: Sequence[Call], tensor: torch.Tensor, size: int) -> torch.Tensor | None:
     """The tensor that a constant was made of and that has an axis of samples; None if there is none."""
-    while True:
-        if tensor.ndim and size in tensor.shape[:2] and size > 1:
-            return tensor
-        maker = next((call for call in reversed(calls) if id(tensor) in made_by(call)), None)
-        if maker is None or not _is_plain(maker):
-            return None
-        tensor = maker.inputs[0]
+    if tensor.ndim and size in tensor.shape[:2] and size > 1:
+        return tensor
+    for call in reversed(calls):  # backwards, so that a call that returns its argument is met once
+        if id(tensor) in made_by(call):
+            if not _is_plain(call):
+                return None
+            tensor = call.inputs[0]
+            if tensor.ndim and size in tensor.shape[:2] and size > 1:
+                return tensor
+    return None
 
 
 def _with_place(visit: Visit, target: torch.Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -37,8 +37,14 @@ class Listener(Protocol):
     def backward(self, loss: torch.Tensor) -> None:
         """The gradient of this is asked for."""
 
+    def backed(self) -> None:
+        """Gradients have arrived."""
+
     def steps(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
+
+    def saves(self, path: object) -> None:
+        """Something is about to be saved."""
 
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimizer has stepped."""
@@ -47,8 +53,11 @@ class Listener(Protocol):
 class Hooks:
     """Tells a listener what the script does, and keeps the tape and the visits on it."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, eager: bool = False) -> None:
         self.listener, self.tape = listener, Tape()
+        self.eager = eager
+        """Compiled modules are run as they were written: to compile them would take longer than all the rest."""
+        self._stance: Any = None
         self.visits: list[Visit] = []
         self.deaf = False
         """Nothing is told: the doctor itself is at work."""
@@ -66,6 +75,7 @@ class Hooks:
         ]
         self._patch(torch.autograd, "backward", self._heard_backward)
         self._patch(torch.amp.GradScaler, "scale", self._heard_scale)
+        self._patch(torch, "save", self._heard_save)
         _LIVING.add(self)
         self.tape.__enter__()  # type: ignore[no-untyped-call]
         return self
@@ -77,6 +87,8 @@ class Hooks:
             handle.remove()
         for owner, name, before in reversed(self._patched):
             setattr(owner, name, before)
+        if self._stance is not None:
+            self._stance.__exit__(None, None, None)
         self._handles.clear()
         self._patched.clear()
         self.tape.leave()
@@ -111,6 +123,8 @@ class Hooks:
     def _enters(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if not self.heard:
             return
+        if self.eager and self._stance is None and hasattr(module, "_orig_mod"):
+            self._stance = torch.compiler.set_stance("force_eager")
         code, line = users_place(sys._getframe(1))
         visit = Visit(module, args, len(self.tape.calls), len(self._open), code, line)
         visit.casts = tuple(
@@ -145,7 +159,15 @@ class Hooks:
         one = tensors[0] if isinstance(tensors, list | tuple) and len(tensors) == 1 else tensors
         if self.heard and isinstance(one, torch.Tensor):
             self.listener.backward(self.scaled[id(one)][1] if id(one) in self.scaled else one)
-        return before(tensors, *args, **kwargs)
+        result = before(tensors, *args, **kwargs)
+        if self.heard:
+            self.listener.backed()
+        return result
+
+    def _heard_save(self, before: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.heard:
+            self.listener.saves(args[1] if len(args) > 1 else kwargs.get("f"))
+        return before(*args, **kwargs)
 
     def _heard_scale(self, before: Callable[..., Any], scaler: Any, outputs: Any) -> Any:
         scaled = before(scaler, outputs)

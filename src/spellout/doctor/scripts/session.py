@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,13 +29,13 @@ from ..checks import failures
 from ..checks.catalog import AFTER, BEFORE, look_at
 from ..examination import undisturbed
 from ..patient import Patient
-from ..recording import Recording
+from ..recording import Forward, Recording
 from ..report import Finding, Report
 from ..snapshot import companions
 from .capture import Backward, Captured, NotCaptured, capture
 from .hooks import Hooks
 from .names import Names
-from .replay import Visit
+from .replay import Visit, ancestors
 
 _TAPED = 3
 """Steps of every optimizer that are kept on the tape: all orders show in three."""
@@ -41,6 +43,10 @@ _PATIENCE = 8
 """Backward passes without a step of the optimizer, after which no more is waited for it."""
 _NUMBERS = 2**28
 """Numbers on the tape, from which on it is thrown away before the first backward pass, and stopped after it."""
+_REFUSALS = 200
+"""So often the stop is raised again for a script that catches everything."""
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
+_PASSING = (tempfile.gettempdir() + os.sep, os.devnull, "/dev/", "/proc/")
 HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
 
 
@@ -77,7 +83,7 @@ class Session:
     ) -> None:
         self.steps_wanted, self.seconds, self.stops = steps, seconds, stops
         self.ignore, self.model, self.loss = frozenset(ignore), model, loss
-        self.hooks = Hooks(self)
+        self.hooks = Hooks(self, eager=stops)
         self.names = Names()
         self.groups: list[Group] = []
         self.missing: list[str] = []
@@ -86,9 +92,15 @@ class Session:
         """Set once all is seen."""
         self.refused = 0
         """How often the script went on after it was stopped."""
+        self.written: dict[str, None] = {}
+        """The files that the script wrote, in their order."""
+        self.at_last: Callable[[Report], object] | None = None
+        """Is called where a script cannot be stopped."""
         self._optimizers: list[Optimizer] = []
         self._between = True
-        self._evaluated = False
+        self._ungraded: list[tuple[Forward, list[torch.Tensor]]] = []
+        self._making: set[str | None] = set()
+        """The lines whose passes make data."""
         self._ready: float | None = None
         self._counted = self._numbers = 0
 
@@ -112,28 +124,42 @@ class Session:
         for group in self.groups:
             group.recording.phase = phase
         self._between = self._between and not tracking
-        known = any(one is visit.module for group in self.groups for one in group.recording.entrances)
-        self._evaluated = self._evaluated or (known and phase == "evaluate")
-        self._look_at_the_clock()
 
     def left(self, visit: Visit) -> None:
-        """Nothing is to be done."""
+        """A pass without gradients may be an evaluation, or make data for another one."""
+        if visit.depth:
+            return
+        for group in self.groups:
+            recording = group.recording
+            if recording.forwards and any(one is visit.module for one in recording.entrances):
+                forward = recording.forwards[-1]
+                if forward.where in self._making:
+                    forward.phase = "data"
+                elif not forward.tracking:
+                    self._ungraded.append((forward, visit.outputs))
+        self._look_at_the_clock()
 
     def backward(self, loss: torch.Tensor) -> None:
         """Something is trained: the model and the optimizers that step on it are found."""
         self._insist()
         if self.hooks.tape.paused:
             for group in self.groups:
-                group.backwards += 1
+                self._one_more(group)
             return
         with self._at_work():
             self.names.read(sys._getframe(2))
             calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
             backward = Backward(loss, calls, visits, self.names.of)
-            waiting = [group for group in self._groups_of(backward) if group.patient is None]
-        for group in waiting:
-            if (group.backwards == 2 and not group.optimizers) or group.backwards >= _PATIENCE:
+            self._tell_data(backward)
+            self._groups_of(backward)
+
+    def backed(self) -> None:
+        """After a backward pass its graph is gone, so that the model may be run where nobody steps on it."""
+        for group in self.groups:
+            if group.patient is None and (not group.optimizers or group.backwards >= _PATIENCE):
                 self._examine(group)
+        if any(not group.optimizers for group in self.groups):
+            self._look_at_the_clock()
 
     def steps(self, optimizer: Optimizer) -> None:
         """Just before the first step everything is as training starts."""
@@ -151,6 +177,22 @@ class Session:
         group.steps += 1
         self._look_at_the_clock()
 
+    def saves(self, path: object) -> None:
+        """After the stop nothing is saved any more."""
+        self._insist()
+        if isinstance(path, str | os.PathLike):
+            self.written.setdefault(os.fspath(path))
+
+    def audit(self, event: str, args: tuple[Any, ...]) -> None:
+        """Files that the script opens for writing, as Python's audit events tell."""
+        if event != "open" or not self.hooks.heard or not isinstance(args[0], str):
+            return
+        mode, flags = args[1], args[2]
+        writes = any(letter in mode for letter in "wxa+") if isinstance(mode, str) else flags & _WRITING
+        if writes and "__pycache__" not in args[0] and not args[0].startswith(_PASSING):
+            self._insist()
+            self.written.setdefault(args[0])
+
     # What is done about it.
 
     @contextmanager
@@ -158,10 +200,14 @@ class Session:
         """Nothing that happens inside is taken for the script's."""
         hooks, before = self.hooks, self.hooks.tape.paused
         hooks.deaf = hooks.tape.paused = True
+        for group in self.groups:
+            group.recording.paused = True
         try:
             yield
         finally:
             hooks.deaf, hooks.tape.paused = False, before
+            for group in self.groups:
+                group.recording.paused = False
 
     def _spare(self) -> None:
         """Bound the memory of what is written down."""
@@ -185,11 +231,29 @@ class Session:
         found: list[Group] = []
         for optimizers in _together(holding, backward) or [[]]:
             group = self._known(optimizers, leaves) or self._opened(backward, optimizers)
-            group.backwards += 1
+            self._one_more(group)
             if group.patient is None:
                 group.backward = backward
             found.append(group)
         return found
+
+    def _one_more(self, group: Group) -> None:
+        group.backwards += 1
+        if not group.optimizers:  # updated by hand, before the next backward pass at the latest
+            group.steps = group.backwards - 1
+
+    def _tell_data(self, backward: Backward) -> None:
+        """Passes without gradients from which this loss was computed."""
+        outputs = {id(one): forward for forward, made in self._ungraded for one in made}
+        if not outputs:
+            return
+        for call in ancestors(backward.calls, [backward.loss]):
+            for one in call.inputs:
+                forward = outputs.get(id(one))
+                if forward is not None:
+                    forward.phase = "data"
+                    self._making.add(forward.where)
+        self._ungraded.clear()
 
     def _known(self, optimizers: list[Optimizer], leaves: dict[int, torch.Tensor]) -> Group | None:
         for group in self.groups:
@@ -242,6 +306,7 @@ class Session:
         patient.missing += captured.missing
         with undisturbed(captured.case):
             patient.build()
+            patient.facts["model"] = group.name
             if patient.training.error is not None:
                 error = patient.training.error
                 first = (str(error).splitlines() or [""])[0][:200]
@@ -260,9 +325,17 @@ class Session:
         if most < self.steps_wanted:
             return
         self._ready = self._ready or time.monotonic()
-        if self._evaluated or time.monotonic() - self._ready > self.seconds:
+        if self._evaluated() or time.monotonic() - self._ready > self.seconds:
             self.finish()
             self._insist()
+
+    def _evaluated(self) -> bool:
+        """Was there an evaluation, and a pass with gradients after it, which shows in what mode it left the model?"""
+        for group in self.groups:
+            phases = [forward.phase for forward in group.recording.forwards]
+            if "evaluate" in phases and "step" in phases[phases.index("evaluate") :]:
+                return True
+        return False
 
     def _idle(self) -> bool:
         """Is there an optimizer that has not stepped three times, and may yet?"""
@@ -273,6 +346,8 @@ class Session:
         """Once all is seen, whatever the script does next ends it."""
         if self.report is not None and self.stops:
             self.refused += 1
+            if self.refused > _REFUSALS and self.at_last is not None:
+                self.at_last(self.report)
             raise Stopped
 
     def finish(self, error: Exception | None = None) -> None:
@@ -288,6 +363,7 @@ class Session:
             failed = self.hooks.tape.failed
             self.findings += failures.explain(error, failed.phase if failed else "script", failed)
         self.report = self._together()
+        self.hooks.tape.paused = True
         if not self.stops:
             self.hooks.__exit__()
 

@@ -7,10 +7,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...errors import SpelloutError
 from ..report import Report
 from . import running
+from .notebook import run_notebook
 from .session import Session, Stopped
 
 
@@ -21,6 +23,9 @@ class Outcome:
     report: Report
     code: int = 0
     """The script's own exit code; 0 if the doctor stopped it."""
+    stopped: bool = False
+    written: tuple[str, ...] = ()
+    """Files that it wrote before it was stopped."""
 
 
 def examine_script(script: str, arguments: Sequence[str], session: Session, module: bool = False) -> Outcome:
@@ -29,12 +34,16 @@ def examine_script(script: str, arguments: Sequence[str], session: Session, modu
     What the script raises is printed as Python prints it, without frames of ours.
     """
     run = _runner(script, arguments, module)
-    code = 0
+    _LISTENING[:] = [session]
+    if not _AUDITED:
+        _AUDITED.append(True)
+        sys.addaudithook(_audit)  # which cannot be taken off again, and is told nothing once the session is over
+    code, stopped = 0, False
     try:
         with session:
             run()
     except Stopped:
-        pass
+        stopped = True
     except SystemExit as leaving:
         code = _code(leaving)
     except SpelloutError:
@@ -43,15 +52,26 @@ def examine_script(script: str, arguments: Sequence[str], session: Session, modu
         code = 1
         _show(error)
     finally:
+        _LISTENING.clear()
         session.hooks.__exit__()
     assert session.report is not None
-    return Outcome(session.report, code)
+    return Outcome(session.report, code, stopped, tuple(session.written))
+
+
+_LISTENING: list[Session] = []
+_AUDITED: list[bool] = []
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    if event == "open" and _LISTENING:
+        _LISTENING[0].audit(event, args)
 
 
 def _runner(script: str, arguments: Sequence[str], module: bool) -> Callable[[], None]:
     if module:
         return lambda: running.run_module(script, arguments)
-    return lambda: running.run_script(Path(script), arguments)
+    path = Path(script)
+    return lambda: (run_notebook if path.suffix == ".ipynb" else running.run_script)(path, arguments)
 
 
 def _code(leaving: SystemExit) -> int:
