@@ -1,4 +1,4 @@
-"""Unchanged scripts in thirty styles, half of them with one planted mistake: what the doctor captures, names, accuses.
+"""Unchanged scripts in thirty styles, half of them with a mistake: what the doctor captures, names, and accuses.
 
 python bench/doctor_scripts.py [NAME ...]
 """

@@ -12,6 +12,7 @@ import gc
 import random
 import sys
 import types
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -53,7 +54,7 @@ class Snapshot:
 
     def _keep(self, value: Any) -> Iterator[Any]:
         """Remember how to undo changes of `value`; gives what it is made of."""
-        if isinstance(value, _PLAIN) or id(value) in self._seen:
+        if isinstance(value, _PLAIN) or id(value) in self._seen or type(value) in weakref.ProxyTypes:
             return
         self._seen[id(value)] = value
         if isinstance(value, torch.Tensor):

@@ -99,11 +99,12 @@ def _of_module(
 ) -> Captured:
     """The case of a model that is one module, called once (or of its last call)."""
     visit = _unwrapped(visit, backward.visits)
-    inside = visit.begin <= _place(backward) < visit.end
+    inside = _loss_is_inside(backward, visit)
     items: Sequence[Node]
     first = backward.calls[0].index if backward.calls else 0
     items = backward.calls[visit.begin - first :] if inside else [one for one in nodes if one.index >= visit.end]
     made = [one for one in visit.outputs if one.requires_grad and one is not backward.loss]
+    made = [one for one in made if one.numel() > 1] if inside else made
     used = {id(one) for node in ancestors(items, [backward.loss]) for one in [*node.inputs, *node.outputs]}
     entering = [one for one in made if id(one) in used]
     if inside:
@@ -301,10 +302,19 @@ def _unwrapped(visit: Visit, visits: Sequence[Visit]) -> Visit:
     return visit
 
 
-def _place(backward: Backward) -> int:
-    """The index of the call that made the loss."""
-    made = (call.index for call in reversed(backward.calls) if id(backward.loss) in made_by(call))
-    return next(made, -1)
+def _loss_is_inside(backward: Backward, visit: Visit) -> bool:
+    """Does the model make the number, of another of its results, which is then at most divided?"""
+    made = [one for one in visit.outputs if one.requires_grad]
+    outside = [one for one in nodes_of(backward.calls, [visit]) if one.index >= visit.end]
+    consumed = {id(one) for node in ancestors(outside, [backward.loss]) for one in node.inputs} | {
+        id(backward.loss)
+    }
+    used = [one for one in made if id(one) in consumed]
+    if len(used) != 1 or used[0].numel() != 1:
+        return False
+    within = [call for call in backward.calls if visit.begin <= call.index < visit.end]
+    before = {id(one) for call in ancestors(within, used, graph=True) for one in call.inputs}
+    return any(id(one) in before for one in made)
 
 
 def _title(backward: Backward, module: nn.Module) -> str:

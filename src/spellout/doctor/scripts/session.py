@@ -298,6 +298,10 @@ class Session:
                 group.patient = self._examined(captured, group)
             except (NotCaptured, ExaminationError) as refusal:
                 group.missing.append(f"{refusal}; {HELP}")
+            except Exception as bug:  # of ours, or of a script that nobody thought of: the script must go on
+                group.missing.append(
+                    f"the model by itself, for the doctor failed ({type(bug).__name__}: {bug}); {HELP}"
+                )
             if group.patient is None:
                 group.patient = Patient(Case(model=group.recording.model, optimizer=group.optimizers))
 
@@ -330,7 +334,7 @@ class Session:
             self._insist()
 
     def _evaluated(self) -> bool:
-        """Was there an evaluation, and a pass with gradients after it, which shows in what mode it left the model?"""
+        """Was there an evaluation, and a pass with gradients after it: in what mode did it leave the model?"""
         for group in self.groups:
             phases = [forward.phase for forward in group.recording.forwards]
             if "evaluate" in phases and "step" in phases[phases.index("evaluate") :]:
