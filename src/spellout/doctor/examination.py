@@ -1,8 +1,4 @@
-"""A program is examined, or a live loop is watched.
-
-An examination takes the user's own steps, puts the program through all checks, and undoes everything. A watch sees
-a live loop through hooks only: nothing is run and nothing is undone.
-"""
+"""An examination takes the user's own steps, puts the program through all checks, and undoes everything."""
 
 from __future__ import annotations
 
@@ -114,38 +110,3 @@ def record(patient: Patient, step: Callable[[], Any]) -> Recording:
         except Exception as raised:  # the user's step may raise anything
             recording.error = raised
     return recording
-
-
-class watch:
-    """Watches the first optimizer steps of the block; `report` says what was seen.
-
-    with watch(model, optimizer) as seen:
-        train_for_a_while()
-    print(seen.report)
-
-    It sees stale gradients, the order of the step, modes, parameters that no gradient reached or no optimizer has,
-    and gradients that are not finite. It costs a little on every gradient and stops after `steps` optimizer steps.
-    """
-
-    def __init__(self, model: nn.Module, optimizer: Any = None, *, steps: int = 20) -> None:
-        self._patient = one = Patient(Case(model=model, optimizer=optimizer))
-        one.recording = Recording(one.model, one.optimizers, one.schedulers, limit=steps)
-
-    def __enter__(self) -> watch:
-        self._patient.recording.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._patient.recording.__exit__()
-
-    @property
-    def report(self) -> Report:
-        """What was seen so far."""
-        patient, recording = self._patient, self._patient.recording
-        # A call of the model is as near as a live loop comes to a call of its step, and one alone shows no order.
-        recording.calls = max(2, len(recording.forwards))
-        patient.findings, patient.missing = [], ["the model's outputs, the loss and the data: use examine"]
-        if not recording.steps:
-            patient.missing.append("the optimizer's steps: there was none")
-        look_at(patient)
-        return Report.of(patient.findings, patient.missing, {"optimizer steps": len(recording.steps)})

@@ -7,7 +7,6 @@ until there were enough of them and an evaluation was seen, or waited for.
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import sys
@@ -15,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -33,6 +31,7 @@ from ..recording import Forward, Recording
 from ..report import Finding, Report
 from ..snapshot import companions
 from .capture import Backward, Captured, NotCaptured, capture
+from .groups import Group, Leaves, living_optimizers, together
 from .hooks import Hooks
 from .names import Names
 from .replay import Visit, ancestors
@@ -52,20 +51,6 @@ HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
 
 class Stopped(BaseException):
     """Unwinds the script: the doctor has seen enough."""
-
-
-@dataclass(eq=False)
-class Group:
-    """Optimizers and what they train."""
-
-    optimizers: list[Optimizer]
-    name: str
-    recording: Recording
-    backward: Backward
-    backwards: int = 0
-    steps: int = 0
-    patient: Patient | None = None
-    missing: list[str] = field(default_factory=list)
 
 
 class Session:
@@ -229,7 +214,7 @@ class Session:
             self._optimizers = living_optimizers()
         holding = [one for one in self._optimizers if any(id(p) in leaves for p in walk.listed_in(one))]
         found: list[Group] = []
-        for optimizers in _together(holding, backward) or [[]]:
+        for optimizers in together(holding, backward) or [[]]:
             group = self._known(optimizers, leaves) or self._opened(backward, optimizers)
             self._one_more(group)
             if group.patient is None:
@@ -270,7 +255,7 @@ class Session:
             captured = capture(backward, optimizers, self._named_model())
             model, entrances = captured.case.model, captured.entrances
         except NotCaptured as refusal:
-            model = refusal.module or _Leaves(backward)
+            model = refusal.module or Leaves(backward)
             entrances = [model]
         recording = Recording(
             model, optimizers, companions(optimizers), tape=self.hooks.tape, entrances=entrances, calls=2
@@ -403,37 +388,3 @@ class Session:
             not_examined=(*self.missing, *one.not_examined),
             facts=one.facts,
         )
-
-
-class _Leaves(nn.Module):
-    """The tensors that a backward pass reaches, where nothing more is known."""
-
-    def __init__(self, backward: Backward) -> None:
-        super().__init__()
-        for place, (name, leaf) in enumerate(backward.leaves.items()):
-            title = backward.names.get(name, f"parameter {place}").replace(".", "_")
-            self._parameters[title] = leaf  # type: ignore[assignment]
-
-
-def _together(optimizers: Sequence[Optimizer], backward: Backward) -> list[list[Optimizer]]:
-    """Optimizers of one module are one group."""
-    modules = {id(visit.module): {id(one) for one in visit.trained} for visit in backward.visits if not visit.depth}
-    groups: list[tuple[set[int], list[Optimizer]]] = []
-    for optimizer in optimizers:
-        held = set(map(id, walk.listed_in(optimizer)))
-        touched = held.union(*(inside for inside in modules.values() if inside & held))
-        shared = [group for group in groups if group[0] & touched]
-        merged = (
-            touched.union(*(group[0] for group in shared)),
-            [one for g in shared for one in g[1]] + [optimizer],
-        )
-        groups = [group for group in groups if not any(group is one for one in shared)] + [merged]
-    return [group for _, group in groups]
-
-
-def living_optimizers() -> list[Optimizer]:
-    """All optimizers there are, without those that only pass on to another one."""
-    living = gc.get_objects()
-    kinds = {kind for kind in set(map(type, living)) if issubclass(kind, Optimizer)}
-    found = [thing for thing in living if type(thing) in kinds and hasattr(thing, "param_groups")] if kinds else []
-    return [one for one in found if not isinstance(getattr(one, "optimizer", None), Optimizer)]
