@@ -14,6 +14,7 @@
     ├── RecordingError       a function that cannot be recorded as a program (also a TypeError)
     ├── NotFiniteError       a program or a model that made a nan (also an ArithmeticError)
     ├── ExaminationError     a program that the doctor cannot examine
+    ├── ScriptEnded          a script under the doctor that ended by itself: its own exit code
     ├── UnhealthyError       a program that the doctor found a mistake in (also an AssertionError)
     ├── GradcheckError       a gradient that is not the derivative (also an AssertionError)
     └── UsageError           exit code 2: an option or a value that cannot work
@@ -90,6 +91,14 @@ class NotFiniteError(SpelloutError, ArithmeticError):
 
 class ExaminationError(SpelloutError):
     """The doctor cannot examine this program as it was given."""
+
+
+class ScriptEnded(SpelloutError):
+    """A script that ran under the doctor ended with an exit code of its own, which is kept."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class UnhealthyError(SpelloutError, AssertionError):

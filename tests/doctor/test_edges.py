@@ -194,7 +194,7 @@ def test_unusual_tensors_are_examined_too(name, again):
 def test_a_new_check_is_one_line_in_the_tuple(monkeypatch):
     page = Page(id="out-of-luck", number=25, severity="note", title="no luck", why="", evidence="", cure="")
     family = SimpleNamespace(__name__="luck", PAGES=(page,), check=lambda patient: [page.found("none was seen")])
-    monkeypatch.setattr(catalog, "CHECKS", (*catalog.CHECKS, (lambda patient: True, family)))
+    monkeypatch.setattr(catalog, "CHECKS", (*catalog.CHECKS, (catalog.Evidence.RUN, lambda patient: True, family)))
     model, (x, y) = nn.Linear(4, 3), classes()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with watch(model, optimizer) as seen:

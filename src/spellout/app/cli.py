@@ -70,6 +70,10 @@ def run_command(arguments: list[str], began: float | None = None) -> int:
     from .options import Operand
 
     clock.start(perf_counter() if began is None else began)
+    if arguments[:1] == ["doctor"]:
+        from .commands.doctor import words_of
+
+        arguments = ["doctor", *words_of(arguments[1:])]
     words = [Operand(word) if word == "-" else word for word in arguments or ["--help"]]
     code = _outcome(lambda: _application()(words))
     return code or _outcome(sys.stdout.flush)

@@ -9,7 +9,19 @@ except ImportError as error:
 
 from .case import Case
 from .checks.catalog import PAGES
-from .examination import assert_healthy, examine, watch
+from .examination import assert_healthy, examine
 from .report import Finding, Page, Report
+from .scripts.watching import load_ipython_extension as load_ipython_extension
+from .scripts.watching import watch
 
-__all__ = ["PAGES", "Case", "Finding", "Page", "Report", "assert_healthy", "examine", "watch"]
+__all__ = [
+    "PAGES",
+    "Case",
+    "Finding",
+    "Page",
+    "Report",
+    "assert_healthy",
+    "examine",
+    "load_ipython_extension",
+    "watch",
+]

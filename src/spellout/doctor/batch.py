@@ -23,6 +23,8 @@ TARGETS = ("y", "target", "targets", "label", "labels")
 # A prime divides no product of other sizes, so an axis that it divides carries that axis, flattened or not.
 _PRIMES = (5, 7, 11, 13, 17, 19, 23, 29, 31)
 Change = Callable[[torch.Tensor], torch.Tensor]
+TARGET = object()
+"""Stands among the arguments where the model itself is given the target."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,26 @@ class Batch:
     target: Any
 
     @classmethod
-    def of(cls, batch: Any, model: nn.Module) -> Batch:
-        """Read what the user gave."""
+    def of(cls, batch: Any, model: nn.Module, own_loss: bool = False) -> Batch:
+        """Read what the user gave; `own_loss` says that the model computes its loss, if it is given the target."""
+        if isinstance(batch, Batch):
+            return batch
         if isinstance(batch, torch.utils.data.DataLoader):
             batch = next(iter(batch))
         if isinstance(batch, Mapping):
             key = next((name for name in TARGETS if name in batch), None)
-            if key is None or key in _parameters(model):
+            if key is None or (key in _parameters(model) and not own_loss):
                 return cls((), dict(batch), batch)
+            if key in _parameters(model):
+                return cls((), {**batch, key: TARGET}, batch[key])
             return cls(*_arguments({name: batch[name] for name in batch if name != key}, model), batch[key])
         if isinstance(batch, torch.Tensor):
             return cls((batch,), {}, None)
         if isinstance(batch, tuple | list) and len(batch) == 2:
-            return cls(*_arguments(batch[0], model), batch[1])
+            args, kwargs = _arguments(batch[0], model)
+            if own_loss and not kwargs and len(args) < _places(model):
+                args = (*args, TARGET)
+            return cls(args, kwargs, batch[1])
         if isinstance(batch, tuple | list) and len(batch) > 2:
             return cls(tuple(batch[:-1]), {}, batch[-1])
         raise ExaminationError(
@@ -54,9 +63,18 @@ class Batch:
             "give (x, y), a dictionary with a target such as 'y' or 'labels', one tensor, or a DataLoader"
         )
 
+    def given(self, arguments: Any) -> Any:
+        """The arguments with the target where the model is given it."""
+        if isinstance(arguments, dict):
+            return {name: self.target if one is TARGET else one for name, one in arguments.items()}
+        return tuple(self.target if one is TARGET else one for one in arguments)
+
     @property
     def inputs(self) -> list[torch.Tensor]:
-        """All input tensors that can be changed number by number: sparse ones go to the model as they are."""
+        """All input tensors that can be changed number by number: sparse ones go to the model as they are.
+
+        A target that the model is given too is none of them.
+        """
         return [one for one in tensors_in((self.args, self.kwargs)) if one.layout == torch.strided]
 
     @property
@@ -184,6 +202,12 @@ def _parameters(model: nn.Module) -> dict[str, inspect.Parameter]:
         return dict(inspect.signature(model.forward).parameters)
     except (TypeError, ValueError):
         return {}
+
+
+def _places(model: nn.Module) -> int:
+    """How many arguments the model takes by position."""
+    positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return sum(parameter.kind in positional for parameter in _parameters(model).values())
 
 
 def _arguments(x: Any, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -41,6 +41,12 @@ class Case:
     """Must no output look ahead in time? None asks only where the targets are the inputs shifted."""
     batch_axis: int | None = None
     """Which axis of the inputs counts the samples; None: 0, unless the shapes say otherwise."""
+    pick: Callable[[Any], Any] | None = None
+    """What of the model's result the loss is computed from; None: all of it."""
+    has_modes: bool = True
+    """Is eval mode known? It is not for what a script computes outside of modules."""
+    within: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """What the passes run in, as `torch.autocast`."""
     overfit_seconds: float = 4.0
     """Budget of the attempt to learn one batch by heart."""
     thorough: bool = False
@@ -157,18 +163,27 @@ def difference(left: Trial, right: Trial) -> float:
 
 def forward_pass(model: nn.Module, batch: Batch) -> Any:
     """Call the model; the tape takes this frame for the end of the user's code."""
-    return model(*batch.args, **batch.kwargs)
+    return model(*batch.given(batch.args), **batch.given(batch.kwargs))
 
 
 def loss_pass(loss: Any, output: Any, target: Any) -> Any:
     """Call the loss; the tape takes this frame, too, for the end of the user's code."""
     if loss is None:
-        return output.loss if getattr(output, "loss", None) is not None else output
+        return _loss_in(output)
     if target is None:
         return loss(output)
     if isinstance(loss, nn.modules.loss._Loss) and isinstance(output, tuple | list):
         output = output[0]  # torch's own losses take one tensor: the logits of (logits, state)
     return loss(output, target)
+
+
+def _loss_in(output: Any) -> Any:
+    """The loss that a model returns by itself: named so, or the one number among several tensors."""
+    named = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
+    if named is not None:
+        return named
+    numbers = [one for one in tensors_in(output) if one.numel() == 1 and one.requires_grad]
+    return numbers[0] if isinstance(output, tuple | list) and len(numbers) == 1 else output
 
 
 def one_number(loss: Any) -> torch.Tensor:

@@ -1,15 +1,11 @@
-"""A program is examined, or a live loop is watched.
-
-An examination takes the user's own steps, puts the program through all checks, and undoes everything. A watch sees
-a live loop through hooks only: nothing is run and nothing is undone.
-"""
+"""An examination takes the user's own steps, puts the program through all checks, and undoes everything."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -61,12 +57,7 @@ def examine(
         model, loss=loss, batch=batch, optimizer=optimizer, step=step, evaluate=evaluate, held_out=held_out,
         causal=causal, batch_axis=batch_axis, overfit_seconds=overfit_seconds, thorough=thorough,
     )  # fmt: skip
-    # Compiled models are examined as they were written; the compiler is not loaded only to be told so.
-    compiles = "torch._dynamo" in sys.modules
-    as_written = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
-    kept = borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch)
-    # The snapshot is taken before anomaly detection is switched off, so that it holds the user's setting.
-    with warnings.catch_warnings(action="ignore"), as_written, kept, torch.autograd.set_detect_anomaly(False):
+    with undisturbed(case):
         patient = Patient(case)
         if case.batch is None and case.step is None:
             raise ExaminationError("there is nothing to run: give a batch and a loss, or a step, or both")
@@ -78,6 +69,18 @@ def examine(
             patient.recording = record(patient, case.step)
         look_at(patient, frozenset(ignore))
         return Report.of(patient.findings, patient.missing, patient.facts)
+
+
+@contextmanager
+def undisturbed(case: Case) -> Iterator[None]:
+    """Everything of the case is put back at the end, and what an examination does is neither compiled nor told."""
+    # Compiled models are examined as they were written; the compiler is not loaded only to be told so.
+    compiles = "torch._dynamo" in sys.modules
+    as_written = torch.compiler.set_stance("force_eager") if compiles else nullcontext()
+    kept = borrowed(case.model, case.loss, case.optimizer, case.step, case.evaluate, case.batch)
+    # The snapshot is taken before anomaly detection is switched off, so that it holds the user's setting.
+    with warnings.catch_warnings(action="ignore"), as_written, kept, torch.autograd.set_detect_anomaly(False):
+        yield
 
 
 def assert_healthy(*arguments: Any, allow_warnings: bool = False, **options: Any) -> Report:
@@ -109,38 +112,3 @@ def record(patient: Patient, step: Callable[[], Any]) -> Recording:
         except Exception as raised:  # the user's step may raise anything
             recording.error = raised
     return recording
-
-
-class watch:
-    """Watches the first optimizer steps of the block; `report` says what was seen.
-
-    with watch(model, optimizer) as seen:
-        train_for_a_while()
-    print(seen.report)
-
-    It sees stale gradients, the order of the step, modes, parameters that no gradient reached or no optimizer has,
-    and gradients that are not finite. It costs a little on every gradient and stops after `steps` optimizer steps.
-    """
-
-    def __init__(self, model: nn.Module, optimizer: Any = None, *, steps: int = 20) -> None:
-        self._patient = one = Patient(Case(model=model, optimizer=optimizer))
-        one.recording = Recording(one.model, one.optimizers, one.schedulers, limit=steps)
-
-    def __enter__(self) -> watch:
-        self._patient.recording.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._patient.recording.__exit__()
-
-    @property
-    def report(self) -> Report:
-        """What was seen so far."""
-        patient, recording = self._patient, self._patient.recording
-        # A call of the model is as near as a live loop comes to a call of its step, and one alone shows no order.
-        recording.calls = max(2, len(recording.forwards))
-        patient.findings, patient.missing = [], ["the model's outputs, the loss and the data: use examine"]
-        if not recording.steps:
-            patient.missing.append("the optimizer's steps: there was none")
-        look_at(patient)
-        return Report.of(patient.findings, patient.missing, {"optimizer steps": len(recording.steps)})

@@ -36,7 +36,9 @@ class Patient:
         self.case = case
         self.model = case.module
         self.optimizers = case.optimizers
-        self.batch = Batch((), {}, None) if case.batch is None else Batch.of(case.batch, self.model)
+        self.batch = (
+            Batch((), {}, None) if case.batch is None else Batch.of(case.batch, self.model, case.loss is None)
+        )
         self.passing: list[Any] = [self.model, case.loss, self.batch.args, self.batch.kwargs, self.batch.target]
         """What a pass may change; the examination's own snapshot holds the rest."""
         self.roots: list[Any] = [*self.passing, *self.optimizers, case.step, case.evaluate]
@@ -139,9 +141,10 @@ class Patient:
         """Do what `trial` does, inside something that is borrowed already."""
         trial = Trial(Tape(), batch)
         try:
-            with trial.tape if taped else nullcontext():
+            with self.case.within(), trial.tape if taped else nullcontext():
                 with users_code():
-                    trial.output = forward_pass(self.model, batch)
+                    output = forward_pass(self.model, batch)
+                    trial.output = output if self.case.pick is None else self.case.pick(output)
                 trial.tape.phase = "loss"
                 if loss:
                     trial.loss = self.loss(trial.output, batch.target)

@@ -69,11 +69,12 @@ class Account:
         return None if grad is None else dense(grad)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Forward:
     """One call of the whole model."""
 
     phase: str
+    """`step`, `evaluate`, or `data`: without gradients, to make what another pass learns from."""
     training: bool
     tracking: bool
     """Gradients were enabled."""
@@ -129,6 +130,8 @@ class Recording:
     limit: int | None = None
     """After so many optimizer steps the hooks are removed."""
     tape: Tape | None = None
+    paused: bool = False
+    """What happens is not the program's doing."""
     phase: str = "step"
     error: Exception | None = None
     """What the user's step raised."""
@@ -152,6 +155,8 @@ class Recording:
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
     accounts: dict[int, Account] = field(default_factory=dict)
+    entrances: list[nn.Module] = field(default_factory=list)
+    """The modules whose calls are forward passes; the model, if none are given."""
     _handles: list[Any] = field(default_factory=list)
     _pending: Step | None = None
     _scale: Scale | None = None
@@ -173,9 +178,10 @@ class Recording:
         for optimizer in self.optimizers:
             self._open_foreign(optimizer)
         # First of all hooks, and through the class: the user's may raise, or change modes.
-        self._handles.append(
-            nn.Module.register_forward_pre_hook(self.model, self._before_forward, prepend=True, with_kwargs=True)
-        )
+        for entrance in self.entrances or [self.model]:
+            self._handles.append(
+                nn.Module.register_forward_pre_hook(entrance, self._before_forward, prepend=True, with_kwargs=True)
+            )
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
         self._handles.append(LoaderHook(self._begins))
@@ -218,6 +224,8 @@ class Recording:
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
     def _before_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self.paused:
+            return
         if self.calls == 1:
             self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
         all_eval = not module.training and not _any_learns(module)
@@ -232,6 +240,8 @@ class Recording:
 
     @torch.no_grad()
     def _before_arrival(self, account: Account) -> None:
+        if self.paused:
+            return
         grad = account.grad
         # Numbers are kept, never the tensor: torch goes on adding into it.
         account.held = grad is not None and bool(grad.any())
@@ -240,6 +250,8 @@ class Recording:
 
     @torch.no_grad()
     def _after_arrival(self, account: Account) -> None:
+        if self.paused:
+            return
         parameter = account.parameter
         account.reached = True
         self.arrivals.append(self.tick)
@@ -261,6 +273,8 @@ class Recording:
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self.paused:
+            return
         if optimizer not in self.optimizers:
             if not self._accounts_of(optimizer):
                 return
@@ -298,6 +312,8 @@ class Recording:
 
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self.paused:
+            return
         step, self._pending, scale, self._scale = self._pending, None, self._scale, None
         if step is not None and scale is not None:
             with _QUIETLY():

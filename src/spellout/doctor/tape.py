@@ -14,7 +14,12 @@ from types import CodeType, FrameType
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode_stack,
+    _pop_mode,
+    _push_mode,
+)
 
 from .place import Place
 
@@ -58,18 +63,22 @@ MOVES = RESHAPES | words("getitem select narrow chunk split unbind stack cat")
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _DOCTOR = os.path.dirname(__file__) + os.sep
 _MODULES = os.path.join(_TORCH, "nn", "modules") + os.sep
+_WRITES = frozenset(
+    f"__i{name}__" for name in words("add sub mul truediv floordiv mod pow and or xor lshift rshift")
+)
 _CLIPS = frozenset(("clip_grad_norm_", "clip_grad_value_"))
-_TORCHS, _USERS, _OURS, _START, _FORWARD, _CLIPPING = range(6)
-"""Whose code it is: torch's (or Python's own), the user's, the doctor's, where the doctor calls the user's, a
-module's `forward` in torch, a function that clips gradients."""
+_TORCHS, _USERS, _OURS, _START, _AGAIN, _FORWARD, _CLIPPING = range(7)
+"""Whose code it is: torch's (or Python's own), the user's, the doctor's, where the doctor calls the user's, where
+it replays a call of the user's, a module's `forward` in torch, a function that clips gradients."""
+_CALLS_THE_USERS = {"forward_pass": _START, "loss_pass": _START, "call_again": _AGAIN}
 
 
 class Call:
     """One call on the tape."""
 
     __slots__ = (
-        "args", "clips", "code", "index", "instruction", "kwargs", "limit", "limits_norm", "module", "name", "out",
-        "phase",
+        "args", "clips", "code", "func", "index", "instruction", "kwargs", "limit", "limits_norm", "module", "name",
+        "out", "phase",
     )  # fmt: skip
 
     name: str
@@ -77,6 +86,7 @@ class Call:
 
     def __init__(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], index: int, phase: str) -> None:
         self.name, self.args, self.kwargs, self.index, self.phase = name, args, kwargs, index, phase
+        self.func: Any = None
         self.out: Any = None
         self.code: CodeType | None = None
         self.instruction = 0  # where in the code: the line is looked up only for what is told
@@ -99,6 +109,14 @@ class Call:
         return list(tensors_in(self.out))
 
     @property
+    def changed(self) -> torch.Tensor | None:
+        """The argument that it wrote into (`x.add_(y)`, `x += y`, `x[i] = y`), if it is such a call."""
+        raw = self.func.__name__ if self.func is not None else ""
+        inside = raw == "__setitem__" or (raw.endswith("_") and not raw.endswith("__")) or raw in _WRITES
+        first = self.args[0] if inside and self.args else None
+        return first if isinstance(first, torch.Tensor) else None
+
+    @property
     def where(self) -> str | None:
         """`file:line` of the user's code, or the torch module."""
         inside = f"{type(self.module).__name__}()" if self.module is not None else None
@@ -115,6 +133,8 @@ class Tape(TorchFunctionMode):
         self.calls: list[Call] = []
         self._limit = limit
         self.phase = "model"
+        self.paused = False
+        """Nothing is written down."""
         self.failed: Call | None = None
         """The call that raised."""
 
@@ -125,9 +145,10 @@ class Tape(TorchFunctionMode):
         raw = func.__name__
         if raw == "__get__" and func.__self__.__name__ in PROPERTIES:
             raw = func.__self__.__name__
-        elif raw in QUIET or len(self.calls) >= self._limit:
+        elif raw in QUIET or self.paused or len(self.calls) >= self._limit:
             return func(*args, **(kwargs or {}))
         call = Call(_named(raw), args, kwargs or {}, len(self.calls), self.phase)
+        call.func = func
         _locate(call, sys._getframe(1))
         self.calls.append(call)  # before it is called: one that raises is on the tape too
         try:
@@ -136,6 +157,17 @@ class Tape(TorchFunctionMode):
             self.failed = self.failed or call
             raise
         return call.out
+
+    def leave(self) -> None:
+        """Take it off the stack of modes, wherever it lies there: a program may have entered others after it."""
+        above = []
+        while _get_current_function_mode_stack():  # type: ignore[no-untyped-call]
+            mode = _pop_mode()  # type: ignore[no-untyped-call]
+            if mode is self:
+                break
+            above.append(mode)
+        for mode in reversed(above):
+            _push_mode(mode)  # type: ignore[no-untyped-call]
 
     @cached_property
     def makers(self) -> dict[int, list[Call]]:
@@ -205,6 +237,13 @@ def users_frames(frame: FrameType | None) -> list[FrameType]:
     return found
 
 
+def users_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
+    """The user's code that is running in this frame or outside it, and its instruction."""
+    while frame is not None and not is_users(frame.f_code):
+        frame = frame.f_back
+    return (None, 0) if frame is None else (frame.f_code, frame.f_lasti)
+
+
 @cache
 def _named(raw: str) -> str:
     """`__iadd__`, `add_`, `add` and `torch.add` are one."""
@@ -232,7 +271,7 @@ def _whose(code: CodeType) -> int:
             return _CLIPPING
         return _FORWARD if name.startswith(_MODULES) and code.co_name == "forward" else _TORCHS
     if name.startswith(_DOCTOR):
-        return _START if code.co_name in ("forward_pass", "loss_pass") else _OURS
+        return _CALLS_THE_USERS.get(code.co_name, _OURS)
     return _USERS
 
 
@@ -251,6 +290,10 @@ def _locate(call: Call, frame: FrameType | None) -> None:
                 call.code, call.instruction = frame.f_code, frame.f_lasti
                 return
             if whose == _START:
+                return
+            if whose == _AGAIN:
+                again = frame.f_locals["call"]
+                call.code, call.instruction, call.module = again.code, again.instruction, again.module
                 return
             if whose == _FORWARD and call.module is None:
                 call.module = frame.f_locals.get("self")

@@ -1,32 +1,83 @@
-"""`spellout doctor TARGET`: examine a PyTorch training program, or print the page of one check."""
+"""`spellout doctor SCRIPT`: examine a PyTorch training program, or print the page of one check."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-from ...errors import UnhealthyError, UsageError
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from ...errors import ScriptEnded, UnhealthyError, UsageError
 from .. import terminal
-from ..options import Flag, Json
+from ..options import Flag, Json, Operand
+
+if TYPE_CHECKING:
+    from ...doctor.report import Report
+
+_VALUED = frozenset(("--explain", "--ignore", "--steps", "--seconds", "--model", "--loss"))
+"""The options that take the word after them."""
+
+
+def words_of(arguments: Sequence[str]) -> list[str]:
+    """The words of a command line: from the script on they are values, also where they look like options."""
+    words = list(arguments)
+    place = 0
+    while place < len(words):
+        word = words[place]
+        if word == "-m":
+            return [*words[: place + 2], *map(Operand, words[place + 2 :])]
+        if not word.startswith("-") or word == "-":
+            return [*words[: place + 1], *map(Operand, words[place + 1 :])] if _is_script(word) else words
+        place += 2 if word in _VALUED else 1
+    return words
 
 
 def doctor(
     target: str | None = None,
     /,
-    *,
+    *arguments: str,
+    module: Annotated[str | None, Parameter(name="-m")] = None,
+    steps: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
+    seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 60.0,
+    keep_running: Flag = False,
+    model: str | None = None,
+    loss: str | None = None,
     explain: str | None = None,
     ignore: tuple[str, ...] = (),
     json: Json = False,
     github: Flag = False,
     fix_hint: Flag = False,
 ) -> None:
-    """Examine a PyTorch training program and name its mistakes; exit code 1 if there is one.
+    """Run a PyTorch training script as it is and name its mistakes; exit code 1 if there is one.
+
+    Options of the doctor stand before SCRIPT; everything after it is the script's.
 
     Parameters
     ----------
     target
-        FILE.py:FUNCTION that returns a dictionary (model, loss, batch, optimizer, step, evaluate), or a run folder.
+        SCRIPT.py or a notebook, or FILE.py:FUNCTION that returns a dictionary (model, loss, batch, optimizer, step,
+        evaluate), or a run folder.
+    arguments
+        The script's own arguments.
+    module
+        Run a module instead of a script, as `python -m` does.
+    steps
+        So many steps of the optimizer are watched.
+    seconds
+        So long an evaluation is waited for after them.
+    keep_running
+        Let the script run to its end, without the doctor once it has seen enough.
+    model
+        The variable that holds the model, if it is not found.
+    loss
+        The variable that holds the loss function, if it is not found.
     explain
         Print the page of one check by its id; `all` lists them.
     ignore
@@ -39,22 +90,73 @@ def doctor(
     if explain is not None:
         terminal.print_report(_page(explain))
         return
+    if module is not None:
+        arguments = (*([target] if target is not None else []), *arguments)
+        target = module
     if target is None:
-        raise UsageError("name what to examine, as in: spellout doctor train.py:case")
-    from ...doctor.programs import examine_target
-    from ...models.table import MODELS
+        raise UsageError("name what to examine, as in: spellout doctor train.py")
+    ended, tell = 0, partial(_tell, json=json, github=github, fix_hint=fix_hint)
+    if module is None and not _is_script(target):
+        if arguments:
+            raise UsageError(
+                f"{target} takes no arguments, got {arguments[0]!r}; a script does: train.py ARGUMENTS"
+            )
+        from ...doctor.programs import examine_target
+        from ...models.table import MODELS
 
-    with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
-        report = examine_target(target, list(ignore), MODELS)
+        with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
+            report = examine_target(target, list(ignore), MODELS)
+    else:
+        from ...doctor.scripts.session import Session
+        from ...doctor.scripts.starting import examine_script
+
+        _known(ignore)
+        session = Session(
+            steps=steps, seconds=seconds, stops=not keep_running, ignore=ignore, model=model, loss=loss
+        )
+        session.at_last = partial(_end, target, tell)
+        alone = json or github or fix_hint  # what the script prints would be mixed with what programs read
+        with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
+            outcome = examine_script(target, arguments, session, module is not None)
+        report, ended = outcome.report, outcome.code
+        if outcome.stopped and outcome.written:
+            terminal.note(f"before it was stopped, {target} wrote {', '.join(outcome.written)}")
+    tell(report)
+    if ended:
+        raise ScriptEnded(f"{target} ended with exit code {ended}", ended)
+    if report.errors:
+        count = len(report.errors)
+        raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")
+
+
+def _tell(report: Report, json: bool, github: bool, fix_hint: bool) -> None:
     if json:
         terminal.print_json(report.to_json())
     elif github or fix_hint:
         terminal.print_text(report.annotations() if github else report.fixes())
     else:
         terminal.print_styled([line.parts for line in report.lines(terminal.width())])
-    if report.errors:
-        count = len(report.errors)
-        raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")
+
+
+def _end(target: str, tell: Callable[[Report], None], report: Report) -> NoReturn:
+    """End the process of a script that catches whatever is raised."""
+    sys.stdout = sys.__stdout__ or sys.stdout
+    tell(report)
+    sys.stdout.flush()
+    terminal.complain(f"{target} catches everything that is raised, so its process was ended")
+    os._exit(1 if report.errors else 0)
+
+
+def _is_script(target: str) -> bool:
+    return target.endswith((".py", ".ipynb")) or (Path(target).is_file() and not target.endswith(".json"))
+
+
+def _known(ignore: tuple[str, ...]) -> None:
+    from ...doctor import PAGES
+
+    for name in ignore:
+        if name not in PAGES:
+            raise UsageError(f"--ignore: there is no check {name!r}; `spellout doctor --explain all` lists them")
 
 
 def _page(name: str) -> str:

@@ -1,12 +1,13 @@
 """All checks stand in one tuple, which their pages are read from, and which every patient goes through.
 
-A new check is a file with its `PAGES` and `check`, and one line in the tuple. Exact checks come first: where one of
-them finds an error, the symptoms that it may cause are not measured at all.
+A new check is a file with its `PAGES` and `check`, and one line in the tuple, which says what it needs. Exact
+checks come first: where one of them finds an error, the symptoms that it may cause are not measured at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import Enum, auto
 from typing import Protocol
 
 from ..case import UsersError
@@ -62,81 +63,98 @@ def _has_no_other_error(patient: Patient) -> bool:
     return patient.runs and patient.errors <= {dependence.IGNORES.id}
 
 
-CHECKS: tuple[tuple[Callable[[Patient], bool], Check], ...] = (
-    (_runs_or_is_live, nonfinite),
-    (_runs, data),
-    (_always, activations),
-    (_always, squashed),
-    (_always, arguments),
-    (_always, weights),
-    (_always, bootstrapped),
-    (_runs, rewards),
-    (_runs, custom_backward),
-    (_runs, dependence),
-    (_runs, unshifted),
-    (_always, broadcasting),
-    (_runs, normalization),
-    (_runs, twins),
-    (_runs, reshapes),
-    (_always, failures),
-    (_always, stepping),
-    (_always, modes),
-    (_runs, reproducible),
-    (_runs_or_is_live, gradients),
-    (_runs_or_is_live, parameters),
-    (_always, scaling),
-    (_always, direction),
-    (_always, schedules),
-    (_always, sizes),
-    (_always, apart),
-    (_always, repeated),
-    (_always, classes),
-    (_always, single),
-    (_always, workers),
-    (_always, evaluation_training),
-    (_always, decisions),
-    (_always, rates),
-    (_always, inputs),
-    (_always, statistics),
-    (_always, detached),
-    (_always, carried),
-    (_always, state),
-    (_always, kept),
-    (_always, leaves),
-    (_runs, still),
-    (_runs, sharing),
-    (_runs, counted),
-    (_runs, tables),
-    (_runs, invariance),
-    (_always, accumulated),
-    (_runs, reductions),
-    (_runs, scores),
-    (_runs, masks),
-    (_runs, targets),
-    (_runs, positions),
-    (_runs, places),
-    (_runs, blocks),
-    (_runs, attention_weights),
-    (_runs, cache),
-    (_runs, labels),
-    (_has_no_error, first_loss),
-    (_has_no_other_error, units),
-    (_has_no_error, learning_rate),
-    (_has_no_error, overfit),
+class Evidence(Enum):
+    """Where a check finds what it speaks of."""
+
+    RUN = auto()
+    """The doctor runs the model: best before its training has begun."""
+    STEPS = auto()
+    """The user's own steps and evaluation were recorded."""
+    TAPES = auto()
+    """Both: whatever calls were written down."""
+
+
+CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
+    (Evidence.RUN, _runs_or_is_live, nonfinite),
+    (Evidence.RUN, _runs, data),
+    (Evidence.TAPES, _always, activations),
+    (Evidence.TAPES, _always, squashed),
+    (Evidence.TAPES, _always, arguments),
+    (Evidence.TAPES, _always, weights),
+    (Evidence.TAPES, _always, bootstrapped),
+    (Evidence.RUN, _runs, rewards),
+    (Evidence.RUN, _runs, custom_backward),
+    (Evidence.RUN, _runs, dependence),
+    (Evidence.RUN, _runs, unshifted),
+    (Evidence.TAPES, _always, broadcasting),
+    (Evidence.RUN, _runs, normalization),
+    (Evidence.RUN, _runs, twins),
+    (Evidence.RUN, _runs, reshapes),
+    (Evidence.TAPES, _always, failures),
+    (Evidence.STEPS, _always, stepping),
+    (Evidence.STEPS, _always, modes),
+    (Evidence.RUN, _runs, reproducible),
+    (Evidence.STEPS, _runs_or_is_live, gradients),
+    (Evidence.STEPS, _runs_or_is_live, parameters),
+    (Evidence.STEPS, _always, scaling),
+    (Evidence.STEPS, _always, direction),
+    (Evidence.STEPS, _always, schedules),
+    (Evidence.STEPS, _always, sizes),
+    (Evidence.STEPS, _always, apart),
+    (Evidence.STEPS, _always, repeated),
+    (Evidence.STEPS, _always, classes),
+    (Evidence.STEPS, _always, single),
+    (Evidence.STEPS, _always, workers),
+    (Evidence.STEPS, _always, evaluation_training),
+    (Evidence.STEPS, _always, decisions),
+    (Evidence.STEPS, _always, rates),
+    (Evidence.STEPS, _always, inputs),
+    (Evidence.STEPS, _always, statistics),
+    (Evidence.STEPS, _always, detached),
+    (Evidence.STEPS, _always, carried),
+    (Evidence.STEPS, _always, state),
+    (Evidence.STEPS, _always, kept),
+    (Evidence.STEPS, _always, leaves),
+    (Evidence.RUN, _runs, still),
+    (Evidence.RUN, _runs, sharing),
+    (Evidence.RUN, _runs, counted),
+    (Evidence.RUN, _runs, tables),
+    (Evidence.RUN, _runs, invariance),
+    (Evidence.STEPS, _always, accumulated),
+    (Evidence.RUN, _runs, reductions),
+    (Evidence.RUN, _runs, scores),
+    (Evidence.RUN, _runs, masks),
+    (Evidence.RUN, _runs, targets),
+    (Evidence.RUN, _runs, positions),
+    (Evidence.RUN, _runs, places),
+    (Evidence.RUN, _runs, blocks),
+    (Evidence.RUN, _runs, attention_weights),
+    (Evidence.RUN, _runs, cache),
+    (Evidence.RUN, _runs, labels),
+    (Evidence.RUN, _has_no_error, first_loss),
+    (Evidence.RUN, _has_no_other_error, units),
+    (Evidence.RUN, _has_no_error, learning_rate),
+    (Evidence.RUN, _has_no_error, overfit),
 )
-"""Which patients are asked, and the check."""
+"""What a check needs, which patients are asked, and the check."""
+BEFORE = frozenset((Evidence.RUN, Evidence.TAPES))
+"""What is asked before a script's first step, when nothing is recorded yet."""
+AFTER = frozenset((Evidence.STEPS, Evidence.TAPES))
+"""What is asked once its steps are recorded."""
 SLOW = (learning_rate, overfit)
 """What takes many passes, and is left out where one is so much work already."""
-_PAGES = (page for _, check in CHECKS for page in check.PAGES)
+_PAGES = (page for _, _, check in CHECKS for page in check.PAGES)
 PAGES: dict[str, Page] = {
     page.id: page for page in sorted(_PAGES, key=lambda page: (page.number, not page.symptom))
 }
 
 
-def look_at(patient: Patient, ignore: frozenset[str] = frozenset()) -> None:
-    """Put a patient through all checks: findings, and what the user's code did not let a check see."""
-    for fits, check in CHECKS:
-        if not fits(patient):
+def look_at(
+    patient: Patient, ignore: frozenset[str] = frozenset(), evidence: frozenset[Evidence] = frozenset(Evidence)
+) -> None:
+    """Put a patient through all checks of some evidence: findings, and what the user's code did not let one see."""
+    for needed, fits, check in CHECKS:
+        if needed not in evidence or not fits(patient):
             continue
         if check in SLOW and patient.brief:
             name = check.__name__.rpartition(".")[2].replace("_", " ")

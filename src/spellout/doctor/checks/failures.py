@@ -65,12 +65,12 @@ def check(patient: Patient) -> Iterator[Finding]:
     """Do one training pass and the user's own steps run?"""
     trial = patient.training if patient.case.batch is not None else None
     if trial is not None and trial.error is not None:
-        yield from _explain(trial.error, trial.tape.phase, trial.tape.failed)
+        yield from explain(trial.error, trial.tape.phase, trial.tape.failed)
     if patient.recording.error is not None:
-        yield from _explain(patient.recording.error, patient.recording.phase, None)
+        yield from explain(patient.recording.error, patient.recording.phase, None)
 
 
-def _explain(error: Exception, phase: str, call: Call | None) -> Iterator[Finding]:
+def explain(error: Exception, phase: str, call: Call | None) -> Iterator[Finding]:
     """Say an exception in the words of training, if we know the mistake."""
     # The innermost frame of the user's is the line to mend; below it torch only refuses what it was given.
     frames, trace = [], error.__traceback__

@@ -8,6 +8,7 @@ import gc
 import io
 import random
 import types
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -85,7 +86,7 @@ class Snapshot:
 
     def _keep(self, value: Any) -> Iterator[Any]:
         """Remember how to undo changes of `value`; gives what it is made of."""
-        if type(value) in _PLAIN or id(value) in self._seen:
+        if type(value) in _PLAIN or type(value) in weakref.ProxyTypes or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if isinstance(value, torch.Tensor):

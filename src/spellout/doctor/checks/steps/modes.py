@@ -47,9 +47,11 @@ PAGES = (TRAIN_IN_EVAL, EVAL_IN_TRAIN, UNGRADED)
 
 def check(patient: Patient) -> Iterator[Finding]:
     """The modes of the forward passes that were seen."""
-    if patient.case.evaluate is None and not patient.live:
-        patient.missing.append("the mode of the evaluation: give evaluate=")
     recording = patient.recording
+    seen = any(forward.phase == "evaluate" for forward in recording.forwards)
+    if not seen and patient.case.evaluate is None and not patient.live:
+        script = recording.calls and patient.case.step is None
+        patient.missing.append(f"the mode of the evaluation: {'none was seen' if script else 'give evaluate='}")
     if not recording.forwards or not (patient.runs or patient.live) or not patient.mode_matters:
         return
     steps = [forward for forward in recording.forwards if forward.phase == "step"]

@@ -61,7 +61,7 @@ def check(patient: Patient) -> Iterator[Finding]:
 
 def _output(patient: Patient) -> Iterator[Finding]:
     """Is the output a function of the input in eval mode?"""
-    if not difference(*patient.settled):
+    if not patient.case.has_modes or not difference(*patient.settled):
         return
     # The second of the two passes had another seed and another past; now each of these alone.
     (one, again), (other,) = patient.in_eval(1, 1), patient.in_eval(2)

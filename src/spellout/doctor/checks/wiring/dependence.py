@@ -74,7 +74,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     ignores = not moves or _all_equal(patient.training.main.detach())
     found = list(_ignores(patient, axes, base)) if ignores and _is_deaf(patient, axes) else []
     yield from found
-    if not found and (not patient.heavy or _halves_mix(axes, base, halves)):
+    if not found and patient.case.has_modes and (not patient.heavy or _halves_mix(axes, base, halves)):
         yield from _mixes(patient, axes, base)
     if patient.case.causal or (patient.case.causal is None and patient.batch.shifted is not None):
         yield from _ahead(patient, axes, base)

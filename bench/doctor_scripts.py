@@ -1,0 +1,99 @@
+"""Unchanged scripts in thirty styles, half of them with a mistake: what the doctor captures, names, and accuses.
+
+python bench/doctor_scripts.py [NAME ...]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from machine import machine
+
+FOLDER = Path(__file__).parent / "scripts"
+SCRIPTS: dict[str, tuple[str, ...]] = {
+    "top_level.py": (),
+    "top_level_stale.py": ("stale-gradients",),
+    "argparse_main.py": (),
+    "trainer_class.py": ("softmax-before-cross-entropy",),
+    "images_eval_mode.py": ("evaluating-in-train-mode",),
+    "images_scheduler.py": (),
+    "first_net.ipynb": ("zeroed-before-step",),
+    "letters_by_hand.py": (),
+    "letters_own_layers.py": (),
+    "small_gpt.py": (),
+    "small_gpt_sees_ahead.py": ("looks-ahead",),
+    "gan.py": (),
+    "gan_sigmoid_twice.py": ("sigmoid-before-bce-with-logits",),
+    "reinforce.py": (),
+    "actor_critic_half.py": ("parameter-not-in-optimizer",),
+    "accumulation.py": (),
+    "mixed_precision.py": (),
+    "second_order.py": (),
+    "compiled_relu_logits.py": ("bounded-logits",),
+    "lightning_fit.py": (),
+    "lightning_batch_axis.py": ("softmax-over-batch",),
+    "hf_trainer.py": (),
+    "hf_by_hand_stale.py": ("stale-gradients",),
+    "by_hand_stale.py": ("stale-gradients",),
+    "plain_arithmetic.py": ("broadcast-output-target",),
+    "encoder_decoder.py": (),
+    "letter_rnn_half.py": ("parameter-not-in-optimizer",),
+    "variational.py": (),
+    "left_in_eval.py": ("training-in-eval-mode",),
+    "-m project.train": ("softmax-over-batch", "samples-mix"),
+}
+"""A script, and the ids of which one must be found; none: a healthy one."""
+ARGUMENTS = {"argparse_main.py": ["--width", "24", "--json"]}
+
+
+def examined(script: str) -> dict[str, Any]:
+    """Put one script under the doctor, in a process of its own."""
+    began = time.perf_counter()
+    words = [*script.split(), *ARGUMENTS.get(script, [])]
+    done = subprocess.run(
+        [sys.executable, "-m", "spellout", "doctor", "--json", "--seconds", "15", *words],
+        capture_output=True, text=True, cwd=FOLDER, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    if not done.stdout.strip():
+        return {"captured": False, "failed": done.stderr[-2000:], "code": done.returncode, "seconds": seconds}
+    report = json.loads(done.stdout)
+    found = {f["id"]: f["severity"] for f in report["findings"] + report["symptoms"] if f["severity"] != "note"}
+    helpless = [line for line in report["not_examined"] if "--model NAME" in line]
+    wanted = SCRIPTS[script]
+    return {
+        "captured": not helpless and any(fact.endswith("model") for fact in report["facts"]),
+        "named": bool(set(wanted) & set(found)) if wanted else None,
+        "accused": sorted(found) if not wanted else [],
+        "found": found,
+        "not examined": report["not_examined"],
+        "code": done.returncode,
+        "seconds": round(seconds, 1),
+    }
+
+
+def main() -> None:
+    """Print a row for each, and one JSON object."""
+    rows = {}
+    for script in sys.argv[1:] or SCRIPTS:
+        rows[script] = examined(script)
+        print(script, rows[script], flush=True)
+    faulty = [row for script, row in rows.items() if SCRIPTS[script]]
+    sums = {
+        "scripts": len(rows),
+        "captured": sum(row["captured"] for row in rows.values()),
+        "faulty": len(faulty),
+        "named": sum(bool(row.get("named")) for row in faulty),
+        "accused": sum(bool(row.get("accused")) for row in rows.values()),
+    }
+    print(json.dumps({**sums, "rows": rows, **machine()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""The places at which a running script is heard: calls of modules, backward passes, optimizer steps.
+
+Everything is hung on torch itself, so that it does not matter who made a module or an optimizer, and taken off
+without a trace. Other threads, and processes that the script forks, are not heard.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.nn.modules import module as modules
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from ..tape import Tape, users_place
+from .replay import Visit
+
+
+class Listener(Protocol):
+    """Who is told; whatever it raises goes into the script."""
+
+    def enters(self, visit: Visit) -> None:
+        """A module is called."""
+
+    def left(self, visit: Visit) -> None:
+        """A module has returned."""
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """The gradient of this is asked for."""
+
+    def backed(self) -> None:
+        """Gradients have arrived."""
+
+    def steps(self, optimizer: Optimizer) -> None:
+        """An optimizer is about to step."""
+
+    def saves(self, path: object) -> None:
+        """Something is about to be saved."""
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        """An optimizer has stepped."""
+
+
+class Hooks:
+    """Tells a listener what the script does, and keeps the tape and the visits on it."""
+
+    def __init__(self, listener: Listener, eager: bool = False) -> None:
+        self.listener, self.tape = listener, Tape()
+        self.eager = eager
+        """Compiled modules are run as they were written: to compile them would take longer than all the rest."""
+        self._stance: Any = None
+        self.visits: list[Visit] = []
+        self.deaf = False
+        """Nothing is told: the doctor itself is at work."""
+        self._open: list[Visit] = []
+        self._handles: list[Any] = []
+        self._patched: list[tuple[Any, str, Any]] = []
+        self._thread, self._process = threading.get_ident(), os.getpid()
+
+    def __enter__(self) -> Hooks:
+        self._handles += [
+            modules.register_module_forward_pre_hook(self._enters),
+            modules.register_module_forward_hook(self._left, with_kwargs=True, always_call=True),
+            register_optimizer_step_pre_hook(self._steps),
+            register_optimizer_step_post_hook(self._stepped),
+        ]
+        self._patch(torch.autograd, "backward", self._heard_backward)
+        self._patch(torch.amp.GradScaler, "scale", self._heard_scale)
+        self._patch(torch, "save", self._heard_save)
+        _LIVING.add(self)
+        self.tape.__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._handles:
+            return
+        for handle in self._handles:
+            handle.remove()
+        for owner, name, before in reversed(self._patched):
+            setattr(owner, name, before)
+        if self._stance is not None:
+            self._stance.__exit__(None, None, None)
+        self._handles.clear()
+        self._patched.clear()
+        self.tape.leave()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what was written down; the tensors on the tape may go."""
+        self.tape.calls.clear()
+        self.visits.clear()
+        self._open.clear()
+        self.scaled: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    scaled: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # noqa: RUF012
+    """By the id of a scaled loss: itself, and the loss."""
+
+    @property
+    def heard(self) -> bool:
+        """Is it the script that acts, in the thread and the process that were started?"""
+        here = threading.get_ident() == self._thread and os.getpid() == self._process
+        return here and not self.deaf and bool(self._handles)
+
+    def _patch(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
+        before = getattr(owner, name)
+
+        @wraps(before)
+        def heard(*args: Any, **kwargs: Any) -> Any:
+            return around(before, *args, **kwargs)
+
+        self._patched.append((owner, name, before))
+        setattr(owner, name, heard)
+
+    def _enters(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if not self.heard:
+            return
+        if self.eager and self._stance is None and hasattr(module, "_orig_mod"):
+            self._stance = torch.compiler.set_stance("force_eager")
+        code, instruction = users_place(sys._getframe(1))
+        visit = Visit(module, args, len(self.tape.calls), len(self._open), code, instruction)
+        visit.casts = tuple(
+            (device, torch.get_autocast_dtype(device))
+            for device in ("cpu", "cuda")
+            if torch.is_autocast_enabled(device)
+        )
+        self._open.append(visit)
+        self.listener.enters(visit)
+
+    def _left(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        if not self.heard:
+            return
+        while self._open:  # what raised is not left one by one
+            visit = self._open.pop()
+            if visit.module is module:
+                visit.args, visit.kwargs, visit.output, visit.end = args, kwargs, output, len(self.tape.calls)
+                if not self.tape.paused and visit.depth < 2:
+                    self.visits.append(visit)
+                self.listener.left(visit)
+                return
+
+    def _steps(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self.heard:
+            self.listener.steps(optimizer)
+
+    def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if self.heard:
+            self.listener.stepped(optimizer)
+
+    def _heard_backward(self, before: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        one = tensors[0] if isinstance(tensors, list | tuple) and len(tensors) == 1 else tensors
+        if self.heard and isinstance(one, torch.Tensor):
+            self.listener.backward(self.scaled[id(one)][1] if id(one) in self.scaled else one)
+        result = before(tensors, *args, **kwargs)
+        if self.heard:
+            self.listener.backed()
+        return result
+
+    def _heard_save(self, before: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.heard:
+            self.listener.saves(args[1] if len(args) > 1 else kwargs.get("f"))
+        return before(*args, **kwargs)
+
+    def _heard_scale(self, before: Callable[..., Any], scaler: Any, outputs: Any) -> Any:
+        scaled = before(scaler, outputs)
+        if self.heard and isinstance(outputs, torch.Tensor):
+            self.scaled[id(scaled)] = scaled, outputs
+        return scaled
+
+
+_LIVING: weakref.WeakSet[Hooks] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    """A forked process (a worker that loads data) computes as it would alone."""
+    for hooks in list(_LIVING):
+        with suppress(Exception):
+            hooks.__exit__()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

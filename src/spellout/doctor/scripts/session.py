@@ -1,0 +1,390 @@
+"""A script under examination: what it trains is found, examined before its first step, and watched for some steps.
+
+What belongs together is a group: optimizers, and what they train (a GAN has two). A group's model is run by the
+doctor once, just before the first step of its optimizer, and put back; then the script's own steps are recorded
+until there were enough of them and an evaluation was seen, or waited for.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from ...errors import ExaminationError
+from .. import walk
+from ..case import Case
+from ..checks import failures
+from ..checks.catalog import AFTER, BEFORE, look_at
+from ..examination import undisturbed
+from ..patient import Patient
+from ..recording import Forward, Recording
+from ..report import Finding, Report
+from ..snapshot import companions
+from .capture import Backward, Captured, NotCaptured, capture
+from .groups import Group, Leaves, living_optimizers, together
+from .hooks import Hooks
+from .names import Names
+from .replay import Visit, ancestors
+
+_TAPED = 3
+"""Steps of every optimizer that are kept on the tape: all orders show in three."""
+_PATIENCE = 8
+"""Backward passes without a step of the optimizer, after which no more is waited for it."""
+_NUMBERS = 2**28
+"""Numbers on the tape, from which on it is thrown away before the first backward pass, and stopped after it."""
+_REFUSALS = 200
+"""So often the stop is raised again for a script that catches everything."""
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
+_PASSING = (tempfile.gettempdir() + os.sep, os.devnull, "/dev/", "/proc/")
+HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
+
+
+class Stopped(BaseException):
+    """Unwinds the script: the doctor has seen enough."""
+
+
+class Session:
+    """Watches whatever is trained while it is entered; `report` says what was seen."""
+
+    def __init__(
+        self,
+        *,
+        steps: int = 20,
+        seconds: float = 60.0,
+        stops: bool = False,
+        ignore: Sequence[str] = (),
+        model: str | None = None,
+        loss: str | None = None,
+    ) -> None:
+        self.steps_wanted, self.seconds, self.stops = steps, seconds, stops
+        self.ignore, self.model, self.loss = frozenset(ignore), model, loss
+        self.hooks = Hooks(self, eager=stops)
+        self.names = Names()
+        self.groups: list[Group] = []
+        self.missing: list[str] = []
+        self.findings: list[Finding] = []
+        self.report: Report | None = None
+        """Set once all is seen."""
+        self.refused = 0
+        """How often the script went on after it was stopped."""
+        self.written: dict[str, None] = {}
+        """The files that the script wrote, in their order."""
+        self.at_last: Callable[[Report], object] | None = None
+        """Is called where a script cannot be stopped."""
+        self._optimizers: list[Optimizer] = []
+        self._between = True
+        self._ungraded: list[tuple[Forward, list[torch.Tensor]]] = []
+        self._making: set[str | None] = set()
+        """The lines whose passes make data."""
+        self._ready: float | None = None
+        self._counted = self._numbers = 0
+
+    def __enter__(self) -> Session:
+        self.hooks.__enter__()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.finish(error if isinstance(error, Exception) else None)
+
+    # What the hooks tell.
+
+    def enters(self, visit: Visit) -> None:
+        """A forward pass: is it an evaluation's?"""
+        self._insist()
+        if visit.depth:
+            return
+        self._spare()
+        tracking = torch.is_grad_enabled()
+        phase = "evaluate" if self._between and not tracking else "step"
+        for group in self.groups:
+            group.recording.phase = phase
+        self._between = self._between and not tracking
+
+    def left(self, visit: Visit) -> None:
+        """A pass without gradients may be an evaluation, or make data for another one."""
+        if visit.depth:
+            return
+        for group in self.groups:
+            recording = group.recording
+            if recording.forwards and any(one is visit.module for one in recording.entrances):
+                forward = recording.forwards[-1]
+                if forward.where in self._making:
+                    forward.phase = "data"
+                elif not forward.tracking:
+                    self._ungraded.append((forward, visit.outputs))
+        self._look_at_the_clock()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Something is trained: the model and the optimizers that step on it are found."""
+        self._insist()
+        if self.hooks.tape.paused:
+            for group in self.groups:
+                self._one_more(group)
+            return
+        with self._at_work():
+            self.names.read(sys._getframe(2))
+            calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
+            backward = Backward(loss, calls, visits, self.names.of)
+            self._tell_data(backward)
+            self._groups_of(backward)
+
+    def backed(self) -> None:
+        """After a backward pass its graph is gone, so that the model may be run where nobody steps on it."""
+        for group in self.groups:
+            if group.patient is None and (not group.optimizers or group.backwards >= _PATIENCE):
+                self._examine(group)
+        if any(not group.optimizers for group in self.groups):
+            self._look_at_the_clock()
+
+    def steps(self, optimizer: Optimizer) -> None:
+        """Just before the first step everything is as training starts."""
+        self._insist()
+        group = self._group_of(optimizer)
+        if group is not None and group.patient is None:
+            self._examine(group)
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        """Were these enough?"""
+        self._between = True
+        group = self._group_of(optimizer)
+        if group is None:
+            return
+        group.steps += 1
+        self._look_at_the_clock()
+
+    def saves(self, path: object) -> None:
+        """After the stop nothing is saved any more."""
+        self._insist()
+        if isinstance(path, str | os.PathLike):
+            self.written.setdefault(os.fspath(path))
+
+    def audit(self, event: str, args: tuple[Any, ...]) -> None:
+        """Files that the script opens for writing, as Python's audit events tell."""
+        if event != "open" or not self.hooks.heard or not isinstance(args[0], str):
+            return
+        mode, flags = args[1], args[2]
+        writes = any(letter in mode for letter in "wxa+") if isinstance(mode, str) else flags & _WRITING
+        if writes and "__pycache__" not in args[0] and not args[0].startswith(_PASSING):
+            self._insist()
+            self.written.setdefault(args[0])
+
+    # What is done about it.
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Nothing that happens inside is taken for the script's."""
+        hooks, before = self.hooks, self.hooks.tape.paused
+        hooks.deaf = hooks.tape.paused = True
+        for group in self.groups:
+            group.recording.paused = True
+        try:
+            yield
+        finally:
+            hooks.deaf, hooks.tape.paused = False, before
+            for group in self.groups:
+                group.recording.paused = False
+
+    def _spare(self) -> None:
+        """Bound the memory of what is written down."""
+        calls = self.hooks.tape.calls
+        self._numbers += sum(out.numel() for call in calls[self._counted :] for out in call.outputs)
+        self._counted = len(calls)
+        if self._numbers > _NUMBERS or self._counted > 100_000:
+            if self.groups:
+                self.hooks.tape.paused = True
+            else:
+                self.hooks.forget()
+            self._counted = self._numbers = 0
+
+    def _groups_of(self, backward: Backward) -> list[Group]:
+        leaves = backward.leaves
+        if not leaves:
+            return []
+        if not self._optimizers:
+            self._optimizers = living_optimizers()
+        holding = [one for one in self._optimizers if any(id(p) in leaves for p in walk.listed_in(one))]
+        found: list[Group] = []
+        for optimizers in together(holding, backward) or [[]]:
+            group = self._known(optimizers, leaves) or self._opened(backward, optimizers)
+            self._one_more(group)
+            if group.patient is None:
+                group.backward = backward
+            found.append(group)
+        return found
+
+    def _one_more(self, group: Group) -> None:
+        group.backwards += 1
+        if not group.optimizers:  # updated by hand, before the next backward pass at the latest
+            group.steps = group.backwards - 1
+
+    def _tell_data(self, backward: Backward) -> None:
+        """Passes without gradients from which this loss was computed."""
+        outputs = {id(one): forward for forward, made in self._ungraded for one in made}
+        if not outputs:
+            return
+        for call in ancestors(backward.calls, [backward.loss]):
+            for one in call.inputs:
+                forward = outputs.get(id(one))
+                if forward is not None:
+                    forward.phase = "data"
+                    self._making.add(forward.where)
+        self._ungraded.clear()
+
+    def _known(self, optimizers: list[Optimizer], leaves: dict[int, torch.Tensor]) -> Group | None:
+        for group in self.groups:
+            shared = any(one in group.optimizers for one in optimizers)
+            if shared or (
+                not optimizers and not group.optimizers and leaves.keys() & group.recording.accounts.keys()
+            ):
+                return group
+        return None
+
+    def _opened(self, backward: Backward, optimizers: list[Optimizer]) -> Group:
+        """A group's recording begins before its first gradient arrives."""
+        try:
+            captured = capture(backward, optimizers, self._named_model())
+            model, entrances = captured.case.model, captured.entrances
+        except NotCaptured as refusal:
+            model = refusal.module or Leaves(backward)
+            entrances = [model]
+        recording = Recording(
+            model, optimizers, companions(optimizers), tape=self.hooks.tape, entrances=entrances, calls=2
+        )
+        recording.__enter__()
+        name = self.names.of.get(id(model), type(model).__name__)
+        group = Group(optimizers, name, recording, backward)
+        self.groups.append(group)
+        return group
+
+    def _named_model(self) -> nn.Module | None:
+        if self.model is None:
+            return None
+        thing = self.names.things.get(self.model)
+        return thing if isinstance(thing, nn.Module) else None
+
+    def _group_of(self, optimizer: Optimizer) -> Group | None:
+        return next((group for group in self.groups if any(one is optimizer for one in group.optimizers)), None)
+
+    def _examine(self, group: Group) -> None:
+        """Everything that the doctor finds by running the model; all is put back."""
+        with self._at_work(), redirect_stdout(io.StringIO()):
+            try:
+                captured = capture(group.backward, group.optimizers, self._named_model())
+                group.patient = self._examined(captured, group)
+            except (NotCaptured, ExaminationError) as refusal:
+                group.missing.append(f"{refusal}; {HELP}")
+            except Exception as bug:  # of ours, or of a script that nobody thought of: the script must go on
+                group.missing.append(
+                    f"the model by itself, for the doctor failed ({type(bug).__name__}: {bug}); {HELP}"
+                )
+            if group.patient is None:
+                group.patient = Patient(Case(model=group.recording.model, optimizer=group.optimizers))
+
+    def _examined(self, captured: Captured, group: Group) -> Patient | None:
+        patient = Patient(captured.case)
+        patient.missing += captured.missing
+        with undisturbed(captured.case):
+            patient.build()
+            patient.facts["model"] = group.name
+            if patient.training.error is not None:
+                error = patient.training.error
+                first = (str(error).splitlines() or [""])[0][:200]
+                group.missing.append(
+                    f"the model and its loss by themselves: {type(error).__name__}: {first}; {HELP}"
+                )
+                return None
+            look_at(patient, self.ignore, BEFORE)
+        return patient
+
+    def _look_at_the_clock(self) -> None:
+        most = max((group.steps for group in self.groups), default=0)
+        tape = self.hooks.tape
+        if not tape.paused and most >= _TAPED and (not self._idle() or most >= self.steps_wanted):
+            tape.paused = True
+        if most < self.steps_wanted:
+            return
+        self._ready = self._ready or time.monotonic()
+        if self._evaluated() or time.monotonic() - self._ready > self.seconds:
+            self.finish()
+            self._insist()
+
+    def _evaluated(self) -> bool:
+        """Was there an evaluation, and a pass with gradients after it: in what mode did it leave the model?"""
+        for group in self.groups:
+            phases = [forward.phase for forward in group.recording.forwards]
+            if "evaluate" in phases and "step" in phases[phases.index("evaluate") :]:
+                return True
+        return False
+
+    def _idle(self) -> bool:
+        """Is there an optimizer that has not stepped three times, and may yet?"""
+        grouped = [one for group in self.groups for one in group.optimizers if group.steps >= _TAPED]
+        return any(all(one is not other for other in grouped) for one in self._optimizers)
+
+    def _insist(self) -> None:
+        """Once all is seen, whatever the script does next ends it."""
+        if self.report is not None and self.stops:
+            self.refused += 1
+            if self.refused > _REFUSALS and self.at_last is not None:
+                self.at_last(self.report)
+            raise Stopped
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Ask what remains to be asked, and take everything off."""
+        if self.report is not None:
+            return
+        with self._at_work(), redirect_stdout(io.StringIO()):
+            for group in self.groups:
+                if group.patient is None:
+                    self._examine(group)
+                self._ask(group, error)
+        if error is not None and not self.groups:
+            failed = self.hooks.tape.failed
+            self.findings += failures.explain(error, failed.phase if failed else "script", failed)
+        self.report = self._together()
+        self.hooks.tape.paused = True
+        if not self.stops:
+            self.hooks.__exit__()
+
+    def _ask(self, group: Group, error: Exception | None) -> None:
+        recording, patient = group.recording, group.patient
+        assert patient is not None
+        recording.__exit__()
+        recording.error = error
+        recording.calls = max(2, group.backwards)
+        patient.recording = recording
+        with undisturbed(patient.case):
+            if patient.live:
+                look_at(patient, self.ignore)
+            else:
+                look_at(patient, self.ignore, AFTER)
+
+    def _together(self) -> Report:
+        reports: dict[str, Report] = {}
+        for group in self.groups:
+            patient = group.patient
+            assert patient is not None
+            name = group.name if group.name not in reports else f"{group.name} ({len(reports) + 1})"
+            facts = {**patient.facts, "optimizer steps": len(group.recording.steps)}
+            reports[name] = Report.of(patient.findings, [*group.missing, *patient.missing], facts)
+        if len(reports) > 1:
+            return Report.together(reports)
+        one = next(iter(reports.values()), Report.of(self.findings, [], {}))
+        if not reports:
+            self.missing.append("the training: no gradient was asked for while the script ran")
+        return Report(
+            findings=one.findings,
+            symptoms=one.symptoms,
+            not_examined=(*self.missing, *one.not_examined),
+            facts=one.facts,
+        )

@@ -1,0 +1,191 @@
+"""Scripts in many styles: the source, and the id that must be found; None: a healthy one."""
+
+DATA = """
+import torch
+from torch import nn
+import torch.nn.functional as F
+torch.manual_seed(0)
+X = torch.randn(60, 6)
+Y = X[:, :3].argmax(1)
+"""
+NET = DATA + "net = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))\n"
+
+SCRIPTS = {
+    "a loop at top level": (
+        NET
+        + """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+for i in range(30):
+    opt.zero_grad()
+    F.cross_entropy(net(X), Y).backward()
+    opt.step()
+""",
+        None,
+    ),
+    "gradients never zeroed": (
+        NET
+        + """
+opt = torch.optim.SGD(net.parameters(), lr=1e-2)
+def main():
+    for i in range(30):
+        loss = F.cross_entropy(net(X), Y)
+        loss.backward()
+        opt.step()
+if __name__ == "__main__":
+    main()
+""",
+        "stale-gradients",
+    ),
+    "evaluated in train mode": (
+        DATA
+        + """
+net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+opt = torch.optim.SGD(net.parameters(), lr=1e-2)
+for epoch in range(20):
+    for i in range(0, 60, 20):
+        opt.zero_grad()
+        F.cross_entropy(net(X[i : i + 20]), Y[i : i + 20]).backward()
+        opt.step()
+    with torch.no_grad():
+        accuracy = (net(X).argmax(1) == Y).float().mean()
+""",
+        "evaluating-in-train-mode",
+    ),
+    "plain tensors, updated by hand": (
+        DATA
+        + """
+W1, W2 = torch.randn(6, 16) * 0.3, torch.randn(16, 3) * 0.1
+parameters = [W1, W2]
+for p in parameters:
+    p.requires_grad = True
+for i in range(30):
+    ix = torch.randint(0, 60, (24,))
+    loss = F.cross_entropy(torch.tanh(X[ix] @ W1) @ W2, Y[ix])
+    for p in parameters:
+        p.grad = None
+    loss.backward()
+    for p in parameters:
+        p.data += -0.1 * p.grad
+""",
+        None,
+    ),
+    "by hand, never zeroed": (
+        DATA
+        + """
+w = torch.zeros(6, 1, requires_grad=True)
+target = X.sum(1, keepdim=True)
+for i in range(30):
+    loss = ((X @ w - target) ** 2).mean()
+    loss.backward()
+    with torch.no_grad():
+        w -= 0.01 * w.grad
+""",
+        "stale-gradients",
+    ),
+    "a loss of plain arithmetic": (
+        DATA
+        + """
+net = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1))
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+target = X.sum(1)
+for i in range(30):
+    opt.zero_grad()
+    loss = ((net(X) - target) ** 2).mean()
+    loss.backward()
+    opt.step()
+""",
+        "broadcast-output-target",
+    ),
+    "the loss inside the model, divided outside": (
+        """
+import torch
+from torch import nn
+import torch.nn.functional as F
+torch.manual_seed(0)
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table, self.mix, self.out = nn.Embedding(9, 16), nn.Conv1d(16, 16, 3, padding=1), nn.Linear(16, 9)
+    def forward(self, idx, targets=None):
+        h = torch.tanh(self.mix(self.table(idx).transpose(1, 2))).transpose(1, 2)
+        logits = self.out(h)
+        B, T, C = logits.shape
+        loss = None if targets is None else F.cross_entropy(logits.view(B * T, C), targets.view(B * T))
+        return logits, loss
+data = torch.randint(0, 9, (400,))
+model = Model()
+opt = torch.optim.AdamW(model.parameters(), lr=1e-3)
+for step in range(20):
+    for micro in range(2):
+        ix = torch.randint(0, 380, (6,)).tolist()
+        x = torch.stack([data[i : i + 12] for i in ix])
+        y = torch.stack([data[i + 1 : i + 13] for i in ix])
+        logits, loss = model(x, y)
+        (loss / 2).backward()
+    opt.step()
+    opt.zero_grad()
+""",
+        "looks-ahead",
+    ),
+    "two optimizers": (
+        DATA
+        + """
+G = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 6))
+D = nn.Sequential(nn.Linear(6, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1))
+d_opt, g_opt = (torch.optim.Adam(net.parameters(), lr=1e-3) for net in (D, G))
+bce = nn.BCEWithLogitsLoss()
+one, zero = torch.ones(60, 1), torch.zeros(60, 1)
+for i in range(10):
+    fake = G(torch.randn(60, 4))
+    d_opt.zero_grad()
+    (bce(D(X), one) + bce(D(fake.detach()), zero)).backward()
+    d_opt.step()
+    g_opt.zero_grad()
+    bce(D(fake), one).backward()
+    g_opt.step()
+""",
+        None,
+    ),
+    "a closure": (
+        NET
+        + """
+opt = torch.optim.LBFGS(net.parameters(), lr=0.5, max_iter=3)
+def closure():
+    opt.zero_grad()
+    loss = F.cross_entropy(net(X), Y)
+    loss.backward()
+    return loss
+for i in range(5):
+    opt.step(closure)
+""",
+        None,
+    ),
+    "scaled, in half precision": (
+        NET.replace("nn.Linear(16, 3)", "nn.Linear(16, 3), nn.Softmax(1)")
+        + """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+scaler = torch.amp.GradScaler("cpu")
+for i in range(20):
+    opt.zero_grad()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = F.cross_entropy(net(X), Y)
+    scaler.scale(loss).backward()
+    scaler.step(opt)
+    scaler.update()
+""",
+        "softmax-before-cross-entropy",
+    ),
+    "an encoder and a decoder": (
+        DATA
+        + """
+encoder, decoder = nn.Linear(6, 4), nn.Linear(4, 6)
+opt = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-2)
+for i in range(20):
+    opt.zero_grad()
+    loss = F.mse_loss(decoder(torch.tanh(encoder(X))), X)
+    loss.backward()
+    opt.step()
+""",
+        None,
+    ),
+}

@@ -1,0 +1,189 @@
+"""Scripts as they stand: captured, their mistakes named, the healthy ones not accused, stopped or left alone."""
+
+import io
+import json
+import sys
+from contextlib import redirect_stdout
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.optim.optimizer import _global_optimizer_pre_hooks as step_hooks
+
+from doctor.scripts_table import NET, SCRIPTS
+from spellout.doctor import load_ipython_extension, watch
+from spellout.doctor.scripts import running
+from spellout.doctor.scripts.session import HELP, Session
+from spellout.doctor.scripts.starting import examine_script
+
+LOOP = """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+for i in range(STEPS):
+    opt.zero_grad()
+    loss = F.cross_entropy(net(X), Y)
+    loss.backward()
+    opt.step()
+    print(i, loss.item())
+"""
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """Write a script; gives its path."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(source, name="train.py"):
+        (tmp_path / name).write_text(source, encoding="utf-8")
+        return name
+
+    return write
+
+
+def examined(path, *arguments, **options):
+    return examine_script(path, arguments, Session(**{"stops": True, "seconds": 0.0, **options}))
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_captured_and_its_mistake_named(script, name):
+    source, mistake = SCRIPTS[name]
+    report = examined(script(source)).report
+    found = [finding.id for finding in report.findings if finding.severity != "note"]
+    assert (mistake in found) if mistake else not found
+    assert not [line for line in report.not_examined if HELP in line]
+    assert [name for name in report.facts if name.endswith("model")]
+
+
+def test_it_is_stopped_after_the_steps_and_nothing_is_left_behind(script, capsys):
+    before = torch.autograd.backward, torch.save, dict(step_hooks)
+    outcome = examined(script(NET + LOOP.replace("STEPS", "10**9")), steps=4)
+    assert (outcome.stopped, outcome.code) == (True, 0)
+    assert len(capsys.readouterr().out.splitlines()) == 3  # the fourth step is the last
+    assert outcome.report.facts["optimizer steps"] == 4
+    assert (torch.autograd.backward, torch.save, dict(step_hooks)) == before
+    assert not torch.overrides._get_current_function_mode_stack()
+
+
+def test_a_script_that_goes_on_computes_the_same_bits(script):
+    source = NET.replace("nn.Tanh()", "nn.Tanh(), nn.BatchNorm1d(16), nn.Dropout(0.2)") + LOOP.replace(
+        "STEPS", "40"
+    )
+    path = script(source + "print(float(sum(p.double().sum() for p in net.parameters())))\n")
+    printed = []
+    for run in (
+        lambda: running.run_script(running.Path(path), []),
+        lambda: examined(path, stops=False, steps=5),
+    ):
+        with redirect_stdout(io.StringIO()) as text:
+            run()
+        printed.append(text.getvalue())
+    assert printed[0] == printed[1]
+    assert len(printed[0].splitlines()) == 41
+
+
+def test_everything_after_the_script_is_its_own(script, command):
+    path = script(
+        "import sys\nprint('got', sys.argv, __name__, sys.path[0] == sys.path[0])\n"
+        + NET
+        + LOOP.replace("STEPS", "5")
+    )
+    code, out, _ = command("doctor", "--json", path, "--json", "--steps", "3")
+    assert code == 0
+    assert json.loads(out)["facts"]["optimizer steps"] == 5
+    assert sys.argv != ["train.py", "--json", "--steps", "3"]
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "said"),
+    [
+        ("import sys\nsys.exit(3)\n", 3, "ended with exit code 3"),
+        ("print('only this')\n", 0, ""),
+        ("import nowhere_to_be_found\n", 1, "No module named 'nowhere_to_be_found'"),
+        ("input()\n", 1, "EOFError"),
+    ],
+)
+def test_scripts_that_never_train_end_with_a_sentence(script, command, monkeypatch, source, code, said):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    got, out, err = command("doctor", script(source))
+    assert got == code
+    assert said in err
+    assert "no gradient was asked for" in out
+
+
+def test_a_traceback_is_the_scripts_own(script, command):
+    code, out, err = command("doctor", script(NET + "net(torch.ones(2, 5))\n"))
+    assert code == 1
+    assert "train.py" in err
+    assert "running.py" not in err
+    assert "does-not-run" in out
+
+
+def test_a_stop_that_is_swallowed_comes_again(script):
+    source = NET + LOOP.replace("STEPS", "10**9").replace("    opt.zero_grad()", "    opt.zero_grad()")
+    lines = source.splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("for i"))
+    body = [
+        "    try:",
+        *("    " + line for line in lines[place + 1 :]),
+        "    except BaseException:",
+        "        pass",
+    ]
+    ended = []
+
+    def at_last(report):
+        ended.append(report)
+        raise KeyboardInterrupt
+
+    session = Session(stops=True, seconds=0.0, steps=3)
+    session.at_last = lambda report: (ended.append(report), sys.exit(0))
+    swallowing = "\n".join([*lines[:place], "import sys", "for i in range(400):", *body]) + "\n"
+    examine_script(script(swallowing), [], session)
+    assert session.refused > 100
+    assert ended
+
+
+def test_files_written_before_the_stop_are_told_and_none_after(script, command, tmp_path, monkeypatch):
+    monkeypatch.setattr("spellout.doctor.scripts.session._PASSING", ("/dev/",))
+    source = NET + "open('log.txt', 'w').close()\ntry:\n"
+    source += "".join(f"    {line}\n" for line in LOOP.replace("STEPS", "10**9").splitlines())
+    source += "finally:\n    torch.save(net.state_dict(), 'late.pt')\n    open('late.txt', 'w').close()\n"
+    _, _, err = command("doctor", "--seconds", "0", script(source))
+    assert "wrote log.txt" in " ".join(err.split())
+    assert not list(tmp_path.glob("late*"))
+
+
+def test_a_notebook_is_run_cell_by_cell(script):
+    cells = [NET, "%matplotlib inline\n!ls\n", LOOP.replace("STEPS", "30").replace("    opt.zero_grad()\n", "")]
+    parts = [{"cell_type": "code", "source": cell.splitlines(True)} for cell in cells]
+    report = examined(script(json.dumps({"cells": parts}), "lesson.ipynb")).report
+    assert [finding.where for finding in report.errors] == ["lesson.ipynb[3]:6"]
+
+
+def test_a_module_is_run_as_python_runs_it(script, tmp_path):
+    (tmp_path / "project").mkdir()
+    script("", "project/__init__.py")
+    script(NET, "project/parts.py")
+    script(
+        "from .parts import *\nif __name__ == '__main__':\n" + LOOP.replace("\n", "\n    ").replace("STEPS", "5"),
+        "project/train.py",
+    )
+    outcome = examine_script("project.train", [], Session(stops=True, seconds=0.0), module=True)
+    assert outcome.report.healthy
+    assert outcome.report.facts["optimizer steps"] == 5
+
+
+def test_a_block_and_a_cell_are_watched():
+    variables = {}
+    exec(NET, variables)
+    loop = (
+        LOOP.replace("STEPS", "8").replace("    opt.zero_grad()\n", "").replace("    print(i, loss.item())\n", "")
+    )
+    with watch(seconds=0) as seen:
+        exec(loop, variables)
+    assert [finding.id for finding in seen.report.errors] == ["stale-gradients"]
+    magics = {}
+    shell = SimpleNamespace(
+        run_cell=lambda cell: exec(cell, variables),
+        register_magic_function=lambda function, kind, name: magics.update({name: function}),
+    )
+    load_ipython_extension(shell)
+    assert [finding.id for finding in magics["doctor"]("", loop).errors] == ["stale-gradients"]
