@@ -59,7 +59,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     yield from _augmented(recording, measured)
     rows = {row for one in trained for row in one.inputs[0].rows}
     asked = {row for one in measured for row in one.inputs[0].rows}
-    if len(asked) > 1 and asked <= rows:
+    # Where one step sees all there is, the program shows how something works, and nobody is deceived.
+    whole = any(asked <= set(one.inputs[0].rows) for one in trained)
+    if len(asked) > 1 and asked <= rows and not whole:
         yield KNOWN_DATA.found(f"{len(asked)} different rows, {len(rows)} trained on", measured[0].where)
 
 
