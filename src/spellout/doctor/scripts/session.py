@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -65,7 +66,9 @@ class Session:
         ignore: Sequence[str] = (),
         model: str | None = None,
         loss: str | None = None,
+        overfit_seconds: float = 4.0,
     ) -> None:
+        self.overfit_seconds = overfit_seconds
         self.steps_wanted, self.seconds, self.stops = steps, seconds, stops
         self.ignore, self.model, self.loss = frozenset(ignore), model, loss
         self.hooks = Hooks(self, eager=stops)
@@ -83,6 +86,8 @@ class Session:
         """Is called where a script cannot be stopped."""
         self._optimizers: list[Optimizer] = []
         self._between = True
+        self._due = False
+        """Enough was seen: it ends at the next place where hooks may be taken off."""
         self._ungraded: list[tuple[Forward, list[torch.Tensor]]] = []
         self._making: set[str | None] = set()
         """The lines whose passes make data."""
@@ -100,8 +105,8 @@ class Session:
 
     def enters(self, visit: Visit) -> None:
         """A forward pass: is it an evaluation's?"""
-        self._insist()
-        if visit.depth:
+        self._end_if_due()
+        if visit.depth or self.report is not None:
             return
         self._spare()
         tracking = torch.is_grad_enabled()
@@ -112,7 +117,7 @@ class Session:
 
     def left(self, visit: Visit) -> None:
         """A pass without gradients may be an evaluation, or make data for another one."""
-        if visit.depth:
+        if visit.depth or self.report is not None:
             return
         for group in self.groups:
             recording = group.recording
@@ -126,7 +131,9 @@ class Session:
 
     def backward(self, loss: torch.Tensor) -> None:
         """Something is trained: the model and the optimizers that step on it are found."""
-        self._insist()
+        self._end_if_due()
+        if self.report is not None:
+            return
         if self.hooks.tape.paused:
             for group in self.groups:
                 self._one_more(group)
@@ -140,6 +147,8 @@ class Session:
 
     def backed(self) -> None:
         """After a backward pass its graph is gone, so that the model may be run where nobody steps on it."""
+        if self.report is not None:
+            return
         for group in self.groups:
             if group.patient is None and (not group.optimizers or group.backwards >= _PATIENCE):
                 self._examine(group)
@@ -161,6 +170,8 @@ class Session:
             return
         group.steps += 1
         self._look_at_the_clock()
+        if self.stops:  # torch is going through the hooks of its optimizers: to take them off would break that
+            self._end_if_due()
 
     def saves(self, path: object) -> None:
         """After the stop nothing is saved any more."""
@@ -280,6 +291,7 @@ class Session:
         with self._at_work(), redirect_stdout(io.StringIO()):
             try:
                 captured = capture(group.backward, group.optimizers, self._named_model())
+                captured.case = replace(captured.case, overfit_seconds=self.overfit_seconds)
                 group.patient = self._examined(captured, group)
             except (NotCaptured, ExaminationError) as refusal:
                 group.missing.append(f"{refusal}; {HELP}")
@@ -315,8 +327,7 @@ class Session:
             return
         self._ready = self._ready or time.monotonic()
         if self._evaluated() or time.monotonic() - self._ready > self.seconds:
-            self.finish()
-            self._insist()
+            self._due = True
 
     def _evaluated(self) -> bool:
         """Was there an evaluation, and a pass with gradients after it: in what mode did it leave the model?"""
@@ -330,6 +341,11 @@ class Session:
         """Is there an optimizer that has not stepped three times, and may yet?"""
         grouped = [one for group in self.groups for one in group.optimizers if group.steps >= _TAPED]
         return any(all(one is not other for other in grouped) for one in self._optimizers)
+
+    def _end_if_due(self) -> None:
+        if self._due:
+            self.finish()
+        self._insist()
 
     def _insist(self) -> None:
         """Once all is seen, whatever the script does next ends it."""
