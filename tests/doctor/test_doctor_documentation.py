@@ -11,8 +11,20 @@ PAGE = DOCS / "doctor.md"
 
 
 def test_every_block_runs(capsys):
-    _, languages = run_blocks(PAGE, capsys, others=frozenset(["sh"]))
+    _, languages = run_blocks(PAGE, capsys, others=frozenset(["sh", "text"]))
     assert languages.count("output") == 4
+
+
+def test_the_first_report_is_what_the_script_gets(command, tmp_path, monkeypatch):
+    """The page shows a part of it, in its order."""
+    monkeypatch.chdir(tmp_path)
+    page = PAGE.read_text(encoding="utf-8")
+    script, said = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL)[1] for kind in ("python", "text"))
+    (tmp_path / "train.py").write_text(script, encoding="utf-8")
+    code, out, _ = command("doctor", "train.py")
+    assert code == 1
+    lines = iter(out.splitlines())
+    assert all(line in lines for line in said.splitlines() if line and not line.startswith("2 errors"))
 
 
 CASE = """
