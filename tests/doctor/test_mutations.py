@@ -21,8 +21,8 @@ def name(value):
 def run(program, monkeypatch, *ids):
     """Only the room of attention is asked, and whatever else can find one of these ids."""
     asked = [
-        (fits, check)
-        for fits, check in catalog.CHECKS
+        (evidence, fits, check)
+        for evidence, fits, check in catalog.CHECKS
         if ".attention." in check.__name__ or {page.id for page in check.PAGES} & set(ids)
     ]
     monkeypatch.setattr(catalog, "CHECKS", asked)

@@ -10,7 +10,7 @@ from spellout.doctor import PAGES, examine
 
 PARTS = (
     *("steps", "losses", "structure", "parameters", "numbers", "data"),
-    *("leaves", "objectives", "padding"),
+    *("leaves", "objectives", "logits", "padding"),
     *("updates", "batches", "evaluation", "time"),
 )
 for part in PARTS:

@@ -14,19 +14,27 @@ from ..case import UsersError
 from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
-from .attention import blocks, cache, masks, places, positions, scores, targets
-from .attention import weights as attention_weights
+from .attention import blocks, cache, masks, matrices, places, positions, scores, targets
 from .batches import apart, classes, repeated, single, workers
-from .evaluation import decisions, inputs, rates, statistics
-from .evaluation import training as evaluation_training
+from .evaluation import decisions, inputs, rates, statistics, stepped
 from .losses import first_loss, learning_rate, nonfinite, overfit
-from .objectives import arguments, bootstrapped, custom_backward, labels, reductions, rewards, squashed, weights
+from .objectives import (
+    arguments,
+    bootstrapped,
+    custom_backward,
+    dropped,
+    labels,
+    reductions,
+    rewards,
+    squashed,
+    weights,
+)  # fmt: skip
 from .padding import accumulated, counted, invariance, tables
 from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
 from .updates import direction, scaling, schedules, sizes
-from .wiring import broadcasting, dependence, reshapes, sharing, unshifted
+from .wiring import broadcasting, dependence, pooled, reshapes, sharing, unshifted
 
 
 class Check(Protocol):
@@ -75,22 +83,27 @@ class Evidence(Enum):
 
 
 CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
+    # Numbers, data and the loss
     (Evidence.RUN, _runs_or_is_live, nonfinite),
     (Evidence.RUN, _runs, data),
     (Evidence.TAPES, _always, activations),
     (Evidence.TAPES, _always, squashed),
+    (Evidence.TAPES, _always, dropped),
     (Evidence.TAPES, _always, arguments),
     (Evidence.TAPES, _always, weights),
     (Evidence.TAPES, _always, bootstrapped),
     (Evidence.RUN, _runs, rewards),
     (Evidence.RUN, _runs, custom_backward),
+    # What depends on what
     (Evidence.RUN, _runs, dependence),
+    (Evidence.RUN, _runs, pooled),
     (Evidence.RUN, _runs, unshifted),
     (Evidence.TAPES, _always, broadcasting),
     (Evidence.RUN, _runs, normalization),
     (Evidence.RUN, _runs, twins),
     (Evidence.RUN, _runs, reshapes),
     (Evidence.TAPES, _always, failures),
+    # The user's steps: order, modes, gradients, sizes
     (Evidence.STEPS, _always, stepping),
     (Evidence.STEPS, _always, modes),
     (Evidence.RUN, _runs, reproducible),
@@ -100,12 +113,13 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, direction),
     (Evidence.STEPS, _always, schedules),
     (Evidence.STEPS, _always, sizes),
+    # Their batches, their evaluation, their memory of the step before
     (Evidence.STEPS, _always, apart),
     (Evidence.STEPS, _always, repeated),
     (Evidence.STEPS, _always, classes),
     (Evidence.STEPS, _always, single),
     (Evidence.STEPS, _always, workers),
-    (Evidence.STEPS, _always, evaluation_training),
+    (Evidence.STEPS, _always, stepped),
     (Evidence.STEPS, _always, decisions),
     (Evidence.STEPS, _always, rates),
     (Evidence.STEPS, _always, inputs),
@@ -115,6 +129,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, state),
     (Evidence.STEPS, _always, kept),
     (Evidence.STEPS, _always, leaves),
+    # Layers, padding, attention
     (Evidence.RUN, _runs, still),
     (Evidence.RUN, _runs, sharing),
     (Evidence.RUN, _runs, counted),
@@ -128,8 +143,9 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.RUN, _runs, positions),
     (Evidence.RUN, _runs, places),
     (Evidence.RUN, _runs, blocks),
-    (Evidence.RUN, _runs, attention_weights),
+    (Evidence.RUN, _runs, matrices),
     (Evidence.RUN, _runs, cache),
+    # Measured effects and symptoms
     (Evidence.RUN, _runs, labels),
     (Evidence.RUN, _has_no_error, first_loss),
     (Evidence.RUN, _has_no_other_error, units),

@@ -18,7 +18,7 @@ from .windows import Comparison, comparisons, evaluation
 COUNT = Page(
     id="rate-by-wrong-count",
     number=28,
-    title="the rate is divided by another number than that of the samples",
+    title="an accuracy is divided by another number than that of the samples",
     why="It is no share of the samples: it may be above 1, and does not compare with anything.",
     evidence="The number of right predictions by the number returned, and how many were compared.",
     legitimate="Samples that were left out on purpose and count as wrong.",

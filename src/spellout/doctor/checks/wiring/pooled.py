@@ -1,0 +1,61 @@
+"""The axis of the samples is pooled away where batch and moments are equally many, so that no shape protests.
+
+With as many moments as samples, `.mean(0)` of (B, T, d) leaves T rows that pass for B. In other sizes they do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from ...batch import Relabelled
+from ...case import Trial
+from ...patient import Patient
+from ...report import Finding, Page
+from ...tape import Call
+from .dependence import MIXES
+
+PAGES: tuple[Page, ...] = ()
+"""What it finds is told under the page of the matrix over samples."""
+
+
+def check(patient: Patient) -> Iterator[Finding]:
+    """In the batch in other sizes, in which the samples' axis is gone and that of the moments stands first."""
+    x, y, output = patient.batch.inputs[:1], patient.batch.targets, patient.training.main
+    if not x or y is None or not y.ndim or not output.ndim or not len(output) == len(x[0]) == len(y):
+        return
+    if not _as_many_moments(patient, x[0].shape) or patient.relabelled is None:
+        return
+    axes, base = patient.relabelled
+    moments = axes.batch.inputs[0].shape[1]
+    if axes.time_axis != 1 or base.error is not None or axes.samples == moments:
+        return
+    shape = tuple(base.main.shape)
+    if shape[0] == moments and not any(size % axes.samples == 0 for size in shape):
+        guilty = _where_samples_end(axes, base)
+        at = f" at `{guilty.name}`" if guilty is not None else ""
+        size = tuple(axes.batch.inputs[0].shape)
+        yield MIXES.found(
+            f"inputs of shape {size} give outputs of shape {shape}: one a moment, of all samples together{at}",
+            guilty.where if guilty is not None else None,
+            "warning" if patient.case.batch_axis is None else "error",  # time may have been meant to come first
+        )
+
+
+def _as_many_moments(patient: Patient, shape: tuple[int, ...]) -> bool:
+    floating = patient.batch.inputs[0].is_floating_point()
+    return patient.batch_axis == 0 and len(shape) > 1 + floating and shape[0] == shape[1]
+
+
+def _where_samples_end(axes: Relabelled, base: Trial) -> Call | None:
+    """The first call that is given an axis of the samples and returns none."""
+
+    def carries(tensors: list[torch.Tensor]) -> bool:
+        return any(size % axes.samples == 0 for one in tensors for size in one.shape)
+
+    for call in base.tape.calls:
+        grown = [one for one in call.inputs if id(one) in base.dependent]
+        if call.outputs and carries(grown) and not carries(call.outputs):
+            return call
+    return None
