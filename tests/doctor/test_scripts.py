@@ -13,7 +13,8 @@ from torch.optim.optimizer import _global_optimizer_pre_hooks as step_hooks
 from doctor.scripts_table import NET, SCRIPTS
 from spellout.doctor import load_ipython_extension, watch
 from spellout.doctor.scripts import running
-from spellout.doctor.scripts.session import HELP, Session
+from spellout.doctor.scripts.groups import HELP
+from spellout.doctor.scripts.session import Session
 from spellout.doctor.scripts.starting import examine_script
 
 LOOP = """

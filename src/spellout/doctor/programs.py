@@ -25,8 +25,6 @@ def examine_target(target: str, ignore: list[str], models: Mapping[str, Family])
     path, _, factory = target.rpartition(":")
     if path.endswith(".py"):
         made = {"": _call(Path(path), factory)}
-    elif target.endswith(".py"):
-        raise UsageError(f"{target}: name the function that makes the case, as in {target}:case")
     else:
         made = cases_of_run(Path(target), models)
     try:
