@@ -139,6 +139,10 @@ class Session:
             self._tell_data(backward)
             self._groups_of(backward)
 
+    def asks(self) -> None:
+        """Where no module is called, this is the only place at which the tape may be taken off."""
+        self._end_if_due()
+
     def backed(self) -> None:
         """After a backward pass its graph is gone, so that the model may be run where nobody steps on it."""
         if self.report is not None:
