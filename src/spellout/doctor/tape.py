@@ -158,6 +158,11 @@ class Tape(TorchFunctionMode):
             raise
         return call.out
 
+    @property
+    def listens(self) -> bool:
+        """Does it lie on the stack of modes? While it answers a torch function it does not."""
+        return any(mode is self for mode in _get_current_function_mode_stack())  # type: ignore[no-untyped-call]
+
     def leave(self) -> bool:
         """Take it off the stack of modes, wherever it lies there: a program may have entered others after it.
 

@@ -28,6 +28,8 @@ class Report:
     """What could not be judged, and what is missing for it."""
     facts: Facts = field(default_factory=dict)
     """Losses and counts measured on the way."""
+    examined: bool = True
+    """Was there anything to examine?"""
 
     @classmethod
     def of(cls, findings: Iterable[Finding], missing: Iterable[str], facts: Facts) -> Report:
@@ -89,7 +91,9 @@ class Report:
     def summary(self) -> str:
         """How many of each severity."""
         counts = [(sum(f.severity == severity for f in self.findings), severity) for severity in ORDER]
-        return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count) or "healthy"
+        return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count) or (
+            "healthy" if self.examined else "nothing was examined"
+        )
 
     def lines(self, width: int | None = 80) -> list[Line]:
         """The report for people, at most so many columns wide; None: every text on one line."""
