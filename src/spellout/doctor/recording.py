@@ -111,8 +111,8 @@ class Step:
     moved_frozen: list[str] = field(default_factory=list)
     stale_share: float = 0.0
     """The largest ratio of an old part to the whole gradient."""
-    live: int = 0
-    """How many parameters had a gradient."""
+    driven: set[int] = field(default_factory=set)
+    """The ids of the parameters whose gradient was not zero."""
     kept: float = 1.0
     """The norm of the gradients at the step, by that of what had arrived: clipping and unscaling change it."""
     movement: Movement | None = None
@@ -289,7 +289,8 @@ class Recording:
             if not account.parameter.requires_grad:
                 self._frozen[id(account.parameter)] = account.parameter.detach().clone()
             live = grad is not None and bool(grad.any())
-            step.live += live
+            if live:
+                step.driven.add(id(account.parameter))
             if closure:  # gradients arrive inside the step; they are judged after it
                 continue
             if live and account.stale:

@@ -107,7 +107,7 @@ def _nothing(patient: Patient, seen: set[int]) -> Iterator[Finding]:
     mine = [p for one in recording.optimizers for p in walk.listed_in(one) if id(p) in own]
     if mine and not any(p.requires_grad for p in mine):
         yield NOTHING.found(f"none of the optimizer's {len(mine)} parameters needs a gradient: all are frozen")
-    silent = not seen and not any(step.live for step in recording.steps)
+    silent = not seen and not any(step.driven for step in recording.steps)
     if len(recording.steps) > 1 and silent and recording.error is None and any(p.requires_grad for p in mine):
         why, where = "no backward pass reached one", recording.steps[0].where
         if recording.tape is not None:

@@ -91,7 +91,7 @@ def _stale(recording: Recording) -> Iterator[Finding]:
     elif moved and not recording.steps:
         yield STALE.found(f"{len(moved)} parameters, updated by hand, still hold the gradient of the update before")
     # Only where every gradient was used before: a part that rests for a step, as in a GAN, is no mistake.
-    repeated = next((step for step in recording.steps if step.repeated and step.repeated == step.live), None)
+    repeated = next((step for step in recording.steps if step.repeated and step.repeated == len(step.driven)), None)
     if repeated is not None:
         evidence = f"{repeated.repeated} parameters, no new gradient since the last step"
         yield REPEATED.found(evidence, repeated.where)
@@ -100,7 +100,7 @@ def _stale(recording: Recording) -> Iterator[Finding]:
 def _order(recording: Recording) -> Iterator[Finding]:
     for optimizer in recording.optimizers:
         steps = recording.steps_of(optimizer)
-        empty = [step for step in steps if step.zeroed and not step.live]
+        empty = [step for step in steps if step.zeroed and not step.driven]
         if empty:
             yield ZEROED.found(f"{len(empty)} of {len(steps)} steps saw no gradient at all", empty[0].where)
     moved = any(account.moved for account in recording.accounts.values())

@@ -23,9 +23,9 @@ PAGES: tuple[Page, ...] = ()
 def check(patient: Patient) -> Iterator[Finding]:
     """In the batch in other sizes, in which the samples' axis is gone and that of the moments stands first."""
     x, y, output = patient.batch.inputs[:1], patient.batch.targets, patient.training.main
-    if not x or y is None or not y.ndim or not output.ndim or not len(output) == len(x[0]) == len(y):
+    if not x or y is None or not y.ndim or not output.ndim or not _as_many_moments(patient, x[0].shape):
         return
-    if not _as_many_moments(patient, x[0].shape) or patient.relabelled is None:
+    if not len(output) == len(x[0]) == len(y) or patient.relabelled is None:
         return
     axes, base = patient.relabelled
     moments = axes.batch.inputs[0].shape[1]
