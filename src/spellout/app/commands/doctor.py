@@ -20,6 +20,7 @@ from ..options import Flag, Json, Operand
 
 if TYPE_CHECKING:
     from ...doctor.report import Report
+    from ...doctor.scripts.session import Session
 
 _VALUED = frozenset(("--explain", "--ignore", "--steps", "--seconds", "--model", "--loss"))
 """The options that take the word after them."""
@@ -95,20 +96,11 @@ def doctor(
         target = module
     if target is None:
         raise UsageError("name what to examine, as in: spellout doctor train.py")
-    ended, tell = 0, partial(_tell, json=json, github=github, fix_hint=fix_hint)
+    tell = partial(_tell, json=json, github=github, fix_hint=fix_hint)
     if module is None and not _is_script(target):
-        if arguments:
-            raise UsageError(
-                f"{target} takes no arguments, got {arguments[0]!r}; a script does: train.py ARGUMENTS"
-            )
-        from ...doctor.programs import examine_target
-        from ...models.table import MODELS
-
-        with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
-            report = examine_target(target, list(ignore), MODELS)
+        report, ended = _of_parts(target, arguments, ignore), 0
     else:
         from ...doctor.scripts.session import Session
-        from ...doctor.scripts.starting import examine_script
 
         _known(ignore)
         session = Session(
@@ -117,16 +109,34 @@ def doctor(
         session.at_last = partial(_end, target, tell)
         alone = json or github or fix_hint  # what the script prints would be mixed with what programs read
         with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
-            outcome = examine_script(target, arguments, session, module is not None)
-        report, ended = outcome.report, outcome.code
-        if outcome.stopped and outcome.written:
-            terminal.note(f"before it was stopped, {target} wrote {', '.join(outcome.written)}")
+            report, ended = _of_script(target, arguments, session, module is not None)
     tell(report)
     if ended:
         raise ScriptEnded(f"{target} ended with exit code {ended}", ended)
     if report.errors:
         count = len(report.errors)
         raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")
+
+
+def _of_parts(target: str, arguments: tuple[str, ...], ignore: tuple[str, ...]) -> Report:
+    """Examine what a function returns, or the model of a run folder."""
+    if arguments:
+        raise UsageError(f"{target} takes no arguments, got {arguments[0]!r}; a script does: train.py ARGUMENTS")
+    from ...doctor.programs import examine_target
+    from ...models.table import MODELS
+
+    with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
+        return examine_target(target, list(ignore), MODELS)
+
+
+def _of_script(target: str, arguments: tuple[str, ...], session: Session, is_module: bool) -> tuple[Report, int]:
+    """Run a script under the doctor; the report, and the exit code that the script ended with."""
+    from ...doctor.scripts.starting import examine_script
+
+    outcome = examine_script(target, arguments, session, is_module)
+    if outcome.stopped and outcome.written:
+        terminal.note(f"before it was stopped, {target} wrote {', '.join(outcome.written)}")
+    return outcome.report, outcome.code
 
 
 def _tell(report: Report, json: bool, github: bool, fix_hint: bool) -> None:

@@ -21,7 +21,7 @@ from ..checks.catalog import AFTER, BEFORE, look_at
 from ..examination import undisturbed
 from ..patient import Patient
 from ..recording import Recording
-from ..report import Report
+from ..report import Finding, Report
 from .capture import Backward, Captured, NotCaptured, capture
 
 HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
@@ -101,9 +101,9 @@ class Group:
                 look_at(patient, wanted.ignore)
             else:
                 look_at(patient, wanted.ignore, AFTER)
-        # The tape of the doctor's own pass is read both times.
-        told = {(one.id, str(one.where)) for one in known}
-        patient.findings = [*known, *(one for one in patient.findings if (one.id, str(one.where)) not in told)]
+        # The tape of the doctor's own pass is read both times, and the script's own steps show the same line.
+        told = {_told(one) for one in known}
+        patient.findings = [*known, *(one for one in patient.findings if _told(one) not in told)]
 
     @property
     def report(self) -> Report:
@@ -183,3 +183,8 @@ def living_optimizers() -> list[Optimizer]:
     kinds = {kind for kind in set(map(type, living)) if issubclass(kind, Optimizer)}
     found = [thing for thing in living if type(thing) in kinds and hasattr(thing, "param_groups")] if kinds else []
     return [one for one in found if not isinstance(getattr(one, "optimizer", None), Optimizer)]
+
+
+def _told(finding: Finding) -> tuple[str, str]:
+    """What is told once: a mistake in a line, whichever call in it shows it."""
+    return finding.id, str(finding.where).partition(", in ")[0]
