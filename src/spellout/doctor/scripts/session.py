@@ -358,7 +358,7 @@ class Session:
             return Report.together(reports)
         one = next(iter(reports.values()), Report.of(self.findings, [], {}))
         if not reports:
-            self.missing.append("the training: no gradient was asked for while it ran")
+            self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
             findings=one.findings,
             symptoms=one.symptoms,
