@@ -48,7 +48,7 @@ class Report:
 
     @classmethod
     def together(cls, reports: Mapping[str, Report]) -> Report:
-        """Put the reports of several programs in one; every finding says of which it is, with numbers of the first."""
+        """Put the reports of several programs in one; a finding says of which it is, with numbers of the first."""
 
         def named(part: Literal["findings", "symptoms"]) -> tuple[Finding, ...]:
             found: dict[object, tuple[Finding, list[str]]] = {}
