@@ -160,6 +160,24 @@ for i in range(5):
 """,
         None,
     ),
+    "a closure after every evaluation": (
+        NET
+        + """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+def closure():
+    opt.zero_grad()
+    loss = F.cross_entropy(net(X[:40]), Y[:40])
+    loss.backward()
+    return loss
+for i in range(30):
+    opt.step(closure)
+    net.eval()
+    with torch.no_grad():
+        accuracy = (net(X[40:]).argmax(1) == Y[40:]).float().mean()
+    net.train()
+""",
+        None,
+    ),
     "scaled, in half precision": (
         NET.replace("nn.Linear(16, 3)", "nn.Linear(16, 3), nn.Softmax(1)")
         + """

@@ -156,6 +156,8 @@ class Session:
     def steps(self, optimizer: Optimizer) -> None:
         """Just before the first step everything is as training starts."""
         self._insist()
+        for one in self.groups:  # with a closure, the passes of the step come after this
+            one.recording.phase = "step"
         group = self._group_of(optimizer)
         if group is not None and group.patient is None:
             self._examine(group)
