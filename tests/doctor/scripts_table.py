@@ -56,6 +56,7 @@ for epoch in range(20):
         + """
 W1, W2 = torch.randn(6, 16) * 0.3, torch.randn(16, 3) * 0.1
 parameters = [W1, W2]
+W2 *= 0.5
 for p in parameters:
     p.requires_grad = True
 for i in range(30):
