@@ -121,7 +121,9 @@ def test_scripts_that_never_train_end_with_a_sentence(script, command, monkeypat
     assert "healthy" not in out
 
 
-@pytest.mark.parametrize(("path", "said"), [("nothing.py", "nothing.py cannot be read"), (".", "holds no run")])
+@pytest.mark.parametrize(
+    ("path", "said"), [("nothing.py", "nothing.py cannot be read"), (".", "is not a run folder")]
+)
 def test_what_is_no_script_is_refused_with_a_sentence(script, command, path, said):
     script("")
     code, out, err = command("doctor", path)
@@ -166,6 +168,13 @@ def test_a_model_that_is_named_is_the_model(script):
     assert examined(path, model="decoder").report.facts["model"] == "decoder"
     missing = examined(path, model="nobody", loss="nothing").report.not_examined
     assert [line.split(":")[0] for line in missing[:2]] == ["--model nobody", "--loss nothing"]
+
+
+def test_a_line_that_two_optimizers_train_through_is_told_once(script):
+    source = SCRIPTS["two optimizers"][0].replace("nn.Linear(16, 1))", "nn.Linear(16, 1), nn.Sigmoid())")
+    found = [(one.id, str(one.where)) for one in examined(script(source)).report.errors]
+    assert {name for name, _ in found} == {"sigmoid-before-bce-with-logits"}
+    assert len(found) == len(set(found))
 
 
 def test_clipping_is_known_before_the_first_step(script):

@@ -78,7 +78,7 @@ def doctor(
     model
         The variable that holds the model, if it is not found.
     loss
-        The variable that holds the loss function, if it is not found.
+        The variable that holds the loss, or the function that computes it, if it is not found.
     explain
         Print the page of one check by its id; `all` lists them.
     ignore

@@ -48,15 +48,20 @@ class Report:
 
     @classmethod
     def together(cls, reports: Mapping[str, Report]) -> Report:
-        """Put the reports of several programs in one; every finding says of which it is."""
+        """Put the reports of several programs in one; a finding says of which it is, with numbers of the first."""
 
         def named(part: Literal["findings", "symptoms"]) -> tuple[Finding, ...]:
-            found = [
-                replace(finding, evidence=f"{name}: {finding.evidence}")
-                for name, report in reports.items()
-                for finding in getattr(report, part)
+            found: dict[object, tuple[Finding, list[str]]] = {}
+            for name, report in reports.items():
+                for one in getattr(report, part):
+                    shared = position(one.where) is not None  # a line is the same for all, and told once
+                    key = (one.id, str(one.where)) if shared else (one.id, name, one.where, one.evidence)
+                    found.setdefault(key, (one, []))[1].append(name)
+            told = [
+                replace(one, evidence=f"{', '.join(dict.fromkeys(names))}: {one.evidence}")
+                for one, names in found.values()
             ]
-            return tuple(sorted(found, key=lambda finding: ORDER.index(finding.severity)))
+            return tuple(sorted(told, key=lambda finding: ORDER.index(finding.severity)))
 
         missing = tuple(f"{name}: {line}" for name, report in reports.items() for line in report.not_examined)
         facts = {f"{name}: {fact}": value for name, one in reports.items() for fact, value in one.facts.items()}

@@ -112,6 +112,8 @@ def ancestors(
     """The nodes that the ends were computed from, not looking beyond `stop`; `graph`: only where gradients flow."""
     wanted, kept = {id(end) for end in ends} - stop, []
     for node in reversed(nodes):
+        if node.changed is not None and is_live(node.changed):
+            continue  # what is trained was given its numbers, and has them
         written = node.changed is not None and id(node.changed) in stop
         if not written and not made_by(node) & wanted:
             continue

@@ -79,6 +79,8 @@ class Session:
         """Is called where a script cannot be stopped."""
         self._optimizers: list[Optimizer] = []
         self._between = True
+        self._evaluating: bool | None = None
+        """Does the first evaluation run? None: it has not begun."""
         self._due = False
         """Enough was seen: it ends at the next place where hooks may be taken off."""
         self._ungraded: list[tuple[Forward, list[torch.Tensor]]] = []
@@ -107,6 +109,22 @@ class Session:
         for group in self.groups:
             group.recording.phase = phase
         self._between = self._between and not tracking
+        self._hear_evaluation(phase)
+
+    def _hear_evaluation(self, phase: str) -> None:
+        """The first evaluation goes on the tape, also where the steps are on it no more."""
+        if phase == "evaluate" and self._evaluating is None and self.groups:
+            self._evaluating, self.hooks.tape.paused = True, False
+        elif phase == "step" and self._evaluating:
+            self._evaluating = False
+            self._rest()
+
+    def _rest(self) -> None:
+        """Pause the tape, once it holds enough of the steps."""
+        most = max((group.steps for group in self.groups), default=0)
+        enough = most >= _TAPED and not self._evaluating
+        if enough and not self.hooks.tape.paused and (not self._idle() or most >= self.steps_wanted):
+            self.hooks.tape.paused = True
 
     def left(self, visit: Visit) -> None:
         """A pass without gradients may be an evaluation, or make data for another one."""
@@ -127,6 +145,7 @@ class Session:
         self._end_if_due()
         if self.report is not None:
             return
+        self._hear_evaluation("step")
         if self.hooks.tape.paused:
             for group in self.groups:
                 self._one_more(group)
@@ -156,6 +175,8 @@ class Session:
     def steps(self, optimizer: Optimizer) -> None:
         """Just before the first step everything is as training starts."""
         self._insist()
+        for one in self.groups:  # with a closure, the passes of the step come after this
+            one.recording.phase = "step"
         group = self._group_of(optimizer)
         if group is not None and group.patient is None:
             self._examine(group)
@@ -291,11 +312,8 @@ class Session:
             group.examine(self.wanted)
 
     def _look_at_the_clock(self) -> None:
-        most = max((group.steps for group in self.groups), default=0)
-        tape = self.hooks.tape
-        if not tape.paused and most >= _TAPED and (not self._idle() or most >= self.steps_wanted):
-            tape.paused = True
-        if most < self.steps_wanted:
+        self._rest()
+        if max((group.steps for group in self.groups), default=0) < self.steps_wanted:
             return
         self._ready = self._ready or time.monotonic()
         if self._evaluated() or time.monotonic() - self._ready > self.seconds:
@@ -358,7 +376,7 @@ class Session:
             return Report.together(reports)
         one = next(iter(reports.values()), Report.of(self.findings, [], {}))
         if not reports:
-            self.missing.append("the training: no gradient was asked for while it ran")
+            self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
             findings=one.findings,
             symptoms=one.symptoms,
