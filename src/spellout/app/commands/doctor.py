@@ -62,8 +62,7 @@ def doctor(
     Parameters
     ----------
     target
-        SCRIPT.py or a notebook, or FILE.py:FUNCTION that returns a dictionary (model, loss, batch, optimizer, step,
-        evaluate), or a run folder.
+        SCRIPT.py, a notebook, a run folder, or FILE.py:FUNCTION, which returns a dictionary (model, loss, ...).
     arguments
         The script's own arguments.
     module
@@ -91,8 +90,7 @@ def doctor(
         terminal.print_report(_page(explain))
         return
     if module is not None:
-        arguments = (*([target] if target is not None else []), *arguments)
-        target = module
+        target, arguments = module, (*([target] if target is not None else []), *arguments)
     if target is None:
         raise UsageError("name what to examine, as in: spellout doctor train.py")
     tell = partial(_tell, json=json, github=github, fix_hint=fix_hint)
