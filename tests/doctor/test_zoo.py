@@ -1,7 +1,7 @@
 """Healthy code stays silent: neither error nor warning, whatever kind of program it is.
 
-`bench/doctor_zoo.py` examines the whole zoo; here are its first rooms, and those programs of the others that were
-once accused.
+`bench/doctor_zoo.py` examines the whole zoo; here are every third of its first rooms, and those programs of the
+others that were once accused.
 """
 
 import importlib
@@ -55,7 +55,7 @@ ONCE_ACCUSED = (
 
 
 @pytest.mark.parametrize(
-    "program", ALWAYS + [KNOWN[name] for name in ONCE_ACCUSED], ids=lambda program: program.__name__
+    "program", ALWAYS[::3] + [KNOWN[name] for name in ONCE_ACCUSED], ids=lambda program: program.__name__
 )
 def test_a_healthy_program_is_left_alone(program):
     torch.manual_seed(0)

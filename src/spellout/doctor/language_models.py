@@ -137,8 +137,8 @@ def _case(folder: Path, run: Run, models: Mapping[str, Family]) -> Case:
         raise ExaminationError(f"{folder} has no training lines to examine its model with; train without streaming")
     learner = _learner(folder, run, run.model)
     training = run.facts.get("training") or {}
-    examples = Order(learner.examples, training.get("batch") or learner.batch, 0).at(0)
-    chosen = np.unique(examples)  # few lines may come more than once
+    order = Order(learner.examples, training.get("batch") or learner.batch, 0)
+    chosen = _drawn(order, 0)
     lr = float(training.get("lr") or learner.lr)
     lines = isinstance(run.model, LineModel)
     learner.network = Laid(learner.network, lines)
@@ -147,7 +147,7 @@ def _case(folder: Path, run: Run, models: Mapping[str, Family]) -> Case:
         loss=loss_of,
         batch=_laid(*learner._read(chosen), lines),
         optimizer=[Shown(own, lr, learner._steps) for own in learner._optimizers],
-        step=partial(learner.step, chosen, lr),
+        step=partial(_step, learner, order, lr, [0]),
         evaluate=partial(_evaluate, learner, chosen),
         causal=lines,
         batch_axis=0,
@@ -178,6 +178,17 @@ def _learner(folder: Path, run: Run, model: TorchModel) -> TorchLearner:
     except (RuntimeError, ValueError, KeyError, IndexError) as error:
         raise RunError(f"{folder} is damaged: its files do not fit together ({error}); train again") from None
     return learner
+
+
+def _drawn(order: Order, number: int) -> np.ndarray:
+    """The examples of a step; few lines may come more than once."""
+    return np.unique(order.at(number))
+
+
+def _step(learner: TorchLearner, order: Order, lr: float, taken: list[int]) -> None:
+    """The learner's next step; `taken` holds how many there were, in a list so that it can be put back."""
+    learner.step(_drawn(order, taken[0]), lr)
+    taken[0] += 1
 
 
 def _evaluate(learner: TorchLearner, chosen: np.ndarray) -> float:

@@ -6,7 +6,6 @@ Every parameter has an account: has a gradient arrived since the optimizer's las
 
 from __future__ import annotations
 
-import gc
 import itertools
 import math
 import sys
@@ -26,6 +25,7 @@ from . import walk
 from .sights.loaders import Drawn, LoaderHook
 from .sights.movement import Movement, Scale, size_of
 from .sights.sight import Sight, sight_of
+from .sights.totals import losses_in_one_list
 from .tape import Call, Tape, dense, tensors_in, users_frames, users_line
 from .walk import MODE_SENSITIVE
 
@@ -203,11 +203,7 @@ class Recording:
     def _kept_losses(self) -> int:
         """How many differentiated losses lie in one list; asked before the user's lists are put back."""
         losses = [one for call in self.calls_of("backward") for one in call.inputs[:1]]
-        if self.tape is None or not any(_held_elsewhere(one, self.tape) for one in losses[:-1]):
-            return 0
-        known = {id(one) for one in losses}
-        lists = [one for one in gc.get_referrers(*losses) if type(one) is list and one is not losses]
-        return max((len(known & {id(item) for item in one}) for one in lists), default=0)
+        return losses_in_one_list(losses, self.tape) if self.tape is not None else 0
 
     def _open(self, name: str, parameter: torch.Tensor) -> None:
         if id(parameter) in self.accounts:
@@ -373,12 +369,6 @@ class Recording:
     def clips(self) -> list[Call]:
         """The calls that clipped gradients."""
         return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
-
-
-def _held_elsewhere(tensor: torch.Tensor, tape: Tape) -> bool:
-    """Do references exist besides those of the tape? A look through all objects is dear, and this is not."""
-    slots = sum(one is tensor for call in tape.calls for one in tensors_in((call.args, call.kwargs, call.out)))
-    return sys.getrefcount(tensor) - slots > 4  # the list of losses, the loop, this argument, and that of the count
 
 
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -20,7 +20,6 @@ from ..options import Flag, Json, Operand
 
 if TYPE_CHECKING:
     from ...doctor.report import Report
-    from ...doctor.scripts.session import Session
 
 _VALUED = frozenset(("--explain", "--ignore", "--steps", "--seconds", "--model", "--loss"))
 """The options that take the word after them."""
@@ -63,8 +62,7 @@ def doctor(
     Parameters
     ----------
     target
-        SCRIPT.py or a notebook, or FILE.py:FUNCTION that returns a dictionary (model, loss, batch, optimizer, step,
-        evaluate), or a run folder.
+        SCRIPT.py, a notebook, a run folder, or FILE.py:FUNCTION, which returns a dictionary (model, loss, ...).
     arguments
         The script's own arguments.
     module
@@ -92,24 +90,19 @@ def doctor(
         terminal.print_report(_page(explain))
         return
     if module is not None:
-        arguments = (*([target] if target is not None else []), *arguments)
-        target = module
+        target, arguments = module, (*([target] if target is not None else []), *arguments)
     if target is None:
         raise UsageError("name what to examine, as in: spellout doctor train.py")
     tell = partial(_tell, json=json, github=github, fix_hint=fix_hint)
+    watched = {"steps": steps, "seconds": seconds, "stops": not keep_running, "model": model, "loss": loss}
     if module is None and not _is_script(target):
-        report, ended = _of_parts(target, arguments, ignore), 0
+        _conclude(target, tell, _of_case(target, arguments, ignore))
     else:
-        from ...doctor.scripts.session import Session
+        _conclude(target, tell, *_of_script(target, arguments, module is not None, ignore, watched, tell))
 
-        _known(ignore)
-        session = Session(
-            steps=steps, seconds=seconds, stops=not keep_running, ignore=ignore, model=model, loss=loss
-        )
-        session.at_last = partial(_end, target, tell)
-        alone = json or github or fix_hint  # what the script prints would be mixed with what programs read
-        with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
-            report, ended = _of_script(target, arguments, session, module is not None)
+
+def _conclude(target: str, tell: Callable[[Report], None], report: Report, ended: int = 0) -> None:
+    """Print the report; the exit code is the script's own, or 1 if an error was found."""
     tell(report)
     if ended:
         raise ScriptEnded(f"{target} ended with exit code {ended}", ended)
@@ -118,22 +111,35 @@ def doctor(
         raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")
 
 
-def _of_parts(target: str, arguments: tuple[str, ...], ignore: tuple[str, ...]) -> Report:
-    """Examine what a function returns, or the model of a run folder."""
-    if arguments:
-        raise UsageError(f"{target} takes no arguments, got {arguments[0]!r}; a script does: train.py ARGUMENTS")
+def _of_case(target: str, arguments: tuple[str, ...], ignore: tuple[str, ...]) -> Report:
+    """Examine a case that a function makes, or a run folder."""
     from ...doctor.programs import examine_target
     from ...models.table import MODELS
 
+    if arguments:
+        raise UsageError(f"{target} takes no arguments, got {arguments[0]!r}; a script does: train.py ARGUMENTS")
     with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
         return examine_target(target, list(ignore), MODELS)
 
 
-def _of_script(target: str, arguments: tuple[str, ...], session: Session, is_module: bool) -> tuple[Report, int]:
-    """Run a script under the doctor; the report, and the exit code that the script ended with."""
+def _of_script(
+    target: str,
+    arguments: tuple[str, ...],
+    is_module: bool,
+    ignore: tuple[str, ...],
+    watched: dict[str, Any],
+    tell: partial[None],
+) -> tuple[Report, int]:
+    """Run a script under the doctor's eyes: the report, and the exit code that the script ended with."""
+    from ...doctor.scripts.session import Session
     from ...doctor.scripts.starting import examine_script
 
-    outcome = examine_script(target, arguments, session, is_module)
+    _known(ignore)
+    session = Session(ignore=ignore, **watched)
+    session.at_last = partial(_end, target, tell)
+    alone = any(tell.keywords.values())  # what the script prints would be mixed with what programs read
+    with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
+        outcome = examine_script(target, arguments, session, is_module)
     if outcome.stopped and outcome.written:
         terminal.note(f"before it was stopped, {target} wrote {', '.join(outcome.written)}")
     return outcome.report, outcome.code
@@ -162,7 +168,7 @@ def _is_script(target: str) -> bool:
 
 
 def _known(ignore: tuple[str, ...]) -> None:
-    from ...doctor import PAGES
+    from ...doctor.checks.catalog import PAGES
 
     for name in ignore:
         if name not in PAGES:
@@ -171,7 +177,7 @@ def _known(ignore: tuple[str, ...]) -> None:
 
 def _page(name: str) -> str:
     """Return the page of one check of the doctor, or the table of all."""
-    from ...doctor import PAGES
+    from ...doctor.checks.catalog import PAGES
 
     if name == "all":
         return "\n".join(f"{page.id:32} {page.severity:8} {page.title}" for page in PAGES.values())

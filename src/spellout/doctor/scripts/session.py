@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -26,6 +25,7 @@ from ..recording import Forward, Recording
 from ..report import Finding, Report
 from ..snapshot import companions
 from .capture import Backward, NotCaptured
+from .files import opened_to_write
 from .groups import Group, Leaves, Wanted, captured, living_optimizers, together
 from .hooks import Hooks
 from .names import Names
@@ -39,8 +39,6 @@ _NUMBERS = 2**28
 """Numbers on the tape, from which on it is thrown away before the first backward pass, and stopped after it."""
 _REFUSALS = 200
 """So often the stop is raised again for a script that catches everything."""
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
-_PASSING = (tempfile.gettempdir() + os.sep, os.devnull, "/dev/", "/proc/")
 
 
 class Stopped(BaseException):
@@ -200,11 +198,7 @@ class Session:
 
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
         """Files that the script opens for writing, as Python's audit events tell."""
-        if event != "open" or not self.hooks.heard or not isinstance(args[0], str):
-            return
-        mode, flags = args[1], args[2]
-        writes = any(letter in mode for letter in "wxa+") if isinstance(mode, str) else flags & _WRITING
-        if writes and "__pycache__" not in args[0] and not args[0].startswith(_PASSING):
+        if event == "open" and self.hooks.heard and opened_to_write(args):
             self._insist()
             self.written.setdefault(args[0])
 
