@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ... import walk
 from ...patient import Patient
 from ...recording import Step
 from ...report import Finding, Page
@@ -15,7 +16,8 @@ GROWS = Page(
     number=29,
     title="the loss of a step is differentiated through the steps before it",
     why="Memory and time grow with every step, and gradients are taken at weights that are no longer there.",
-    evidence="Backwards from the loss, a call was reached that was made before the same optimizer's last step.",
+    evidence="Backwards from the loss, a call with weights was reached that was made before their optimizer's "
+    "last step.",
     legitimate="Differentiating through a training on purpose (meta-learning); then steps are no optimizer's.",
     cure="Detach the state that goes from one batch to the next: `h = h.detach()`; "
     "then `retain_graph=True` is not needed.",
@@ -33,7 +35,8 @@ def check(patient: Patient) -> Iterator[Finding]:
         if before is None or recording.tape is None:
             continue
         for root in roots:
-            reached = _earliest(recording.tape, root)
+            # What other optimizers train may be older: a generator's output, of before the critic's step.
+            reached = _earliest(recording.tape, root, set(map(id, walk.listed_in(step.optimizer))))
             if reached is not None and reached.index < before.tick:
                 across = sum(reached.index < one.tick < root.index for one in recording.steps_of(step.optimizer))
                 told = f"from the loss back to a `{reached.name}` that was made {across} optimizer steps before"
@@ -41,8 +44,8 @@ def check(patient: Patient) -> Iterator[Finding]:
                 return
 
 
-def _earliest(tape: Tape, root: Call) -> Call | None:
-    """The first call that the graph of a loss reaches."""
+def _earliest(tape: Tape, root: Call, weights: set[int]) -> Call | None:
+    """The first call with one of these weights that the graph of a loss reaches."""
     pending, seen = [(one, root.index) for one in root.inputs], dict[int, Call]()
     while pending:
         tensor, before = pending.pop()
@@ -51,4 +54,5 @@ def _earliest(tape: Tape, root: Call) -> Call | None:
             continue
         seen[call.index] = call
         pending += [(one, call.index) for one in call.inputs if one.requires_grad]
-    return seen[min(seen)] if seen else None
+    using = [index for index, call in seen.items() if any(id(one) in weights for one in call.inputs)]
+    return seen[min(using)] if using else None
