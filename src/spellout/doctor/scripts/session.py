@@ -92,6 +92,10 @@ class Session:
         self._making: set[str | None] = set()
         """The lines whose passes make data."""
         self._ready: float | None = None
+        self._earlier = 0
+        """How many groups there were when something new began to be trained."""
+        self._begun: set[int] = set()
+        """The parameters of what did."""
         self._counted = self._numbers = 0
 
     def __enter__(self) -> Session:
@@ -108,8 +112,10 @@ class Session:
         self._end_if_due()
         if visit.depth or self.report is not None:
             return
-        self._spare()
         tracking = torch.is_grad_enabled()
+        if tracking and self.hooks.tape.paused:
+            self._begin_again(visit)
+        self._spare()
         phase = "evaluate" if self._between and not tracking else "step"
         for group in self.groups:
             group.recording.phase = phase
@@ -217,6 +223,15 @@ class Session:
                 self.hooks.forget()
             self._counted = self._numbers = 0
 
+    def _begin_again(self, visit: Visit) -> None:
+        """What is trained only after something else is seen, too: a teacher first, and then its pupil."""
+        trained = {id(one) for one in visit.trained}
+        known = self._begun.union(*(group.recording.accounts for group in self.groups))
+        if trained and not trained & known:
+            self._begun |= trained
+            self._earlier, self._optimizers, self._ready = len(self.groups), [], None
+            self.hooks.tape.paused, self._numbers = False, 0
+
     def _groups_of(self, backward: Backward) -> list[Group]:
         leaves = backward.leaves
         if not leaves:
@@ -319,7 +334,8 @@ class Session:
         return patient
 
     def _look_at_the_clock(self) -> None:
-        most = max((group.steps for group in self.groups), default=0)
+        last = self.groups[self._earlier :] or self.groups
+        most = max((group.steps for group in last), default=0)
         tape = self.hooks.tape
         if not tape.paused and most >= _TAPED and (not self._idle() or most >= self.steps_wanted):
             tape.paused = True
