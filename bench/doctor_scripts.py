@@ -1,12 +1,14 @@
 """Unchanged scripts in thirty styles, half of them with a mistake: what the doctor captures, names, and accuses.
 
 python bench/doctor_scripts.py [NAME ...]
+python bench/doctor_scripts.py --cost    what the doctor costs a small script, and what is left of it afterwards
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -78,8 +80,47 @@ def examined(script: str) -> dict[str, Any]:
     }
 
 
+def taken(*words: str) -> tuple[float, float]:
+    """Seconds of the processor's time that a script took, and the milliseconds of a late step that it printed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, cwd=FOLDER,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True,
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    printed = [line for line in done.stdout.splitlines() if line.startswith("milliseconds")]
+    return (
+        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        float(printed[0].rpartition(":")[2]) if printed else float("nan"),
+    )
+
+
+def cost(rounds: int = 3) -> dict[str, float]:
+    """The least of some rounds, with the doctor and without it, in turn."""
+    doctor = ("-m", "spellout", "doctor", "--seconds", "0")
+    times: dict[str, list[tuple[float, float]]] = {"plain": [], "watched": [], "short": [], "stopped": []}
+    for _ in range(rounds):
+        times["plain"].append(taken("timed.py", "8000"))
+        times["watched"].append(taken(*doctor, "--keep-running", "timed.py", "8000"))
+        times["short"].append(taken("timed.py", "20"))
+        times["stopped"].append(taken(*doctor, "--steps", "20", "timed.py", "8000"))
+    whole = {name: min(one for one, _ in rows) for name, rows in times.items()}
+    late = {name: min(one for _, one in rows) for name, rows in times.items()}
+    return {
+        "process seconds of 20 steps": whole["short"],
+        "process seconds of the same under the doctor": whole["stopped"],
+        "the doctor's own": whole["stopped"] - whole["short"],
+        "milliseconds of a step": late["plain"],
+        "milliseconds of a step after the doctor was done": late["watched"],
+        "slower": late["watched"] / late["plain"] - 1,
+    }
+
+
 def main() -> None:
     """Print a row for each, and one JSON object."""
+    if sys.argv[1:] == ["--cost"]:
+        print(json.dumps({**cost(), **machine()}))
+        return
     rows = {}
     for script in sys.argv[1:] or SCRIPTS:
         rows[script] = examined(script)

@@ -160,6 +160,41 @@ for i in range(5):
 """,
         None,
     ),
+    "a closure after every evaluation": (
+        NET
+        + """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+def closure():
+    opt.zero_grad()
+    loss = F.cross_entropy(net(X[:40]), Y[:40])
+    loss.backward()
+    return loss
+for i in range(30):
+    opt.step(closure)
+    net.eval()
+    with torch.no_grad():
+        accuracy = (net(X[40:]).argmax(1) == Y[40:]).float().mean()
+    net.train()
+""",
+        None,
+    ),
+    "an accuracy of one output's argmax, after an epoch": (
+        NET.replace("nn.Linear(16, 3)", "nn.Linear(16, 1)")
+        + """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+labels = (X[:, 0] > 0).long()
+for epoch in range(9):
+    for i in range(0, 60, 10):
+        opt.zero_grad()
+        F.binary_cross_entropy_with_logits(net(X[i : i + 10]).squeeze(1), labels[i : i + 10].float()).backward()
+        opt.step()
+    net.eval()
+    with torch.no_grad():
+        accuracy = (net(X).argmax(1) == labels).float().mean()
+    net.train()
+""",
+        "argmax-of-one-column",
+    ),
     "scaled, in half precision": (
         NET.replace("nn.Linear(16, 3)", "nn.Linear(16, 3), nn.Softmax(1)")
         + """

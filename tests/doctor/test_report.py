@@ -171,7 +171,6 @@ def test_the_command(tmp_path, command):
     ("arguments", "code", "sentence"),
     [
         (["doctor"], 2, "name what to examine"),
-        (["doctor", "{path}"], 2, "name the function that makes the case"),
         (["doctor", "{path}:nothing"], 1, "has no function 'nothing'"),
         (["doctor", "{path}:breaks"], 1, "raised ZeroDivisionError: division by zero"),
         (["doctor", "missing.py:case"], 1, "missing.py is not a file"),

@@ -13,7 +13,8 @@ from torch.optim.optimizer import _global_optimizer_pre_hooks as step_hooks
 from doctor.scripts_table import NET, SCRIPTS
 from spellout.doctor import load_ipython_extension, watch
 from spellout.doctor.scripts import running
-from spellout.doctor.scripts.session import HELP, Session
+from spellout.doctor.scripts.groups import HELP
+from spellout.doctor.scripts.session import Session
 from spellout.doctor.scripts.starting import examine_script
 
 LOOP = """
@@ -69,7 +70,7 @@ def test_a_script_that_goes_on_computes_the_same_bits(script):
     source = NET.replace("nn.Tanh()", "nn.Tanh(), nn.BatchNorm1d(16), nn.Dropout(0.2)") + LOOP.replace(
         "STEPS", "40"
     )
-    path = script(source + "print(float(sum(p.double().sum() for p in net.parameters())))\n")
+    path = script(source + "print([p.tolist() for p in net.parameters()])\n")
     printed = []
     for run in (
         lambda: running.run_script(running.Path(path), []),
@@ -80,6 +81,13 @@ def test_a_script_that_goes_on_computes_the_same_bits(script):
         printed.append(text.getvalue())
     assert printed[0] == printed[1]
     assert len(printed[0].splitlines()) == 41
+
+
+def test_nothing_of_the_doctor_is_left_on_a_script_that_goes_on_by_hand(script, capsys):
+    source = SCRIPTS["plain tensors, updated by hand"][0].replace("range(30)", "range(60)")
+    modes = "len(torch.overrides._get_current_function_mode_stack())"
+    examined(script(source + f"    if i in (0, 59):\n        print({modes})\n"), stops=False, steps=5)
+    assert capsys.readouterr().out.split() == ["1", "0"]
 
 
 def test_everything_after_the_script_is_its_own(script, command):
@@ -101,6 +109,7 @@ def test_everything_after_the_script_is_its_own(script, command):
         ("print('only this')\n", 0, ""),
         ("import nowhere_to_be_found\n", 1, "No module named 'nowhere_to_be_found'"),
         ("input()\n", 1, "EOFError"),
+        ("def f(:\n", 1, "SyntaxError"),
     ],
 )
 def test_scripts_that_never_train_end_with_a_sentence(script, command, monkeypatch, source, code, said):
@@ -109,6 +118,70 @@ def test_scripts_that_never_train_end_with_a_sentence(script, command, monkeypat
     assert got == code
     assert said in err
     assert "no gradient was asked for" in out
+    assert "healthy" not in out
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("nothing.py", "nothing.py cannot be read"), (".", "is not a run folder")]
+)
+def test_what_is_no_script_is_refused_with_a_sentence(script, command, path, said):
+    script("")
+    code, out, err = command("doctor", path)
+    assert (code, out) == (1, "")
+    assert said in err
+
+
+BEHIND_TORCH = """
+CRITERION
+opt = torch.optim.SGD(net.parameters(), lr=1e-2)
+for i in range(10):
+    opt.zero_grad()
+    loss = criterion(net(X), Y)
+    total = loss * 2
+    total.data.mul_(3)
+    total.backward()
+    opt.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("criterion", "name"),
+    [
+        ("criterion = nn.CrossEntropyLoss()", "criterion"),
+        ("criterion = F.cross_entropy", "criterion"),
+        ("def criterion(a, b):\n    return F.cross_entropy(a, b)", "criterion"),
+        ("criterion = F.cross_entropy", "loss"),
+    ],
+)
+def test_a_loss_that_cannot_be_computed_again_is_said_and_may_be_named(script, criterion, name):
+    path = script(NET + BEHIND_TORCH.replace("CRITERION", criterion))
+    missing = " ".join(examined(path).report.not_examined)
+    assert "where the script has computed" in missing
+    assert HELP in missing
+    report = examined(path, loss=name).report
+    assert report.facts["first loss"] < 2
+    assert HELP not in " ".join(report.not_examined)
+
+
+def test_a_model_that_is_named_is_the_model(script):
+    path = script(SCRIPTS["an encoder and a decoder"][0])
+    assert examined(path, model="decoder").report.facts["model"] == "decoder"
+    missing = examined(path, model="nobody", loss="nothing").report.not_examined
+    assert [line.split(":")[0] for line in missing[:2]] == ["--model nobody", "--loss nothing"]
+
+
+def test_a_line_that_two_optimizers_train_through_is_told_once(script):
+    source = SCRIPTS["two optimizers"][0].replace("nn.Linear(16, 1))", "nn.Linear(16, 1), nn.Sigmoid())")
+    found = [(one.id, str(one.where)) for one in examined(script(source)).report.errors]
+    assert {name for name, _ in found} == {"sigmoid-before-bce-with-logits"}
+    assert len(found) == len(set(found))
+
+
+def test_clipping_is_known_before_the_first_step(script):
+    source = NET + LOOP.replace("Adam", "SGD").replace("1e-2", "300.0").replace("STEPS", "10")
+    clipped = source.replace("opt.step()", "nn.utils.clip_grad_norm_(net.parameters(), 1e-4)\n    opt.step()")
+    found = [{one.id for one in examined(script(text)).report.findings} for text in (source, clipped)]
+    assert ["learning-rate-too-high" in ids for ids in found] == [True, False]
 
 
 def test_a_traceback_is_the_scripts_own(script, command):

@@ -23,12 +23,7 @@ from .report import Report
 def examine_target(target: str, ignore: list[str], models: Mapping[str, Family]) -> Report:
     """Examine `path/to/file.py:factory`, or a run folder; `models` is the table of families."""
     path, _, factory = target.rpartition(":")
-    if path.endswith(".py"):
-        made = {"": _call(Path(path), factory)}
-    elif target.endswith(".py"):
-        raise UsageError(f"{target}: name the function that makes the case, as in {target}:case")
-    else:
-        made = cases_of_run(Path(target), models)
+    made = {"": _call(Path(path), factory)} if path.endswith(".py") else cases_of_run(Path(target), models)
     try:
         reports = {
             name: examine(*(case if isinstance(case, tuple) else (case,)), ignore=ignore)

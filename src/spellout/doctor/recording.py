@@ -192,8 +192,9 @@ class Recording:
             for place, parameter in enumerate(group["params"]):
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
-    def _before_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self.paused:
+    def _before_forward(self, module: nn.Module, args: tuple[Any, ...], *kwargs: dict[str, Any]) -> None:
+        # Where the hooks are taken off by a hook of the same call, torch calls this all the same, without `kwargs`.
+        if self.paused or not self._handles:
             return
         if self.calls == 1:
             self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))

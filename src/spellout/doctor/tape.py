@@ -142,10 +142,12 @@ class Tape(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call through, and write it down."""
+        if self.paused or len(self.calls) >= self._limit:
+            return func(*args, **(kwargs or {}))
         raw = func.__name__
         if raw == "__get__" and func.__self__.__name__ in PROPERTIES:
             raw = func.__self__.__name__
-        elif raw in QUIET or self.paused or len(self.calls) >= self._limit:
+        elif raw in QUIET:
             return func(*args, **(kwargs or {}))
         call = Call(_named(raw), args, kwargs or {}, len(self.calls), self.phase)
         call.func = func
@@ -157,6 +159,11 @@ class Tape(TorchFunctionMode):
             self.failed = self.failed or call
             raise
         return call.out
+
+    @property
+    def listens(self) -> bool:
+        """Does it lie on the stack of modes? While it answers a torch function it does not."""
+        return any(mode is self for mode in _get_current_function_mode_stack())  # type: ignore[no-untyped-call]
 
     def leave(self) -> bool:
         """Take it off the stack of modes, wherever it lies there: a program may have entered others after it.

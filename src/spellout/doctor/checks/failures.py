@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from ..patient import Patient
-from ..place import Place
+from ..place import Place, short
 from ..report import Finding, Page
 from ..tape import Call, is_users
 
@@ -77,7 +77,11 @@ def explain(error: Exception, phase: str, call: Call | None) -> Iterator[Finding
     while trace is not None:
         frames.append((trace.tb_frame.f_code, trace.tb_lasti))
         trace = trace.tb_next
-    where = next((Place.of(code, instruction) for code, instruction in reversed(frames) if is_users(code)), None)
+    where: str | None = next(
+        (Place.of(code, instruction) for code, instruction in reversed(frames) if is_users(code)), None
+    )
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{short(error.filename)}:{error.lineno}"  # of the file that could not be read as Python
     known = list(_known(call, where or call.where)) if call is not None else []
     if known:
         yield from known

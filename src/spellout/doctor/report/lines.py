@@ -44,7 +44,7 @@ def written(
     if findings:
         lines += [_EMPTY, *_in_full(findings[0], width)]
     if len(findings) > 1:
-        lines += [_EMPTY, Line((("also found", "bold"),))]
+        lines += [_EMPTY, Line((("also found (in full below)", "bold"),))]
         for finding in findings[1:]:
             lines += _in_short(finding, width)
     if symptoms:

@@ -28,6 +28,8 @@ class Report:
     """What could not be judged, and what is missing for it."""
     facts: Facts = field(default_factory=dict)
     """Losses and counts measured on the way."""
+    examined: bool = True
+    """Was there anything to examine?"""
 
     @classmethod
     def of(cls, findings: Iterable[Finding], missing: Iterable[str], facts: Facts) -> Report:
@@ -46,15 +48,20 @@ class Report:
 
     @classmethod
     def together(cls, reports: Mapping[str, Report]) -> Report:
-        """Put the reports of several programs in one; every finding says of which it is."""
+        """Put the reports of several programs in one; a finding says of which it is, with numbers of the first."""
 
         def named(part: Literal["findings", "symptoms"]) -> tuple[Finding, ...]:
-            found = [
-                replace(finding, evidence=f"{name}: {finding.evidence}")
-                for name, report in reports.items()
-                for finding in getattr(report, part)
+            found: dict[object, tuple[Finding, list[str]]] = {}
+            for name, report in reports.items():
+                for one in getattr(report, part):
+                    shared = position(one.where) is not None  # a line is the same for all, and told once
+                    key = (one.id, str(one.where)) if shared else (one.id, name, one.where, one.evidence)
+                    found.setdefault(key, (one, []))[1].append(name)
+            told = [
+                replace(one, evidence=f"{', '.join(dict.fromkeys(names))}: {one.evidence}")
+                for one, names in found.values()
             ]
-            return tuple(sorted(found, key=lambda finding: ORDER.index(finding.severity)))
+            return tuple(sorted(told, key=lambda finding: ORDER.index(finding.severity)))
 
         missing = tuple(f"{name}: {line}" for name, report in reports.items() for line in report.not_examined)
         facts = {f"{name}: {fact}": value for name, one in reports.items() for fact, value in one.facts.items()}
@@ -89,7 +96,9 @@ class Report:
     def summary(self) -> str:
         """How many of each severity."""
         counts = [(sum(f.severity == severity for f in self.findings), severity) for severity in ORDER]
-        return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count) or "healthy"
+        return ", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts if count) or (
+            "healthy" if self.examined else "nothing was examined"
+        )
 
     def lines(self, width: int | None = 80) -> list[Line]:
         """The report for people, at most so many columns wide; None: every text on one line."""

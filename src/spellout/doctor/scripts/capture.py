@@ -6,8 +6,9 @@ several modules, or plain tensors, the model is the program between the batch an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -46,13 +47,38 @@ class Backward:
     visits: Sequence[Visit]
     names: dict[int, str] = field(default_factory=dict)
     """What the script calls its tensors and modules."""
+    things: Mapping[str, Any] = field(default_factory=dict)
+    """What the names stand for just now."""
+    versions: list[tuple[torch.Tensor, int]] = field(default_factory=list)
+    """What is trained, and how often torch had written into it."""
+
+    def __post_init__(self) -> None:
+        self.versions = self.versions or [(one, one._version) for one in self.leaves.values()]
+
+    @property
+    def has_moved(self) -> bool:
+        """Were its weights stepped on since?"""
+        return any(one._version != version for one, version in self.versions)
+
+    def ending_in(self, loss: Any) -> Backward | None:
+        """The same pass up to a loss that was named: a tensor, or what computes it; None if it is not there."""
+        if isinstance(loss, torch.Tensor):
+            made = [loss]
+        elif isinstance(loss, nn.Module):
+            made = [one for visit in self.visits if visit.module is loss for one in visit.outputs]
+        else:
+            code = getattr(loss, "__code__", None)
+            calls = [call for call in self.calls if call.func is loss or (code is not None and call.code is code)]
+            made = [one for call in calls for one in call.outputs]
+        made = [one for one in made if one.requires_grad and one.numel() == 1 and not one.is_leaf]
+        return replace(self, loss=made[-1]) if made else None
 
     @property
     def nodes(self) -> list[Node]:
         """Outermost visits, and the calls outside them."""
         return nodes_of(self.calls, [visit for visit in self.visits if visit.depth == 0])
 
-    @property
+    @cached_property
     def leaves(self) -> dict[int, torch.Tensor]:
         """What is trained by it: by id, in the order of its use."""
         found: dict[int, torch.Tensor] = {}
@@ -68,6 +94,8 @@ class Captured:
     case: Case
     entrances: list[nn.Module]
     """The modules that the script calls."""
+    backward: Backward
+    """What it was captured from."""
     missing: list[str] = field(default_factory=list)
 
 
@@ -138,7 +166,7 @@ def _of_module(
         pick=Picked(places) if several else None,
         within=visit.within,
     )
-    return Captured(case, [visit.module], missing)
+    return Captured(case, [visit.module], backward, missing)
 
 
 def _given(output: Any, target: Any = None) -> torch.Tensor:
@@ -190,7 +218,7 @@ def _of_program(
         optimizer=list(optimizers),
         has_modes=all(isinstance(node, Visit) or not node.inputs for node in model),
     )
-    return Captured(case, list(modules.values()))
+    return Captured(case, list(modules.values()), backward)
 
 
 def _inputs(nodes: Sequence[Node], sources: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], list[Node]]:

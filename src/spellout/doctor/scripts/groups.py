@@ -1,18 +1,42 @@
-"""What belongs together is a group: the optimizers of one model, and everything that is known about it."""
+"""What belongs together is a group: the optimizers of one model, and everything that is known about it.
+
+A group is examined twice: before the first step of its optimizers, when the doctor runs what was captured, and at
+the end, when its steps were recorded.
+"""
 
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 from torch.optim import Optimizer
 
+from ...errors import ExaminationError
 from .. import walk
+from ..case import Case
+from ..checks.catalog import AFTER, BEFORE, look_at
+from ..examination import undisturbed
 from ..patient import Patient
 from ..recording import Recording
-from .capture import Backward
+from ..report import Report
+from .capture import Backward, Captured, NotCaptured, capture
+
+HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How the groups are to be examined."""
+
+    ignore: frozenset[str] = frozenset()
+    overfit_seconds: float = 4.0
+    model: str | None = None
+    """The variable that the user says holds the model."""
+    loss: str | None = None
+    """The variable that the user says holds the loss, or the function that computes it."""
 
 
 @dataclass(eq=False)
@@ -27,6 +51,104 @@ class Group:
     steps: int = 0
     patient: Patient | None = None
     missing: list[str] = field(default_factory=list)
+
+    def examine(self, wanted: Wanted) -> None:
+        """Everything that the doctor finds by running the model; all is put back."""
+        try:
+            self.patient = self._examined(captured(self.backward, self.optimizers, wanted), wanted)
+        except (NotCaptured, ExaminationError) as refusal:
+            self.missing.append(f"{refusal}; {HELP}")
+        except Exception as bug:  # of ours, or of a script that nobody thought of: the script must go on
+            kind = type(bug).__name__
+            self.missing.append(f"the model by itself, for the doctor failed ({kind}: {bug}); {HELP}")
+        if self.patient is None:
+            self.patient = Patient(Case(model=self.recording.model, optimizer=self.optimizers))
+
+    def _examined(self, captured: Captured, wanted: Wanted) -> Patient | None:
+        patient = Patient(replace(captured.case, overfit_seconds=wanted.overfit_seconds))
+        patient.missing += captured.missing
+        patient.recording = (
+            self.recording
+        )  # before the first step: whether gradients are clipped stands on its tape
+        with undisturbed(patient.case):
+            patient.build()
+            patient.facts["model"] = self.name
+            if patient.training.error is not None:
+                error = patient.training.error
+                first = (str(error).splitlines() or [""])[0][:200]
+                self.missing.append(
+                    f"the model and its loss by themselves: {type(error).__name__}: {first}; {HELP}"
+                )
+                return None
+            other = _another_loss(patient, captured.backward)
+            if other is not None:
+                self.missing.append(f"the model and its loss by themselves: {other}; {HELP}")
+                return None
+            look_at(patient, wanted.ignore, BEFORE)
+        return patient
+
+    def ask(self, wanted: Wanted, error: Exception | None) -> None:
+        """What its recorded steps show."""
+        recording, patient = self.recording, self.patient
+        assert patient is not None
+        recording.__exit__()
+        recording.error = error
+        recording.calls = max(2, self.backwards)
+        patient.recording = recording
+        known, patient.findings = patient.findings, []
+        with undisturbed(patient.case):
+            if patient.live:
+                look_at(patient, wanted.ignore)
+            else:
+                look_at(patient, wanted.ignore, AFTER)
+        # The tape of the doctor's own pass is read both times.
+        told = {(one.id, str(one.where)) for one in known}
+        patient.findings = [*known, *(one for one in patient.findings if (one.id, str(one.where)) not in told)]
+
+    @property
+    def report(self) -> Report:
+        """What was found."""
+        assert self.patient is not None
+        facts = {**self.patient.facts, "optimizer steps": len(self.recording.steps)}
+        return Report.of(self.patient.findings, [*self.missing, *self.patient.missing], facts)
+
+
+def captured(backward: Backward, optimizers: Sequence[Optimizer], wanted: Wanted) -> Captured:
+    """What `capture` finds, with the model and the loss that the user named, where they belong to this group."""
+    model, loss = backward.things.get(wanted.model or ""), backward.things.get(wanted.loss or "")
+    if loss is not None:
+        backward = backward.ending_in(loss) or backward
+    if not isinstance(model, nn.Module) or not {id(p) for _, p in walk.parameters(model)} & backward.leaves.keys():
+        model = None
+    return capture(backward, optimizers, model)
+
+
+def _another_loss(patient: Patient, backward: Backward) -> str | None:
+    """The two numbers, if the doctor's pass gives another loss than the script has computed of the same numbers."""
+    if backward.has_moved:
+        return None
+    wanted = float(backward.loss.detach())
+    values = [_again(patient, 0, 1)[0]]
+    if _near(values[0], wanted):
+        return None
+    # What is drawn, or kept from pass to pass, makes other losses; these tell how far apart they may lie.
+    values += [*_again(patient, 0, 2), *_again(patient, 1, 1), *_again(patient, 2, 1)]
+    spread = max(values) - min(values)
+    if not _near(max(values), min(values)) and abs(wanted - sum(values) / len(values)) < 4 * spread:
+        return None
+    return f"they give a loss of {values[0]:.6g} where the script has computed {wanted:.6g}"
+
+
+def _again(patient: Patient, seed: int, passes: int) -> list[float]:
+    """The losses of the captured program in the modes that the script has chosen."""
+    with patient.borrowed(seed=seed):
+        return [patient.run(patient.batch, taped=False).value for _ in range(passes)]
+
+
+def _near(value: float, wanted: float) -> bool:
+    if not (math.isfinite(value) and math.isfinite(wanted)):
+        return str(value) == str(wanted)
+    return math.isclose(value, wanted, rel_tol=1e-3, abs_tol=1e-5)
 
 
 class Leaves(nn.Module):

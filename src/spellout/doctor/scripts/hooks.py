@@ -37,6 +37,9 @@ class Listener(Protocol):
     def backward(self, loss: torch.Tensor) -> None:
         """The gradient of this is asked for."""
 
+    def asks(self) -> None:
+        """A tensor is about to ask for gradients, and the tape may be taken off."""
+
     def backed(self) -> None:
         """Gradients have arrived."""
 
@@ -74,6 +77,7 @@ class Hooks:
             register_optimizer_step_pre_hook(self._steps),
             register_optimizer_step_post_hook(self._stepped),
         ]
+        self._patch(torch.Tensor, "backward", self._asks)
         self._patch(torch.autograd, "backward", self._heard_backward)
         self._patch(torch.amp.GradScaler, "scale", self._heard_scale)
         self._patch(torch, "save", self._heard_save)
@@ -158,6 +162,11 @@ class Hooks:
     def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.heard:
             self.listener.stepped(optimizer)
+
+    def _asks(self, before: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.heard and self.tape.listens:  # torch comes here a second time, to have the tape answer it
+            self.listener.asks()
+        return before(*args, **kwargs)
 
     def _heard_backward(self, before: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> Any:
         one = tensors[0] if isinstance(tensors, list | tuple) and len(tensors) == 1 else tensors

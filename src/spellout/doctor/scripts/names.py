@@ -21,10 +21,12 @@ class Names:
     def __init__(self) -> None:
         self.of: dict[int, str] = {}
         self.things: dict[str, Any] = {}
-        self._kept: list[Any] = []  # so that an id stays the id of one thing
+        # So that an id stays the id of one thing; no list, for lists of losses are looked for among the user's.
+        self._kept: dict[int, Any] = {}
 
     def read(self, frame: FrameType | None) -> None:
-        """Read the user's frames from this one outwards; what has a name keeps it."""
+        """Read the frames of the user from this one outwards; what was named once keeps its name."""
+        self.things = {}
         while frame is not None:
             if is_users(frame.f_code):
                 for variables in (frame.f_locals, frame.f_globals):
@@ -40,7 +42,7 @@ class Names:
         for inner, thing in ((name, value), *_entries(name, value)):
             if isinstance(thing, nn.Module | torch.Tensor) and id(thing) not in self.of:
                 self.of[id(thing)] = inner
-                self._kept.append(thing)
+                self._kept[id(thing)] = thing
             self.things.setdefault(inner, thing)
 
 

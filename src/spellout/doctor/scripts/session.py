@@ -14,25 +14,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from ...errors import ExaminationError
 from .. import walk
-from ..case import Case
 from ..checks import failures
-from ..checks.catalog import AFTER, BEFORE, look_at
-from ..examination import undisturbed
-from ..patient import Patient
 from ..recording import Forward, Recording
 from ..report import Finding, Report
 from ..snapshot import companions
-from .capture import Backward, Captured, NotCaptured, capture
-from .groups import Group, Leaves, living_optimizers, together
+from .capture import Backward, NotCaptured
+from .groups import Group, Leaves, Wanted, captured, living_optimizers, together
 from .hooks import Hooks
 from .names import Names
 from .replay import Visit, ancestors
@@ -47,7 +41,6 @@ _REFUSALS = 200
 """So often the stop is raised again for a script that catches everything."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
 _PASSING = (tempfile.gettempdir() + os.sep, os.devnull, "/dev/", "/proc/")
-HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
 
 
 class Stopped(BaseException):
@@ -68,9 +61,9 @@ class Session:
         loss: str | None = None,
         overfit_seconds: float = 4.0,
     ) -> None:
-        self.overfit_seconds = overfit_seconds
         self.steps_wanted, self.seconds, self.stops = steps, seconds, stops
-        self.ignore, self.model, self.loss = frozenset(ignore), model, loss
+        self.wanted = Wanted(frozenset(ignore), overfit_seconds, model, loss)
+        self._unknown = {"--model": model, "--loss": loss}
         self.hooks = Hooks(self, eager=stops)
         self.names = Names()
         self.groups: list[Group] = []
@@ -86,6 +79,8 @@ class Session:
         """Is called where a script cannot be stopped."""
         self._optimizers: list[Optimizer] = []
         self._between = True
+        self._evaluating: bool | None = None
+        """Does the first evaluation run? None: it has not begun."""
         self._due = False
         """Enough was seen: it ends at the next place where hooks may be taken off."""
         self._ungraded: list[tuple[Forward, list[torch.Tensor]]] = []
@@ -120,6 +115,22 @@ class Session:
         for group in self.groups:
             group.recording.phase = phase
         self._between = self._between and not tracking
+        self._hear_evaluation(phase)
+
+    def _hear_evaluation(self, phase: str) -> None:
+        """The first evaluation goes on the tape, also where the steps are on it no more."""
+        if phase == "evaluate" and self._evaluating is None and self.groups:
+            self._evaluating, self.hooks.tape.paused = True, False
+        elif phase == "step" and self._evaluating:
+            self._evaluating = False
+            self._rest()
+
+    def _rest(self) -> None:
+        """Pause the tape, once it holds enough of the steps."""
+        most = self._steps
+        enough = most >= _TAPED and not self._evaluating
+        if enough and not self.hooks.tape.paused and (not self._idle() or most >= self.steps_wanted):
+            self.hooks.tape.paused = True
 
     def left(self, visit: Visit) -> None:
         """A pass without gradients may be an evaluation, or make data for another one."""
@@ -140,6 +151,7 @@ class Session:
         self._end_if_due()
         if self.report is not None:
             return
+        self._hear_evaluation("step")
         if self.hooks.tape.paused:
             for group in self.groups:
                 self._one_more(group)
@@ -147,14 +159,21 @@ class Session:
         with self._at_work():
             self.names.read(sys._getframe(2))
             calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
-            backward = Backward(loss, calls, visits, self.names.of)
+            backward = Backward(loss, calls, visits, self.names.of, self.names.things)
+            self._look_for_named(backward)
             self._tell_data(backward)
             self._groups_of(backward)
+
+    def asks(self) -> None:
+        """Where no module is called, this is the only place at which the tape may be taken off."""
+        self._end_if_due()
 
     def backed(self) -> None:
         """After a backward pass its graph is gone, so that the model may be run where nobody steps on it."""
         if self.report is not None:
             return
+        if not self.groups[self._earlier :]:
+            self._earlier = 0
         for group in self.groups:
             if group.patient is None and (not group.optimizers or group.backwards >= _PATIENCE):
                 self._examine(group)
@@ -164,6 +183,8 @@ class Session:
     def steps(self, optimizer: Optimizer) -> None:
         """Just before the first step everything is as training starts."""
         self._insist()
+        for one in self.groups:  # with a closure, the passes of the step come after this
+            one.recording.phase = "step"
         group = self._group_of(optimizer)
         if group is not None and group.patient is None:
             self._examine(group)
@@ -253,6 +274,14 @@ class Session:
         if not group.optimizers:  # updated by hand, before the next backward pass at the latest
             group.steps = group.backwards - 1
 
+    def _look_for_named(self, backward: Backward) -> None:
+        """Do the variables that the user named hold what they should?"""
+        if isinstance(backward.things.get(self.wanted.model or ""), nn.Module):
+            self._unknown["--model"] = None
+        loss = backward.things.get(self.wanted.loss or "")
+        if loss is not None and backward.ending_in(loss) is not None:
+            self._unknown["--loss"] = None
+
     def _tell_data(self, backward: Backward) -> None:
         """Passes without gradients from which this loss was computed."""
         outputs = {id(one): forward for forward, made in self._ungraded for one in made}
@@ -278,8 +307,8 @@ class Session:
     def _opened(self, backward: Backward, optimizers: list[Optimizer]) -> Group:
         """A group's recording begins before its first gradient arrives."""
         try:
-            captured = capture(backward, optimizers, self._named_model())
-            model, entrances = captured.case.model, captured.entrances
+            found = captured(backward, optimizers, self.wanted)
+            model, entrances = found.case.model, found.entrances
         except NotCaptured as refusal:
             model = refusal.module or Leaves(backward)
             entrances = [model]
@@ -292,58 +321,25 @@ class Session:
         self.groups.append(group)
         return group
 
-    def _named_model(self) -> nn.Module | None:
-        if self.model is None:
-            return None
-        thing = self.names.things.get(self.model)
-        return thing if isinstance(thing, nn.Module) else None
-
     def _group_of(self, optimizer: Optimizer) -> Group | None:
         return next((group for group in self.groups if any(one is optimizer for one in group.optimizers)), None)
 
     def _examine(self, group: Group) -> None:
-        """Everything that the doctor finds by running the model; all is put back."""
         with self._at_work(), redirect_stdout(io.StringIO()):
-            try:
-                captured = capture(group.backward, group.optimizers, self._named_model())
-                captured.case = replace(captured.case, overfit_seconds=self.overfit_seconds)
-                group.patient = self._examined(captured, group)
-            except (NotCaptured, ExaminationError) as refusal:
-                group.missing.append(f"{refusal}; {HELP}")
-            except Exception as bug:  # of ours, or of a script that nobody thought of: the script must go on
-                group.missing.append(
-                    f"the model by itself, for the doctor failed ({type(bug).__name__}: {bug}); {HELP}"
-                )
-            if group.patient is None:
-                group.patient = Patient(Case(model=group.recording.model, optimizer=group.optimizers))
-
-    def _examined(self, captured: Captured, group: Group) -> Patient | None:
-        patient = Patient(captured.case)
-        patient.missing += captured.missing
-        with undisturbed(captured.case):
-            patient.build()
-            patient.facts["model"] = group.name
-            if patient.training.error is not None:
-                error = patient.training.error
-                first = (str(error).splitlines() or [""])[0][:200]
-                group.missing.append(
-                    f"the model and its loss by themselves: {type(error).__name__}: {first}; {HELP}"
-                )
-                return None
-            look_at(patient, self.ignore, BEFORE)
-        return patient
+            group.examine(self.wanted)
 
     def _look_at_the_clock(self) -> None:
-        last = self.groups[self._earlier :] or self.groups
-        most = max((group.steps for group in last), default=0)
-        tape = self.hooks.tape
-        if not tape.paused and most >= _TAPED and (not self._idle() or most >= self.steps_wanted):
-            tape.paused = True
-        if most < self.steps_wanted:
+        self._rest()
+        if self._steps < self.steps_wanted:
             return
         self._ready = self._ready or time.monotonic()
         if self._evaluated() or time.monotonic() - self._ready > self.seconds:
             self._due = True
+
+    @property
+    def _steps(self) -> int:
+        """Of what is trained just now."""
+        return max((group.steps for group in self.groups[self._earlier :]), default=0)
 
     def _evaluated(self) -> bool:
         """Was there an evaluation, and a pass with gradients after it: in what mode did it leave the model?"""
@@ -379,44 +375,34 @@ class Session:
             for group in self.groups:
                 if group.patient is None:
                     self._examine(group)
-                self._ask(group, error)
+                group.ask(self.wanted, error)
         if error is not None and not self.groups:
             failed = self.hooks.tape.failed
             self.findings += failures.explain(error, failed.phase if failed else "script", failed)
+        for option, name in self._unknown.items():
+            if name is not None:
+                what = "module" if option == "--model" else "loss, or function that computes it,"
+                self.missing.append(f"{option} {name}: no variable of that name holds a {what} that is trained")
         self.report = self._together()
+        self.groups, self.names = [], Names()  # all that they keep alive may go
         self.hooks.tape.paused = True
         if not self.stops:
             self.hooks.__exit__()
 
-    def _ask(self, group: Group, error: Exception | None) -> None:
-        recording, patient = group.recording, group.patient
-        assert patient is not None
-        recording.__exit__()
-        recording.error = error
-        recording.calls = max(2, group.backwards)
-        patient.recording = recording
-        with undisturbed(patient.case):
-            if patient.live:
-                look_at(patient, self.ignore)
-            else:
-                look_at(patient, self.ignore, AFTER)
-
     def _together(self) -> Report:
         reports: dict[str, Report] = {}
         for group in self.groups:
-            patient = group.patient
-            assert patient is not None
             name = group.name if group.name not in reports else f"{group.name} ({len(reports) + 1})"
-            facts = {**patient.facts, "optimizer steps": len(group.recording.steps)}
-            reports[name] = Report.of(patient.findings, [*group.missing, *patient.missing], facts)
+            reports[name] = group.report
         if len(reports) > 1:
             return Report.together(reports)
         one = next(iter(reports.values()), Report.of(self.findings, [], {}))
         if not reports:
-            self.missing.append("the training: no gradient was asked for while the script ran")
+            self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
             findings=one.findings,
             symptoms=one.symptoms,
             not_examined=(*self.missing, *one.not_examined),
             facts=one.facts,
+            examined=bool(reports),
         )

@@ -115,7 +115,8 @@ def _graphs(patient: Patient) -> Iterator[Finding]:
     if recording.tape is None or not patient.trained:
         return
     ends = [call.index for name in ("backward", "grad") for call in recording.calls_of(name)]
-    for forward, following in zip_longest(recording.forwards, recording.forwards[1:]):
+    written = [one for one in recording.forwards if one.tick < len(recording.tape.calls)]  # a tape may have ended
+    for forward, following in zip_longest(written, written[1:]):
         if _idle(forward, following, ends):
             yield GRAPH.found("gradients were enabled, and no backward pass followed", forward.where)
             return
