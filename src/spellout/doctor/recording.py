@@ -22,51 +22,16 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.data import DataLoader
 
 from . import walk
+from .sights.account import Account, Thrown
 from .sights.loaders import Drawn, LoaderHook
 from .sights.movement import Movement, Scale, size_of
 from .sights.sight import Sight, sight_of
 from .sights.totals import losses_in_one_list
-from .tape import Call, Tape, dense, tensors_in, users_frames, users_line
+from .tape import Call, Tape, tensors_in, users_frames, users_line
 from .walk import MODE_SENSITIVE
 
 _QUIETLY = torch._C.DisableTorchFunction
 """What the hooks measure does not go on the tape."""
-
-
-@dataclass
-class Account:
-    """The gradient of one parameter."""
-
-    name: str
-    parameter: torch.Tensor
-    reached: bool = False
-    """A gradient has arrived, ever."""
-    waiting: bool = False
-    """A gradient that is not zero has arrived since the optimizer's last step."""
-    stepped: bool = False
-    """The optimizer has stepped and no gradient has arrived since."""
-    stepper: Optimizer | None = None
-    """The optimizer that stepped last."""
-    stale: bool = False
-    """`.grad` holds something that the optimizer has already used."""
-    old: float = 0.0
-    """The norm of that part."""
-    held: bool = False
-    """`.grad` was not zero before the last arrival."""
-    value: torch.Tensor | None = None
-    """The parameter when the last gradient arrived, to see updates without an optimizer."""
-    broken: bool = False
-    """A gradient that is not finite has arrived."""
-    moved: bool = False
-    """The value changed between two arrivals without an optimizer's step."""
-    arrived: float = 0.0
-    """The norm of `.grad` after the last arrival."""
-
-    @property
-    def grad(self) -> torch.Tensor | None:
-        """What lies in `.grad`."""
-        grad = self.parameter.grad
-        return None if grad is None else dense(grad)
 
 
 @dataclass
@@ -118,6 +83,8 @@ class Step:
     movement: Movement | None = None
     """What it did to the weights."""
     phase: str = "step"
+    placed: bool = True
+    """What came before it is on the tape."""
 
 
 @dataclass(eq=False)
@@ -141,6 +108,8 @@ class Recording:
     """The ticks of gradients that arrived."""
     lost: list[str] = field(default_factory=list)
     """Parameters whose gradient was thrown away without a step."""
+    thrown: list[Thrown] = field(default_factory=list)
+    """The same, before and between an optimizer's steps."""
     calls: int = 0
     """How often the user's step was called."""
     inputs: list[torch.Tensor] = field(default_factory=list)
@@ -264,9 +233,17 @@ class Recording:
         grad = account.grad
         if grad is not None:
             with _QUIETLY():
-                account.arrived = size_of(grad)
+                self._note_thrown(account)
+                account.arrived, account.identity = size_of(grad), id(parameter.grad)
             account.waiting = account.waiting or bool(grad.any())
             account.broken = account.broken or not bool(torch.isfinite(grad).all())
+
+    def _note_thrown(self, account: Account) -> None:
+        """Was the last gradient neither stepped on nor added to, and did nobody use it by hand?"""
+        weight = size_of(account.parameter)
+        if account.waiting and not account.held and not account.broken and weight == account.weight:
+            self.thrown.append(Thrown(account, account.since, self.tick, account.identity))
+        account.since, account.weight = self.tick, weight
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -279,7 +256,8 @@ class Recording:
             self._open_foreign(optimizer)
         closure = len(args) > 1 or kwargs.get("closure") is not None
         counts = counts_of(one for one in self.schedulers if one.optimizer is optimizer)
-        step = Step(optimizer, users_line(), self.tick, closure, counts, phase=self.phase)
+        placed = self.tape is None or (not self.tape.paused and all(one.placed for one in self.steps[-1:]))
+        step = Step(optimizer, users_line(), self.tick, closure, counts, phase=self.phase, placed=placed)
         for account in self._accounts_of(optimizer):
             grad = account.grad
             if not account.parameter.requires_grad:
@@ -338,6 +316,11 @@ class Recording:
     def steps_of(self, optimizer: Optimizer) -> list[Step]:
         """The steps that one optimizer took."""
         return [step for step in self.steps if step.optimizer is optimizer]
+
+    @property
+    def placed(self) -> list[Step]:
+        """The steps whose place among the calls is known: a script's first ones."""
+        return [step for step in self.steps if step.placed]
 
     def shows(self, needed: int) -> bool:
         """Has every optimizer taken so many steps, and is there a call of the step after the evaluation?"""

@@ -117,7 +117,9 @@ def capture(backward: Backward, optimizers: Sequence[Optimizer], only: nn.Module
     modules = {id(visit.module): visit.module for visit in visits}
     inside = {id(one) for visit in visits for one in visit.trained}
     outside = [one for name, one in leaves.items() if name in owned - inside]
-    if len(modules) == 1 and not outside:
+    # Of a model that is called several times for one loss, one call alone is not what is trained.
+    calls = {id(_unwrapped(visit, backward.visits)) for visit in visits}
+    if len(modules) == len(calls) == 1 and not outside:
         return _of_module(backward, nodes, visits[-1], optimizers)
     return _of_program(backward, nodes, optimizers, owned, modules, outside)
 
@@ -125,7 +127,7 @@ def capture(backward: Backward, optimizers: Sequence[Optimizer], only: nn.Module
 def _of_module(
     backward: Backward, nodes: Sequence[Node], visit: Visit, optimizers: Sequence[Optimizer]
 ) -> Captured:
-    """The case of a model that is one module, called once (or of its last call)."""
+    """The case of a model that is one module, called once."""
     visit = _unwrapped(visit, backward.visits)
     inside = _loss_is_inside(backward, visit)
     items: Sequence[Node]

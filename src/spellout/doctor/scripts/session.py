@@ -85,6 +85,10 @@ class Session:
         self._making: set[str | None] = set()
         """The lines whose passes make data."""
         self._ready: float | None = None
+        self._earlier = 0
+        """How many groups there were when something new began to be trained."""
+        self._begun: set[int] = set()
+        """The parameters of what did."""
         self._counted = self._numbers = 0
 
     def __enter__(self) -> Session:
@@ -101,8 +105,10 @@ class Session:
         self._end_if_due()
         if visit.depth or self.report is not None:
             return
-        self._spare()
         tracking = torch.is_grad_enabled()
+        if tracking and self.hooks.tape.paused:
+            self._begin_again(visit)
+        self._spare()
         phase = "evaluate" if self._between and not tracking else "step"
         for group in self.groups:
             group.recording.phase = phase
@@ -119,7 +125,7 @@ class Session:
 
     def _rest(self) -> None:
         """Pause the tape, once it holds enough of the steps."""
-        most = max((group.steps for group in self.groups), default=0)
+        most = self._steps
         enough = most >= _TAPED and not self._evaluating
         if enough and not self.hooks.tape.paused and (not self._idle() or most >= self.steps_wanted):
             self.hooks.tape.paused = True
@@ -164,6 +170,8 @@ class Session:
         """After a backward pass its graph is gone, so that the model may be run where nobody steps on it."""
         if self.report is not None:
             return
+        if not self.groups[self._earlier :]:
+            self._earlier = 0
         for group in self.groups:
             if group.patient is None and (not group.optimizers or group.backwards >= _PATIENCE):
                 self._examine(group)
@@ -229,6 +237,15 @@ class Session:
             else:
                 self.hooks.forget()
             self._counted = self._numbers = 0
+
+    def _begin_again(self, visit: Visit) -> None:
+        """What is trained only after something else is seen, too: a teacher first, and then its pupil."""
+        trained = {id(one) for one in visit.trained}
+        known = self._begun.union(*(group.recording.accounts for group in self.groups))
+        if trained and not trained & known:
+            self._begun |= trained
+            self._earlier, self._optimizers, self._ready = len(self.groups), [], None
+            self.hooks.tape.paused, self._numbers = False, 0
 
     def _groups_of(self, backward: Backward) -> list[Group]:
         leaves = backward.leaves
@@ -307,11 +324,16 @@ class Session:
 
     def _look_at_the_clock(self) -> None:
         self._rest()
-        if max((group.steps for group in self.groups), default=0) < self.steps_wanted:
+        if self._steps < self.steps_wanted:
             return
         self._ready = self._ready or time.monotonic()
         if self._evaluated() or time.monotonic() - self._ready > self.seconds:
             self._due = True
+
+    @property
+    def _steps(self) -> int:
+        """Of what is trained just now."""
+        return max((group.steps for group in self.groups[self._earlier :]), default=0)
 
     def _evaluated(self) -> bool:
         """Was there an evaluation, and a pass with gradients after it: in what mode did it leave the model?"""

@@ -134,7 +134,7 @@ def _twice(patient: Patient, recording: Recording) -> Iterator[Finding]:
         if double:
             yield TWICE.found(f"{type(optimizer).__name__} lists twice: {listed(double)}")
     # Optimizers that take turns have a backward pass of their own between their steps.
-    for before, after in pairwise(recording.steps):
+    for before, after in pairwise(recording.placed):
         arrived = any(before.tick < tick <= after.tick for tick in recording.arrivals)
         if before.optimizer is not after.optimizer and not arrived:
             one, other = ({id(p) for p in walk.listed_in(step.optimizer)} for step in (before, after))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
+from ... import graph
 from ...patient import Patient
 from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.account import Thrown
+from ...tape import Call, Tape
 
 STALE = Page(
     id="stale-gradients",
@@ -66,12 +70,21 @@ SCHEDULER = Page(
     legitimate="Learning rates set by hand before the step are not meant.",
     cure="Call `optimizer.step()` first, then `scheduler.step()`.",
 )
-PAGES = (STALE, REPEATED, ZEROED, NEVER, CLIP, SCHEDULER)
+THROWN = Page(
+    id="gradient-thrown-away",
+    number=6,
+    title="gradients are zeroed before the optimizer has stepped on them",
+    why="Of the parts of an accumulated batch only the last one counts; the work for the others is lost.",
+    evidence="Before every step a backward pass gave gradients that nothing read, and that were gone at the next.",
+    legitimate="Gradients of another loss that only some other part is to learn from are not meant.",
+    cure="Call `zero_grad()` once for each `step()`, not for each `backward()`.",
+)
+PAGES = (STALE, REPEATED, ZEROED, NEVER, CLIP, SCHEDULER, THROWN)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
     """All orders."""
-    for look in (_stale, _order, _clip, _scheduler):
+    for look in (_stale, _order, _clip, _scheduler, _thrown):
         yield from look(patient.recording)
     if not patient.recording.calls and patient.case.step is None and not patient.live:
         patient.missing.append("zero_grad, the order of the step, train and eval mode: give step=")
@@ -140,3 +153,44 @@ def _scheduler(recording: Recording) -> Iterator[Finding]:
                 f"count {before} before the user's step, {step.schedulers} at its first optimizer step",
                 recording.steps[-1].where,
             )
+
+
+def _thrown(recording: Recording) -> Iterator[Finding]:
+    """A backward pass all of whose gradients went, before each of the steps."""
+    tape, steps = recording.tape, recording.placed
+    if tape is None or len(steps) < 2 or any(step.closure for step in steps):
+        return
+    lost: dict[int, list[Thrown]] = {}
+    for one in recording.thrown:
+        lost.setdefault(one.since, []).append(one)
+    whole = [
+        since
+        for since, gone in lost.items()
+        if len(gone) == recording.arrivals.count(since) and _is_waste(recording, tape, gone)
+    ]
+    ticks = [-1, *(step.tick for step in steps)]
+    counts = [sum(after < since <= until for since in whole) for after, until in pairwise(ticks)]
+    if all(counts):
+        passes = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        yield THROWN.found(
+            f"{passes} backward passes for nothing before each of {len(steps)} steps", steps[0].where
+        )
+
+
+def _is_waste(recording: Recording, tape: Tape, gone: list[Thrown]) -> bool:
+    """Did the pass serve nothing else: no input, no other model, and nobody who read the gradients?"""
+    one = gone[0]
+    root = next((call for call in reversed(tape.calls[: one.since]) if call.name == "backward"), None)
+    if root is None or not all(id(leaf) in recording.accounts for leaf in graph.leaves(root.inputs[0])):
+        return False
+    known = {one.identity: one.account.parameter.shape for one in gone}
+    return not any(
+        not given.requires_grad and known.get(id(given)) == given.shape
+        for call in tape.calls[one.since : one.until]
+        if not _zeroes(call) and not call.clips
+        for given in call.inputs
+    )
+
+
+def _zeroes(call: Call) -> bool:
+    return call.name in ("zero", "_foreach_zero") or (call.name == "detach" and call.changed is not None)

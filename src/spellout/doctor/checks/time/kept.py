@@ -68,9 +68,10 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield REBUILT.found(f"{len(begun)} begun in {len(recording.steps)} steps, one batch taken of each")
     own = {step.where for step in recording.steps}  # an optimizer reads its counters out
     items = [call for call in recording.calls_of("item") if call.module is None and call.where not in own]
-    if recording.steps and len(items) >= _MANY * len(recording.steps):
+    steps = len(recording.placed)
+    if steps and len(items) >= _MANY * steps:
         line = max(items, key=lambda call: sum(call.instruction == one.instruction for one in items[:200]))
-        yield ITEMS.found(f"{len(items)} in {len(recording.steps)} steps", line.where)
+        yield ITEMS.found(f"{len(items)} in {steps} steps", line.where)
 
 
 def _several(loader: object) -> bool:

@@ -60,7 +60,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     recording = patient.recording
     for page, found in _seen(recording).items():
         # A loss scale changes while it is searched for, and an odd last batch is no rule: all steps or nothing.
-        if len(found) == len(recording.steps):
+        if len(found) == len(recording.placed):
             evidence, where = found[-1]
             yield page.found(evidence, where)
 
@@ -81,10 +81,10 @@ def _seen(recording: Recording) -> dict[Page, list[tuple[str, str | None]]]:
 
 
 def backwards(recording: Recording) -> Iterator[tuple[Step, list[Call]]]:
-    """Every step and the calls of `backward` since the step before it."""
+    """Every step on the tape and the calls of `backward` since the step before it."""
     calls = recording.calls_of("backward")
-    ticks = [0, *(step.tick for step in recording.steps)]
-    for (after, until), step in zip(pairwise(ticks), recording.steps, strict=True):
+    ticks = [0, *(step.tick for step in recording.placed)]
+    for (after, until), step in zip(pairwise(ticks), recording.placed, strict=True):
         if not step.closure:
             yield step, [call for call in calls if after <= call.index < until]
 
