@@ -100,10 +100,10 @@ def cost(rounds: int = 3) -> dict[str, float]:
     doctor = ("-m", "spellout", "doctor", "--seconds", "0")
     times: dict[str, list[tuple[float, float]]] = {"plain": [], "watched": [], "short": [], "stopped": []}
     for _ in range(rounds):
-        times["plain"].append(taken("timed.py", "8000"))
-        times["watched"].append(taken(*doctor, "--keep-running", "timed.py", "8000"))
+        times["plain"].append(taken("timed.py", "2000"))
+        times["watched"].append(taken(*doctor, "--keep-running", "timed.py", "2000"))
         times["short"].append(taken("timed.py", "20"))
-        times["stopped"].append(taken(*doctor, "--steps", "20", "timed.py", "8000"))
+        times["stopped"].append(taken(*doctor, "--steps", "20", "timed.py", "2000"))
     whole = {name: min(one for one, _ in rows) for name, rows in times.items()}
     late = {name: min(one for _, one in rows) for name, rows in times.items()}
     return {
