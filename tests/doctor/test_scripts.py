@@ -69,7 +69,7 @@ def test_a_script_that_goes_on_computes_the_same_bits(script):
     source = NET.replace("nn.Tanh()", "nn.Tanh(), nn.BatchNorm1d(16), nn.Dropout(0.2)") + LOOP.replace(
         "STEPS", "40"
     )
-    path = script(source + "print(float(sum(p.double().sum() for p in net.parameters())))\n")
+    path = script(source + "print(float(sum(p.detach().double().sum() for p in net.parameters())))\n")
     printed = []
     for run in (
         lambda: running.run_script(running.Path(path), []),
@@ -139,7 +139,7 @@ def test_a_stop_that_is_swallowed_comes_again(script):
 
 
 def test_files_written_before_the_stop_are_told_and_none_after(script, command, tmp_path, monkeypatch):
-    monkeypatch.setattr("spellout.doctor.scripts.session._PASSING", ("/dev/",))
+    monkeypatch.setattr("spellout.doctor.scripts.files._PASSING", ("/dev/",))
     source = NET + "open('log.txt', 'w').close()\ntry:\n"
     source += "".join(f"    {line}\n" for line in LOOP.replace("STEPS", "10**9").splitlines())
     source += "finally:\n    torch.save(net.state_dict(), 'late.pt')\n    open('late.txt', 'w').close()\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ... import walk
 from ...patient import Patient
 from ...recording import Step
 from ...report import Finding, Page
@@ -32,8 +33,9 @@ def check(patient: Patient) -> Iterator[Finding]:
         last[id(step.optimizer)] = step
         if before is None or recording.tape is None:
             continue
+        own = {id(one) for one in walk.listed_in(step.optimizer)}
         for root in roots:
-            reached = _earliest(recording.tape, root)
+            reached = _earliest(recording.tape, root, own)
             if reached is not None and reached.index < before.tick:
                 across = sum(reached.index < one.tick < root.index for one in recording.steps_of(step.optimizer))
                 told = f"from the loss back to a `{reached.name}` that was made {across} optimizer steps before"
@@ -41,8 +43,11 @@ def check(patient: Patient) -> Iterator[Finding]:
                 return
 
 
-def _earliest(tape: Tape, root: Call) -> Call | None:
-    """The first call that the graph of a loss reaches."""
+def _earliest(tape: Tape, root: Call, own: set[int]) -> Call | None:
+    """The first call with one of these weights that the graph of a loss reaches.
+
+    What a GAN's generator made may lie behind a step of the discriminator, which did not change its weights.
+    """
     pending, seen = [(one, root.index) for one in root.inputs], dict[int, Call]()
     while pending:
         tensor, before = pending.pop()
@@ -51,4 +56,5 @@ def _earliest(tape: Tape, root: Call) -> Call | None:
             continue
         seen[call.index] = call
         pending += [(one, call.index) for one in call.inputs if one.requires_grad]
-    return seen[min(seen)] if seen else None
+    used = [call.index for call in seen.values() if any(id(one) in own for one in call.inputs)]
+    return seen[min(used)] if used else None
