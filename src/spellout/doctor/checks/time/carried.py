@@ -16,8 +16,7 @@ GROWS = Page(
     number=29,
     title="the loss of a step is differentiated through the steps before it",
     why="Memory and time grow with every step, and gradients are taken at weights that are no longer there.",
-    evidence="Backwards from the loss, a call with weights was reached that was made before their optimizer's "
-    "last step.",
+    evidence="Backwards from the loss, a call was reached that was made before the same optimizer's last step.",
     legitimate="Differentiating through a training on purpose (meta-learning); then steps are no optimizer's.",
     cure="Detach the state that goes from one batch to the next: `h = h.detach()`; "
     "then `retain_graph=True` is not needed.",
@@ -34,9 +33,9 @@ def check(patient: Patient) -> Iterator[Finding]:
         last[id(step.optimizer)] = step
         if before is None or recording.tape is None:
             continue
+        own = {id(one) for one in walk.listed_in(step.optimizer)}
         for root in roots:
-            # What other optimizers train may be older: a generator's output, of before the critic's step.
-            reached = _earliest(recording.tape, root, set(map(id, walk.listed_in(step.optimizer))))
+            reached = _earliest(recording.tape, root, own)
             if reached is not None and reached.index < before.tick:
                 across = sum(reached.index < one.tick < root.index for one in recording.steps_of(step.optimizer))
                 told = f"from the loss back to a `{reached.name}` that was made {across} optimizer steps before"
@@ -44,8 +43,11 @@ def check(patient: Patient) -> Iterator[Finding]:
                 return
 
 
-def _earliest(tape: Tape, root: Call, weights: set[int]) -> Call | None:
-    """The first call with one of these weights that the graph of a loss reaches."""
+def _earliest(tape: Tape, root: Call, own: set[int]) -> Call | None:
+    """The first call with one of these weights that the graph of a loss reaches.
+
+    What a GAN's generator made may lie behind a step of the discriminator, which did not change its weights.
+    """
     pending, seen = [(one, root.index) for one in root.inputs], dict[int, Call]()
     while pending:
         tensor, before = pending.pop()
@@ -54,5 +56,5 @@ def _earliest(tape: Tape, root: Call, weights: set[int]) -> Call | None:
             continue
         seen[call.index] = call
         pending += [(one, call.index) for one in call.inputs if one.requires_grad]
-    using = [index for index, call in seen.items() if any(id(one) in weights for one in call.inputs)]
-    return seen[min(using)] if using else None
+    used = [call.index for call in seen.values() if any(id(one) in own for one in call.inputs)]
+    return seen[min(used)] if used else None
