@@ -158,16 +158,21 @@ class Tape(TorchFunctionMode):
             raise
         return call.out
 
-    def leave(self) -> None:
-        """Take it off the stack of modes, wherever it lies there: a program may have entered others after it."""
-        above = []
+    def leave(self) -> bool:
+        """Take it off the stack of modes, wherever it lies there: a program may have entered others after it.
+
+        False while a torch function is being answered: then it does not lie there.
+        """
+        above, found = [], False
         while _get_current_function_mode_stack():  # type: ignore[no-untyped-call]
             mode = _pop_mode()  # type: ignore[no-untyped-call]
             if mode is self:
+                found = True
                 break
             above.append(mode)
         for mode in reversed(above):
             _push_mode(mode)  # type: ignore[no-untyped-call]
+        return found
 
     @cached_property
     def makers(self) -> dict[int, list[Call]]:

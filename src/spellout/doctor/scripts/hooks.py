@@ -59,6 +59,7 @@ class Hooks:
         """Compiled modules are run as they were written: to compile them would take longer than all the rest."""
         self._stance: Any = None
         self.visits: list[Visit] = []
+        self._taping = False
         self.deaf = False
         """Nothing is told: the doctor itself is at work."""
         self._open: list[Visit] = []
@@ -77,10 +78,14 @@ class Hooks:
         self._patch(torch.amp.GradScaler, "scale", self._heard_scale)
         self._patch(torch, "save", self._heard_save)
         _LIVING.add(self)
+        self._taping = True
         self.tape.__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._taping:
+            self.tape.paused = True
+            self._taping = not self.tape.leave()
         if not self._handles:
             return
         for handle in self._handles:
@@ -91,7 +96,6 @@ class Hooks:
             self._stance.__exit__(None, None, None)
         self._handles.clear()
         self._patched.clear()
-        self.tape.leave()
         self.forget()
 
     def forget(self) -> None:
