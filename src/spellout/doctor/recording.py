@@ -219,8 +219,10 @@ class Recording:
             for place, parameter in enumerate(group["params"]):
                 self._open(f"parameter {place} of {type(optimizer).__name__}", parameter)
 
-    def _before_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if self.paused:
+    def _before_forward(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+    ) -> None:
+        if self.paused or kwargs is None:  # without: it was taken off in this very call, by a hook before it
             return
         if self.calls == 1:
             self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
