@@ -387,6 +387,19 @@ def norms_one_by_one():
     return {"model": model, "optimizer": optimizer, "step": step}
 
 
+@healthy("many-items-a-step")
+def counters_that_the_optimizer_reads_out():
+    (x, y), model = sequences(), nn.Sequential(nn.Flatten(), *[nn.Linear(24, 24) for _ in range(17)])
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+
+    def step():
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": step}
+
+
 @healthy("total-keeps-graphs")
 def a_total_of_numbers():
     total = [0.0]
