@@ -20,7 +20,17 @@ from .batches import apart, classes, repeated, single, workers
 from .evaluation import decisions, inputs, rates, statistics
 from .evaluation import training as evaluation_training
 from .losses import first_loss, learning_rate, nonfinite, overfit
-from .objectives import arguments, bootstrapped, custom_backward, labels, reductions, rewards, squashed, weights
+from .objectives import (
+    arguments,
+    bootstrapped,
+    custom_backward,
+    divergence,
+    labels,
+    reductions,
+    rewards,
+    squashed,
+    weights,
+)
 from .padding import accumulated, counted, invariance, tables
 from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept, state
@@ -82,6 +92,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, arguments),
     (Evidence.TAPES, _always, weights),
     (Evidence.TAPES, _always, bootstrapped),
+    (Evidence.TAPES, _always, divergence),
     (Evidence.RUN, _runs, rewards),
     (Evidence.RUN, _runs, custom_backward),
     (Evidence.RUN, _runs, dependence),
