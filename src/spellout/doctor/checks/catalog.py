@@ -22,6 +22,7 @@ from .objectives import (
     arguments,
     bootstrapped,
     custom_backward,
+    divergence,
     dropped,
     labels,
     reductions,
@@ -92,6 +93,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, arguments),
     (Evidence.TAPES, _always, weights),
     (Evidence.TAPES, _always, bootstrapped),
+    (Evidence.TAPES, _always, divergence),
     (Evidence.RUN, _runs, rewards),
     (Evidence.RUN, _runs, custom_backward),
     # What depends on what

@@ -149,7 +149,9 @@ class Replay:
         self, nodes: Sequence[Node], sources: Sequence[torch.Tensor], ends: Sequence[torch.Tensor]
     ) -> None:
         self.sources, self.ends = list(sources), list(ends)
-        self.nodes, constants = dependent(nodes, sources)
+        # A source is given, also where the script made it of another one.
+        replaced = set(map(id, sources))
+        self.nodes, constants = dependent([node for node in nodes if not made_by(node) <= replaced], sources)
         # Numbers as they are now, without the graph that they came from, which a backward pass has freed.
         self.constants = {id(one): one.detach() if one.requires_grad else one for one in constants}
         live = (one for node in self.nodes for one in node.inputs if is_live(one))

@@ -57,7 +57,7 @@ def _walk(
     if found is not None:
         yield found
         return
-    for inner, times, scale in _terms(call):
+    for inner, times, scale in terms(call):
         more = (*scales, scale) if scale else scales
         yield from _walk(tape, inner, call.index, factor * times, more, depth + 1)
 
@@ -67,7 +67,7 @@ def _dropped(call: Call, tensor: torch.Tensor) -> bool:
     return call.name == "requires_grad" or (call.argument(0, "input") is tensor and not call.name.endswith("add"))
 
 
-def _terms(call: Call) -> Iterator[tuple[Any, float, float]]:
+def terms(call: Call) -> Iterator[tuple[Any, float, float]]:
     """What a linear call is made of: tensor, factor, and the factor again if it is a tensor of one number."""
     first, second = call.argument(0, "input"), call.argument(1, "other")
     if call.name in _KEEPS:
