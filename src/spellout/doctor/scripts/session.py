@@ -1,8 +1,7 @@
 """A script under examination: what it trains is found, examined before its first step, and watched for some steps.
 
-What belongs together is a group: optimizers, and what they train (a GAN has two). A group's model is run by the
-doctor once, just before the first step of its optimizer, and put back; then the script's own steps are recorded
-until there were enough of them and an evaluation was seen, or waited for.
+A group is optimizers and what they train (a GAN has two). The doctor runs a group's model just before the first step of
+its optimizer, and puts it back; then the script's own steps are recorded, until an evaluation was seen, or waited for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Is the divergence of a variational model minimised (family 26)? It is known by its value, however it is written."""
+"""Is the divergence of a variational model minimised (family 26)? It is known by its value, not its formula."""
 
 from __future__ import annotations
 
