@@ -1,7 +1,7 @@
 """A script under examination: what it trains is found, examined before its first step, and watched for some steps.
 
-A group is optimizers and what they train (a GAN has two). The doctor runs a group's model just before the first step of
-its optimizer, and puts it back; then the script's own steps are recorded, until an evaluation was seen, or waited for.
+The doctor runs a group (see `groups.py`) once, just before its optimizer's first step, and puts it back; then the
+script's own steps are recorded, until an evaluation is seen or waited for.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TAPED = 3
 _PATIENCE = 8
 """Backward passes without a step of the optimizer, after which no more is waited for it."""
 _NUMBERS = 2**28
-"""Numbers on the tape, from which on it is thrown away before the first backward pass, and stopped after it."""
+"""With so many numbers the tape is thrown away before the first backward pass, and stopped after it."""
 _REFUSALS = 200
 """So often the stop is raised again for a script that catches everything."""
 
@@ -396,6 +396,5 @@ class Session:
             findings=one.findings,
             symptoms=one.symptoms,
             not_examined=(*self.missing, *one.not_examined),
-            facts=one.facts,
-            examined=bool(reports),
-        )
+            facts=one.facts, examined=bool(reports),
+        )  # fmt: skip
