@@ -308,4 +308,7 @@ class Patient:
         """Does train mode compute something else than eval mode?"""
         if any(isinstance(m, MODE_SENSITIVE) and getattr(m, "p", 1) != 0 for _, m in self.modules()):
             return True
-        return self.runs and bool(difference(self.training, self.settled[0]))
+        if not self.runs or not difference(self.training, self.settled[0]):
+            return False
+        # What differs as well between two passes in train mode, with the same seed, is not the mode's doing.
+        return not difference(self.training, self.trial(train=True))
