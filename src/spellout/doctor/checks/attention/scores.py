@@ -302,9 +302,8 @@ def _order(patient: Patient) -> Iterator[Finding]:
             between = attention.steps[attention.steps.index(one) + 1 : attention.steps.index(two)]
             if all(step.name in RESHAPES | {"dropout"} for step in between):
                 yield SOFTMAX_TWICE.found("two softmax on the way from scores to weights", two.where)
-        for step in attention.steps:
-            if step.name == "softmax":
-                break
+        before = attention.steps[: attention.steps.index(soft[0])] if soft else []  # a graph's layer has none
+        for step in before:
             if step.name == "dropout" and step.argument(1, "p", 0.5) > 0 and step.argument(2, "training", True):
                 yield DROPPED.found(f"p = {step.argument(1, 'p', 0.5):g}, before the softmax", step.where)
 
