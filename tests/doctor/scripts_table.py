@@ -224,4 +224,219 @@ for i in range(20):
 """,
         None,
     ),
+    "micro-batches, zeroed before each": (
+        NET
+        + """
+opt = torch.optim.SGD(net.parameters(), lr=1e-2)
+for i in range(40):
+    opt.zero_grad()
+    part = slice(15 * (i % 4), 15 * (i % 4) + 15)
+    (F.cross_entropy(net(X[part]), Y[part]) / 4).backward()
+    if i % 4 == 3:
+        opt.step()
+        pass
+""",
+        "gradient-thrown-away",
+    ),
+    "micro-batches, zeroed after the step": (
+        NET
+        + """
+opt = torch.optim.SGD(net.parameters(), lr=1e-2)
+for i in range(40):
+    pass
+    part = slice(15 * (i % 4), 15 * (i % 4) + 15)
+    (F.cross_entropy(net(X[part]), Y[part]) / 4).backward()
+    if i % 4 == 3:
+        opt.step()
+        opt.zero_grad()
+""",
+        None,
+    ),
+    "a teacher, and then a pupil that is given probabilities": (
+        NET
+        + """
+def train(model, loss_of, steps):
+    opt = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        opt.zero_grad()
+        loss_of(model).backward()
+        opt.step()
+teacher = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3))
+train(teacher, lambda model: F.cross_entropy(model(X), Y), 12)
+def distilled(model):
+    with torch.no_grad():
+        wanted = F.softmax(teacher(X), 1)
+    return F.kl_div(F.softmax(model(X), 1), wanted, reduction="batchmean")
+train(net, distilled, 12)
+""",
+        "kl-div-arguments",
+    ),
+    "a teacher, and then a pupil": (
+        NET
+        + """
+def train(model, loss_of, steps):
+    opt = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        opt.zero_grad()
+        loss_of(model).backward()
+        opt.step()
+teacher = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3))
+train(teacher, lambda model: F.cross_entropy(model(X), Y), 12)
+def distilled(model):
+    with torch.no_grad():
+        wanted = F.softmax(teacher(X), 1)
+    return F.kl_div(F.log_softmax(model(X), 1), wanted, reduction="batchmean")
+train(net, distilled, 12)
+""",
+        None,
+    ),
+    "a divergence that is subtracted": (
+        DATA
+        + """
+class VAE(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(6, 8), nn.Linear(4, 6)
+    def forward(self, x):
+        m, v = self.inner(x).chunk(2, 1)
+        return self.outer(m + (0.5 * v).exp() * torch.randn_like(m)), m, v
+vae = VAE()
+opt = torch.optim.Adam(vae.parameters(), lr=1e-3)
+for i in range(10):
+    made, m, v = vae(X)
+    divergence = -((v.exp() + m * m - 1 - v) / 2).sum(dim=1)
+    loss = F.mse_loss(made, X) + 0.01 * divergence.mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+        "divergence-is-maximised",
+    ),
+    "a divergence that is added": (
+        DATA
+        + """
+class VAE(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.outer = nn.Linear(6, 8), nn.Linear(4, 6)
+    def forward(self, x):
+        m, v = self.inner(x).chunk(2, 1)
+        return self.outer(m + (0.5 * v).exp() * torch.randn_like(m)), m, v
+vae = VAE()
+opt = torch.optim.Adam(vae.parameters(), lr=1e-3)
+for i in range(10):
+    made, m, v = vae(X)
+    divergence = ((v.exp() + m * m - 1 - v) / 2).sum(dim=1)
+    loss = F.mse_loss(made, X) + 0.01 * divergence.mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+        None,
+    ),
+    "a decoder that is given what it is to say": (
+        DATA
+        + """
+table, net, out = nn.Embedding(9, 16), nn.GRU(16, 16, batch_first=True), nn.Linear(16, 9)
+reads = nn.GRU(16, 16, batch_first=True)
+trained = [p for part in (table, net, out, reads) for p in part.parameters()]
+opt = torch.optim.Adam(trained, lr=1e-2)
+for i in range(10):
+    source = torch.randint(1, 9, (20, 5))
+    target = source.roll(2, 1)
+    _, state = reads(table(source))
+    given = target
+    logits = out(net(table(given), state)[0])
+    opt.zero_grad()
+    F.cross_entropy(logits.transpose(1, 2), target).backward()
+    opt.step()
+""",
+        "targets-not-shifted",
+    ),
+    "a decoder that is given what was said before": (
+        DATA
+        + """
+table, net, out = nn.Embedding(9, 16), nn.GRU(16, 16, batch_first=True), nn.Linear(16, 9)
+reads = nn.GRU(16, 16, batch_first=True)
+trained = [p for part in (table, net, out, reads) for p in part.parameters()]
+opt = torch.optim.Adam(trained, lr=1e-2)
+for i in range(10):
+    source = torch.randint(1, 9, (20, 5))
+    target = source.roll(2, 1)
+    _, state = reads(table(source))
+    given = F.pad(target, (1, 0))[:, :-1]
+    logits = out(net(table(given), state)[0])
+    opt.zero_grad()
+    F.cross_entropy(logits.transpose(1, 2), target).backward()
+    opt.step()
+""",
+        None,
+    ),
+    "clipped while it is scaled": (
+        NET
+        + """
+opt = torch.optim.SGD(net.parameters(), lr=1e-2)
+scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+for i in range(20):
+    opt.zero_grad()
+    scaler.scale(F.cross_entropy(net(X), Y)).backward()
+    pass
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    scaler.step(opt)
+    scaler.update()
+""",
+        "clip-before-unscale",
+    ),
+    "unscaled, and then clipped": (
+        NET
+        + """
+opt = torch.optim.SGD(net.parameters(), lr=1e-2)
+scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+for i in range(20):
+    opt.zero_grad()
+    scaler.scale(F.cross_entropy(net(X), Y)).backward()
+    scaler.unscale_(opt)
+    torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    scaler.step(opt)
+    scaler.update()
+""",
+        None,
+    ),
+    "a policy that is asked many times": (
+        NET
+        + """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+for i in range(10):
+    place, taken, rewards = torch.rand(40), [], []
+    goal = torch.rand(40)
+    for t in range(4):
+        policy = torch.distributions.Categorical(logits=net(torch.stack([place, goal, *[goal * 0] * 4], 1)))
+        action = policy.sample()
+        taken.append(policy.log_prob(action))
+        place = (place + 0.2 * (action.float() - 1)).clamp(0, 1)
+        rewards.append(1 - (place - goal).abs())
+    returns = torch.stack(rewards).flip(0).cumsum(0).flip(0)
+    loss = -(torch.stack(taken) * (returns - returns.mean(1, keepdim=True))).mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+        None,
+    ),
+    "a part of the loss that has no weight yet": (
+        NET
+        + """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+for i in range(12):
+    known = F.cross_entropy(net(X[:20]), Y[:20])
+    with torch.no_grad():
+        wanted = net(X[20:] + 0.1 * torch.randn(40, 6)).softmax(1)
+    alike = F.mse_loss(net(X[20:]).softmax(1), wanted)
+    loss = known + min(1.0, i / 10) * alike
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+        None,
+    ),
 }

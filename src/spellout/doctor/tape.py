@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -132,6 +132,9 @@ class Tape(TorchFunctionMode):
         super().__init__()
         self.calls: list[Call] = []
         self._limit = limit
+        self._makers: dict[int, list[Call]] = {}
+        self._read = 0
+        """How many calls it was made of: a tape grows also after it was looked at."""
         self.phase = "model"
         self.paused = False
         """Nothing is written down."""
@@ -181,14 +184,16 @@ class Tape(TorchFunctionMode):
             _push_mode(mode)  # type: ignore[no-untyped-call]
         return found
 
-    @cached_property
+    @property
     def makers(self) -> dict[int, list[Call]]:
         """The calls that returned a tensor, by its id, in their order."""
-        makers: dict[int, list[Call]] = {}
-        for call in self.calls:
+        if self._read > len(self.calls):
+            self._read, self._makers = 0, {}
+        for call in self.calls[self._read :]:
             for tensor in call.outputs:
-                makers.setdefault(id(tensor), []).append(call)
-        return makers
+                self._makers.setdefault(id(tensor), []).append(call)
+        self._read = len(self.calls)
+        return self._makers
 
     def maker(self, tensor: object, before: int | None = None) -> Call | None:
         """The last call that returned this tensor (before the call of that index)."""

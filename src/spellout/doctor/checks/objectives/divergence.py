@@ -1,4 +1,4 @@
-"""Is the divergence of a variational model minimised (family 26)? It is known by its value, not its formula."""
+"""Is the divergence of a variational model minimised (family 26)? It is known by its value, however written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAXIMISED = Page(
     id="divergence-is-maximised",
     number=26,
     title="the divergence from the prior is made larger",
-    why="It grows without bound: what is encoded runs away from what is sampled, and the rest of the loss drowns.",
+    why="It grows without bound: what is encoded runs away from what is sampled, the rest of the loss drowns.",
     evidence="Number for number a term of the loss is a negative multiple of the Kullback-Leibler divergence "
     "between N(m, s) and N(0, 1), of two tensors m and s that it was computed from.",
     cure="`-0.5 * (1 + logvar - mu.pow(2) - logvar.exp()).sum()`, added to the reconstruction's loss.",
