@@ -87,6 +87,12 @@ class Group:
             look_at(patient, wanted.ignore, BEFORE)
         return patient
 
+    def one_more_backward(self) -> None:
+        """A backward pass reached it; what is updated by hand has stepped before the next one at the latest."""
+        self.backwards += 1
+        if not self.optimizers:
+            self.steps = self.backwards - 1
+
     def ask(self, wanted: Wanted, error: Exception | None) -> None:
         """What its recorded steps show."""
         recording, patient = self.recording, self.patient

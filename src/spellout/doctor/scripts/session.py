@@ -34,6 +34,8 @@ _TAPED = 3
 """Steps of every optimizer that are kept on the tape: all orders show in three."""
 _PATIENCE = 8
 """Backward passes without a step of the optimizer, after which no more is waited for it."""
+_BY_HAND = 4
+"""So many groups without an optimizer at most: leaves that are made anew for every pass are no parameters."""
 _NUMBERS = 2**28
 """With so many numbers the tape is thrown away before the first backward pass, and stopped after it."""
 _REFUSALS = 200
@@ -151,7 +153,7 @@ class Session:
         self._hear_evaluation("step")
         if self.hooks.tape.paused:
             for group in self.groups:
-                self._one_more(group)
+                group.one_more_backward()
             return
         with self._at_work():
             self.names.read(sys._getframe(2))
@@ -254,18 +256,16 @@ class Session:
             self._optimizers = living_optimizers()
         holding = [one for one in self._optimizers if any(id(p) in leaves for p in walk.listed_in(one))]
         found: list[Group] = []
+        by_hand = [group for group in self.groups if not group.optimizers]
+        if not holding and len(by_hand) >= _BY_HAND and self._known([], leaves) is None:
+            return []
         for optimizers in together(holding, backward) or [[]]:
             group = self._known(optimizers, leaves) or self._opened(backward, optimizers)
-            self._one_more(group)
+            group.one_more_backward()
             if group.patient is None:
                 group.backward = backward
             found.append(group)
         return found
-
-    def _one_more(self, group: Group) -> None:
-        group.backwards += 1
-        if not group.optimizers:  # updated by hand, before the next backward pass at the latest
-            group.steps = group.backwards - 1
 
     def _look_for_named(self, backward: Backward) -> None:
         """Do the variables that the user named hold what they should?"""
