@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.optim.optimizer import _global_optimizer_pre_hooks as step_hooks
 
-from doctor.scripts_table import NET, SCRIPTS
+from doctor.scripts_table import DATA, NET, SCRIPTS
 from spellout.doctor import load_ipython_extension, watch
 from spellout.doctor.scripts import running
 from spellout.doctor.scripts.groups import HELP
@@ -44,6 +44,27 @@ def examined(path, *arguments, **options):
     return examine_script(
         path, arguments, Session(**{"stops": True, "seconds": 0.0, "overfit_seconds": 0.0, **options})
     )
+
+
+EVALUATED = """
+net = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+net.train()
+for epoch in range(4):
+    for part in torch.randperm(60).split(2):
+        opt.zero_grad()
+        F.cross_entropy(net(X[part]), Y[part]).backward()
+        opt.step()
+    net.eval()
+    with torch.no_grad():
+        print((net(X).argmax(1) == Y).float().mean())
+"""
+
+
+def test_an_evaluation_after_many_steps_that_leaves_eval_mode_on_is_waited_for(script):
+    for source, found in ((EVALUATED, ["training-in-eval-mode"]), (EVALUATED + "    net.train()\n", [])):
+        report = examined(script(DATA + source), seconds=60.0).report
+        assert [one.id for one in report.findings if one.severity != "note"] == found
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -87,6 +87,14 @@ class Group:
             look_at(patient, wanted.ignore, BEFORE)
         return patient
 
+    @property
+    def evaluated(self) -> bool:
+        """Was there an evaluation, and then a pass whose gradients arrived: in what mode did it leave the model?"""
+        forwards, arrivals = self.recording.forwards, self.recording.arrivals
+        phases = [forward.phase for forward in forwards]
+        after = forwards[phases.index("evaluate") :] if "evaluate" in phases else []
+        return bool(arrivals) and any(one.phase == "step" and one.tick <= arrivals[-1] for one in after)
+
     def one_more_backward(self) -> None:
         """A backward pass reached it; what is updated by hand has stepped before the next one at the latest."""
         self.backwards += 1

@@ -326,21 +326,13 @@ class Session:
         if self._steps < self.steps_wanted:
             return
         self._ready = self._ready or time.monotonic()
-        if self._evaluated() or time.monotonic() - self._ready > self.seconds:
+        if any(group.evaluated for group in self.groups) or time.monotonic() - self._ready > self.seconds:
             self._due = True
 
     @property
     def _steps(self) -> int:
         """Of what is trained just now."""
         return max((group.steps for group in self.groups[self._earlier :]), default=0)
-
-    def _evaluated(self) -> bool:
-        """Was there an evaluation, and a pass with gradients after it: in what mode did it leave the model?"""
-        for group in self.groups:
-            phases = [forward.phase for forward in group.recording.forwards]
-            if "evaluate" in phases and "step" in phases[phases.index("evaluate") :]:
-                return True
-        return False
 
     def _idle(self) -> bool:
         """Is there an optimizer that has not stepped three times, and may yet?"""
