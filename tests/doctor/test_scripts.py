@@ -67,6 +67,27 @@ def test_an_evaluation_after_many_steps_that_leaves_eval_mode_on_is_waited_for(s
         assert [one.id for one in report.findings if one.severity != "note"] == found
 
 
+REFROZEN = """
+net = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
+def train(parameters, net):
+    opt = torch.optim.Adam(parameters, lr=1e-2)
+    for i in range(30):
+        opt.zero_grad()
+        F.cross_entropy(net(X), Y).backward()
+        opt.step()
+train(net.parameters(), net)
+net.requires_grad_(False)
+net[2] = nn.Linear(16, 3)
+train(net[2].parameters(), net)
+"""
+
+
+def test_what_is_frozen_and_given_a_new_head_after_its_training_is_not_accused(script):
+    report = examined(script(DATA + REFROZEN), seconds=30.0).report
+    assert not [one.id for one in report.findings if one.severity != "note"]
+    assert any("other parameters" in line for line in report.not_examined)
+
+
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_is_captured_and_its_mistake_named(script, name):
     source, mistake = SCRIPTS[name]

@@ -233,14 +233,15 @@ class Patient:
     @cached_property
     def reached_in_passes(self) -> set[int]:
         """The ids of parameters that a gradient reached in any of three passes, two of them with noise."""
-        parameters, reached = self.trained, set[int]()
+        known, reached = dict(self.parameters()), set[int]()  # a script may have frozen or replaced some since
         # A layer that starts at zero passes no gradient on, and dropout may cut a path: so three seeds, and noise.
         for seed in range(3):
             trial = self.training
             if seed:
                 trial = self.trial(train=True, seed=seed, gradients=True, before=self.perturb)
-            reached |= {id(parameters[name]) for name, grad in trial.gradients.items() if grad is not None}
-            if len(reached) == len(parameters):
+            arrived = [name for name, grad in trial.gradients.items() if grad is not None and name in known]
+            reached |= {id(known[name]) for name in arrived}
+            if len(reached) >= len(self.trained):
                 break
         return reached
 

@@ -52,6 +52,13 @@ class Group:
     patient: Patient | None = None
     missing: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._began = self._needs()
+
+    def _needs(self) -> dict[int, bool]:
+        """Which parameters its model has, and which of them need a gradient."""
+        return {id(p): p.requires_grad for _, p in walk.parameters(self.recording.model)}
+
     def examine(self, wanted: Wanted) -> None:
         """Everything that the doctor finds by running the model; all is put back."""
         try:
@@ -109,12 +116,20 @@ class Group:
         recording.error = error
         recording.calls = max(2, self.backwards)
         patient.recording = recording
+        if (
+            self._needs() != self._began
+        ):  # as a head or adapters are put on what was trained before, which is frozen
+            self.missing.append("its steps: the script gave it other parameters after them, or froze some")
+            return
         known, patient.findings = patient.findings, []
-        with undisturbed(patient.case):
-            if patient.live:
-                look_at(patient, wanted.ignore)
-            else:
-                look_at(patient, wanted.ignore, AFTER)
+        try:
+            with undisturbed(patient.case):
+                if patient.live:
+                    look_at(patient, wanted.ignore)
+                else:
+                    look_at(patient, wanted.ignore, AFTER)
+        except Exception as bug:  # of ours: what was found before it is told all the same
+            self.missing.append(f"a part of its steps, for the doctor failed ({type(bug).__name__}: {bug})")
         # The tape of the doctor's own pass is read both times, and the script's own steps show the same line.
         told = {_told(one) for one in known}
         patient.findings = [*known, *(one for one in patient.findings if _told(one) not in told)]
