@@ -108,10 +108,11 @@ def _levels(mask: torch.Tensor, attention: Attention) -> tuple[float, float, tor
     try:
         places = high.expand(attention.weights.shape)
     except RuntimeError:
-        rows = high[:, None, None] if high.ndim == 2 else None  # padding, given to torch's own module
-        if rows is None or rows.shape[-1] != attention.weights.shape[-1] or len(rows) != len(attention.weights):
+        shape = attention.weights.shape
+        if high.ndim != 2 or high.shape != (shape[0], shape[-1]):
             return None
-        places = rows.expand(attention.weights.shape)
+        # Padding: of each line, in all heads and for every query.
+        places = high.view(shape[0], *[1] * (len(shape) - 2), shape[-1]).expand(shape)
     return float(values[0]), float(values[1]), places
 
 

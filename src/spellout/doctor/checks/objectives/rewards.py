@@ -38,6 +38,9 @@ CONSTANT = Page(
 PAGES = (UPWARDS, CONSTANT)
 _BINARY = words("binary_cross_entropy binary_cross_entropy_with_logits")
 _FREE = words("sub rsub pow square abs mean sum neg mul rmul div add sqrt getitem")
+_VALUES = REGRESSIONS | words("pow square abs where")
+"""With one of these a number that the target picks is compared with another."""
+_LOSSES = words("cross_entropy nll_loss")
 _OVERLAP = words("sigmoid mul rmul sum mean add sub rsub div rdiv neg clamp_min")
 """What the overlap of two masks is computed with."""
 
@@ -93,6 +96,8 @@ def _exchanged(
     calls = [call for call in patient.training.tape.calls if call.phase == "loss"]
     names = {call.name for call in calls}
     if not target.is_floating_point():
+        if names & _VALUES and not names & _LOSSES:  # a picked value that is compared, as of an action, is no score
+            return None
         return _rows(output, target) if any(_picks(call, output, target) for call in calls) else None
     free = names - MOVES <= _FREE and bool(names & words("sub rsub")) and bool(names & words("pow square abs mul"))
     masks = bool(((target == 0) | (target == 1)).all())
