@@ -164,7 +164,12 @@ def _end(target: str, tell: Callable[[Report], None], report: Report) -> NoRetur
 
 
 def _is_script(target: str) -> bool:
-    return target.endswith((".py", ".ipynb")) or (Path(target).is_file() and not target.endswith(".json"))
+    if target.endswith((".py", ".ipynb")):
+        return True
+    try:
+        return Path(target).is_file() and not target.endswith(".json")
+    except (OSError, ValueError):  # it can be no file's name, which is told as of a run's
+        return False
 
 
 def _known(ignore: tuple[str, ...]) -> None:
