@@ -6,7 +6,6 @@ the end, when its steps were recorded.
 
 from __future__ import annotations
 
-import gc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -208,9 +207,7 @@ def together(optimizers: Sequence[Optimizer], backward: Backward) -> list[list[O
 
 def living_optimizers() -> list[Optimizer]:
     """All optimizers there are, without those that only pass on to another one."""
-    living = gc.get_objects()
-    kinds = {kind for kind in set(map(type, living)) if issubclass(kind, Optimizer)}
-    found = [thing for thing in living if type(thing) in kinds and hasattr(thing, "param_groups")] if kinds else []
+    found = [one for one in walk.living(Optimizer) if hasattr(one, "param_groups")]
     return [one for one in found if not isinstance(getattr(one, "optimizer", None), Optimizer)]
 
 

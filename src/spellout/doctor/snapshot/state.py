@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import copy
-import gc
 import io
 import random
 import types
@@ -22,6 +21,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data.dataloader import _SingleProcessDataLoaderIter
 
+from .. import walk
 from .iterators import ITERATORS, NoTwinError, indices_of, parts, twin, winds_back
 from .settings import keep_settings
 from .tensors import LARGE, KeptTensor
@@ -322,10 +322,7 @@ def borrowed(*roots: object, whole: bool = True) -> Iterator[None]:
 def companions(optimizers: Iterable[Optimizer]) -> list[Any]:
     """The living schedulers of these optimizers; users seldom hand them over."""
     wanted = {id(optimizer) for optimizer in optimizers}
-    living = gc.get_objects()
-    kinds = {kind for kind in set(map(type, living)) if issubclass(kind, LRScheduler)}  # few types, many objects
-    alive = [thing for thing in living if type(thing) in kinds] if kinds else []
-    return [thing for thing in alive if id(getattr(thing, "optimizer", None)) in wanted]
+    return [one for one in walk.living(LRScheduler) if id(getattr(one, "optimizer", None)) in wanted]
 
 
 def _content(slot: Any, value: object) -> Any:

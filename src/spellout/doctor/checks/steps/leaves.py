@@ -5,7 +5,6 @@ The leaves of the loss's own graph are compared with the model's parameters and 
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -48,8 +47,7 @@ def check(patient: Patient) -> Iterator[Finding]:
                 found[id(leaf)] = leaf, tape
     if not found:
         return
-    steppers = [thing for thing in gc.get_objects() if issubclass(type(thing), Optimizer)]
-    stepped = {id(p) for one in steppers if hasattr(one, "param_groups") for p in walk.listed_in(one)}
+    stepped = {id(p) for one in walk.living(Optimizer) if hasattr(one, "param_groups") for p in walk.listed_in(one)}
     lost = {key: pair for key, pair in found.items() if key not in stepped}
     held = _held(patient)
     inside = [key for key in lost if key in held]
