@@ -22,6 +22,20 @@ for i in range(30):
 """,
         None,
     ),
+    "an embedding with padding": (
+        DATA
+        + """
+net = nn.Sequential(nn.Embedding(9, 8, padding_idx=0), nn.Flatten(), nn.Linear(32, 3))
+tokens = torch.randint(1, 9, (60, 4))
+Y = tokens[:, 0] % 3
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+for i in range(30):
+    opt.zero_grad()
+    F.cross_entropy(net(tokens), Y).backward()
+    opt.step()
+""",
+        None,
+    ),
     "gradients never zeroed": (
         NET
         + """

@@ -84,7 +84,10 @@ Node = Call | Visit
 
 def is_live(tensor: torch.Tensor) -> bool:
     """Is it trained?"""
-    return tensor.requires_grad and tensor.is_leaf
+    try:
+        return tensor.requires_grad and tensor.is_leaf
+    except RuntimeError:  # a part of a weight that was written into under no_grad, as an embedding's padding is
+        return False
 
 
 def nodes_of(calls: Sequence[Call], visits: Iterable[Visit]) -> list[Node]:
