@@ -28,7 +28,8 @@ CUT = Page(
     why="Everything must pass through this part, while its neighbours are bypassed: "
     "the gradient of all layers below goes through it.",
     evidence="Nothing that bypasses this part is added to its result; other parts of the same model are bypassed.",
-    legitimate="A part between two stages that changes what is represented.",
+    legitimate="A part between two stages that changes what is represented; "
+    "attention among learned queries that have seen nothing of the input yet (DETR) is not meant.",
     cure="`x = x + attention(norm(x))`, `x = x + mlp(norm(x))`.",
 )
 DOUBLE = Page(
@@ -233,7 +234,7 @@ def _bypassed(trial: Trial, start: Call) -> bool:
 
 
 def _cut(trial: Trial, found: list[Attention]) -> Iterator[Finding]:
-    square = [attention for attention in found if attention.square][:_MANY]
+    square = [one for one in found if one.square and id(one.output) in trial.dependent][:_MANY]
     if len(square) < 2:
         return
     bypassed = [_bypassed(trial, attention.call) for attention in square]

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ...case import Trial
 from ...patient import Patient
 from ...report import Finding, Page, Severity
 from ...tape import AFFINE, Call, Tape
@@ -50,7 +51,8 @@ FADES = Page(
     "or so large that the first step breaks them.",
     evidence="The spread between samples after the first and the last hidden layer, "
     "and the layers' gradients relative to their weights.",
-    legitimate="Scales that a later normalisation undoes.",
+    legitimate="Scales that a later normalisation undoes; layers that start at zero, which are asked with "
+    "ordinary weights instead.",
     cure="Weights of standard deviation gain/√fan_in, residual connections, or a normalisation.",
     symptom=True,
 )
@@ -124,17 +126,19 @@ def _saturated(tape: Tape, least: float) -> Shares:
 
 def _fading(patient: Patient) -> Iterator[Finding]:
     """The spread between samples through the affine layers, if it changes by a factor of ten thousand."""
+    trial, sizes = _without_zeros(patient)
+    if trial.error is not None:
+        return
     spreads = []
-    for call in _hidden(patient.training.tape, *AFFINE):
+    for call in _hidden(trial.tape, *AFFINE):
         out = call.out.detach()
         if out.ndim > 1 and out.shape[0] > 1 and out.numel() and any(t.requires_grad for t in call.inputs):
             out = out[:: max(1, len(out) // _SAMPLES)].float()
             spreads.append(float((out - out.mean(0)).norm()) / out.numel() ** 0.5)
-    gradients = patient.training.gradients
     norms = [
-        float(grad.norm()) / float(p.detach().norm() + 1e-12)
-        for name, p in patient.parameters()
-        if p.ndim > 1 and (grad := gradients.get(name)) is not None
+        float(grad.norm()) / (sizes[name] + 1e-12)
+        for name, grad in trial.gradients.items()
+        if grad is not None and grad.ndim > 1
     ]
     if len(spreads) < 4 or len(norms) < 3 or not all(map(math.isfinite, spreads)) or spreads[0] == 0:
         return
@@ -147,6 +151,24 @@ def _fading(patient: Patient) -> Iterator[Finding]:
         f"spread between samples {first:.2g} after the first layer, {last:.2g} after the last hidden one; "
         f"gradient by weight of the first layer {gradient:.2g} of the last's"
     )
+
+
+def _without_zeros(patient: Patient) -> tuple[Trial, dict[str, float]]:
+    """The training pass, and the norms of its weights; what starts at zero on purpose has ordinary weights."""
+    zeros = [p for p in patient.trained.values() if p.ndim > 1 and not bool(p.detach().any())]
+    sizes = {name: float(p.detach().norm()) for name, p in patient.trained.items()}
+    if not zeros:
+        return patient.training, sizes
+
+    def fill() -> None:
+        generator = torch.Generator().manual_seed(5)
+        with torch.no_grad():
+            for p in zeros:
+                fan_in = p[0].numel()
+                p.copy_(torch.randn(p.shape, generator=generator).to(p) / fan_in**0.5)
+        sizes.update((name, float(p.detach().norm())) for name, p in patient.trained.items())
+
+    return patient.trial(train=True, gradients=True, before=fill), sizes
 
 
 def _reinitialise(patient: Patient) -> None:
