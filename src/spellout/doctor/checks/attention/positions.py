@@ -28,7 +28,8 @@ IGNORED = Page(
     why="Attention sees a set: without positions all orders of the same tokens (or patches) are the same sentence.",
     evidence="The places of the input were put in another order, "
     "and the outputs came in that order too, or stayed the same, to the last digits.",
-    legitimate="Sets of points, items or columns; for numbers this is only a note.",
+    legitimate="Sets of points, items or columns; for numbers this is only a note. Attention that only pools the "
+    "places (a few queries, as many keys as places) is not meant.",
     cure="Add a position to every token: `x + place(torch.arange(T))`, once, before the first layer.",
 )
 BATCH = Page(
@@ -174,8 +175,8 @@ def _in_time(patient: Patient, batch: Batch, base: Trial, found: list[Attention]
     if x.ndim not in (2, 3) or x.shape[axis] < 4 or (x.ndim == 2 and x.is_floating_point()):
         return
     length = x.shape[axis]
-    if not any(attention.weights.shape[-1] >= length for attention in found):
-        return  # attention does not look along the sequence
+    if not any(min(attention.weights.shape[-2:]) >= length for attention in found if attention.weights.ndim > 1):
+        return  # no place looks along the sequence
     order = torch.randperm(length, generator=torch.Generator().manual_seed(5))
     whole = {id(one): _taking(axis, length, order)(one) for one in batch.inputs}
     if _equal(x, whole[id(x)]):

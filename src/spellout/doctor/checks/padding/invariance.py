@@ -6,13 +6,14 @@ Rows that are short enough are given once with all their padding and once with l
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
 from ...batch import Batch
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import words
+from ...tape import Tape, words
 from .places import Padding, inputs_with_padding
 
 CHANGES = Page(
@@ -23,7 +24,8 @@ CHANGES = Page(
     why="The model reads what is empty: the last state after the padding (a recurrent net has then forgotten "
     "the tokens), a mean over all places, or attention to them.",
     evidence="The same rows with less padding; the change against the spread between samples.",
-    legitimate="Models for one fixed length.",
+    legitimate="Models for one fixed length; what convolutions and the backward half of a recurrent net see behind "
+    "the last tokens is allowed for.",
     cure="Read at `length - 1` or pack the sequences, divide by the number of real tokens, mask the keys.",
 )
 UNREAD = Page(
@@ -35,9 +37,10 @@ UNREAD = Page(
     cure="Turn the mask round.",
 )
 PAGES = (CHANGES, UNREAD)
+_RECURRENT = words("lstm gru rnn_tanh rnn_relu")
 _WINDOWS = words("conv1d conv2d conv3d max_pool1d avg_pool1d unfold")
-_MARGIN, _LITTLE = 8, 0.05
-"""Places of padding that stay where a convolution sees what follows a row; a change not worth a word."""
+_LITTLE, _BORDER = 0.05, 0.35
+"""A change not worth a word; one that begins at the padding's border, where a net also reads backwards."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -51,11 +54,11 @@ def check(patient: Patient) -> Iterator[Finding]:
 
 def _changes(patient: Patient, x: torch.Tensor, padding: Padding) -> Iterator[Finding]:
     lengths, size = padding.lengths, x.shape[1]
-    longest = int(lengths.median())
-    wide = any(call.name in _WINDOWS for call in patient.training.tape.calls)
-    kept = longest + (min(_MARGIN, (size - longest) // 2) if wide else 0)
+    reach = _reach(patient.training.tape)
+    longest = min(int(lengths.median()), size - reach - 2)
+    kept = longest + reach
     rows = (lengths <= longest).nonzero().flatten()
-    if len(rows) < 2 or size - kept < 2:
+    if len(rows) < 2 or longest < 1 or size - kept < 2:
         return
     full = patient.batch.taken(rows, 0)
     one, other = (patient.trial(batch, train=False, loss=False) for batch in (full, full.cut(1, kept, size)))
@@ -68,12 +71,44 @@ def _changes(patient: Patient, x: torch.Tensor, padding: Padding) -> Iterator[Fi
     if long.shape != short.shape or long.shape[0] < 2:
         return
     spread, change = float((long - long.mean(0)).norm()), float((long - short).norm())
-    if change > _LITTLE * spread and change > 1e-4 * float(long.norm()):
+    least = _BORDER if _reads_backwards(patient.training.tape) else _LITTLE
+    if change > least * spread and change > 1e-4 * float(long.norm()):
         yield CHANGES.found(
             f"{len(rows)} rows with {size - kept} places of padding less: the output changes by "
             f"{change / (spread + 1e-30):.2g} times what samples differ by",
             _reader(patient),
         )
+
+
+def _reach(tape: Tape) -> int:
+    """How many places behind its own one an output of the convolutions sees at most, were they all in a row."""
+    reach, jump = 0, 1
+    for call in tape.calls:
+        if call.name not in _WINDOWS or call.phase != "model":
+            continue
+        if call.name.startswith("conv"):
+            weight, stride = call.argument(1, "weight"), call.argument(3, "stride", 1)
+            size, dilation = weight.shape[2], call.argument(5, "dilation", 1)
+        else:
+            size, dilation = call.argument(1, "kernel_size", 1), 1
+            stride = call.argument(2, "stride") or size
+        size, stride, dilation = (_first(one) for one in (size, stride, dilation))
+        reach += (size - 1) * dilation * jump
+        jump *= stride
+    return reach
+
+
+def _first(value: Any) -> int:
+    one = value[0] if isinstance(value, tuple | list) and value else value
+    return one if isinstance(one, int) else 1
+
+
+def _reads_backwards(tape: Tape) -> bool:
+    """Does a recurrent net go both ways, and is only asked for what it says at the places?"""
+    # torch calls them with everything by place; the eighth says whether they go both ways
+    both = [call for call in tape.calls if call.name in _RECURRENT and call.args[7:8] == (True,)]
+    ends = {id(state) for call in both for state in call.outputs[1:]}
+    return bool(both) and not any(id(one) in ends for call in tape.calls for one in call.inputs)
 
 
 def _reader(patient: Patient) -> str | None:
