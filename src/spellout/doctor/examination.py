@@ -17,6 +17,7 @@ from .checks.catalog import PAGES, look_at
 from .patient import Patient
 from .recording import Recording
 from .report import Report
+from .sights.states import States
 from .snapshot import borrowed
 from .tape import Tape
 
@@ -94,10 +95,11 @@ def assert_healthy(*arguments: Any, allow_warnings: bool = False, **options: Any
 def record(patient: Patient, step: Callable[[], Any]) -> Recording:
     """Call the user's step (and evaluation) until every optimizer has stepped three times."""
     tape = Tape(limit=50_000)
-    recording = Recording(patient.model, patient.optimizers, patient.schedulers, tape=tape)
+    states = States(tape)
+    recording = Recording(patient.model, patient.optimizers, patient.schedulers, tape=tape, states=states)
     # Three steps of every optimizer show all orders; two, where a pass is dear, all but a closure's.
     needed = 2 if patient.case.batch is not None and patient.heavy else 3
-    with borrowed(*patient.roots, patient.schedulers), recording:
+    with borrowed(*patient.roots, patient.schedulers), states, recording:
         try:
             with tape:
                 while recording.calls < _CALLS and not recording.shows(needed):

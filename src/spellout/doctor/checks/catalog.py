@@ -16,6 +16,7 @@ from ..report import Finding, Page
 from . import data, failures
 from .attention import blocks, cache, masks, matrices, places, positions, scores, targets
 from .batches import apart, classes, repeated, single, workers
+from .equivalences import checkpoints, references
 from .evaluation import decisions, inputs, rates, statistics, stepped
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .objectives import (
@@ -131,6 +132,8 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, state),
     (Evidence.STEPS, _always, kept),
     (Evidence.STEPS, _always, leaves),
+    (Evidence.STEPS, _always, references),
+    (Evidence.STEPS, _always, checkpoints),
     # Layers, padding, attention
     (Evidence.RUN, _runs, still),
     (Evidence.RUN, _runs, sharing),

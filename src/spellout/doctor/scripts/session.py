@@ -306,8 +306,9 @@ class Session:
             model = refusal.module or Leaves(backward)
             entrances = [model]
         recording = Recording(
-            model, optimizers, companions(optimizers), tape=self.hooks.tape, entrances=entrances, calls=2
-        )
+            model, optimizers, companions(optimizers), tape=self.hooks.tape, states=self.hooks.states,
+            entrances=entrances, calls=2,
+        )  # fmt: skip
         recording.__enter__()
         name = self.names.of.get(id(model), type(model).__name__)
         group = Group(optimizers, name, recording, backward)
