@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -47,7 +48,8 @@ def examine(
     evaluation. Instead of all these a `Case`, or a dictionary with its fields, may be given. `causal=True` asks
     whether outputs look ahead in time; `batch_axis` says which axis of the inputs counts samples, if it is not 0;
     `ignore` holds ids. A large model is asked only what about ten of its steps can tell, and the report says what
-    was left out; `thorough=True` asks it everything.
+    was left out; `thorough=True` asks it everything, and also whether what should come to the same does: saved
+    and loaded, in parts, in two processes, in bfloat16, compiled (see `docs/doctor.md`).
 
     Raises `ExaminationError` for what cannot be examined, `ValueError` for an unknown id in `ignore`.
     """
@@ -58,6 +60,8 @@ def examine(
         model, loss=loss, batch=batch, optimizer=optimizer, step=step, evaluate=evaluate, held_out=held_out,
         causal=causal, batch_axis=batch_axis, overfit_seconds=overfit_seconds, thorough=thorough,
     )  # fmt: skip
+    if hasattr(case.model, "_orig_mod"):
+        case = replace(case, compiles=True)
     with undisturbed(case):
         patient = Patient(case)
         if case.batch is None and case.step is None:

@@ -59,9 +59,10 @@ class Session:
         model: str | None = None,
         loss: str | None = None,
         overfit_seconds: float = 4.0,
+        thorough: bool = False,
     ) -> None:
         self.steps_wanted, self.seconds, self.stops = steps, seconds, stops
-        self.wanted = Wanted(frozenset(ignore), overfit_seconds, model, loss)
+        self.wanted = Wanted(frozenset(ignore), overfit_seconds, thorough, model, loss)
         self._unknown = {"--model": model, "--loss": loss}
         self.hooks = Hooks(self, eager=stops)
         self.names = Names()
