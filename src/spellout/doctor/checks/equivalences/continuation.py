@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import torch
@@ -35,7 +36,6 @@ OUTSIDE = Page(
 PAGES = (OUTSIDE,)
 _BEFORE, _AFTER = 2, 2
 _BASE = frozenset(vars(nn.Module()))
-_OPTIMIZERS_OWN = frozenset(vars(torch.optim.SGD([torch.zeros(1)], lr=0.1)))
 _SCALES = words("mul div add sub neg sqrt rsqrt pow")
 _States = tuple[dict[str, Any], list[dict[str, Any]]]
 _Numbers = dict[str, torch.Tensor]
@@ -134,7 +134,13 @@ def _holders(patient: Patient) -> Iterator[tuple[str, dict[str, Any], frozenset[
         unsaved = {key: one for key, one in module._buffers.items() if key in module._non_persistent_buffers_set}
         yield (f"{path}." if path else "self."), unsaved, frozenset()
     for one in patient.optimizers:
-        yield f"{type(one).__name__}.", vars(one), _OPTIMIZERS_OWN
+        yield f"{type(one).__name__}.", vars(one), _optimizers_own()
+
+
+@cache
+def _optimizers_own() -> frozenset[str]:
+    """The attributes of every optimizer; to make one imports torch's compiler, so not before there is another."""
+    return frozenset(vars(torch.optim.SGD([torch.zeros(1)], lr=0.1)))
 
 
 def _outside(patient: Patient) -> _Numbers:
