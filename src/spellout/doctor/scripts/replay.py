@@ -84,7 +84,10 @@ Node = Call | Visit
 
 def is_live(tensor: torch.Tensor) -> bool:
     """Is it trained?"""
-    return tensor.requires_grad and tensor.is_leaf
+    try:
+        return tensor.requires_grad and tensor.is_leaf
+    except RuntimeError:  # torch follows it no more: the row of a weight that was set before the weight was
+        return False
 
 
 def nodes_of(calls: Sequence[Call], visits: Iterable[Visit]) -> list[Node]:
