@@ -82,7 +82,7 @@ def examined(script: str) -> dict[str, Any]:
 
 
 def taken(*words: str) -> tuple[float, float, str]:
-    """Seconds of the processor's time that a script took, and what it printed: a late step's milliseconds, weights."""
+    """Processor seconds that a script took, and what it printed: the milliseconds of a late step, the weights."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, cwd=FOLDER,

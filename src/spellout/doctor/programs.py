@@ -17,7 +17,7 @@ from ..errors import ExaminationError, UsageError
 from ..models.family import Family
 from .examination import examine
 from .language_models import cases_of_run
-from .report import Report
+from .report.report import Report
 
 
 def examine_target(target: str, ignore: list[str], models: Mapping[str, Family]) -> Report:

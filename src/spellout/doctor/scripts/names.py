@@ -69,5 +69,5 @@ def _attributes(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is(value: object, *kinds: type) -> bool:
-    """As `isinstance`, but of nothing is an attribute read: what is lazy loads by that, what is deprecated warns."""
+    """As `isinstance`, but no attribute is read: what is lazy loads by that, and what is deprecated warns."""
     return issubclass(type(value), kinds)
