@@ -1,11 +1,13 @@
 """What an examination costs: seconds for a small model, steps for a larger one, the tape on a forward pass.
 
 python bench/doctor_cost.py
+python bench/doctor_cost.py --large [NAME ...]    large nets against the limit: ten steps and two seconds
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -63,14 +65,78 @@ def transformer(width: int, samples: int, length: int) -> tuple[nn.Module, Any, 
     return Language(), loss, (line[:, :-1], line[:, 1:])
 
 
+class Residual(nn.Module):
+    """Two convolutions and what they are added to."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(),
+            nn.Conv2d(after, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after),
+        )  # fmt: skip
+        same = stride == 1 and before == after
+        self.past = nn.Identity() if same else nn.Sequential(
+            nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after)
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add, and let only what is positive through."""
+        return F.relu(self.inner(x) + self.past(x))
+
+
+def residual(samples: int) -> tuple[nn.Module, Any, Any]:
+    """Eight residual blocks on pictures of 224 x 224: 11 million parameters."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1),
+    ]  # fmt: skip
+    for before, after in ((64, 64), (64, 128), (128, 256), (256, 512)):
+        layers += [Residual(before, after, after // before), Residual(after, after, 1)]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+    return model, F.cross_entropy, pictures(samples)
+
+
+def wide_heads(samples: int, plan: str, pooled: int, normed: bool) -> tuple[nn.Module, Any, Any]:
+    """Convolutions by a plan, `M` a pooling, and three wide layers, which hold nearly all of 60 to 130 million."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    width = 3
+    for word in plan.split():
+        if word == "M":
+            layers.append(nn.MaxPool2d(3, 2) if pooled == 6 else nn.MaxPool2d(2, 2))
+            continue
+        after, kernel, stride, padding = map(int, word.split(","))
+        layers.append(nn.Conv2d(width, after, kernel, stride, padding))
+        layers += [nn.BatchNorm2d(after), nn.ReLU()] if normed else [nn.ReLU()]
+        width = after
+    head = [nn.Dropout(), nn.Linear(width * pooled**2, 4096), nn.ReLU()]
+    head += [nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
+    return (
+        nn.Sequential(*layers, nn.AdaptiveAvgPool2d(pooled), nn.Flatten(), *head),
+        F.cross_entropy,
+        pictures(samples),
+    )
+
+
+ALEX = "64,11,4,2 M 192,5,1,2 M 384,3,1,1 256,3,1,1 256,3,1,1 M"
+"""Krizhevsky 2014: width, kernel, stride and padding of each convolution."""
+VGG = "64,3,1,1 M 128,3,1,1 M 256,3,1,1 256,3,1,1 M 512,3,1,1 512,3,1,1 M 512,3,1,1 512,3,1,1 M"
+"""Simonyan & Zisserman 2015, the eleven layers."""
+
+
+def pictures(samples: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Noise of 224 x 224, and classes."""
+    return torch.randn(samples, 3, 224, 224), torch.arange(samples) % 1000
+
+
 def seconds(call: Callable[[], Any], rounds: int) -> float:
-    """The median of some rounds, after one that warms up."""
+    """The median of the processor's seconds of some rounds, after one that warms up."""
     call()
     times = []
     for _ in range(rounds):
-        begin = time.perf_counter()
+        begin = time.process_time()
         call()
-        times.append(time.perf_counter() - begin)
+        times.append(time.process_time() - begin)
     return median(times)
 
 
@@ -115,8 +181,43 @@ def cost(model: nn.Module, loss: Any, batch: Any, rounds: int) -> dict[str, floa
     }
 
 
+def against_limit(model: nn.Module, loss: Any, batch: Any) -> dict[str, Any]:
+    """Is an examination of a large net done within ten of its own steps and two seconds? One round: it is long."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(model(batch[0]), batch[1]).backward()
+        optimizer.step()
+
+    one = seconds(step, 3)
+    begin = time.process_time()
+    report = examine(model, loss, batch, optimizer=optimizer, step=step)
+    whole = time.process_time() - begin
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "step": round(one, 3),
+        "limit": round(10 * one + 2, 2),
+        "examination": round(whole, 2),
+        "within": whole <= 10 * one + 2,
+        "found": [finding.id for finding in report.findings],
+        "left out": list(report.not_examined),
+    }
+
+
+LARGE = {
+    "residual": lambda: residual(4),
+    "alex": lambda: wide_heads(4, ALEX, 6, False),
+    "vgg": lambda: wide_heads(2, VGG, 7, True),
+}
+
+
 def main() -> None:
     """Print a table, and one JSON object."""
+    if sys.argv[1:2] == ["--large"]:
+        large = {name: against_limit(*LARGE[name]()) for name in sys.argv[2:] or LARGE}
+        print(json.dumps({"large": large, "threads": torch.get_num_threads(), **machine()}))
+        return
     cases = {
         "perceptron": (perceptron(64, 256, 64), 5),
         "transformer": (transformer(64, 16, 32), 5),

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from machine import machine
@@ -80,39 +81,43 @@ def examined(script: str) -> dict[str, Any]:
     }
 
 
-def taken(*words: str) -> tuple[float, float]:
-    """Seconds of the processor's time that a script took, and the milliseconds of a late step that it printed."""
+def taken(*words: str) -> tuple[float, float, str]:
+    """Processor seconds that a script took, and what it printed: the milliseconds of a late step, the weights."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, *words], capture_output=True, text=True, cwd=FOLDER,
         env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True,
     )  # fmt: skip
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    printed = [line for line in done.stdout.splitlines() if line.startswith("milliseconds")]
+    printed = dict(line.split(": ") for line in done.stdout.splitlines() if line.startswith(("milli", "weights")))
     return (
         after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        float(printed[0].rpartition(":")[2]) if printed else float("nan"),
+        float(printed.get("milliseconds a step", "nan")),
+        printed.get("weights", ""),
     )
 
 
-def cost(rounds: int = 3) -> dict[str, float]:
-    """The least of some rounds, with the doctor and without it, in turn."""
+def cost(rounds: int = 5) -> dict[str, Any]:
+    """The median of some rounds, with the doctor and without it, in turn."""
     doctor = ("-m", "spellout", "doctor", "--seconds", "0")
-    times: dict[str, list[tuple[float, float]]] = {"plain": [], "watched": [], "short": [], "stopped": []}
+    times: dict[str, list[tuple[float, float, str]]] = {"plain": [], "watched": [], "short": [], "stopped": []}
     for _ in range(rounds):
         times["plain"].append(taken("timed.py", "2000"))
         times["watched"].append(taken(*doctor, "--keep-running", "timed.py", "2000"))
         times["short"].append(taken("timed.py", "20"))
         times["stopped"].append(taken(*doctor, "--steps", "20", "timed.py", "2000"))
-    whole = {name: min(one for one, _ in rows) for name, rows in times.items()}
-    late = {name: min(one for _, one in rows) for name, rows in times.items()}
+    whole = {name: median(one for one, _, _ in rows) for name, rows in times.items()}
+    late = {name: median(one for _, one, _ in rows) for name, rows in times.items()}
+    slower = [watched[1] / plain[1] - 1 for watched, plain in zip(times["watched"], times["plain"], strict=True)]
     return {
         "process seconds of 20 steps": whole["short"],
         "process seconds of the same under the doctor": whole["stopped"],
         "the doctor's own": whole["stopped"] - whole["short"],
         "milliseconds of a step": late["plain"],
         "milliseconds of a step after the doctor was done": late["watched"],
-        "slower": late["watched"] / late["plain"] - 1,
+        "slower": median(slower),
+        "slower in each round": slower,
+        "the same bits": len({weights for name in ("plain", "watched") for _, _, weights in times[name]}) == 1,
     }
 
 

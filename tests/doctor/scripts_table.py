@@ -453,4 +453,25 @@ for i in range(12):
 """,
         None,
     ),
+    "rows set where no gradient is recorded, and things that must not be looked at": (
+        DATA
+        + """
+class Deprecated:
+    def __getattribute__(self, name):
+        raise RuntimeError("an attribute was read")
+old = Deprecated()
+table, head = nn.Embedding(9, 16), nn.Linear(16, 3)
+net = nn.Sequential(table, head)
+with torch.no_grad():
+    table.weight[0].zero_()
+    table.weight.mul_(0.1)
+words = Y + 1
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+for i in range(30):
+    opt.zero_grad()
+    F.cross_entropy(net(words), Y).backward()
+    opt.step()
+""",
+        None,
+    ),
 }

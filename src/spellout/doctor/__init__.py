@@ -10,7 +10,8 @@ except ImportError as error:
 from .case import Case
 from .checks.catalog import PAGES
 from .examination import assert_healthy, examine
-from .report import Finding, Page, Report
+from .report import Finding, Page
+from .report.report import Report
 from .scripts.watching import load_ipython_extension as load_ipython_extension
 from .scripts.watching import watch
 

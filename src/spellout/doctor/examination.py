@@ -17,7 +17,7 @@ from .case import Case, case_of
 from .checks.catalog import PAGES, look_at
 from .patient import Patient
 from .recording import Recording
-from .report import Report
+from .report.report import Report
 from .sights.states import States
 from .snapshot import borrowed
 from .tape import Tape

@@ -20,7 +20,8 @@ from .case import Case, case_of
 from .checks.equivalences import channels
 from .examination import examine
 from .language_models import cases_of_run
-from .report import Facts, Report
+from .report import Facts
+from .report.report import Report
 
 WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt")
 """How the names of files of weights end."""

@@ -19,7 +19,7 @@ from .. import terminal
 from ..options import Flag, Json, Operand
 
 if TYPE_CHECKING:
-    from ...doctor.report import Report
+    from ...doctor.report.report import Report
 
 _VALUED = frozenset(("--explain", "--ignore", "--steps", "--seconds", "--model", "--loss"))
 """The options that take the word after them."""

@@ -20,7 +20,8 @@ from ..checks.catalog import AFTER, BEFORE, look_at
 from ..examination import undisturbed
 from ..patient import Patient
 from ..recording import Recording
-from ..report import Finding, Report
+from ..report import Finding
+from ..report.report import Report
 from .capture import Backward, Captured, NotCaptured, capture
 
 HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"

@@ -40,26 +40,34 @@ class Names:
         self.things.setdefault(name, value)
         # What has a name of its own is called so, and only otherwise by its place in something else.
         for inner, thing in ((name, value), *_entries(name, value)):
-            if isinstance(thing, nn.Module | torch.Tensor) and id(thing) not in self.of:
+            if _is(thing, nn.Module, torch.Tensor) and id(thing) not in self.of:
                 self.of[id(thing)] = inner
                 self._kept[id(thing)] = thing
             self.things.setdefault(inner, thing)
 
 
 def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, list | tuple) and len(value) <= _MANY:
+    if _is(value, list, tuple) and len(value) <= _MANY:
         yield from ((f"{name}[{place}]", one) for place, one in enumerate(value))
         for place, one in enumerate(value):
             yield from _attributes(f"{name}[{place}]", one)
-    elif isinstance(value, dict) and len(value) <= _MANY:
+    elif _is(value, dict) and len(value) <= _MANY:
         yield from ((f"{name}[{key!r}]", one) for key, one in value.items())
     else:
         yield from _attributes(name, value)
 
 
 def _attributes(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, nn.Module | torch.Tensor | type):
+    if _is(value, nn.Module, torch.Tensor, type):
         return
-    attributes = getattr(value, "__dict__", None)
+    try:
+        attributes = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return
     if isinstance(attributes, dict) and len(attributes) <= _MANY:
         yield from ((f"{name}.{key}", one) for key, one in attributes.items())
+
+
+def _is(value: object, *kinds: type) -> bool:
+    """As `isinstance`, but no attribute is read: what is lazy loads by that, and what is deprecated warns."""
+    return issubclass(type(value), kinds)

@@ -21,7 +21,8 @@ from torch.optim import Optimizer
 from .. import walk
 from ..checks import failures
 from ..recording import Forward, Recording
-from ..report import Finding, Report
+from ..report import Finding
+from ..report.report import Report
 from ..snapshot import companions
 from .capture import Backward, NotCaptured
 from .files import opened_to_write

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SpelloutError
-from ..report import Report
+from ..report.report import Report
 from . import running
 from .notebook import run_notebook
 from .session import Session, Stopped

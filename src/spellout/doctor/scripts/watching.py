@@ -13,7 +13,7 @@ from ..case import Case
 from ..checks.catalog import look_at
 from ..patient import Patient
 from ..recording import Recording
-from ..report import Report
+from ..report.report import Report
 from .session import Session
 
 
