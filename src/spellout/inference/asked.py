@@ -149,7 +149,9 @@ def _made(run: Run, prefix: np.ndarray, wish: Wish, unlike: Collection[str] | No
 
     power = 1.0 if unlike is None else run.power
     try:
-        made = make_model(run.model, run.vocabulary, _stream(run, listener), wish, unlike or (), power)
+        made = make_model(
+            run.model, run.vocabulary, _stream(run, listener), wish, unlike or (), power, listener.tick
+        )
         possible = made.can_begin(prefix)
     except ValueError:
         possible = False
