@@ -19,7 +19,8 @@ FLOORS = [
     ["models"],
     ["generation"],
     ["training"],
-    ["doctor", "lectures", "plots"],
+    ["inference"],
+    ["doctor", "lectures", "page", "plots"],
     ["app", "api"],
 ]
 """From the ground up: a room imports only from its own and from those on the floors below."""

@@ -93,7 +93,8 @@ def test_data_for_programs_is_as_it_is(folder):
 
 TABLES = """
 from spellout.app import terminal
-from spellout.app.commands import compare, lectures, tune
+from spellout.app.commands import lectures
+from spellout.app.commands.experiments import compare, tune
 from spellout.lectures.reproduction import LectureResult
 from spellout.training.experiments.results import ModelResult, TuningTrial
 long = "transformer:64:layers=4:heads=4:dropout=0.123456+ngram × gru:256:optimizer=muon+ngram"

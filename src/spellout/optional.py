@@ -14,6 +14,8 @@ EXTRAS = {
     "pyppmd": ("compressors", "pyppmd"),
     "pyarrow": ("parquet", "pyarrow"),
     "zstandard": ("zstd", "zstandard"),
+    "starlette": ("page", "Starlette"),
+    "uvicorn": ("page", "uvicorn"),
 }
 """For each library its extra, and what people call it."""
 

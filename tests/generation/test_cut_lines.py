@@ -134,7 +134,7 @@ def test_a_long_prefix_has_room_for_an_ending(tmp_path, command):
 
 
 def test_lines_longer_than_any_that_is_made_unasked_are_warned_of(tmp_path, command, monkeypatch):
-    monkeypatch.setattr("spellout.app.making.wanted.LONGEST_MADE", 20)
+    monkeypatch.setattr("spellout.inference.wanted.LONGEST_MADE", 20)
     path, run = tmp_path / "long.txt", tmp_path / "run"
     path.write_text("".join(f"{'ab' * 11}{first}{second}\n" for first in "abcd" for second in "abcd"))
     said = "the lines are of up to 24 characters, and what does not end within 20 is left out"

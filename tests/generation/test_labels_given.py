@@ -11,7 +11,6 @@ import pytest
 
 from spellout.api import train
 from spellout.app.cli import run_command
-from spellout.app.making.asked import best_of
 from spellout.data.config import DataConfig
 from spellout.data.labels import without_label
 from spellout.data.lines import Lines
@@ -22,6 +21,7 @@ from spellout.generation.judge import Judge
 from spellout.generation.novelty import only
 from spellout.generation.sampling import sample
 from spellout.generation.scoring import explain_line, score_lines
+from spellout.inference.asked import best_of
 from spellout.models.new_lines.sharper import sharper
 from spellout.training.config import TrainingConfig
 

@@ -342,7 +342,7 @@ def test_where_none_is_valid_no_more_are_tried(command, place, monkeypatch):
     (place / "list.txt").write_text("ab\nba\nabab\nbaba\n", encoding="utf-8")
     assert command("train", "list.txt", "-o", "run", "--model", "ngram:1", "--split", "none")[0] == 0
     (place / "listed.py").write_text("ok = {'ab', 'ba', 'abab', 'baba'}.__contains__", encoding="utf-8")
-    monkeypatch.setattr("spellout.app.making.samples.PATIENCE", 300)
+    monkeypatch.setattr("spellout.inference.making.PATIENCE", 300)
     code, out, err = command("sample", "run", "--valid", "listed:ok", "--only", "valid")
     assert (code, out) == (1, "")
     refusal = (

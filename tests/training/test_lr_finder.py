@@ -5,7 +5,7 @@ import math
 import pytest
 
 from spellout.api import train
-from spellout.app.commands.lr_find import print_curve
+from spellout.app.commands.experiments.lr_find import print_curve
 from spellout.models.table import parse_specification
 from spellout.training.config import TrainingConfig
 from spellout.training.experiments.lr_finder import HIGHEST, LOWEST, LrCurve, find_lr, find_lr_for

@@ -86,20 +86,8 @@ def _application() -> App:
         from cyclopts import App
 
         from ..version import __version__
-        from .commands import (
-            compare,
-            doctor,
-            draw,
-            lectures,
-            look,
-            lr_find,
-            make,
-            plot,
-            score,
-            suspects,
-            train,
-            tune,
-        )
+        from .commands import doctor, draw, lectures, look, make, plot, score, serve, suspects, train
+        from .commands.experiments import compare, lr_find, tune
 
         app = App(
             name="spellout",
@@ -114,7 +102,7 @@ def _application() -> App:
             result_action="return_value",
         )
         showing = make.make, look.look, make.sample, score.score, score.why, suspects.suspects
-        others = draw.draw, plot.plot, doctor.doctor
+        others = serve.serve, draw.draw, plot.plot, doctor.doctor
         training = train.train, compare.compare, lr_find.lr_find, tune.tune, lectures.lectures
         for command in showing + others + training:
             app.command(command)

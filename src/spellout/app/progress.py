@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Timer
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from ..inference.listener import Listener
 from ..training.runs.events import TOLD
 from . import terminal
 from .visible import visible
@@ -85,6 +86,35 @@ def progress_bar(total: float | None, label: str, printing: bool = False) -> Ite
         patience.join()
         if bar.live.is_started:
             bar.stop()
+
+
+class OnTerminal(Listener):
+    """Shows what a run says while it is asked."""
+
+    def note(self, message: str) -> None:
+        """Print it on stderr."""
+        terminal.note(message)
+
+    def warn(self, message: str) -> None:
+        """Print it on stderr, as a warning."""
+        terminal.warn(message)
+
+    def track(self, items: Iterable[T], total: int, label: str) -> Iterator[T]:
+        """Show how many are done."""
+        return track(items, total, label)
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[float], None]]:
+        """Show which share is done."""
+        done = 0.0
+        with progress_bar(WHOLE, label) as advance:
+
+            def move(share: float) -> None:
+                nonlocal done
+                advance(WHOLE * (share - done))
+                done = share
+
+            yield move
 
 
 class Watch:

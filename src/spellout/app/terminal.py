@@ -54,6 +54,11 @@ def print_line(*parts: str) -> None:
     sys.stdout.write("\t".join(parts) + "\n")
 
 
+def flush() -> None:
+    """Hand on what was printed on stdout: somebody waits for it."""
+    sys.stdout.flush()
+
+
 def print_report(text: str) -> None:
     """Print lines of text for people on stdout."""
     sys.stdout.write((visible(text, lines=True) if sys.stdout.isatty() else text) + "\n")

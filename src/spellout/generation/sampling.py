@@ -75,6 +75,7 @@ def sample(
     cut: Callable[[Sample], bool] = lambda sample: True,
     patience: int = 10_000,
     batch: int | None = None,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Sample]:
     """Yield lines without end, or until `patience` candidates in a row were refused.
 
@@ -83,9 +84,10 @@ def sample(
 
     `batch` is the number of candidates worked on at once; it changes speed and memory, never the lines. By
     default it starts small and grows, so that the first lines come at once.
+    `tick` is called before every token of a batch, and may raise to end the work.
     """
     prefix = encode_prefix(vocabulary, config.prefix)
-    candidates, largest = _candidates(model, vocabulary, config, prefix)
+    candidates, largest = _candidates(model, vocabulary, config, prefix, tick)
     size, most = (batch, batch) if batch else (64, largest)
     most = max(1, min(most, _LARGEST_TABLE // model.vocabulary_size, _LARGEST_TEXT // (config.max_length or 1)))
     texts = texts_of(vocabulary)
@@ -111,6 +113,30 @@ def sample(
             return
 
 
+def next_chances(model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig) -> np.ndarray:
+    """Give the chance (V,) float64 of each token to follow the prefix where lines are drawn with these settings.
+
+    Token 0 is the end of the line. All are 0 if no line begins so. Of lines with labels, those with the likeliest
+    label (see `Labelled.given`).
+    """
+    prefix = encode_prefix(vocabulary, config.prefix).astype(np.int64).tolist()
+    label = [plain(vocabulary).size + int(vocabulary.shares.argmax())] if isinstance(vocabulary, Labelled) else []
+    reader = model.reader(1)
+    for token in [0, *label, *prefix]:
+        rows = reader.read(np.array([token]))
+    banned = _banned(vocabulary)
+    allowed = _allowed(rows, banned if prefix else [0, *banned])
+    if not np.isfinite(allowed.max()):
+        return np.zeros(vocabulary.size)
+    weights: np.ndarray = _weights(allowed, config)[0]
+    return weights / weights.sum()
+
+
+def _banned(vocabulary: Vocabulary) -> list[int]:
+    """List the tokens that are never drawn: no label stands anywhere but before a line."""
+    return [*vocabulary.never_sampled, *range(plain(vocabulary).size, vocabulary.size)]
+
+
 def cost_of_cut(max_length: int) -> int:
     """How much of the patience a refused line of this length takes: long ones more, as they cost more to make."""
     return 1 + max_length // _USUAL
@@ -130,19 +156,22 @@ def beginnings(vocabulary: Vocabulary, prefix: str) -> list[np.ndarray]:
 
 
 def _candidates(
-    model: LanguageModel, vocabulary: Vocabulary, config: SamplingConfig, prefix: np.ndarray
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    config: SamplingConfig,
+    prefix: np.ndarray,
+    tick: Callable[[], None],
 ) -> tuple[Candidates, int]:
     """The way in which candidates of a model are made, and how many at once at most."""
     labels = vocabulary if isinstance(vocabulary, Labelled) else None
     prefix = prefix[: config.max_length]
-    # no label stands anywhere but before a line
-    banned = [*vocabulary.never_sampled, *range(plain(vocabulary).size, vocabulary.size)]
-    read = partial(_read, model, config, prefix, banned, labels)
+    banned = _banned(vocabulary)
+    read = partial(_read, model, config, prefix, banned, labels, tick)
     in_tables = labels is None and not config.greedy and slots_for(model.vocabulary_size)
     drawing = _drawing(model, config, prefix, banned) if in_tables else None
     if drawing is None:
         return read, LARGEST_BATCH
-    drawn = partial(_drawn, drawing, config, prefix)
+    drawn = partial(_drawn, drawing, config, prefix, tick)
     return lambda first, count: (drawn if count >= FEWEST_DRAWN else read)(first, count), LARGEST_DRAWN
 
 
@@ -166,6 +195,7 @@ def _read(
     prefix: np.ndarray,
     banned: list[int],
     labels: Labelled | None,
+    tick: Callable[[], None],
     first: int,
     count: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -181,6 +211,7 @@ def _read(
         log_rows = reader.read(column)
     rows = np.arange(count)  # the candidates still running
     while len(rows):
+        tick()
         never = banned if len(columns) > before else [0, *banned]  # no blank lines
         chosen = _choose(log_rows, never, config, uniform(numbers.at(len(columns), rows)))
         if len(columns) >= longest:  # there is room for an end only
@@ -217,7 +248,7 @@ def _parted(vocabulary: Vocabulary, made: list[str | None]) -> tuple[Iterable[st
 
 
 def _drawn(
-    tables: Drawing, config: SamplingConfig, prefix: np.ndarray, first: int, count: int
+    tables: Drawing, config: SamplingConfig, prefix: np.ndarray, tick: Callable[[], None], first: int, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make candidates, the same ones, from tables."""
     longest = config.max_length or 1 << 30
@@ -225,6 +256,7 @@ def _drawn(
     rows, slots = np.arange(count), np.full(count, tables.start())
     numbers = Numbers(config.seed, first)
     while len(rows):
+        tick()
         chosen = tables.tokens(slots, numbers.at(len(columns), rows))
         going_on = np.flatnonzero(chosen)
         if len(columns) >= longest:

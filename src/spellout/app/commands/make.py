@@ -20,12 +20,11 @@ from ...data.config import DataConfig
 from ...errors import DataError, RunError, SpelloutError, UsageError
 from ...generation.asked.config import Asked
 from ...generation.config import SamplingConfig
+from ...inference.wanted import Flags, Wanted, check_kept, check_prefix
 from ...training.config import TrainingConfig
 from ...training.plans.names import BEST
 from .. import clock, terminal
-from ..making.examples import examples
-from ..making.samples import print_samples
-from ..making.wanted import Flags, Wanted, check_prefix
+from ..examples import examples
 from ..options import (
     Count,
     Data,
@@ -44,7 +43,8 @@ from ..options import (
     Wishes,
     newest,
 )
-from ..progress import training_progress
+from ..progress import OnTerminal, training_progress
+from ..samples import print_samples
 from ..workflows import (
     asked,
     compile_for,
@@ -116,7 +116,7 @@ def make(
     specification = _wanted_model(model, seconds)
     if out is not None:
         check_place(out)
-    flags = Flags(count, sampling, wishes, novel, unique, nearest, valid, only, json)
+    flags = Flags(count, sampling, wishes, novel, unique, nearest, valid, only)
     data, label = _label(data)
     _preview(files, encoding, data)
     pooled = None if pool is None else pool_of(pool, model, data)
@@ -126,7 +126,7 @@ def make(
     # The place was good before the training: what was learned is not lost with it.
     failure = None if out is None else _keep(trained.run, out)
     try:
-        print_samples(trained.run, sampling, wanted, wish)
+        print_samples(trained.run, sampling, wanted, wish, as_json=json)
     finally:
         if failure is not None:
             raise failure
@@ -160,19 +160,16 @@ def sample(
     label
         Only lines with this label, if the model was trained on lines with labels.
     """
-    flags = Flags(count, sampling, wishes, novel, unique, nearest, valid, only, json)
+    flags = Flags(count, sampling, wishes, novel, unique, nearest, valid, only)
     run = run or newest()
     loaded = load_run(run)
     lines = loaded.lines
-    if lines is None and (novel or nearest):
-        raise RunError(
-            f"{run} keeps no training lines, as after --stream, so --novel and --nearest cannot be "
-            "answered; train without --stream"
-        )
+    check_kept(loaded, run, novel, nearest)
     if lines is None and novel is None:
         terminal.note(f"{run} keeps no training lines, as after --stream, so lines that it has learned come too")
-    wanted, wish = flags.understood(loaded.vocabulary, label, lines, lines, loaded.usual_length)
-    print_samples(loaded, sampling, wanted, wish)
+    known = lines, lines, loaded.usual_length
+    wanted, wish = flags.understood(loaded.vocabulary, label, *known, listener=OnTerminal())
+    print_samples(loaded, sampling, wanted, wish, as_json=json)
 
 
 def _wanted_model(model: str | None, seconds: float) -> Specification | None:
@@ -201,7 +198,10 @@ def _understood(flags: Flags, prepared: Prepared, label: str | None) -> tuple[Wa
     split, usual = prepared.split, usual_length(prepared.stream)
     check = partial(_check_prefix, prepared)
     return flags.understood(
-        prepared.vocabulary, label, split.known, split.train, usual, check=check, work=PASS_IN_A_PLAN
+        *(prepared.vocabulary, label, split.known, split.train, usual),
+        check=check,
+        work=PASS_IN_A_PLAN,
+        listener=OnTerminal(),
     )
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich.text import Text
 
 from ...data.sources.config import TAB, SourceConfig, line_ends_apart
-from ...errors import DataError, GenerationError, UsageError
+from ...errors import DataError, UsageError
+from ...inference.new_lines import new_lines
+from ...inference.scores import check_label, novelty_of, spell_out
 from .. import terminal
-from ..making.new_lines import new_lines
 from ..options import Encoding, File, Json, Line, Source, newest
-from ..progress import progress_bar
+from ..progress import OnTerminal, progress_bar
 from ..workflows import load_run, read
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def score(
     lines = _lines(loaded, files, encoding, source)
     with progress_bar(None, "scoring"):
         scores = list(score_lines(loaded.model, loaded.vocabulary, lines))
-    novelty = _novelty(loaded, scores)
+    novelty = novelty_of(loaded, scores, partial(new_lines, loaded, OnTerminal()))
     if unknown := [one for one in scores if one.unknown]:
         terminal.warn(
             f"{len(unknown):,} of {len(scores):,} lines hold what {_unknown(loaded.vocabulary)[0]}, such as "
@@ -118,34 +119,6 @@ def _labels_of(vocabulary: Vocabulary) -> str:
 
     assert isinstance(vocabulary, Labelled)  # of other runs a label is refused
     return vocabulary.said()
-
-
-def check_label(vocabulary: Vocabulary, label: str | None) -> bool:
-    """Say whether this is a label of a run, and no column. `UsageError` where a label is missing, or not wanted."""
-    from ...data.labels import Labelled
-
-    if not isinstance(vocabulary, Labelled):
-        if label is not None:
-            raise UsageError(f"--label {label}: the model was trained on lines without labels; leave it out")
-        return False
-    if label is None:
-        raise UsageError(f"the model was trained on lines with labels: say which with --label; {vocabulary.said()}")
-    return label in vocabulary.times
-
-
-def _novelty(run: Run, scores: Sequence[Score]) -> Novelty | None:
-    """Find out which lines are known, and how likely the others are among new lines only; None if nobody knows."""
-    from ...generation.novelty import Novelty
-    from ...generation.scoring import score_lines
-
-    if run.lines is None:
-        return None
-    known, model = set(run.lines), None
-    with suppress(GenerationError):  # it makes no others
-        model = new_lines(run)
-    others = list(dict.fromkeys(one.given for one in scores if one.given not in known)) if model else []
-    among_new = score_lines(model or run.model, run.vocabulary, others)
-    return Novelty(known, {one.given: one.log_probability for one in among_new})
 
 
 def _print_scores(scores: Sequence[Score], vocabulary: Vocabulary, novelty: Novelty | None) -> None:
@@ -209,8 +182,6 @@ def why(
     json
         One JSON object a letter.
     """
-    from ...data.typed import typed_line
-    from ...generation.scoring import explain_line
     from ...training.runs.folder import CONFIG
 
     if top < 1:
@@ -220,31 +191,15 @@ def why(
     if line is None:
         raise UsageError("name the line to spell out, as in: spellout why Sophia")
     loaded = load_run(run or newest())
-    line = line_ends_apart(line.strip(), loaded.vocabulary.between).strip()
-    if check_label(loaded.vocabulary, label) or label is not None:
-        line = f"{label}{TAB}{line}"
-    explained = explain_line(loaded.model, loaded.vocabulary, line, top)
-    known = None if loaded.lines is None else typed_line(line.strip(), "the line") in loaded.lines
-    among_new = None if known else _among_new(loaded, line)
+    spelled = spell_out(loaded, line, label, top, partial(new_lines, loaded, OnTerminal()))
     if json:
-        for place, step in enumerate(explained):
-            new = among_new[place].probability if among_new else None
-            terminal.print_json(step.to_json() | {"known": known, "new_probability": new})
+        for place, step in enumerate(spelled.letters):
+            new = spelled.among_new[place].probability if spelled.among_new else None
+            terminal.print_json(step.to_json() | {"known": spelled.known, "new_probability": new})
         return
-    _print_letters(explained, among_new, loaded.vocabulary)
-    if known:
+    _print_letters(spelled.letters, spelled.among_new, loaded.vocabulary)
+    if spelled.known:
         terminal.note("this line is in the list that the model learned from: as a new one it has no chance")
-
-
-def _among_new(run: Run, line: str) -> list[Prediction] | None:
-    """Explain a line that is new as one of the new lines only; None if nobody knows these."""
-    from ...generation.scoring import explain_line
-
-    try:
-        model = new_lines(run)
-    except GenerationError:  # it makes none
-        return None
-    return None if model is None else explain_line(model, run.vocabulary, line, 0)
 
 
 def _unknown(vocabulary: Vocabulary) -> tuple[str, str]:

@@ -12,6 +12,7 @@ own, so that lines of many letters are not too unlikely for a number.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +44,17 @@ class Backward:
 
     @classmethod
     def of(
-        cls, states: States, automaton: Automaton, gains: np.ndarray | None = None, rounds: int = 10_000
+        cls,
+        states: States,
+        automaton: Automaton,
+        gains: np.ndarray | None = None,
+        rounds: int = 10_000,
+        tick: Callable[[], None] = lambda: None,
     ) -> Backward:
         """Work them out, in so many rounds at most where sums are repeated.
 
         If the states of the automaton have `gains` (Q, V), a token's chance is multiplied by that, over the sum of
-        all: as the shape of a line so far says (see `states`).
+        all: as the shape of a line so far says (see `states`). `tick` is called now and then, and may raise.
         """
         size, everything = len(automaton), automaton.everything()
         # The end of a line leads to a state of its own, in which it stands what was accepted.
@@ -78,7 +84,7 @@ class Backward:
                 )
                 for part in parts
             ]
-            exact &= _repeat(solve, sums, group, rounds if loops else 1)
+            exact &= _repeat(solve, sums, group, rounds if loops else 1, tick)
             most = float(sums[:-1, group].max())
             sums[:-1, group] /= most
             scales[group] = scale + np.log(most)
@@ -90,9 +96,12 @@ class Backward:
             return np.log(self.sums[states, nodes]) + self.scales[nodes]
 
 
-def _repeat(solve: list[_Round], sums: np.ndarray, group: np.ndarray, rounds: int) -> bool:
+def _repeat(
+    solve: list[_Round], sums: np.ndarray, group: np.ndarray, rounds: int, tick: Callable[[], None]
+) -> bool:
     """Renew the sums of a group until they stay as they are; say whether they did."""
     for number in range(rounds):
+        tick()
         before = sums[:-1, group]
         sums[:-1, group] = found = np.concatenate([part.once() for part in solve], axis=1)
         if number and (np.abs(found - before) <= PRECISION * found).all():

@@ -6,7 +6,7 @@ A network remembers more than an automaton can; there the sums of an n-gram of t
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -82,22 +82,24 @@ def make_model(
     wish: Wish,
     known: Collection[str],
     power: float,
+    tick: Callable[[], None] = lambda: None,
 ) -> Made:
     """Condition a model, to a power, on what was asked and on lines that are not known.
 
-    The stream of its training lines is what guides a network. ValueError if all such lines are known.
+    The stream of its training lines is what guides a network. `tick` is called now and then, and may raise to end
+    the work. ValueError if all such lines are known.
     """
     assert wish.automaton is not None
-    guide, backward = model, _sums_of(model, wish.automaton, power) if is_automaton(model) else None
+    guide, backward = model, _sums_of(model, wish.automaton, power, tick) if is_automaton(model) else None
     exact = backward is not None
     if backward is None:
-        guide, backward = _guide(model, stream, vocabulary.size, wish, power)
+        guide, backward = _guide(model, stream, vocabulary.size, wish, power, tick)
     free = sharper(model, power)
     conditioned, guided = Conditioned(free, backward), Conditioned(sharper(guide, power), backward)
     trie = trie_of(vocabulary, _stream_of(vocabulary, wish, known))
     if not len(trie.leaves):
         return Made(conditioned, free, exact and backward.exact, guided)
-    new = Weighted.of_new_lines(guided, Known.of(guided, trie))
+    new = Weighted.of_new_lines(guided, Known.of(guided, trie, lambda share: tick()))
     if exact:
         return Made(new, free, backward.exact, guided, new)
     # What is known, and so is dead, the n-gram knows; but of the network's chances nothing says that they add up.
@@ -105,7 +107,7 @@ def make_model(
     return Made(Sharper(weighted, 1.0), free, False, guided, weighted)
 
 
-def _sums_of(model: NgramModel, automaton: Automaton, power: float) -> Backward | None:
+def _sums_of(model: NgramModel, automaton: Automaton, power: float, tick: Callable[[], None]) -> Backward | None:
     """Give the sums of an n-gram; None if they are too many."""
     gains = None
     if model.shape is not None:
@@ -117,11 +119,16 @@ def _sums_of(model: NgramModel, automaton: Automaton, power: float) -> Backward 
     tied = max(map(len, automaton.tied()))
     if max(contexts * len(automaton), entries * tied) > _MOST_SUMS:
         return None
-    return Backward.of(States(model, power), automaton, gains)
+    return Backward.of(States(model, power), automaton, gains, tick=tick)
 
 
 def _guide(
-    model: LanguageModel, stream: np.ndarray, vocabulary_size: int, wish: Wish, power: float
+    model: LanguageModel,
+    stream: np.ndarray,
+    vocabulary_size: int,
+    wish: Wish,
+    power: float,
+    tick: Callable[[], None],
 ) -> tuple[NgramModel, Backward]:
     """Count an n-gram that is in doubt rather than too sure of where lines lead, with the shape that the model has
     if there is one."""
@@ -130,7 +137,7 @@ def _guide(
         for order in range(GUIDING_ORDER if len(stream) >= PLENTY else GUIDING_ORDER // 2, 0, -1):
             config = NgramConfig(order=order, smoothing="closed-form")
             guide = NgramModel.estimate(Counts.of(stream, order, vocabulary_size), config).with_shape(shape)
-            if (backward := _sums_of(guide, wish.automaton, power)) is not None:
+            if (backward := _sums_of(guide, wish.automaton, power, tick)) is not None:
                 return guide, backward
     raise UsageError(f"{wish.asked.said}: takes too many sums; ask for less")
 

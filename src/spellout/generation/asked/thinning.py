@@ -58,7 +58,9 @@ class Plan:
         return self.share >= OFTEN
 
 
-def plan(made: Made, vocabulary: Vocabulary, sampling: SamplingConfig) -> Plan:
+def plan(
+    made: Made, vocabulary: Vocabulary, sampling: SamplingConfig, tick: Callable[[], None] = lambda: None
+) -> Plan:
     """Make some lines, and see how their chances differ. The seed is always the same one: so is the plan."""
     config = SamplingConfig(prefix=sampling.prefix, max_length=sampling.max_length)
     tried = 0
@@ -68,7 +70,8 @@ def plan(made: Made, vocabulary: Vocabulary, sampling: SamplingConfig) -> Plan:
         tried += 1  # it is one of those made, with no weight
         return False
 
-    lines = list(islice(sample(made.model, vocabulary, config, cut=cut, patience=PILOT), PILOT))
+    proposals = sample(made.model, vocabulary, config, cut=cut, patience=PILOT, tick=tick)
+    lines = list(islice(proposals, PILOT))
     if not lines:
         return Plan(0.0, 0.0, 0.0, 0.0)
     weights = log_weights(made, vocabulary, [one.text for one in lines], sampling.prefix)
@@ -141,9 +144,10 @@ def drawn(
     accept: Callable[[str], bool],
     cut: Callable[[Sample], bool],
     patience: int,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Sample]:
     """Yield lines as `sample` does, thinned out as planned."""
-    proposals = sample(made.model, vocabulary, sampling, cut=cut, patience=patience)
+    proposals = sample(made.model, vocabulary, sampling, cut=cut, patience=patience, tick=tick)
     refused = 0
     for one in thinned(proposals, made, vocabulary, plan.log_m, sampling.seed, sampling.prefix):
         if one is not None and accept(one.text):

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.text import Text
 
-from ...data.config import DataConfig
-from ...errors import UsageError
-from ...training.config import TrainingConfig
-from ...training.experiments.results import CompressorResult, ModelResult
-from ...training.plans.names import BEST
-from .. import terminal
-from ..making.valid import judge_of, try_judge
-from ..options import Against, Data, Encoding, File, Flag, Json, Training, Valid, check_at_once, listed
-from ..progress import Watch, progress_bar, training_progress
-from ..workflows import asked, best_for, compile_for, prepare
+from ....data.config import DataConfig
+from ....errors import UsageError
+from ....inference.valid import judge_of, try_judge
+from ....training.config import TrainingConfig
+from ....training.experiments.results import CompressorResult, ModelResult
+from ....training.plans.names import BEST
+from ... import terminal
+from ...options import Against, Data, Encoding, File, Flag, Json, Training, Valid, check_at_once, listed
+from ...progress import OnTerminal, Watch, progress_bar, training_progress
+from ...workflows import asked, best_for, compile_for, prepare
 
 if TYPE_CHECKING:
-    from ...data.prepared import Prepared
+    from ....data.prepared import Prepared
 
 
 def compare(
@@ -48,7 +48,7 @@ def compare(
     mixture
         Show the mixture of the two best as the last row of models also where it is no better than they are.
     """
-    from ...training.experiments.comparison import compare as rows_of
+    from ....training.experiments.comparison import compare as rows_of
 
     check_at_once(at_once)
     # A typing error in the last one should not cost the first one's training.
@@ -59,7 +59,7 @@ def compare(
     data.check_keeps(on)
     validator = judge_of(valid, None)
     prepared = prepare(files, encoding, data)
-    try_judge(validator, prepared.vocabulary, prepared.split.train)
+    try_judge(validator, prepared.vocabulary, prepared.split.train, OnTerminal())
     if BEST in names:
         named[BEST], _ = best_for(prepared, training)
     wanted = [named[name] for name in names]
@@ -94,7 +94,7 @@ def _as_they_come(rows: Iterator[ModelResult], watch: Watch, json: bool) -> Iter
 
 def _compressors(prepared: Prepared, on: Literal["dev", "test"], json: bool) -> Iterator[CompressorResult]:
     """Judge compressors; say which are not there."""
-    from ...training.experiments.compressors import judge_compressors
+    from ....training.experiments.compressors import judge_compressors
 
     with progress_bar(None, "compressing") as advance:
         for row in judge_compressors(prepared, on, lambda sentence: advance(0, note=sentence)):

@@ -1,21 +1,19 @@
-"""How lines are printed: as in their file, or as JSON."""
+"""How lines are written: as in their file, also where they are things of several lines."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...data.sources.config import in_lines, line_ends_close
-from .. import terminal
+from ..data.sources.config import in_lines, line_ends_close
 
 if TYPE_CHECKING:
-    from ...training.runs.run import Run
+    from ..training.runs.run import Run
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Says how lines are printed: things of several lines as in their file, with what stands there between two."""
+    """Says how lines are written: things of several lines as in their file, with what stands there between two."""
 
     unit: str
     between: str | None
@@ -40,18 +38,6 @@ class Layout:
         """Give a line as it would stand in the file."""
         return line if self.between is None else in_lines(line, self.unit)
 
-
-def print_line(row: dict[str, Any], as_json: bool, layout: Layout, first: bool) -> None:
-    """Print one line, and its nearest training line if that was asked for. A terminal marks lines that were cut."""
-    if as_json:
-        texts = {name: layout.printed(row[name]) for name in ("line", "nearest") if name in row}
-        terminal.print_json(row | texts)
-        return
-    line = row["line"] + "…" * (not row["complete"] and sys.stdout.isatty())
-    if "nearest" in row:  # in one line, also where things have several
-        terminal.print_line(line, row["nearest"], str(row["distance"]))
-        return
-    if layout.between is not None and not first:
-        terminal.print_line(layout.between)
-    for part in layout.printed(line).split("\n"):
-        terminal.print_line(part)
+    def row(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Give what is told of a line for programs, the texts as they would stand in the file."""
+        return row | {name: self.printed(row[name]) for name in ("line", "nearest") if name in row}

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ...generation.config import SamplingConfig
-from .. import terminal
+from ..generation.config import SamplingConfig
+from . import terminal
 
 if TYPE_CHECKING:
-    from ...data.vocabulary.protocol import Vocabulary
-    from ...models.contract import LanguageModel
+    from ..data.vocabulary.protocol import Vocabulary
+    from ..models.contract import LanguageModel
 
 EXAMPLES = 3
 LONGEST_SHOWN = 40
@@ -19,9 +19,9 @@ LONGEST_SHOWN = 40
 
 def examples(model: LanguageModel, vocabulary: Vocabulary, longest: int, known: Sequence[str]) -> str:
     """Make some new lines and join them; of long ones the beginning."""
-    from ...data.labels import Labelled, without_label
-    from ...generation.novelty import only
-    from ...generation.sampling import sample
+    from ..data.labels import Labelled, without_label
+    from ..generation.novelty import only
+    from ..generation.sampling import sample
 
     if isinstance(vocabulary, Labelled):
         known = [without_label(line) for line in known]

@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from ...data.config import DataConfig
-from ...errors import TrainingError, UsageError
-from ...optional import require
-from ...training.config import TrainingConfig
-from ...training.experiments.results import TuningTrial
-from ...training.runs.events import BEGINNING
-from ...training.runs.places import STUDIES, name_of
-from .. import terminal
-from ..options import BEST, Data, Encoding, File, Flag, Json, Out, Training
-from ..progress import training_progress
-from ..workflows import compile_for, prepare
+from ....data.config import DataConfig
+from ....errors import TrainingError, UsageError
+from ....optional import require
+from ....training.config import TrainingConfig
+from ....training.experiments.results import TuningTrial
+from ....training.runs.events import BEGINNING
+from ....training.runs.places import STUDIES, name_of
+from ... import terminal
+from ...options import BEST, Data, Encoding, File, Flag, Json, Out, Training
+from ...progress import training_progress
+from ...workflows import compile_for, prepare
 
 if TYPE_CHECKING:
-    from ...models.contract import Event
-    from ...models.family import Specification
+    from ....models.contract import Event
+    from ....models.family import Specification
 
 TRIALS_SHOWN = 10
 
@@ -58,7 +58,7 @@ def tune(
         raise UsageError(f"--trials {trials}: must be at least 1")
     out = out or STUDIES / name_of(files, model)
     require("optuna", "tuning")
-    from ...training.experiments.tuning import Tuning, check_study
+    from ....training.experiments.tuning import Tuning, check_study
 
     specification = _asked(model, training)
     for part in ["dev", *["test"] * test_best]:
@@ -85,9 +85,9 @@ def tune(
 
 def _asked(model: str, training: TrainingConfig) -> Specification:
     """Understand which model is to be tuned; `UsageError` if it has nothing to tune, or cannot be trained here."""
-    from ...models.table import in_steps
-    from ...training.experiments.space import Space
-    from ...training.train import check_trainable
+    from ....models.table import in_steps
+    from ....training.experiments.space import Space
+    from ....training.train import check_trainable
 
     specification = in_steps(model, training.prior, "has nothing to tune")
     Space.of(specification, training)

@@ -6,22 +6,21 @@ import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ...errors import GenerationError, UsageError
-from ...generation.asked.config import Asked
-from ...generation.config import SamplingConfig
-from .. import terminal
-from ..progress import track
+from ..errors import GenerationError, UsageError
+from ..generation.asked.config import Asked
+from ..generation.config import SamplingConfig
+from .listener import QUIET, Listener
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ...data.vocabulary.protocol import Vocabulary
-    from ...generation.asked.making import Made
-    from ...generation.asked.thinning import Plan
-    from ...generation.asked.wish import Wish
-    from ...generation.sampling import Sample
-    from ...models.contract import LanguageModel
-    from ...training.runs.run import Run
+    from ..data.vocabulary.protocol import Vocabulary
+    from ..generation.asked.making import Made
+    from ..generation.asked.thinning import Plan
+    from ..generation.asked.wish import Wish
+    from ..generation.sampling import Sample
+    from ..models.contract import LanguageModel
+    from ..training.runs.run import Run
 
 GUIDING = 2000
 """So many lines that a network makes guide it, if those that it has learned from were not kept."""
@@ -34,8 +33,8 @@ def wish_of(
 
     An error if no line can be so, before any training.
     """
-    from ...data.labels import plain, texts
-    from ...generation.asked.wish import Wish
+    from ..data.labels import plain, texts
+    from ..generation.asked.wish import Wish
 
     if asked == Asked(best_of=asked.best_of):
         return None
@@ -75,6 +74,7 @@ def best_of(
     most: int,
     known: Sequence[str],
     written: Callable[[str], str],
+    listener: Listener = QUIET,
 ) -> Iterator[Sample]:
     """Make many lines, and yield the best of them, the very best first.
 
@@ -84,10 +84,10 @@ def best_of(
 
     import numpy as np
 
-    from ...generation.asked.best import choose
-    from ...generation.scoring import score_lines
+    from ..generation.asked.best import choose
+    from ..generation.scoring import score_lines
 
-    some = list(track(islice(made, most), most, "making"))
+    some = list(listener.track(islice(made, most), most, "making"))
     if not some:
         return
     scores = score_lines(run.model, run.vocabulary, [one.line for one in some])
@@ -107,38 +107,51 @@ def lines_asked(
     accept: Callable[[str], bool],
     cut: Callable[[Sample], bool],
     patience: int,
+    listener: Listener = QUIET,
 ) -> Iterator[Sample]:
     """Yield lines that will do, and none that is `unlike` these. `otherwise` is the model that makes any.
 
     Where lines have labels, nothing guides to what was asked: all lines are made, and others thrown away.
     `GenerationError` if no such line is left.
     """
-    from ...data.labels import Labelled
-    from ...generation.asked.thinning import drawn, plan
-    from ...generation.sampling import encode_prefix, sample
+    from ..data.labels import Labelled
+    from ..generation.asked.thinning import drawn, plan
+    from ..generation.sampling import encode_prefix, sample
+
+    def sampled(model: LanguageModel) -> Iterator[Sample]:
+        tick = listener.tick
+        return sample(model, run.vocabulary, sampling, accept=accept, cut=cut, patience=patience, tick=tick)
 
     if wish.automaton is None or isinstance(run.vocabulary, Labelled):
-        return sample(otherwise(), run.vocabulary, sampling, accept=accept, cut=cut, patience=patience)
+        return sampled(otherwise())
     prefix = encode_prefix(run.vocabulary, sampling.prefix)
-    made = _made(run, prefix, wish, unlike)
+    made = _made(run, prefix, wish, unlike, listener)
     by_letters = sampling.temperature != 1 or sampling.greedy or (sampling.top_k or sampling.top_p) is not None
     if made.exact or by_letters:
-        _say_share(made.share(prefix), unlike is not None, wish, made.exact)
-        return sample(made.model, run.vocabulary, sampling, accept=accept, cut=cut, patience=patience)
-    planned = plan(made, run.vocabulary, sampling)
+        listener.note(_said_share(made.share(prefix), unlike is not None, wish, made.exact))
+        return sampled(made.model)
+    planned = plan(made, run.vocabulary, sampling, listener.tick)
     if planned.is_often:
-        return sample(otherwise(), run.vocabulary, sampling, accept=accept, cut=cut, patience=patience)
-    _say_plan(planned, unlike is not None, wish)
-    return drawn(made, run.vocabulary, sampling, planned, accept=accept, cut=cut, patience=patience)
+        return sampled(otherwise())
+    _say_plan(planned, unlike is not None, wish, listener)
+    return drawn(
+        *(made, run.vocabulary, sampling, planned),
+        accept=accept,
+        cut=cut,
+        patience=patience,
+        tick=listener.tick,
+    )
 
 
-def _made(run: Run, prefix: np.ndarray, wish: Wish, unlike: Collection[str] | None) -> Made:
+def _made(run: Run, prefix: np.ndarray, wish: Wish, unlike: Collection[str] | None, listener: Listener) -> Made:
     """Make the model of what was asked."""
-    from ...generation.asked.making import make_model
+    from ..generation.asked.making import make_model
 
     power = 1.0 if unlike is None else run.power
     try:
-        made = make_model(run.model, run.vocabulary, _stream(run), wish, unlike or (), power)
+        made = make_model(
+            run.model, run.vocabulary, _stream(run, listener), wish, unlike or (), power, listener.tick
+        )
         possible = made.can_begin(prefix)
     except ValueError:
         possible = False
@@ -150,36 +163,35 @@ def _made(run: Run, prefix: np.ndarray, wish: Wish, unlike: Collection[str] | No
     return made
 
 
-def _stream(run: Run) -> np.ndarray:
+def _stream(run: Run, listener: Listener) -> np.ndarray:
     """Give the lines that the model has learned from, or lines that it makes."""
     from itertools import islice
 
-    from ...generation.sampling import sample
+    from ..generation.sampling import sample
 
     if run.lines is not None:
         return run.stream
     config = SamplingConfig(max_length=run.length_limit)
-    made = sample(run.model, run.vocabulary, config, cut=lambda one: False, patience=GUIDING)
+    made = sample(run.model, run.vocabulary, config, cut=lambda one: False, patience=GUIDING, tick=listener.tick)
     return run.vocabulary.encode([one.text for one in islice(made, GUIDING)])
 
 
-def _say_share(share: float, new: bool, wish: Wish, exact: bool) -> None:
+def _said_share(share: float, new: bool, wish: Wish, exact: bool) -> str:
     """Say how many lines are so, and that others come approximately."""
     if exact:
-        terminal.note(f"{_of_lines(share, new)}: {wish.asked.said}")
-    else:
-        terminal.note(
-            f"{wish.asked.said}, approximately: an n-gram, by which {_of_lines(share, new)}, tells which "
-            "letters lead there"
-        )
+        return f"{_of_lines(share, new)}: {wish.asked.said}"
+    return (
+        f"{wish.asked.said}, approximately: an n-gram, by which {_of_lines(share, new)}, tells which letters lead "
+        "there"
+    )
 
 
-def _say_plan(planned: Plan, new: bool, wish: Wish) -> None:
+def _say_plan(planned: Plan, new: bool, wish: Wish, listener: Listener) -> None:
     """Say that lines come approximately, or that there are too few."""
     if planned.kept == 0:
-        terminal.warn(f"{wish.asked.said}: the model makes such lines too seldom to say how likely they are")
+        listener.warn(f"{wish.asked.said}: the model makes such lines too seldom to say how likely they are")
         return
-    terminal.note(
+    listener.note(
         f"{wish.asked.said}, approximately: {_of_lines(planned.share, new)}, and an n-gram finds them; their "
         f"distribution is off by about {max(planned.lacking, 0.001):.1%}"
     )

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.text import Text
 
-from ...data.config import DataConfig
-from ...training.config import TrainingConfig
-from .. import terminal
-from ..options import BEST, Data, Encoding, File, Json, Out, check_picture
-from ..progress import progress_bar
-from ..workflows import compile_for, prepare
+from ....data.config import DataConfig
+from ....training.config import TrainingConfig
+from ... import terminal
+from ...options import BEST, Data, Encoding, File, Json, Out, check_picture
+from ...progress import progress_bar
+from ...workflows import compile_for, prepare
 
 if TYPE_CHECKING:
-    from ...training.experiments.lr_finder import LrCurve
+    from ....training.experiments.lr_finder import LrCurve
 
 
 def lr_find(
@@ -51,8 +51,8 @@ def lr_find(
     out
         Also draw the curve: FILE.png, FILE.svg or FILE.pdf.
     """
-    from ...models.table import in_steps
-    from ...training.experiments.lr_finder import check_lr_find, find_lr_for
+    from ....models.table import in_steps
+    from ....training.experiments.lr_finder import check_lr_find, find_lr_for
 
     specification = in_steps(model, prior, "has no rate")
     check_lr_find(specification, tries, batch)
@@ -68,8 +68,8 @@ def lr_find(
     else:
         print_curve(curve)
     if out is not None:
-        from ...plots.curves import lr_curve
-        from ...plots.figure import save_figure
+        from ....plots.curves import lr_curve
+        from ....plots.figure import save_figure
 
         save_figure(lr_curve(curve.rates, curve.losses, curve.smoothed, curve.suggestion), out)
         terminal.note(f"wrote {out}")

@@ -1,28 +1,30 @@
-"""Which lines are wanted: understood from the flags of `make` and `sample` before a training."""
+"""Which lines are wanted: understood from what was asked, before a training or where a run is there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import DataError, UsageError
-from ...generation.asked.config import Asked
-from ...generation.config import LONGEST_MADE, SamplingConfig
-from .. import terminal
+from ..errors import DataError, RunError, UsageError
+from ..generation.asked.config import Asked
+from ..generation.config import LONGEST_MADE, SamplingConfig
 from .asked import check_best, wish_of
+from .listener import QUIET, Listener
 from .valid import judge_of, try_judge
 
 if TYPE_CHECKING:
-    from ...data.vocabulary.protocol import Vocabulary
-    from ...generation.asked.wish import Wish
-    from ...generation.validity.validator import Validator
+    from ..data.vocabulary.protocol import Vocabulary
+    from ..generation.asked.wish import Wish
+    from ..generation.validity.validator import Validator
+    from ..training.runs.run import Run
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Says which lines are wanted, and what is shown of them.
+    """Says which lines are wanted, and what is told of them.
 
     `known` are the lines that a new one must not be, among which the nearest is looked for; None if they were not
     kept. `novel`: only new ones, where that can be told.
@@ -33,7 +35,6 @@ class Wanted:
     novel: bool
     unique: bool
     nearest: bool
-    json: bool
     work: int | None = None
     """How much may be done to find out what the model knows by heart, if that is less than usual."""
     best_of: int | None = None
@@ -47,7 +48,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Flags:
-    """The flags that say how lines are made, and what is shown of them.
+    """What says how lines are made, and what is told of them: flags of a command, fields of a request.
 
     What can be checked before anything is read, is checked here. `UsageError` says what does not fit.
     """
@@ -60,7 +61,6 @@ class Flags:
     nearest: bool
     valid: str | None
     only: str | None
-    json: bool
 
     def __post_init__(self) -> None:
         check_best(self.wishes, self.count, self.sampling)
@@ -80,6 +80,7 @@ class Flags:
         usual: int,
         check: Callable[[Vocabulary, SamplingConfig], object] | None = None,
         work: int | None = None,
+        listener: Listener = QUIET,
     ) -> tuple[Wanted, Wish | None]:
         """Understand the flags for lines of a vocabulary: an error if no line can be so, before any training.
 
@@ -87,11 +88,11 @@ class Flags:
         """
         vocabulary = asked_label(vocabulary, label)
         (check or check_prefix)(vocabulary, self.sampling)
-        _warn_of_long(usual, vocabulary.noun, self.sampling)
+        _warn_of_long(usual, vocabulary.noun, self.sampling, listener)
         wish = wish_of(self.wishes, vocabulary, known, self.sampling)
-        try_judge(self.validator, vocabulary, learned, str if wish is None else wish.written)
+        try_judge(self.validator, vocabulary, learned, listener, str if wish is None else wish.written)
         wanted = Wanted(
-            *(self.count, known, self.novel is not False, self.unique, self.nearest, self.json, work),
+            *(self.count, known, self.novel is not False, self.unique, self.nearest, work),
             best_of=self.wishes.best_of,
             validator=self.validator,
             only_valid=self.only is not None,
@@ -103,7 +104,7 @@ class Flags:
 def asked_label(vocabulary: Vocabulary, label: str | None) -> Vocabulary:
     """Give the vocabulary of lines with this label only. `UsageError` if there is none: to be asked before a
     training."""
-    from ...data.labels import Labelled
+    from ..data.labels import Labelled
 
     if label is None:
         return vocabulary
@@ -114,9 +115,18 @@ def asked_label(vocabulary: Vocabulary, label: str | None) -> Vocabulary:
     return vocabulary.given(label)
 
 
+def check_kept(run: Run, name: str | Path, novel: bool | None, nearest: bool) -> None:
+    """`RunError` if what needs the training lines is asked of a run, which has this name, that keeps none."""
+    if run.lines is None and (novel or nearest):
+        raise RunError(
+            f"{name} keeps no training lines, as after --stream, so --novel and --nearest cannot be "
+            "answered; train without --stream"
+        )
+
+
 def check_prefix(vocabulary: Vocabulary, sampling: SamplingConfig) -> int:
     """Count the tokens of the prefix; an error if no line can begin with it: to be asked before a training."""
-    from ...generation.sampling import encode_prefix
+    from ..generation.sampling import encode_prefix
 
     said = said_prefix(sampling)
     try:
@@ -156,10 +166,10 @@ def _is_known(vocabulary: Vocabulary, text: str) -> bool:
     return True
 
 
-def _warn_of_long(usual: int, noun: str, sampling: SamplingConfig) -> None:
+def _warn_of_long(usual: int, noun: str, sampling: SamplingConfig, listener: Listener) -> None:
     """Say that lines will hardly be made if so many tokens as are usual are only made when they are asked for."""
     if usual > LONGEST_MADE and sampling.max_length is None and not sampling.greedy:
-        terminal.warn(
+        listener.warn(
             f"the lines are of up to {usual:,} {noun}s, and what does not end within {LONGEST_MADE:,} is left out, "
             "so that making lines may take minutes and bring none; --max-length N shows N of them, cut"
         )

@@ -1,0 +1,1 @@
+"""Commands that train several models and compare them, one file each."""

@@ -1,1 +1,0 @@
-"""Lines that a model makes: as they are asked for, new, valid, printed as they come."""

@@ -1,0 +1,1 @@
+"""What can be asked over HTTP, in types that check requests, describe them in OpenAPI, and shape the answers."""
