@@ -5,8 +5,8 @@ NumPy (`reference.py`), JavaScript, C, Python and ONNX. A step is a flat list of
 they run. An instruction makes one vector of float64 from the vectors of earlier ones, named by their places in the
 list; the last instruction's vector is the row of log-probabilities (V,) of the next token.
 
-    past    what was read of the line so far, the token read last included (as `models/counts/past.py` says): columns
-            `c1` (the last token) to `c12`, `f1` and `f2` (the line's first tokens), `place` (how many tokens were
+    past    what was read of the line so far, the token read last included (as `models/counts/past.py` says):
+            columns `c1` (the last token) to `c12`, `f1` and `f2` (the line's first tokens), `place` (how many tokens were
             read, the boundary not counted, so 0 after it), `k1` to `k12` (the class of a recent token: of a table's
             or a shape's own classes); 0 where there is nothing. A boundary (token 0) begins a line: all of the past
             before it, and all memories, are forgotten.
@@ -50,8 +50,8 @@ OPERATIONS = {
     "constant": "names: tensor (N,).",
     # Layers.
     "linear": "one vector (N,); names: tensor (M, N), or that and a bias (M,). W x + b, (M,).",
-    "norm": "one vector; names: gain, bias (N,); number: epsilon. (x - mean) / sqrt(variance + epsilon) · gain + bias.",
-    "attend": "query, key, value (N,); names: memory; number: heads H. Keys and values of the line so far are kept, "
+    "norm": "one vector; names: gain, bias (N,); number: ε. (x - mean) / sqrt(variance + ε) · gain + bias.",
+    "attend": "query, key, value (N,); names: memory; number: heads H. Keys and values of the line are kept, "
     "this one included; in each of H parts of N / H numbers: Σ softmax(query · key / sqrt(N / H)) value, (N,).",
     "average": "one vector; names: memory. The mean over the line so far, this one included (a sum is kept).",
     # Memories.
@@ -83,7 +83,7 @@ class Table:
 
     Attributes:
         columns: what its contexts are made of, the most important first; level m has contexts of m columns. Once
-            one of a context's columns is 0 those after it are 0, too.
+            one of a context's columns is 0 those after it are 0, too. `place` is at most V - 1 here.
         classes: (V,) the class of every token, for columns `k...`; empty if there are none.
         keys: level m: (C,) ascending, suffix · V + column, where `suffix` is the place of the context of one column
             less in level m - 1; level 0 has one context, of no columns, whose key is 0.
