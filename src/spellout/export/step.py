@@ -6,10 +6,10 @@ they run. An instruction makes one vector of float64 from the vectors of earlier
 list; the last instruction's vector is the row of log-probabilities (V,) of the next token.
 
     past    what was read of the line so far, the token read last included (as `models/counts/past.py` says):
-            columns `c1` (the last token) to `c12`, `f1` and `f2` (the line's first tokens), `place` (how many tokens were
-            read, the boundary not counted, so 0 after it), `k1` to `k12` (the class of a recent token: of a table's
-            or a shape's own classes); 0 where there is nothing. A boundary (token 0) begins a line: all of the past
-            before it, and all memories, are forgotten.
+            columns `c1` (the last token) to `c12`, `f1` and `f2` (the line's first tokens), `place` (how many
+            tokens were read, the boundary not counted, so 0 after it), `k1` to `k12` (the class of a recent token:
+            of a table's or a shape's own classes); 0 where there is nothing. A boundary (token 0) begins a line:
+            all of the past before it, and all memories, are forgotten.
     memory  vectors by name that an instruction keeps for the next token; zeros at the beginning of a line.
 
 Everything is float64, whatever the type in which the weights are stored: a stored weight is first turned into a
