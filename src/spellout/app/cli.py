@@ -90,6 +90,7 @@ def _application() -> App:
             compare,
             doctor,
             draw,
+            export,
             lectures,
             look,
             lr_find,
@@ -113,7 +114,7 @@ def _application() -> App:
             print_error=False,
             result_action="return_value",
         )
-        showing = make.make, look.look, make.sample, score.score, score.why, suspects.suspects
+        showing = make.make, look.look, make.sample, score.score, score.why, suspects.suspects, export.export
         others = draw.draw, plot.plot, doctor.doctor
         training = train.train, compare.compare, lr_find.lr_find, tune.tune, lectures.lectures
         for command in showing + others + training:

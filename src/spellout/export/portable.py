@@ -37,18 +37,21 @@ class Portable:
     Attributes:
         name: what the file is about, for titles.
         step: the model.
-        texts: (V,) what each token writes; that of the boundary is empty. A line is its tokens' texts, one after
-            the other, with `between` between them.
+        texts: (V,) what each token writes; those of the boundary and of labels are empty. A line is its tokens'
+            texts, one after the other, with `between` between them. A token that is one byte of UTF-8 beyond ASCII
+            writes half a surrogate pair, U+DC80 to U+DCFF, as Python's `surrogateescape` does: the bytes of a line
+            have to be UTF-8 together, or it is thrown away.
         between: "" or, of words, a space.
         labels: names of labels, in the order of their tokens, which are the last of the vocabulary; a line then
             begins with one, drawn by `shares`.
         shares: the share of each label, sums to 1.
-        never: tokens that are never drawn (an unknown one).
+        never: tokens that are never drawn: an unknown one, and labels, which stand before a line only.
         known: the training lines' bits, or None.
         lines: the training lines themselves, only if asked for.
         max_length: the most tokens of a line when nothing else is asked.
         about: what a reader should know, for JSON: model, dev losses in nats per character of the run's model as it
-            is (`nats`) and of this one (`nats_here`), parameters, unit, and how the weights are stored.
+            is (`nats`) and of this one (`nats_here`), parameters, unit, and how the weights are stored
+            (`weights`: float32, float16 or int8; see `storing.py`).
     """
 
     name: str
