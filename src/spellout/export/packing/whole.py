@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError
+from ..checking import checked
 from ..portable import Bloom, Portable
 from ..step import OPERATIONS, Instruction, Shape, Step, Table
 from . import tables, values
@@ -90,7 +91,7 @@ def _portable(head: dict[str, Any], content: memoryview) -> Portable:
     for name, table in zip(head["tables"], tables.unpacked(bytes(content[:counts]), heads, size), strict=True):
         every[str(name)] = replace(table, **{one: next(arrays) for one in _OF_TABLES})
     instructions = tuple(_instruction(*one) for one in head["instructions"])
-    step = Step(size, instructions, tensors, every, shapes)
+    step = checked(Step(size, instructions, tensors, every, shapes))
     plain = {name: tuple(head[name]) if isinstance(head[name], list) else head[name] for name in _PLAIN}
     texts = _of_front_coded(bytes(content[counts : counts + lines]))
     return Portable(**plain, step=step, known=_bloom(head["known"], content[counts + lines :]), lines=texts)
