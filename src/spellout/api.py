@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .data.prepared import Prepared
 from .errors import UsageError
@@ -21,7 +21,12 @@ from .training.experiments.results import ModelResult
 from .training.job import Job
 from .training.plans.choice import chosen_for_training
 from .training.plans.names import BEST
+from .training.runs.places import writing
 from .training.runs.run import Run, Trained, read_run
+
+if TYPE_CHECKING:
+    from .export.portable import Portable
+    from .export.weights import Weights
 
 
 def train(
@@ -102,6 +107,45 @@ def compare(
 def load_run(path: str | Path) -> Run:
     """Read a run folder. `RunError` says what is missing or damaged; nothing in the folder is executed."""
     return read_run(path, MODELS)
+
+
+def export(
+    run: Run | str | Path,
+    path: str | Path,
+    *,
+    weights: Weights = "int8",
+    with_lines: bool = False,
+    model: str | None = None,
+) -> Portable:
+    """Write a run's model as one file that works without spellout; the suffix of `path` says what is written.
+
+    `.html` is a page, `.py` a module of Python, `.h` a header for C99, `.onnx` a step for onnxruntime. The training
+    lines are in it only with `with_lines`; `model` is what the file calls its model. Gives what was written, whose
+    `about` tells the losses before and after storing.
+
+    Raises `UsageError` for another suffix, `ExportError` for a model that cannot be exported, and `RunError` if the
+    file cannot be written.
+    """
+    from .export.exporting import portable
+    from .export.targets import target_of, write
+
+    suffix, path = target_of(Path(path)), Path(path)
+    run = run if isinstance(run, Run) else load_run(run)
+    dev = run.facts.get("results", {}).get("dev") or {}
+    made = portable(
+        *(run.model, run.vocabulary),
+        name=str(run.facts.get("data", {}).get("name", "lines")),
+        max_length=run.length_limit,
+        longest=int(run.facts.get("longest", 0)),
+        lines=run.lines,
+        weights=weights,
+        with_lines=with_lines,
+        about={"model": model or run.facts.get("specification", run.family), "nats": dev.get("nats_per_char")},
+    )
+    content = write(made, suffix)
+    with writing(path):
+        path.write_bytes(content)
+    return made
 
 
 def _teacher(teacher: Run | str | Path | None, distillation: DistillationConfig) -> Teacher | None:

@@ -7,6 +7,7 @@
     ├── TrainingError        a loss that stops being finite
     ├── TrainingInterrupted  exit code 130: stopped by Ctrl-C, and can go on
     ├── GenerationError      fewer lines than asked for
+    ├── ExportError          a model that cannot leave as a file that works without us
     ├── GraphError           a graph that cannot be differentiated, drawn or explained
     ├── ValueTypeError       something that is not a real number (also a TypeError)
     ├── ShapeError           two lengths or shapes that do not fit (also a ValueError)
@@ -63,6 +64,10 @@ class TrainingInterrupted(SpelloutError):
 
 class GenerationError(SpelloutError):
     """The model could not make as many lines as were asked for; the lines made are not lost."""
+
+
+class ExportError(SpelloutError):
+    """A model cannot be exported as asked."""
 
 
 class GraphError(SpelloutError):

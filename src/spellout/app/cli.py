@@ -86,7 +86,7 @@ def _application() -> App:
         from cyclopts import App
 
         from ..version import __version__
-        from .commands import doctor, draw, lectures, look, make, plot, score, serve, suspects, train
+        from .commands import doctor, draw, export, lectures, look, make, plot, score, serve, suspects, train
         from .commands.experiments import compare, lr_find, tune
 
         app = App(
@@ -101,7 +101,7 @@ def _application() -> App:
             print_error=False,
             result_action="return_value",
         )
-        showing = make.make, look.look, make.sample, score.score, score.why, suspects.suspects
+        showing = make.make, look.look, make.sample, score.score, score.why, suspects.suspects, export.export
         others = serve.serve, draw.draw, plot.plot, doctor.doctor
         training = train.train, compare.compare, lr_find.lr_find, tune.tune, lectures.lectures
         for command in showing + others + training:

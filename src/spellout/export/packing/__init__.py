@@ -1,0 +1,1 @@
+"""A `Portable` as few bytes, and back: what a page carries of a model."""
