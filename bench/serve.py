@@ -1,0 +1,125 @@
+"""How much load `spellout serve` bears: `python bench/serve.py [RUN]`, with Debian's `wrk`.
+
+Requests a second and latencies of /health, /score of one name and /make of ten lines, with one worker and with two,
+16 connections. The baselines do the same work with the same model behind what somebody would write by hand (see
+`serve_baselines.py`): FastAPI, if it is installed, and the standard library's http.server. They check and describe
+less, have no limits, and ask for new lines too. Rounds alternate, so that a busy machine is busy for all; the
+figure is the median. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from machine import machine
+from spellout.api import train
+from spellout.data.config import DataConfig
+from spellout.data.lines import Lines
+from spellout.data.prepared import Prepared
+from spellout.training.runs.run import save_run
+
+BASELINES = str(Path(__file__).with_name("serve_baselines.py"))
+REQUESTS = {"/health": None, "/score": {"lines": ["Sophia"]}, "/make": {"n": 10}}
+UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+CONNECTIONS = 16
+
+
+def commands(run: Path) -> dict[str, list[str]]:
+    """What is compared: each prints its address when it listens there."""
+    ours = [sys.executable, "-m", "spellout", "serve", str(run), "--port", "0"]
+    found = {"spellout serve": ours, "spellout serve --workers 2": [*ours, "--workers", "2"]}
+    for name in ("http.server", *(["fastapi"] if find_spec("fastapi") else [])):
+        found[name] = [sys.executable, BASELINES, name, str(run)]
+    return found
+
+
+@contextmanager
+def serving(command: list[str]) -> Iterator[str]:
+    """Start a server, and give its address when it answers."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=10).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        try:
+            yield address
+        finally:
+            process.terminate()
+
+
+def load(address: str, path: str, body: object, seconds: float) -> tuple[float, float, float]:
+    """Requests a second, median latency and that of the slowest 1 % in milliseconds."""
+    script = f'wrk.method = "POST"\nwrk.body = {json.dumps(json.dumps(body))}\n' if body else ""
+    script += 'wrk.headers["Content-Type"] = "application/json"\n'
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
+        lua.write(script)
+        lua.flush()
+        threads = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", "60s", "--latency"]
+        command = ["wrk", *threads, "-s", lua.name, address + path]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in out or "Socket errors" in out:
+        sys.exit(f"{address}{path} failed under load:\n{out}")
+    found = {name: re.search(rf"^ +{name} +([\d.]+)(us|ms|s)", out, re.MULTILINE) for name in ("50%", "99%")}
+    half, most = (float(one[1]) * UNITS[one[2]] for one in found.values() if one)
+    rate = re.search(r"Requests/sec: +([\d.]+)", out)
+    assert rate is not None
+    return float(rate[1]), half, most
+
+
+def measured(run: Path, rounds: int, seconds: float) -> dict[str, dict[str, dict[str, float]]]:
+    """Medians over rounds in which the servers take turns."""
+    rows: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    with ExitStack() as stack:
+        addresses = {name: stack.enter_context(serving(each)) for name, each in commands(run).items()}
+        for _ in range(rounds):
+            for path, body in REQUESTS.items():
+                for name, address in addresses.items():
+                    rows.setdefault((name, path), []).append(load(address, path, body, seconds))
+    result: dict[str, dict[str, dict[str, float]]] = {}
+    for (name, path), figures in rows.items():
+        rate, half, most = (statistics.median(column) for column in zip(*figures, strict=True))
+        told = {"requests_a_second": round(rate), "median_ms": round(half, 2), "p99_ms": round(most, 2)}
+        result.setdefault(name, {})[path] = told
+        print(f"{name:<28}{path:<9}{rate:>8.0f} requests/s{half:>9.2f} ms{most:>9.2f} ms (99 %)")
+    return result
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "run", nargs="?", type=Path, help="a run folder; without it, an n-gram of the bundled names"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    arguments = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("bench/serve.py needs wrk, which is not installed: apt-get install wrk")
+    with tempfile.TemporaryDirectory() as place:
+        run = arguments.run
+        if run is None:
+            run = Path(place) / "names"
+            save_run(train(Prepared.of(Lines.bundled(), DataConfig()), "ngram").run, run)
+        result = measured(run, arguments.rounds, arguments.seconds)
+    print(json.dumps({"bench": "serve", "machine": machine(), "connections": CONNECTIONS, **result}))
+
+
+if __name__ == "__main__":
+    main()
