@@ -26,6 +26,7 @@ from spellout.generation.scoring import score_lines
 
 RUN = load_run(sys.argv[2])
 NEW = RUN.new_lines()
+KNOWN = set(RUN.lines)
 LOCK = Lock()  # models promise nothing to several threads
 
 
@@ -41,8 +42,7 @@ def score(lines: list[str]) -> dict[str, Any]:
     """Score lines, as they are and among new ones."""
     with LOCK:
         rows = [one.to_json(RUN.vocabulary) for one in score_lines(RUN.model, RUN.vocabulary, lines)]
-        known = set(RUN.lines)
-        others = [line for line in lines if line not in known]
+        others = [line for line in lines if line not in KNOWN]
         new = {one.line: one.log_probability for one in score_lines(NEW, RUN.vocabulary, others)}
     return {"lines": [row | {"new_log_probability": new.get(row["line"])} for row in rows]}
 
