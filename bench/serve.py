@@ -1,10 +1,10 @@
 """How much load `spellout serve` bears: `python bench/serve.py [RUN]`, with Debian's `wrk`.
 
-Requests a second, latencies and processor time of /health, /score of one name and /make of ten lines, with one worker
-and with two, 16 connections. The baselines do the same work with the same model behind what somebody would write by hand (see
-`serve_baselines.py`): FastAPI, if it is installed, and the standard library's http.server. They check and describe
-less, have no limits, and ask for new lines too. Rounds alternate, so that a busy machine is busy for all; the
-figure is the median. The last line is one JSON object.
+Requests a second, latencies and processor time of /health, /score of one name and /make of ten lines, with one
+worker and with two, 16 connections. The baselines do the same work with the same model behind what somebody would
+write by hand (see `serve_baselines.py`): FastAPI, if it is installed, and the standard library's http.server. They
+check and describe less, have no limits, and ask for new lines too. Rounds alternate, so that a busy machine is busy
+for all; the figure is the median. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ def serving(command: list[str]) -> Iterator[tuple[str, int]]:
             process.terminate()
 
 
-def load(address: str, pid: int, path: str, body: object, seconds: float) -> tuple[float, float, float, float]:
+def load(address: str, pid: int, path: str, body: object, seconds: int) -> tuple[float, float, float, float]:
     """Requests a second; in milliseconds median latency, that of the slowest 1 %, processor time of a request."""
     script = f'wrk.method = "POST"\nwrk.body = {json.dumps(json.dumps(body))}\n' if body else ""
     script += 'wrk.headers["Content-Type"] = "application/json"\n'
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as lua:
         lua.write(script)
         lua.flush()
-        threads = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", "60s", "--latency"]
+        threads = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "60s", "--latency"]
         command = ["wrk", *threads, "-s", lua.name, address + path]
         before = processor_seconds(pid)
         out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -98,7 +98,7 @@ def load(address: str, pid: int, path: str, body: object, seconds: float) -> tup
     return float(rate[1]), half, most, used / int(count[1]) * 1e3
 
 
-def measured(run: Path, rounds: int, seconds: float) -> dict[str, dict[str, dict[str, float]]]:
+def measured(run: Path, rounds: int, seconds: int) -> dict[str, dict[str, dict[str, float]]]:
     """Medians over rounds in which the servers take turns."""
     rows: dict[tuple[str, str], list[tuple[float, float, float, float]]] = {}
     with ExitStack() as stack:
@@ -125,7 +125,7 @@ def main() -> None:
         "run", nargs="?", type=Path, help="a run folder; without it, an n-gram of the bundled names"
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("bench/serve.py needs wrk, which is not installed: apt-get install wrk")

@@ -1,5 +1,6 @@
 """Two requests at one model, which take turns at every token: each gets the lines that it would get alone."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -43,5 +44,10 @@ def test_each_gets_its_own_lines(model, monkeypatch):
     monkeypatch.setattr(turns, "SLICE", -1.0)
     monkeypatch.setattr(turns.Turns, "pass_on", lambda self: (passed.append(len(self._waiting)), pass_on(self)))
     with ThreadPoolExecutor(len(asked)) as pool:
-        assert list(pool.map(made, asked)) == alone
+        everyone.take()
+        together = pool.map(made, asked)
+        while len(everyone._waiting) < len(asked):  # nobody begins before all are there
+            time.sleep(0.001)
+        everyone.give()
+        assert list(together) == alone
     assert any(passed)  # they did take turns
