@@ -90,6 +90,10 @@ def test_the_page_about_new_lines_runs(capsys):
     run_blocks(DOCS / "new-lines.md", capsys)
 
 
+def test_the_page_about_serving_runs(capsys):
+    run_blocks(DOCS / "serve.md", capsys, others=frozenset({"sh"}))
+
+
 def test_the_commands_of_the_page_about_what_is_asked_run(command, tmp_path, monkeypatch):
     page = (DOCS / "asked.md").read_text("utf-8")
     lines = re.search(r"```sh\n(.*?)```", page, re.DOTALL)[1].splitlines()

@@ -24,7 +24,7 @@ FLOORS = [
     ["app", "api"],
 ]
 """From the ground up: a room imports only from its own and from those on the floors below."""
-HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna"]
+HEAVY = ["torch", "numba", "numpy", "matplotlib", "optuna", "starlette", "uvicorn"]
 
 
 def modules_after(statement):
@@ -41,6 +41,7 @@ def modules_after(statement):
         "from spellout.app.cli import run_command; run_command(['make', '--help'])",
         "from spellout.app.cli import run_command; run_command(['plot', '--help'])",
         "from spellout.app.cli import run_command; run_command(['tune', '--help'])",
+        "from spellout.app.cli import run_command; run_command(['serve', '--help'])",
         "from spellout.app.cli import run_command; run_command(['--version'])",
     ],
 )
@@ -107,6 +108,14 @@ def test_without_torch_a_sentence_says_what_to_install():
             "optuna",
             ["tune", "-", "--model", "gru", "-o", "study"],
             "tuning needs optuna, which is not installed: pip install 'spellout[tune]'",
+        ),
+        *(
+            (
+                library,
+                ["serve", "-"],
+                f"serving a run needs {name}, which is not installed: pip install 'spellout[page]'",
+            )
+            for library, name in (("starlette", "Starlette"), ("uvicorn", "uvicorn"))
         ),
     ],
 )

@@ -11,6 +11,9 @@ from ..errors import UsageError
 LONGEST_MADE = 10_000
 """Longer lines are made only when they are asked for: a model that ends none would take very long."""
 
+LEAST_TEMPERATURE = 1e-300
+"""Below this temperature, logarithms divided by it are no numbers any more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
@@ -32,7 +35,7 @@ class SamplingConfig:
     """The same seed gives the same lines."""
 
     def __post_init__(self) -> None:
-        if not (self.temperature > 0 and math.isfinite(self.temperature)):
+        if not (self.temperature >= LEAST_TEMPERATURE and math.isfinite(self.temperature)):
             raise UsageError(
                 f"--temperature {self.temperature:g}: must be above 0; for the likeliest line use --greedy"
             )

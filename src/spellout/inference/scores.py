@@ -62,7 +62,7 @@ def novelty_of(run: Run, scores: Sequence[Score], new: New | None = None) -> Nov
 
     if run.lines is None:
         return None
-    known, model = set(run.lines), None
+    known, model = run.known, None
     with suppress(GenerationError):  # it makes no others
         model = (new or partial(new_lines, run))()
     others = list(dict.fromkeys(one.given for one in scores if one.given not in known)) if model else []
@@ -82,7 +82,7 @@ def spell_out(run: Run, line: str, label: str | None, top: int, new: New | None 
     if check_label(run.vocabulary, label) or label is not None:
         given = f"{label}{TAB}{line}"
     letters = explain_line(run.model, run.vocabulary, given, top)
-    known = None if run.lines is None else typed_line(given.strip(), "the line") in run.lines
+    known = None if run.lines is None else typed_line(given.strip(), "the line") in run.known
     model = None
     if not known:
         with suppress(GenerationError):  # it makes no new ones

@@ -92,6 +92,9 @@ def listening(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"--host {host} --port {port}: {why[:1].lower()}{why[1:]}; choose another, --port 0 is any free one"
         ) from None
+    # An answer is written in two parts, and the second would wait 40 ms for the first to be acknowledged: asyncio
+    # takes care of that for sockets that it makes itself only. Connections have it from the socket they come to.
+    taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     taken.set_inheritable(True)
     return taken
 

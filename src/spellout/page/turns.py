@@ -14,8 +14,8 @@ from time import monotonic
 
 from ..inference.listener import Listener
 
-SLICE = 0.005
-"""Seconds that a work may go on while others wait: as long as Python itself lets a thread run."""
+SLICE = 0.05
+"""Seconds that a work may go on while others wait: ten lines are made without a change of threads."""
 
 
 class Ended(Exception):

@@ -23,7 +23,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: int = 1,
-    serving: Annotated[Serving, Parameter(name="*")] = Serving(),
+    serving: Annotated[Serving, Parameter(name="*", negative_iterable=())] = Serving(),
 ) -> None:
     """Answer other programs over HTTP: make lines, score them, spell them out (default: with the newest run).
 

@@ -187,7 +187,7 @@ def _check_text(text: str, name: str) -> None:
 def _check_size(size: int, schema: Schema, name: str, what: str, noun: str) -> None:
     least, most = schema.get(f"min{what}", 0), schema.get(f"max{what}", math.inf)
     if size < least:
-        raise BadRequest(f"{name} must have at least {least:,} {noun}, and has {size:,}")
+        raise BadRequest(f"{name} must not be empty")  # nowhere is more wanted
     if size > most:
         raise BadRequest(f"{name} may have at most {most:,} {noun}, and has {size:,}")
 

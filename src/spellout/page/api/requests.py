@@ -21,7 +21,7 @@ TOKENS = 1000
 
 _TEXT = {"maxLength": CHARACTERS}
 _ANY = {"minLength": 1, "maxLength": CHARACTERS}
-_TEMPERATURE = {"exclusiveMinimum": 0, "maximum": 1000}
+_TEMPERATURE = {"minimum": 0.001, "maximum": 1000}
 _TOP_K = {"minimum": 1, "maximum": 1_000_000}
 _TOP_P = {"exclusiveMinimum": 0, "maximum": 1}
 

@@ -173,7 +173,7 @@ def _not_blank(line: str, name: str) -> str:
 
 _FLAGS = re.compile(
     r"--(as-it-is|novel|temperature|top-k|top-p|greedy|prefix|max-length|label|length|ends|contains|case|nearest"
-    r"|unique)\b"
+    r"|unique)\b(?! COLUMN)"  # a flag of another command
 )
 
 

@@ -78,6 +78,11 @@ class Run:
         return self.vocabulary.encode(self.lines or [])
 
     @cached_property
+    def known(self) -> frozenset[str]:
+        """Give the training lines as a set, which is empty if they were not kept."""
+        return frozenset(self.lines or ())
+
+    @cached_property
     def power(self) -> float:
         """Say to which power its chances are taken for new lines (see `models/new_lines/sharpness.py`)."""
         found = self.sharpness
