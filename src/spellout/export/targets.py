@@ -13,7 +13,7 @@ from ..errors import UsageError
 from .portable import Portable
 
 TARGETS = {
-    ".html": (".html", "one page that makes lines in any browser"),
+    ".html": (".html.page", "one page that makes lines in any browser"),
     ".onnx": (".onnx", "one step for onnxruntime"),
     ".h": (".clang", "a header for C99"),
     ".py": (".python", "a module of Python without dependencies"),

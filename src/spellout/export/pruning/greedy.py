@@ -22,7 +22,7 @@ from .judged import Judged, views_of
 
 HELD_OUT = 6
 """One line in so many judges."""
-POSITIONS = 12_000
+POSITIONS = 8_000
 NUMBERS = 1 << 27
 """So many numbers of rows are in memory at once."""
 GONE = Cut(0, 0)
@@ -87,7 +87,6 @@ class Pruner:
             since += 1
             if since % 4 == 0:
                 self._refit(_REFIT)
-                self._worth = {}
 
     def _refit(self, steps: int) -> None:
         if self._weights is not None and self._was is not None:
