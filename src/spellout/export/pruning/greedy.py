@@ -18,16 +18,18 @@ from ...models.counts.views import View
 from ...models.ngram.model import NgramModel
 from ...models.weights import Weights
 from .cuts import Cut, cut, cuts_of
-from .judged import Judged, views_of
+from .judged import ALL, SCALES, Judged, views_of
 
 HELD_OUT = 6
 """One line in so many judges."""
-POSITIONS = 8_000
+POSITIONS, FITTED = 10_000, 40_000
+"""So many positions judge cuts, and so many the gates in the end."""
 NUMBERS = 1 << 27
 """So many numbers of rows are in memory at once."""
 GONE = Cut(0, 0)
 _SMALLER = 0.97
-_REFIT, _LAST_FIT, _RATE = 10, 60, 0.01
+_OFTEN = 5
+_REFIT, _LAST_FIT, _RATE = 15, 60, 0.01
 
 
 class Pruner:
@@ -41,29 +43,32 @@ class Pruner:
 
     def __init__(self, model: LanguageModel, prior: Prior, stream: np.ndarray) -> None:
         self._prior, self._views = prior, views_of(prior)
-        others, judging = _parted(stream, prior.vocabulary_size * 8 * len(self._views))
-        self._judged = Judged.of(model, prior, judging)
+        numbers = prior.vocabulary_size * len(self._views)
+        others, judging, fitting = _parted(
+            stream, min(POSITIONS, NUMBERS // (8 * numbers)), min(FITTED, NUMBERS // numbers)
+        )
+        self._judged, self._fitting = (Judged.of(model, prior, lines) for lines in (judging, fitting))
         self._classes = prior.classes if isinstance(prior, CountsModel) else np.zeros(prior.vocabulary_size, int)
         self._was: Weights | None = prior.weights if isinstance(prior, CountsModel) else None
         self._weights = self._was
-        anew = views_of(prior_counted_anew(prior, others))
+        self._anew = views_of(prior_counted_anew(prior, others))
         self._cuts = [cuts_of(one) + [GONE] * (len(self._views) > 1) for one, _ in self._views]
         self._sizes = [
             [_size(one, how) for how in cuts] for (one, _), cuts in zip(self._views, self._cuts, strict=True)
         ]
         self._rows_of = [
-            [self._rows(one, columns, how) for how in cuts]
-            for (one, columns), cuts in zip(anew, self._cuts, strict=True)
+            [self._rows(self._judged, one, columns, how) for how in cuts]
+            for (one, columns), cuts in zip(self._anew, self._cuts, strict=True)
         ]
         self._state = [0] * len(self._views)
         self._rows_now = np.stack([rows[0] for rows in self._rows_of], axis=1)
         self._worth: dict[tuple[int, int], float] = {}
 
-    def _rows(self, model: NgramModel, columns: tuple[str, ...], how: Cut) -> np.ndarray:
+    def _rows(self, judged: Judged, model: NgramModel, columns: tuple[str, ...], how: Cut) -> np.ndarray:
         if how == GONE:
-            return np.zeros((len(self._judged.targets), model.vocabulary_size), np.float32)
+            return np.zeros((len(judged.targets), model.vocabulary_size), np.float32)
         smaller = cut(model, how)
-        return self._judged.rows(smaller, columns[: max(1, smaller.order - 1)], self._classes)
+        return judged.rows(smaller, columns[: max(1, smaller.order - 1)], self._classes)
 
     @property
     def entries(self) -> int:
@@ -85,12 +90,12 @@ class Pruner:
             self._state[view] = number
             self._rows_now[:, view] = self._rows_of[view][number]
             since += 1
-            if since % 4 == 0:
-                self._refit(_REFIT)
-
-    def _refit(self, steps: int) -> None:
-        if self._weights is not None and self._was is not None:
-            self._weights = self._judged.fitted(self._rows_now, self._weights, self._was, steps, _RATE)
+            if since % _OFTEN == 0:
+                self._worth = {}
+                if self._weights is not None and self._was is not None:
+                    self._weights = self._judged.fitted(
+                        self._rows_now, self._weights, self._was, SCALES, _REFIT, _RATE
+                    )
 
     def _best(self) -> tuple[int, int] | None:
         """The cut that costs the least loss for each entry; those that were dear before are asked last."""
@@ -124,12 +129,17 @@ class Pruner:
         models = [cut(one, how) for (one, _), how in zip(self._views, chosen, strict=True) if how != GONE]
         if not isinstance(self._prior, CountsModel):
             return models[0]
-        self._refit(_LAST_FIT)
         assert self._weights is not None
+        assert self._was is not None
+        rows = [
+            self._rows(self._fitting, one, columns, how)
+            for (one, columns), how in zip(self._anew, chosen, strict=True)
+        ]
+        fitted = self._fitting.fitted(np.stack(rows, axis=1), self._weights, self._was, ALL, _LAST_FIT, _RATE)
         kept = [number for number, how in enumerate(chosen) if how != GONE]
         weights = {
             name: array.astype(np.float32) if name == "bias" else array[..., kept].astype(np.float32)
-            for name, array in self._weights.items()
+            for name, array in fitted.items()
         }
         views = [
             View(
@@ -146,12 +156,14 @@ def _size(model: NgramModel, how: Cut) -> int:
     return 0 if how == GONE else sum(len(level.counts) for level in cut(model, how).levels)
 
 
-def _parted(stream: np.ndarray, numbers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Part a stream into the lines to count and those that judge, so few that their rows fit in memory."""
+def _parted(stream: np.ndarray, *most: int) -> list[np.ndarray]:
+    """Part a stream into the lines to count and those that judge, once for each number
+    of tokens that they may have."""
     ends = np.flatnonzero(stream == 0)
     lengths = np.diff(ends)
     judges = np.arange(len(lengths)) % HELD_OUT == HELD_OUT - 1
-    most = min(POSITIONS, NUMBERS // numbers)
-    within = np.cumsum(lengths * judges) <= max(most, lengths[judges].min(initial=0))
+    before = np.cumsum(lengths * judges)
     tokens, of = stream[1:], np.repeat(np.arange(len(lengths)), lengths)
-    return tuple(np.concatenate([stream[:1], tokens[which[of]]]) for which in (~judges, judges & within))  # type: ignore[return-value]
+    least = int(lengths[HELD_OUT - 1])  # one line there is
+    chosen = [~judges, *(judges & (before <= max(one, least)) for one in most)]
+    return [np.concatenate([stream[:1], tokens[which[of]]]) for which in chosen]
