@@ -15,15 +15,20 @@ from ..generation.evaluation import evaluate
 from ..generation.sampling import sample
 from ..models.contract import LanguageModel
 from ..models.ensembles.ensemble import Ensemble
+from ..models.neural import NeuralModel
 from ..models.scalars.gpt import GptModel
 from .bloom import bloom_of
 from .lowering.table import lowered
-from .portable import Portable
+from .portable import Bloom, Portable
+from .pruning.whole import pruned
 from .reference import Reference, parameters_of
 from .step import Step
 from .storing import stored
-from .weights import Weights
+from .targets import Weights
 
+MOST_BYTES = 225_000
+"""With the page, and as text, they are 300 kB."""
+FEWEST_BYTES = 50_000
 COMPARED = 2000
 """So many lines that the model makes tell by how much storing changes its loss."""
 
@@ -53,13 +58,17 @@ def portable(
         with_lines: whether the training lines themselves go with it.
         about: what else a reader should know; `nats` is the dev loss of the model, in nats per character.
     """
-    most = most_tokens(model, longest)
-    step = stored(lowered(model), weights)
+    most, known = most_tokens(model, longest), bloom_of(lines) if lines else None
+    smaller = model
+    if weights != "float32" and lines:
+        smaller = pruned(model, vocabulary.encode(lines), room(model, known, weights))
+    step = stored(lowered(smaller), weights)
     labels = vocabulary if isinstance(vocabulary, Labelled) else None
     told = {"unit": vocabulary.noun, "nats": None, **(about or {}), "weights": weights}
     told["change"] = change(model, step, vocabulary, max_length)
     told["nats_here"] = None if told["nats"] is None else told["nats"] + told["change"]
-    told["parameters"] = parameters_of(step)
+    told["parameters"] = model.parameters
+    told["parameters_here"] = parameters_of(step)
     return Portable(
         name=name,
         step=step,
@@ -68,11 +77,23 @@ def portable(
         labels=() if labels is None else tuple(labels.labels),
         shares=() if labels is None else tuple(labels.shares.tolist()),
         never=(*vocabulary.never_sampled, *range(plain(vocabulary).size, vocabulary.size)),
-        known=bloom_of(lines) if lines else None,
+        known=known,
         lines=tuple(lines or ()) if with_lines else (),
         max_length=max_length if most is None else min(max_length, most),
         about=told,
     )
+
+
+def room(model: LanguageModel, known: Bloom | None, weights: Weights) -> int:
+    """Say how many bytes the counts may take, beside the network's weights and the filter."""
+    network = [one for one in _networks(model) if isinstance(one, NeuralModel)]
+    numbers = sum(array.size for one in network for array in one.weights.values())
+    others = numbers * (1 if weights == "int8" else 2) + (0 if known is None else len(known.bits))
+    return max(FEWEST_BYTES, MOST_BYTES - others)
+
+
+def _networks(model: LanguageModel) -> list[LanguageModel]:
+    return list(model.members) if isinstance(model, Ensemble) else [model]
 
 
 def texts_of(vocabulary: Vocabulary) -> tuple[str, ...]:

@@ -301,9 +301,9 @@ def _weights(log_rows: np.ndarray, config: SamplingConfig) -> np.ndarray:
     if config.top_k is not None:
         ranked[:, config.top_k :] = 0.0
     if config.top_p is not None:
-        before = np.cumsum(ranked, axis=1) - ranked
+        sums = np.cumsum(ranked, axis=1)  # one after the other, as exported models add up: ties are many
         # what comes before a token decides, so the likeliest one always stays
-        ranked[before >= config.top_p * ranked.sum(axis=1, keepdims=True)] = 0.0
+        ranked[sums - ranked >= config.top_p * sums[:, -1:]] = 0.0
     kept = np.zeros_like(weights)
     np.put_along_axis(kept, order, ranked, axis=1)
     return kept

@@ -43,8 +43,8 @@ function weightsOf(row, banned, { temperature = 1, topK = null, topP = null }) {
   let logs = Float64Array.from(row);
   for (const token of banned) logs[token] = -Infinity;
   if (logs.some(Number.isNaN)) throw new Error("The model gives no probabilities: its file is damaged.");
-  if (temperature !== 1) logs = logs.map(one => one / temperature);
-  const most = largest(logs), weights = logs.map(one => Math.exp(one - most));
+  if (temperature !== 1) logs = mapped(logs, one => one / temperature);
+  const most = largest(logs), weights = mapped(logs, one => Math.exp(one - most));
   if (topK === null && topP === null) return weights;
   const order = Array.from(weights.keys()).sort((x, y) => weights[y] - weights[x] || x - y);
   const ranked = Float64Array.from(order, token => weights[token]);

@@ -39,6 +39,7 @@ async function readModel(text) {
     table.concentrations = next().values;
     table.columns = table.columns ? table.columns.split(" ") : [];
     table.levels = readLevels(coder, table, model.size);
+    await new Promise(resolve => setTimeout(resolve)); // a page has to answer meanwhile
   }
   model.lines = new Set(frontCoded(content.subarray(source.place, source.place += lines)));
   model.bits = content.subarray(source.place);

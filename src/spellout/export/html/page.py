@@ -32,6 +32,7 @@ def written(portable: Portable) -> bytes:
     for name, text in (
         ("POLICY", policy),
         ("TITLE", escape(f"{portable.name}: more of them")),
+        ("NAME", escape(f"More of {portable.name}")),
         ("STYLE", style),
         ("MODEL", f"{_BEGINS}{text_of(pack(portable))}{_ENDS}"),
         ("SCRIPT", script),

@@ -1,14 +1,14 @@
 """Bytes as text that an HTML page in UTF-8 can hold: seven bits in each character, and most characters are one byte.
 
 That is a seventh more than the bytes, where base64 needs a third. The few characters that a page or a mail could not
-hold as they are (line ends, which are rewritten; what could end a script; NUL) stand 128 further on, in two bytes.
+hold as they are (what is rewritten or could end a script, NUL, and what terminals obey) stand 128 further on, in
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-_MOVED = b"\0\t\n\x0b\x0c\r <&\x7f"
+_MOVED = b"\0\r\x1b<"
 
 
 def text_of(data: bytes) -> str:

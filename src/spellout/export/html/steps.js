@@ -38,11 +38,18 @@ class Reader {
   }
 }
 
-const elementwise = f => (model, { inputs: [x] }) => (_, vectors) => vectors[x].map(f);
+// A loop, as it is twice as fast as the method `map` of a Float64Array.
+function mapped(vector, f) {
+  const made = new Float64Array(vector.length);
+  for (let i = 0; i < made.length; i++) made[i] = f(vector[i], i);
+  return made;
+}
+
+const elementwise = f => (model, { inputs: [x] }) => (_, vectors) => mapped(vectors[x], f);
 const pairwise = f => (model, { inputs: [x, y] }) => (_, vectors) => {
   const a = vectors[x], b = vectors[y];
-  if (a.length >= b.length) return b.length === 1 ? a.map(one => f(one, b[0])) : a.map((one, i) => f(one, b[i]));
-  return b.map(one => f(a[0], one));
+  if (a.length === b.length) return mapped(a, (one, i) => f(one, b[i]));
+  return b.length === 1 ? mapped(a, one => f(one, b[0])) : mapped(b, one => f(a[0], one));
 };
 
 const OPERATIONS = {
@@ -55,11 +62,14 @@ const OPERATIONS = {
   },
   counts(model, { names: [name] }) {
     const table = model.tables[name];
-    return reader => countedRow(table, reader, model.size).map(Math.log);
+    return reader => logsOf(countedRow(table, reader, model.size));
   },
   shape(model, { names: [name] }) {
     const { classes, logFactors: { values, columns } } = model.shapes[name];
-    return reader => Float64Array.from(classes, one => values[reader.states[name] * columns + one]);
+    return reader => {
+      const row = reader.states[name] * columns;
+      return mapped(classes, one => values[row + one]);
+    };
   },
   constant: (model, { names: [name] }) => () => model.tensors[name].values,
   linear(model, { inputs: [x], names: [weight, bias] }) {
@@ -77,9 +87,9 @@ const OPERATIONS = {
   norm(model, { inputs: [x], names: [gain, bias], number }) {
     const factors = model.tensors[gain].values, added = model.tensors[bias].values;
     return (_, vectors) => {
-      const mean = total(vectors[x]) / vectors[x].length, centred = vectors[x].map(one => one - mean);
-      const deviation = Math.sqrt(total(centred.map(one => one * one)) / centred.length + number);
-      return centred.map((one, i) => one / deviation * factors[i] + added[i]);
+      const mean = total(vectors[x]) / vectors[x].length, centred = mapped(vectors[x], one => one - mean);
+      const deviation = Math.sqrt(total(mapped(centred, one => one * one)) / centred.length + number);
+      return mapped(centred, (one, i) => one / deviation * factors[i] + added[i]);
     };
   },
   attend(model, { inputs: [q, k, v], names: [name], number: heads }) {
@@ -103,9 +113,9 @@ const OPERATIONS = {
   average(model, { inputs: [x], names: [name] }) {
     return (reader, vectors) => {
       const before = reader.memories[name], number = before ? before.number + 1 : 1;
-      const sum = before ? vectors[x].map((one, i) => before.sum[i] + one) : vectors[x];
+      const sum = before ? mapped(vectors[x], (one, i) => before.sum[i] + one) : vectors[x];
       reader.kept[name] = { sum, number };
-      return sum.map(one => one / number);
+      return mapped(sum, one => one / number);
     };
   },
   recall: (model, { names: [name], number }) => reader => reader.memories[name] ?? new Float64Array(number),
@@ -114,9 +124,9 @@ const OPERATIONS = {
   multiply: pairwise((x, y) => x * y),
   affine(model, { inputs: [x], names: [factor, addend] }) {
     const factors = model.tensors[factor].values, added = model.tensors[addend].values;
-    return (_, vectors) => vectors[x].map((one, i) => one * factors[i] + added[i]);
+    return (_, vectors) => mapped(vectors[x], (one, i) => one * factors[i] + added[i]);
   },
-  scale: (model, { inputs: [x], number }) => (_, vectors) => vectors[x].map(one => one * number),
+  scale: (model, { inputs: [x], number }) => (_, vectors) => mapped(vectors[x], one => one * number),
   complement: elementwise(x => 1 - x),
   tanh: elementwise(Math.tanh),
   sigmoid: elementwise(x => 1 / (1 + Math.exp(-x))),
@@ -125,8 +135,8 @@ const OPERATIONS = {
   exp: elementwise(Math.exp),
   log: elementwise(Math.log),
   log_softmax: (model, { inputs: [x] }) => (_, vectors) => {
-    const most = largest(vectors[x]), rest = Math.log(total(vectors[x].map(one => Math.exp(one - most))));
-    return vectors[x].map(one => one - most - rest);
+    const most = largest(vectors[x]), rest = Math.log(total(mapped(vectors[x], one => Math.exp(one - most))));
+    return mapped(vectors[x], one => one - most - rest);
   },
   join: (model, { inputs }) => (_, vectors) => {
     const made = new Float64Array(inputs.reduce((sum, one) => sum + vectors[one].length, 0));
@@ -147,8 +157,8 @@ const total = vector => { let sum = 0; for (const one of vector) sum += one; ret
 const largest = vector => { let most = -Infinity; for (const one of vector) if (one > most) most = one; return most; };
 
 function softmax(logits) {
-  const most = largest(logits), weights = logits.map(one => Math.exp(one - most)), sum = total(weights);
-  return weights.map(one => one / sum);
+  const most = largest(logits), weights = mapped(logits, one => Math.exp(one - most)), sum = total(weights);
+  return mapped(weights, one => one / sum);
 }
 
 // A series of positive terms only, so that nothing cancels.
@@ -163,6 +173,8 @@ function erf(x) {
 
 const KEPT = 1 << 18; // so many probabilities of a level's contexts are kept once they were worked out
 
+const logsOf = row => row.kept ? row.logs ??= mapped(row, Math.log) : mapped(row, Math.log);
+
 // The probabilities (V,) after the longest context that was seen, mixed with those after shorter ones.
 function countedRow(table, reader, size) {
   const contexts = contextsOf(table, reader, size);
@@ -174,7 +186,10 @@ function countedRow(table, reader, size) {
     if (kept && kept[context]) row = kept[context];
     else {
       row = mixedRow(level, context, table.discounts.subarray(4 * depth), table.concentrations[depth], row);
-      if (kept) kept[context] = row;
+      if (kept) {
+        kept[context] = row;
+        row.kept = true;
+      }
     }
   });
   return row;
@@ -187,7 +202,7 @@ function mixedRow(level, context, discounts, concentration, shorter) {
     sum += level.counts[i];
     mass += discounts[Math.min(level.counts[i], 3)];
   }
-  const row = shorter.map(one => mass / sum * one);
+  const weight = mass / sum, row = mapped(shorter, one => weight * one);
   for (let i = start; i < end; i++)
     row[level.tokens[i]] += (level.counts[i] - discounts[Math.min(level.counts[i], 3)]) / sum;
   return row;

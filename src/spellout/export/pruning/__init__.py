@@ -1,0 +1,1 @@
+"""Counts that take less room: what says least of held-out lines is left out."""
