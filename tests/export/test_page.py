@@ -84,7 +84,9 @@ def texts(page):
 
 
 def drawn(made, run, count, **settings):
-    several = sample(Reference(made.step), run.vocabulary, SamplingConfig(max_length=15, **settings), cut=lambda _: False)
+    several = sample(
+        Reference(made.step), run.vocabulary, SamplingConfig(max_length=15, **settings), cut=lambda _: False
+    )
     return [one.text for one in islice(several, count)]
 
 
