@@ -84,7 +84,9 @@ def texts(page):
 
 
 def drawn(made, run, count, **settings):
-    several = sample(Reference(made.step), run.vocabulary, SamplingConfig(max_length=15, **settings), cut=lambda _: False)
+    several = sample(
+        Reference(made.step), run.vocabulary, SamplingConfig(max_length=15, **settings), cut=lambda _: False
+    )
     return [one.text for one in islice(several, count)]
 
 
@@ -109,7 +111,7 @@ def test_it_makes_the_lines_that_python_makes(opened, page_of_names):
 
 
 def test_a_link_is_a_state(opened, page_of_names):
-    path, made, run = page_of_names
+    path, _, run = page_of_names
     page = opened(path, "#n=7&seed=3&t=0.5&letters=Mar&line=Maria&new=1")
     assert len(texts(page)) == len(set(texts(page))) == 7
     assert not set(texts(page)) & set(run.lines)

@@ -1,7 +1,7 @@
 """Puts the page together, and takes the model out of it again.
 
-No script but the page's own may run in it, and nothing may be loaded: the policy in its head names the hashes of its
-own style and script. Whatever comes from the lines stands in the packed model and reaches the page as text only.
+No script but the page's own may run in it, and nothing may be loaded: the policy in its head names the hashes of
+its own style and script. Whatever comes from the lines stands in the packed model, and reaches the page as text.
 """
 
 from __future__ import annotations
