@@ -6,7 +6,11 @@ Twelve last tokens, the newest first, the line's first two, and how many were re
 
 from __future__ import annotations
 
+from hashlib import sha256
+from typing import Any
+
 import numpy as np
+from onnx import TensorProto
 
 from ...models.counts.views import FIRST, RECENT
 from .graph import Graph
@@ -21,14 +25,19 @@ class Past:
         self._graph = graph
         self._made: dict[str, str] = {"c1": "token"}
 
-    def column(self, name: str, classes: np.ndarray | None = None) -> str:
-        """Give a column (B,) by its name; of classes, those of tokens (V,) are needed."""
+    def column(self, name: str, kind: type[np.integer[Any]] = np.int64, classes: np.ndarray | None = None) -> str:
+        """Give a column (B,) by its name, int64 or int32; of classes, those of tokens (V,) are needed."""
         if name.startswith("k") and classes is not None:
-            table = self._graph.constant(f"classes.{hash_of(classes)}", classes.astype(np.int64))
+            table = self._graph.constant(f"classes.{_hash_of(classes)}", classes.astype(kind))
             return self._graph.node("Gather", table, self.column(f"c{name[1:]}"))
         if name not in self._made:
             self._read()
-        return self._made[name]
+        if kind is np.int64:
+            return self._made[name]
+        small = f"{name}.small"
+        if small not in self._made:
+            self._made[small] = self._graph.node("Cast", self._made[name], to=TensorProto.INT32)
+        return self._made[small]
 
     def _read(self) -> None:
         """Take the state apart, and put it together again with one token more."""
@@ -51,8 +60,6 @@ class Past:
         return self._graph.node("Gather", state, self._graph.whole(column), axis=1)
 
 
-def hash_of(array: np.ndarray) -> str:
-    """Give a short name for what stands in an array, so that it is written once."""
-    from hashlib import sha256
-
+def _hash_of(array: np.ndarray) -> str:
+    """A short name for what stands in an array, so that it is written once."""
     return sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:12]

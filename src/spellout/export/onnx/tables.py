@@ -18,7 +18,7 @@ from .past import Past
 
 def row_of(graph: Graph, name: str, table: Table, past: Past, vocabulary_size: int) -> str:
     """Write the log-probabilities (B, V) that a table gives."""
-    context = graph.node("Mul", "token", graph.whole(0))  # the one of no columns
+    context = graph.node("Mul", past.column("c1", np.int32), _small(graph, 0))  # the one of no columns
     there = graph.node("Equal", context, context)
     contexts, found, columns = [context], [there], _columns(graph, table, past, vocabulary_size)
     for depth, column in enumerate(columns, 1):
@@ -40,12 +40,12 @@ def _columns(graph: Graph, table: Table, past: Past, vocabulary_size: int) -> li
     """What the contexts are made of, (B,) each, 0 after the first that is."""
     columns: list[str] = []
     for name in table.columns[: len(table.keys) - 1]:
-        column = past.column(name, table.classes)
+        column = past.column(name, np.int32, table.classes)
         if name == "place":
-            column = graph.node("Min", column, graph.whole(vocabulary_size - 1))
+            column = graph.node("Min", column, _small(graph, vocabulary_size - 1))
         if columns:
-            ended = graph.node("Equal", columns[-1], graph.whole(0))
-            column = graph.node("Where", ended, graph.whole(0), column)
+            ended = graph.node("Equal", columns[-1], _small(graph, 0))
+            column = graph.node("Where", ended, _small(graph, 0), column)
         columns.append(column)
     return columns
 
@@ -56,16 +56,15 @@ def _longer(
     """Find the context (B,) of one column more, and whether it is there."""
     keys = table.keys[depth].astype(np.uint64)
     suffixes = (keys // np.uint64(vocabulary_size)).astype(np.int64)
-    starts = np.searchsorted(suffixes, np.arange(len(table.keys[depth - 1]) + 1)).astype(np.int64)
+    starts = np.searchsorted(suffixes, np.arange(len(table.keys[depth - 1]) + 1)).astype(np.int32)
     if not len(keys):
         return context, graph.node("And", there, graph.number(False, np.bool_))
-    own = graph.constant(f"{name}.columns", (keys % np.uint64(vocabulary_size)).astype(np.int64))
-    first = graph.node("Gather", graph.constant(f"{name}.first", starts[:-1]), context)
-    end = graph.node("Gather", graph.constant(f"{name}.end", starts[1:]), context)
+    own = graph.constant(f"{name}.columns", (keys % np.uint64(vocabulary_size)).astype(np.int32))
+    first, end = _range(graph, f"{name}.first", starts, context)
     most, place = int(np.diff(starts).max(initial=0)), first
-    last = graph.whole(len(keys) - 1)
+    last = _small(graph, len(keys) - 1)
     for bit in reversed(range(max(most - 1, 0).bit_length())):
-        further = graph.node("Add", place, graph.whole(1 << bit))
+        further = graph.node("Add", place, _small(graph, 1 << bit))
         value = graph.node("Gather", own, graph.node("Min", further, last))
         inside = graph.node("Less", further, end)
         reaches = graph.node("And", inside, graph.node("LessOrEqual", value, column))
@@ -73,7 +72,19 @@ def _longer(
     place = graph.node("Min", place, last)
     same = graph.node("Equal", graph.node("Gather", own, place), column)
     there = graph.node("And", there, graph.node("And", same, graph.node("Less", first, end)))
-    return graph.node("Where", there, place, graph.whole(0)), there
+    return graph.node("Where", there, place, _small(graph, 0)), there
+
+
+def _range(graph: Graph, name: str, starts: np.ndarray, context: str) -> tuple[str, str]:
+    """Where what belongs to each context (B,) begins and ends."""
+    places = graph.constant(name, starts)
+    return graph.node("Gather", places, context), graph.node(
+        "Gather", places, graph.node("Add", context, _small(graph, 1))
+    )
+
+
+def _small(graph: Graph, value: int) -> str:
+    return graph.number(value, np.int32)
 
 
 def _longest_only(graph: Graph, found: list[str], columns: list[str]) -> list[str]:
@@ -82,7 +93,7 @@ def _longest_only(graph: Graph, found: list[str], columns: list[str]) -> list[st
         return found
     reaches, kept = found[0], [graph.node("Not", found[0])]
     for there, column in zip(found[1:-1], columns, strict=False):
-        ends = graph.node("Equal", column, graph.whole(0))
+        ends = graph.node("Equal", column, _small(graph, 0))
         kept.append(graph.node("And", there, graph.node("And", reaches, ends)))
         reaches = graph.node("And", reaches, graph.node("Not", ends))
     return [*kept, graph.node("And", found[-1], reaches)]
@@ -94,15 +105,14 @@ def _interpolated(
     """What followed a context, if it is there, over what followed the shorter one: probabilities (B, V)."""
     offsets, shares, rest = _parts(table, depth)
     most = int(np.diff(offsets).max())
-    first = graph.node("Gather", graph.constant(f"{name}.from", offsets[:-1]), context)
-    end = graph.node("Gather", graph.constant(f"{name}.until", offsets[1:]), context)
-    along = graph.constant(f"along{most}", np.arange(most, dtype=np.int64)[None])
+    first, end = _range(graph, f"{name}.entries", offsets.astype(np.int32), context)
+    along = graph.constant(f"along{most}", np.arange(most, dtype=np.int32)[None])
     places = graph.node("Add", graph.node("Unsqueeze", first, graph.whole([1])), along)  # (B, most)
     inside = graph.node("Less", places, graph.node("Unsqueeze", end, graph.whole([1])))
-    places = graph.node("Min", places, graph.whole(len(shares) - 1))
+    places = graph.node("Min", places, _small(graph, len(shares) - 1))
     tokens = graph.node("Gather", graph.constant(f"{name}.tokens", table.tokens[depth].astype(np.int32)), places)
     # What lies beyond a context's entries goes to one token more, and is cut off again.
-    tokens = graph.node("Where", inside, tokens, graph.number(vocabulary_size, np.int32))
+    tokens = graph.node("Where", inside, tokens, _small(graph, vocabulary_size))
     values = graph.node("Gather", graph.constant(f"{name}.shares", shares), places)
     sizes = graph.node("Concat", graph.node("Shape", "token"), graph.whole([vocabulary_size + 1]), axis=0)
     nothing = graph.node("Expand", graph.number(0.0), sizes)
