@@ -195,6 +195,15 @@ def tune(arguments, out, err):
     assert folder.is_dir()
 
 
+def export(arguments, out, err):
+    path = Path(option(arguments, "-o", ""))
+    content = path.read_bytes()
+    assert f"{len(content):,} bytes" in err
+    assert "plain model" in err
+    assert path.suffix != ".html" or content.startswith(b"<!doctype html>")
+
+
 CHECKS = {
-    check.__name__: check for check in (make, look, train, sample, score, suspects, why, compare, draw, plot, tune)
+    check.__name__: check
+    for check in (make, look, train, sample, score, suspects, why, compare, draw, plot, tune, export)
 }

@@ -26,7 +26,7 @@ from .training.runs.run import Run, Trained, read_run
 
 if TYPE_CHECKING:
     from .export.portable import Portable
-    from .export.weights import Weights
+    from .export.targets import Weights
 
 
 def train(

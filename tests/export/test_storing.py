@@ -13,7 +13,8 @@ STEP = Step(33, (Instruction("constant", (), ("b",)),), {"w": MATRIX, "b": MATRI
 
 def test_int8_rounds_to_a_255th_of_the_largest_of_a_row():
     whole, scales = as_int8(MATRIX)
-    assert whole.dtype == np.int8 and np.abs(whole).max(axis=1).tolist() == [127] * 7
+    assert whole.dtype == np.int8
+    assert np.abs(whole).max(axis=1).tolist() == [127] * 7
     largest = np.abs(MATRIX).max(axis=1, keepdims=True)
     assert (np.abs(whole * scales[:, None].astype(float) - MATRIX) <= largest / 253).all()
 
@@ -35,7 +36,8 @@ def test_a_row_of_zeros_stays_one():
 def test_other_types_round_each_element(weights, kind):
     tensors = stored(STEP, weights).tensors
     np.testing.assert_array_equal(tensors["w"], MATRIX.astype(kind))
-    assert tensors["w"].dtype == kind and tensors["b"].dtype == np.float32
+    assert tensors["w"].dtype == kind
+    assert tensors["b"].dtype == np.float32
 
 
 def test_what_is_too_large_for_a_half_stays_single():
@@ -63,7 +65,8 @@ def test_the_filter_holds_every_line_and_one_in_a_hundred_of_others():
     assert holds(bloom, lines).all()
     assert len(bloom.bits) == bloom.size // 8 == 25_000
     wrong = holds(bloom, [f"other {number}" for number in range(50_000)]).mean()
-    assert 0.005 < bloom.error < 0.01 and abs(wrong - bloom.error) < 0.002
+    assert 0.005 < bloom.error < 0.01
+    assert abs(wrong - bloom.error) < 0.002
 
 
 def test_a_bit_of_the_filter_is_where_its_description_says():

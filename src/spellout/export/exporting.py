@@ -24,7 +24,7 @@ from .pruning.whole import pruned
 from .reference import Reference, parameters_of
 from .step import Step
 from .storing import stored
-from .weights import Weights
+from .targets import Weights
 
 MOST_BYTES = 225_000
 """With the page, and as text, they are 300 kB."""

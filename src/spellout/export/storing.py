@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from .step import Shape, Step, Table
-from .weights import Weights
+from .targets import Weights
 
 MOST = 127
 _LARGEST_HALF = float(np.finfo(np.float16).max)

@@ -1,16 +1,22 @@
-"""What a model can be exported as: by the suffix of the file, the module that writes it.
+"""What a model can be exported as, apart from the work, so that help needs no NumPy.
 
-A target is a module of this room with `written(portable) -> bytes`.
+A target is a module of this room with `written(portable) -> bytes`, known by the suffix of the file that it writes.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from ..errors import UsageError
-from .portable import Portable
+
+if TYPE_CHECKING:
+    from .portable import Portable
+
+Weights = Literal["float32", "float16", "int8"]
+"""How weights can be stored."""
+WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 
 TARGETS = {
     ".html": (".html.page", "one page that makes lines in any browser"),

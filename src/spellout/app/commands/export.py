@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...export.weights import Weights
+from ...export.targets import Weights
 from .. import terminal
 from ..options import Flag, Json, Out, RunFolder, newest
 from ..progress import progress_bar

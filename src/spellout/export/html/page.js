@@ -272,18 +272,20 @@ class Why {
 
 // Which addends of the last logits come from counts, and which from networks; none if it is not both.
 function groupsOf(model) {
-  const needs = model.instructions.map(([op]) => ({ counts: op === "counts", network: op === "linear" || op === "attend" }));
+  const needs = model.instructions.map(([op]) => ({ counts: op === "counts", network: op === "linear" }));
   model.instructions.forEach(([, inputs], i) => inputs.forEach(one => {
     needs[i].counts ||= needs[one].counts;
     needs[i].network ||= needs[one].network;
   }));
-  const groups = { counts: [], network: [] };
+  const groups = { counts: [], network: [] }, reader = new Reader(model);
+  reader.read(0);
   const walk = (place, factor) => {
-    const [op, inputs, , number] = model.instructions[place];
-    if (op === "add" || (op === "log_softmax" && needs[place].counts && needs[place].network)) inputs.forEach(one => walk(one, factor));
+    const [op, inputs, , number] = model.instructions[place], both = needs[place].counts && needs[place].network;
+    // A gate is one number: what it scales says where a product comes from.
+    const [said = place] = op === "multiply" ? inputs.filter(one => reader.vectors[one].length > 1) : [];
+    if (op === "add" || (op === "log_softmax" && both)) inputs.forEach(one => walk(one, factor));
     else if (op === "scale") walk(inputs[0], factor * number);
-    else for (const name of Object.keys(groups))
-      if (needs[place][name] && !needs[place][name === "counts" ? "network" : "counts"]) groups[name].push([place, factor]);
+    else if (needs[said].counts !== needs[said].network) groups[needs[said].counts ? "counts" : "network"].push([place, factor]);
   };
   walk(model.instructions.length - 1, 1);
   return groups.counts.length && groups.network.length ? groups : null;

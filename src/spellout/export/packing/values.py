@@ -51,10 +51,10 @@ def _stored(array: np.ndarray) -> str:
     if array.dtype.kind in "iub":
         return next(one for one in _WHOLE if one == "<i8" or np.array_equal(array.astype(one), array))
     with np.errstate(over="ignore"):
-        if np.array_equal(array.astype("<f2"), array):
-            return "<f2"
         if array.dtype == np.float32 and array.ndim == 2 and _is_scaled(array):
             return SCALED
+        if np.array_equal(array.astype("<f2"), array):
+            return "<f2"
         return "<f4" if np.array_equal(array.astype("<f4"), array) else "<f8"
 
 

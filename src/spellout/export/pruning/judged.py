@@ -22,8 +22,10 @@ from ...models.ngram.model import NgramModel
 from ...models.shape.automaton import Shape
 from ...models.weights import Weights
 
-_STAYING = {"always": 1e-3, "bias": 0.05, "place": 0.05, "last": 0.05, "second": 0.05}
-"""How strongly weights are pulled to what they were: few positions must not move many weights far."""
+SCALES = {"always": 2e-3}
+ALL = {"always": 2e-3, "bias": 0.2, "place": 0.2, "last": 0.2, "second": 0.2}
+"""Which weights are fitted, and how strongly they are pulled to what they were: few positions must not move many
+weights far."""
 _FAST, _SLOW = 0.9, 0.98
 
 
@@ -73,19 +75,28 @@ class Judged:
         found: np.ndarray = (scale[:, None] @ rows)[:, 0]
         return found + weights["bias"].astype(np.float32) + self.beside
 
+    def scale(self, weights: Weights | None, view: int) -> np.ndarray:
+        """Say how much one view counts at every position, (N, 1)."""
+        if weights is None:
+            return np.ones((1, 1), np.float32)
+        total = weights["always"][view] + sum(weights[name][where, view] for name, where in self.gates.items())
+        return np.asarray(total, np.float32)[:, None]
+
     def loss(self, mixed: np.ndarray) -> float:
         """Give the nats per token if the prior's logits (N, V) are these."""
         logits = self.base + self.trust * _log_softmax(mixed)
         return -float(_log_softmax(logits)[np.arange(len(logits)), self.targets].mean())
 
-    def fitted(self, rows: np.ndarray, weights: Weights, was: Weights, steps: int, rate: float) -> Weights:
+    def fitted(
+        self, rows: np.ndarray, weights: Weights, was: Weights, pulled: dict[str, float], steps: int, rate: float
+    ) -> Weights:
         """Move the mixer's weights to where the loss is lower, not far from where they were, by Adam."""
         weights = {name: array.astype(np.float64) for name, array in weights.items()}
         first, second = ({name: np.zeros_like(array) for name, array in weights.items()} for _ in range(2))
         for step in range(1, steps + 1):
             gradient = self._gradient(rows, weights)
-            for name, one in gradient.items():
-                one += _STAYING[name] * (weights[name] - was[name])
+            for name, pull in pulled.items():
+                one = gradient[name] + pull * (weights[name] - was[name])
                 first[name] = _FAST * first[name] + (1 - _FAST) * one
                 second[name] = _SLOW * second[name] + (1 - _SLOW) * one**2
                 size = np.sqrt(second[name] / (1 - _SLOW**step)) + 1e-4
