@@ -27,10 +27,7 @@ WRITES, LOW, HIGH, READ, PLACE, SHIFT = range(6)
 """Places in `Coder.numbers`: 1 if bits are written, the interval, what was read, where, and how hashes are cut."""
 
 ODDS = np.array(
-    [
-        max(-_LARGEST_ODDS, min(_LARGEST_ODDS, round(math.log((i + 0.5) / (4095.5 - i)) * 256)))
-        for i in range(4096)
-    ]
+    [max(-_LARGEST_ODDS, min(_LARGEST_ODDS, round(math.log((i + 0.5) / (4095.5 - i)) * 256))) for i in range(4096)]
 )
 """Logarithmic odds times 256, of a chance in 12 bits."""
 CHANCE = np.array(

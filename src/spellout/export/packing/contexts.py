@@ -257,9 +257,7 @@ def level(
 
 
 @entry
-def nothing_before(
-    made: Coder, tokens: np.ndarray, counts: np.ndarray, size: int
-) -> int:
+def nothing_before(made: Coder, tokens: np.ndarray, counts: np.ndarray, size: int) -> int:
     """Write the entries of the context of no columns, or read them; how many, or -1 if they cannot be read."""
     at, left = np.zeros(10, np.int64), np.zeros(size, np.int64)
     width = 0
