@@ -506,8 +506,12 @@ def main(model):
     parser.add_argument("--score", metavar="LINE", help="give the loss of a line in nats per token")
     asked = vars(parser.parse_args())
     scored, new, count = asked.pop("score"), not asked.pop("as_it_is"), asked.pop("n")
-    if asked["seed"] < 0 or count < 0 or not asked["temperature"] > 0:
-        parser.error("a seed and a count are at least 0, a temperature above 0")
+    if not 0 <= asked["seed"] <= MASK or count < 0 or not asked["temperature"] > 0:
+        parser.error("a seed is from 0 to 2^64 - 1, a count at least 0, a temperature above 0")
+    if asked["top_k"] is not None and asked["top_k"] < 1:
+        parser.error("top-k is at least 1")
+    if asked["top_p"] is not None and not 0 < asked["top_p"] <= 1:
+        parser.error("top-p is above 0 and at most 1")
     try:
         if scored is not None:
             print(f"{model.score(scored, asked['label']):.4f}")
