@@ -16,6 +16,7 @@ EXTRAS = {
     "zstandard": ("zstd", "zstandard"),
     "starlette": ("page", "Starlette"),
     "uvicorn": ("page", "uvicorn"),
+    "onnx": ("onnx", "onnx"),
 }
 """For each library its extra, and what people call it."""
 
