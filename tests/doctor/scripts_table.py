@@ -36,6 +36,43 @@ for i in range(30):
 """,
         None,
     ),
+    "a loss made anew from its number": (
+        NET
+        + """
+opt = torch.optim.Adam(net.parameters(), lr=1e-2)
+for i in range(30):
+    loss = F.cross_entropy(net(X), Y)
+    loss = torch.tensor(loss.item(), requires_grad=True)
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+""",
+        "no-gradient-arrives",
+    ),
+    "losses put into a new tensor": (
+        NET
+        + """
+opt = torch.optim.SGD(net.parameters(), lr=1e-2)
+for i in range(30):
+    losses = torch.tensor([F.cross_entropy(net(X[k:]), Y[k:]) for k in (0, 20, 40)], requires_grad=True)
+    opt.zero_grad()
+    losses.mean().backward()
+    opt.step()
+""",
+        "no-gradient-arrives",
+    ),
+    "weights made anew for every pass": (
+        DATA
+        + """
+W = torch.randn(6, 3) * 0.1
+for i in range(30):
+    W = W.detach().requires_grad_(True)
+    F.cross_entropy(X @ W, Y).backward()
+    with torch.no_grad():
+        W = W - 0.5 * W.grad
+""",
+        None,
+    ),
     "gradients never zeroed": (
         NET
         + """
