@@ -36,31 +36,6 @@ for i in range(30):
 """,
         None,
     ),
-    "a loss made anew from its number": (
-        NET
-        + """
-opt = torch.optim.Adam(net.parameters(), lr=1e-2)
-for i in range(30):
-    loss = F.cross_entropy(net(X), Y)
-    loss = torch.tensor(loss.item(), requires_grad=True)
-    opt.zero_grad()
-    loss.backward()
-    opt.step()
-""",
-        "no-gradient-arrives",
-    ),
-    "losses put into a new tensor": (
-        NET
-        + """
-opt = torch.optim.SGD(net.parameters(), lr=1e-2)
-for i in range(30):
-    losses = torch.tensor([F.cross_entropy(net(X[k:]), Y[k:]) for k in (0, 20, 40)], requires_grad=True)
-    opt.zero_grad()
-    losses.mean().backward()
-    opt.step()
-""",
-        "no-gradient-arrives",
-    ),
     "weights made anew for every pass": (
         DATA
         + """
