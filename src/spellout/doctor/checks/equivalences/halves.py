@@ -66,7 +66,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     # In the order in which a loader would shuffle them: a batch that is sorted tells nothing of others.
     index = torch.randperm(patient.batch.size(axis), generator=torch.Generator().manual_seed(0))[: 2 * half]
     batches = [patient.batch.taken(one, axis) for one in (index, index[:half], index[half:])]
-    refusal = _refused(patient, batches, index.flip(0))
+    refusal = _refused(patient, batches, torch.arange(2 * half).flip(0))
     if refusal is not None:
         patient.missing.append(f"{_NAME}: not compared, {refusal}")
         return
