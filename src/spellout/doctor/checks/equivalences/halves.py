@@ -53,6 +53,8 @@ STATISTICS = Page(
 PAGES = (LOCAL, MIXED, STATISTICS)
 _NAME = "one process as two"
 _NORMS = nn.modules.batchnorm._BatchNorm
+_UNEQUAL = 2.0
+"""Below such a factor it is only told."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -120,7 +122,7 @@ def _weighed(trials: list[Trial]) -> Iterator[Finding]:
     if rest < 1e-4 and min(a, b) > 0 and abs(a + b - 1) < 1e-3:
         ratio = max(a, b) / min(a, b)
         evidence = f"{told}: in two processes a sample of one half would count {ratio:.2f} times as much"
-        yield LOCAL.found(evidence, None, "warning" if ratio >= 1.5 else "note")
+        yield LOCAL.found(evidence, None, "warning" if ratio >= _UNEQUAL else "note")
     elif rest >= 0.01 or abs(a + b - 1) > 0.01:
         yield MIXED.found(f"the gradient of the whole is nearest to {told}")
 
