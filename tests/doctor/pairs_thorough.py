@@ -207,7 +207,7 @@ def views_against_each_other():
 def the_root_of_a_mean():
     torch.manual_seed(5)
     x, model = torch.randn(32, 6), nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1))
-    y = x.pow(2).sum(1, keepdim=True) * torch.linspace(0.05, 1, 32)[:, None]
+    y = x.sum(1, keepdim=True) * torch.tensor([0.2] * 30 + [3.0] * 2)[:, None]
 
     def loss(output, target):
         return (output - target).pow(2).mean().sqrt()
