@@ -260,6 +260,11 @@ def test_the_command_prints_annotations_diffs_and_whole_lines_where_it_is_piped(
     code, out, _ = command("doctor", "train.py:case", "--fix-hint")
     assert code == 1
     assert "-        return F.softmax(self.last(x), dim=1)\n+        return self.last(x)\n" in out
+    (tmp_path / "other.py").write_text(
+        PROGRAM.replace("F.softmax(self.last(x), dim=1)", "self.last(x).softmax(1) * 1")
+    )
+    code, out, err = command("doctor", "other.py:case", "--fix-hint")
+    assert (code == 1, out, err.count("no cure here is one certain line")) == (True, "", 1)
     _, out, _ = command("doctor", "train.py:case")
     assert "\x1b" not in out
     assert PAGES["softmax-before-cross-entropy"].cure in out

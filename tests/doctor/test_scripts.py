@@ -108,6 +108,21 @@ def test_it_is_stopped_after_the_steps_and_nothing_is_left_behind(script, capsys
     assert not torch.overrides._get_current_function_mode_stack()
 
 
+def test_a_parameter_is_as_bare_after_a_watch_as_before():
+    net, heard = torch.nn.Linear(6, 3), []
+    net.bias.register_hook(lambda grad: heard.append(float(grad.norm())))
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with watch(steps=2, seconds=0.0):
+        for _ in range(4):
+            optimizer.zero_grad()
+            net(torch.randn(5, 6)).square().mean().backward()
+            optimizer.step()
+    assert net.weight._backward_hooks is net.weight._post_accumulate_grad_hooks is None
+    assert len(net.bias._backward_hooks) == 1
+    assert net.bias._post_accumulate_grad_hooks is None
+    assert heard
+
+
 def test_a_script_that_goes_on_computes_the_same_bits(script):
     source = NET.replace("nn.Tanh()", "nn.Tanh(), nn.BatchNorm1d(16), nn.Dropout(0.2)") + LOOP.replace(
         "STEPS", "40"

@@ -140,6 +140,11 @@ class Trial:
         return reached
 
     @property
+    def last_line(self) -> str | None:
+        """Where the user's code made the last call, that of the loss if there is one."""
+        return next((call.where for call in reversed(self.tape.calls) if call.where), None)
+
+    @property
     def value(self) -> float:
         """The loss as a number."""
         return math.nan if self.loss is None else float(self.loss.detach())

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.optim import Optimizer
 
-from . import walk
+from . import graph, walk
 from .batch import Batch, Relabelled, relabellings
 from .case import Case, Trial, UsersError, difference, forward_pass, loss_pass, one_number, users_code
 from .recording import Recording
@@ -67,6 +67,12 @@ class Patient:
         """The tapes of the training pass and of the user's own steps, as far as there are any."""
         both = (self.training.tape if self.runs else None, self.recording.tape)
         return [tape for tape in both if tape is not None]
+
+    @property
+    def losses(self) -> list[tuple[Tape, torch.Tensor]]:
+        """What gradients were asked of, with its tape: the loss of the training pass, then the user's own."""
+        own = [(self.training.tape, self.training.loss)] if self.runs and self.training.loss is not None else []
+        return own + [(tape, end) for tape in self.tapes for end in graph.ends(tape)]
 
     @property
     def errors(self) -> set[str]:

@@ -22,7 +22,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.data import DataLoader
 
 from . import walk
-from .sights.account import Account, Thrown
+from .sights.account import Account, Heard, Thrown
 from .sights.loaders import Drawn, LoaderHook
 from .sights.movement import Movement, Scale, size_of
 from .sights.sight import Sight, sight_of
@@ -185,9 +185,9 @@ class Recording:
             return
         account = self.accounts[id(parameter)] = Account(name, parameter)
         if parameter.requires_grad and parameter.is_leaf:
-            before, after = parameter.register_hook, parameter.register_post_accumulate_grad_hook
-            self._handles.append(before(lambda grad: self._before_arrival(account)))  # type: ignore[no-untyped-call]
-            self._handles.append(after(lambda _: self._after_arrival(account)))  # type: ignore[no-untyped-call]
+            self._handles.append(
+                Heard(parameter, lambda: self._before_arrival(account), lambda: self._after_arrival(account))
+            )
 
     def _open_foreign(self, optimizer: Optimizer) -> None:
         for group in optimizer.param_groups:
@@ -241,8 +241,8 @@ class Recording:
             with _QUIETLY():
                 self._note_thrown(account)
                 account.arrived, account.identity = size_of(grad), id(parameter.grad)
-            account.waiting = account.waiting or bool(grad.any())
-            account.broken = account.broken or not bool(torch.isfinite(grad).all())
+            account.waiting = account.waiting or account.arrived > 0 or bool(grad.any())
+            account.broken = account.broken or not _finite(grad)
 
     def _note_thrown(self, account: Account) -> None:
         """Was the last gradient neither stepped on nor added to, and did nobody use it by hand?"""
@@ -391,3 +391,8 @@ def _any_learns(model: nn.Module) -> bool:
 
 def _has_trained(module: nn.Module) -> bool:
     return any(parameter.requires_grad for _, parameter in walk.parameters(module))
+
+
+def _finite(gradient: torch.Tensor) -> bool:
+    """Are all numbers finite? Their sum is known sooner, and is finite only if they are."""
+    return bool(torch.isfinite(gradient.sum())) or bool(torch.isfinite(gradient).all())

@@ -42,10 +42,11 @@ ALIASES = {
     "special_expit": "sigmoid", "hardsigmoid": "sigmoid", "special_softmax": "softmax", "clip": "clamp",
     "special_log_softmax": "log_softmax", "negative": "neg", "concat": "cat", "concatenate": "cat",
 }  # fmt: skip
-RANDOM = words(
-    """rand randn randint rand_like randn_like randint_like randperm normal bernoulli multinomial poisson dropout
-    dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout gumbel_softmax rrelu uniform
-    exponential normal_ uniform_ bernoulli_ exponential_ random_ log_normal cauchy geometric"""
+DROPOUTS = words("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout")
+RANDOM = DROPOUTS | words(
+    """rand randn randint rand_like randn_like randint_like randperm normal bernoulli multinomial poisson
+    gumbel_softmax rrelu uniform exponential normal_ uniform_ bernoulli_ exponential_ random_ log_normal cauchy
+    geometric"""
 )
 """Functions that draw random numbers."""
 RESHAPES = words(
@@ -107,6 +108,13 @@ class Call:
     def outputs(self) -> list[torch.Tensor]:
         """All tensors among the results."""
         return list(tensors_in(self.out))
+
+    @property
+    def drops(self) -> float:
+        """The share that a dropout sets to zero; 0.0 for any other call, and where it is off."""
+        if self.name not in DROPOUTS or not self.argument(2, "training", True):
+            return 0.0
+        return float(self.argument(1, "p", 0.5))
 
     @property
     def changed(self) -> torch.Tensor | None:

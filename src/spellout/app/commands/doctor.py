@@ -156,8 +156,13 @@ def _of_script(
 def _tell(report: Report, json: bool, github: bool, fix_hint: bool) -> None:
     if json:
         terminal.print_json(report.to_json())
-    elif github or fix_hint:
-        terminal.print_text(report.annotations() if github else report.fixes())
+    elif github:
+        terminal.print_text(report.annotations())
+    elif fix_hint:
+        changes = report.fixes()
+        terminal.print_text(changes)
+        if report.findings and not changes:
+            terminal.note("no cure here is one certain line; without --fix-hint the report says what to do")
     else:
         terminal.print_styled([line.parts for line in report.lines(terminal.width())])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -60,5 +61,10 @@ def _body(finding: Finding) -> str:
         "where": finding.where, "evidence": finding.evidence, "because": because, "cure": finding.cure,
         "legitimate": finding.when_legitimate,
     }  # fmt: skip
-    told = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in fields.items() if text)
+    told = "".join(f"<dt>{name}</dt><dd>{_prose(text)}</dd>" for name, text in fields.items() if text)
     return (f"<pre>{code}</pre>" if code else "") + f"<dl>{told}</dl>"
+
+
+def _prose(text: str) -> str:
+    """Text with its code between backticks set as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))

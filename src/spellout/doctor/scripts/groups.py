@@ -49,6 +49,8 @@ class Group:
     name: str
     recording: Recording
     backward: Backward
+    found: Captured | Exception | None
+    """What was captured of that pass, or why nothing was; None: it was not asked yet."""
     backwards: int = 0
     steps: int = 0
     patient: Patient | None = None
@@ -63,8 +65,11 @@ class Group:
 
     def examine(self, wanted: Wanted) -> None:
         """Everything that the doctor finds by running the model; all is put back."""
+        found, self.found = self.found or captured(self.backward, self.optimizers, wanted), None
         try:
-            self.patient = self._examined(captured(self.backward, self.optimizers, wanted), wanted)
+            if isinstance(found, Exception):
+                raise found
+            self.patient = self._examined(found, wanted)
         except (NotCaptured, ExaminationError) as refusal:
             self.missing.append(f"{refusal}; {HELP}")
         except Exception as bug:  # of ours, or of a script that nobody thought of: the script must go on
@@ -103,6 +108,11 @@ class Group:
         phases = [forward.phase for forward in forwards]
         after = forwards[phases.index("evaluate") :] if "evaluate" in phases else []
         return bool(arrivals) and any(one.phase == "step" and one.tick <= arrivals[-1] for one in after)
+
+    def sees(self, backward: Backward) -> None:
+        """Until it is examined it is known by its last backward pass."""
+        if self.patient is None and backward is not self.backward:
+            self.backward, self.found = backward, None
 
     def one_more_backward(self) -> None:
         """A backward pass reached it; what is updated by hand has stepped before the next one at the latest."""
@@ -144,14 +154,20 @@ class Group:
         return Report.of(self.patient.findings, [*self.missing, *self.patient.missing], facts)
 
 
-def captured(backward: Backward, optimizers: Sequence[Optimizer], wanted: Wanted) -> Captured:
-    """What `capture` finds, with the model and the loss that the user named, where they belong to this group."""
+def captured(backward: Backward, optimizers: Sequence[Optimizer], wanted: Wanted) -> Captured | Exception:
+    """What `capture` finds, with the model and the loss that the user named, where they belong to this group.
+
+    What it raises is returned: the script, which is in the middle of its step, must go on.
+    """
     model, loss = backward.things.get(wanted.model or ""), backward.things.get(wanted.loss or "")
     if loss is not None:
         backward = backward.ending_in(loss) or backward
     if not isinstance(model, nn.Module) or not {id(p) for _, p in walk.parameters(model)} & backward.leaves.keys():
         model = None
-    return capture(backward, optimizers, model)
+    try:
+        return capture(backward, optimizers, model)
+    except Exception as raised:
+        return raised
 
 
 def _another_loss(patient: Patient, backward: Backward) -> str | None:

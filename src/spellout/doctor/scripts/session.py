@@ -26,7 +26,7 @@ from ..report import Finding
 from ..report.report import Report
 from ..sights.unreached import Unreached
 from ..snapshot import companions
-from .capture import Backward, NotCaptured
+from .capture import Backward, Captured
 from .files import opened_to_write
 from .groups import Group, Leaves, Wanted, captured, known_among, living_optimizers, reports_of, together
 from .hooks import Hooks
@@ -270,8 +270,7 @@ class Session:
         for optimizers in together(holding, backward) or [[]]:
             group = known_among(self.groups, optimizers, leaves) or self._opened(backward, optimizers)
             group.one_more_backward()
-            if group.patient is None:
-                group.backward = backward
+            group.sees(backward)
             found.append(group)
         return found
 
@@ -303,19 +302,17 @@ class Session:
 
     def _opened(self, backward: Backward, optimizers: list[Optimizer]) -> Group:
         """A group's recording begins before its first gradient arrives."""
-        try:
-            found = captured(backward, optimizers, self.wanted)
-            model, entrances = found.case.model, found.entrances
-        except NotCaptured as refusal:
-            model = refusal.module or Leaves(backward)
-            entrances = [model]
+        found = captured(backward, optimizers, self.wanted)
+        model = found.case.model if isinstance(found, Captured) else getattr(found, "module", None)
+        model = Leaves(backward) if model is None else model
+        entrances = found.entrances if isinstance(found, Captured) else [model]
         recording = Recording(
             model, optimizers, companions(optimizers), tape=self.hooks.tape, states=self.hooks.states,
             entrances=entrances, calls=2,
         )  # fmt: skip
         recording.__enter__()
         name = self.names.of.get(id(model), type(model).__name__)
-        group = Group(optimizers, name, recording, backward)
+        group = Group(optimizers, name, recording, backward, found)
         self.groups.append(group)
         return group
 

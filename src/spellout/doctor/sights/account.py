@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -50,6 +52,33 @@ class Account:
         """What lies in `.grad`."""
         grad = self.parameter.grad
         return None if grad is None else dense(grad)
+
+
+class Heard:
+    """Hooks before and after a gradient arrives at a parameter; without them it is as bare as it was.
+
+    Torch goes on calling an empty dictionary of hooks in every backward pass.
+    """
+
+    def __init__(self, parameter: torch.Tensor, before: Callable[[], None], after: Callable[[], None]) -> None:
+        self._parameter = parameter
+        self._bare = [name for name in _HOOKS if getattr(parameter, name) is None]
+        hooked: Any = parameter
+        self._handles = [
+            hooked.register_hook(lambda grad: before()),
+            hooked.register_post_accumulate_grad_hook(lambda _: after()),
+        ]
+
+    def remove(self) -> None:
+        """Take both off."""
+        for handle in self._handles:
+            handle.remove()
+        for name in self._bare:
+            if not getattr(self._parameter, name):
+                setattr(self._parameter, name, None)
+
+
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 @dataclass(frozen=True)

@@ -124,8 +124,8 @@ def _dropout(patient: Patient) -> Iterator[Finding]:
             yield DROPOUT.found(f"p = {rate:g}", f"{name or 'the model'} ({type(module).__name__})")
             return
     for call in patient.training.tape.calls:
-        if call.name == "dropout" and call.argument(2, "training", True) and call.argument(1, "p", 0.5) >= 0.9:
-            yield DROPOUT.found(f"p = {call.argument(1, 'p', 0.5):g}", call.where)
+        if call.drops >= 0.9:
+            yield DROPOUT.found(f"p = {call.drops:g}", call.where)
             return
 
 

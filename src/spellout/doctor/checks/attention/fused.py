@@ -10,9 +10,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from ...tape import Call, Tape
+from ...tape import Call, Tape, words
 from .seen import Attention
 
+NAMES = words("scaled_dot_product_attention multi_head_attention_forward")
+"""The fused function, and what torch's module calls."""
 _MOST = 4_000_000
 """Weights, beyond which it is not done again."""
 _MODULE = inspect.signature(F.multi_head_attention_forward)

@@ -27,6 +27,7 @@ POINTWISE = RESHAPES | words(
 """Calls whose result has at each place what its argument had there, changed or not."""
 PRODUCTS = words("matmul bmm mm einsum baddbmm")
 """Products of two tensors."""
+_MAY_BE = PRODUCTS | fused.NAMES
 _WEIGHTS = ("softmax", "exp", "sigmoid", "relu", "exp2")
 """What makes weights of scores."""
 _FEW = 4
@@ -36,9 +37,13 @@ _READ: WeakKeyDictionary[Patient, tuple[Trial, list[Attention]]] = WeakKeyDictio
 
 
 def evaluated(patient: Patient) -> tuple[Trial, list[Attention]]:
-    """A pass in eval mode with the weights as they are, and all its attentions in their order."""
+    """A pass in eval mode with the weights as they are, and all its attentions in their order.
+
+    A program without a product that may be one is not run again: then it is the training pass.
+    """
     if patient not in _READ:
-        trial = patient.trial(train=False, loss=False)
+        may_be = any(call.name in _MAY_BE for call in patient.training.tape.calls)
+        trial = patient.trial(train=False, loss=False) if may_be else patient.training
         _READ[patient] = trial, [] if trial.error else attentions(trial)
     return _READ[patient]
 

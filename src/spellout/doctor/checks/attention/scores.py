@@ -16,7 +16,7 @@ from torch import nn
 from ...case import Trial
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import MOVES, RESHAPES, Call, words
+from ...tape import MOVES, RESHAPES, Call, span, words
 from .fused import scale_of
 from .reading import attentions, evaluated, summed
 from .seen import Attention
@@ -131,16 +131,11 @@ def _axis(attention: Attention) -> Iterator[Finding]:
             shape = tuple(own.shape)
             yield AXIS.found(
                 f"weights {shape} sum to 1 over axis {axis}; the values are summed over axis {keys}, "
-                f"where the sums are {_between(own.sum(keys))}",
+                f"where the sums are {span(own.sum(keys).nan_to_num())}",
                 attention.where,
                 "error" if _both_projected(attention) else "warning",
             )
             return
-
-
-def _between(values: torch.Tensor) -> str:
-    values = values.nan_to_num()
-    return f"{float(values.min()):.2g} … {float(values.max()):.2g}"
 
 
 def _both_projected(attention: Attention) -> bool:
@@ -304,8 +299,8 @@ def _order(patient: Patient) -> Iterator[Finding]:
                 yield SOFTMAX_TWICE.found("two softmax on the way from scores to weights", two.where)
         before = attention.steps[: attention.steps.index(soft[0])] if soft else []  # a graph's layer has none
         for step in before:
-            if step.name == "dropout" and step.argument(1, "p", 0.5) > 0 and step.argument(2, "training", True):
-                yield DROPPED.found(f"p = {step.argument(1, 'p', 0.5):g}, before the softmax", step.where)
+            if step.drops > 0:
+                yield DROPPED.found(f"p = {step.drops:g}, before the softmax", step.where)
 
 
 def _saturated(patient: Patient, found: list[Attention]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from ...batch import Batch
 from ...case import Trial
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import RANDOM, Call
+from ...tape import DROPOUTS, RANDOM, Call
 from ..wiring.dependence import AHEAD
 from ..wiring.unshifted import UNSHIFTED
 from .reading import evaluated, precise
@@ -38,7 +38,6 @@ PAGES = (TWICE,)
 _ASKED = 5
 """So many places are changed, one at a time."""
 _GAPS: WeakKeyDictionary[Patient, list[Seen]] = WeakKeyDictionary()
-_DROPS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def _nothing_is_causal(patient: Patient) -> bool:
     """No attention hides what lies ahead, and nothing is drawn: else it may be an autoencoder."""
     _, found = evaluated(patient)
     square = [attention for attention in found if attention.square]
-    drawn = any(call.name in RANDOM and call.name not in _DROPS for call in patient.training.tape.calls)
+    drawn = any(call.name in RANDOM - DROPOUTS for call in patient.training.tape.calls)
     return bool(square) and not drawn and all(bool(attention.visible.triu(1).any()) for attention in square)
 
 
@@ -96,8 +95,10 @@ def _seen(patient: Patient) -> list[Seen]:
 
 
 def _measured(patient: Patient) -> Iterator[Seen]:
+    if not evaluated(patient)[1]:
+        return
     batch, base = precise(patient)
-    if base.error is not None or base.loss is None or not evaluated(patient)[1]:
+    if base.error is not None or base.loss is None:
         return
     losses = [call for call in base.tape.calls if call.name in ("cross_entropy", "nll_loss")]
     for place, call in enumerate(losses[:4]):

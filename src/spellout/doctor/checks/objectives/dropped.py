@@ -23,7 +23,6 @@ DROPPED = Page(
     cure="Move the dropout before the last layer: `nn.Sequential(..., nn.Dropout(p), nn.Linear(d, classes))`.",
 )
 PAGES = (DROPPED,)
-_DROPS = words("dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout feature_dropout")
 _OF_LOGITS = words(
     "cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits multi_margin_loss log_softmax"
 )
@@ -39,9 +38,8 @@ def _on(tape: Tape) -> Iterator[Finding]:
     for call in tape.calls:
         drop = _dropped(tape, call)
         if drop is not None:
-            rate = float(drop.argument(1, "p", 0.5))
             shape = tuple(drop.inputs[0].shape)
-            yield DROPPED.found(f"`{call.name}` received {shape} after dropout of p = {rate:g}", drop.where)
+            yield DROPPED.found(f"`{call.name}` received {shape} after dropout of p = {drop.drops:g}", drop.where)
 
 
 def _dropped(tape: Tape, call: Call) -> Call | None:
@@ -51,9 +49,7 @@ def _dropped(tape: Tape, call: Call) -> Call | None:
     if not isinstance(given, torch.Tensor) or not given.requires_grad or given.ndim == 0:
         return None
     drop = tape.source(given, _THROUGH, call.index)
-    if drop is None or drop.name not in _DROPS or not drop.inputs:
-        return None
-    if not drop.argument(2, "training", True) or not 0 < float(drop.argument(1, "p", 0.5)) < 1:
+    if drop is None or not drop.inputs or not 0 < drop.drops < 1:
         return None
     if not numbers:
         return drop

@@ -11,7 +11,7 @@ import torch
 from ...case import Trial
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, Tape
+from ...tape import Call
 
 MIXED = Page(
     id="reductions-mixed",
@@ -59,11 +59,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         )
     elif once.value and math.isfinite(once.value) and _kind(twice.value / once.value) == "sum":
         evidence = f"{once.value:.4g} for {size} samples, {twice.value:.4g} for the same twice: a sum"
-        yield SUMMED.found(evidence, _last(once.tape))
-
-
-def _last(tape: Tape) -> str | None:
-    return next((call.where for call in reversed(tape.calls) if call.where), None)
+        yield SUMMED.found(evidence, once.last_line)
 
 
 def _kind(ratio: float) -> str:

@@ -13,6 +13,7 @@ import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
+from ...snapshot import borrowed
 from ...tape import MOVES, REGRESSIONS, Call, tensors_in, words
 from ..losses.first_loss import loss_of
 
@@ -63,17 +64,14 @@ def check(patient: Patient) -> Iterator[Finding]:
     gain = worse - better if not (most and all(most)) else better - worse
     if gain < -1e-4 * (abs(better) + abs(worse)):
         how = " and the optimizer has maximize=True" if most and all(most) else ""
-        yield UPWARDS.found(f"loss of the best order {better:.4g}, of the worst {worse:.4g}{how}", _last(patient))
-
-
-def _last(patient: Patient) -> str | None:
-    calls = [call for call in patient.training.tape.calls if call.phase == "loss"]
-    return calls[-1].where if calls else None
+        yield UPWARDS.found(
+            f"loss of the best order {better:.4g}, of the worst {worse:.4g}{how}", patient.training.last_line
+        )
 
 
 def _constant(patient: Patient) -> Iterator[Finding]:
     own, value = patient.training.main.detach(), patient.training.value
-    with patient.borrowed():
+    with borrowed(patient.case.loss, patient.batch.target):  # the model is not run
         probe = own.clone().requires_grad_(True)
         loss = patient.loss(probe, patient.batch.target)
         slope = torch.autograd.grad(loss, probe, allow_unused=True)[0] if loss.requires_grad else None
@@ -86,7 +84,9 @@ def _constant(patient: Patient) -> Iterator[Finding]:
         other = noise.to(own) if share else own + 3 * noise.to(own)
         if not abs(loss_of(patient, other, patient.batch.target) - value) <= 1e-6 * abs(value):
             return
-    yield CONSTANT.found(f"loss {value:.4g} for the model's outputs and for three others", _last(patient))
+    yield CONSTANT.found(
+        f"loss {value:.4g} for the model's outputs and for three others", patient.training.last_line
+    )
 
 
 def _exchanged(

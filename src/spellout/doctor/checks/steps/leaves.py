@@ -35,13 +35,10 @@ _DEPTH = 4
 
 def check(patient: Patient) -> Iterator[Finding]:
     """On the training pass, and wherever the user's own steps called `backward`."""
-    ends = [(tape, end) for tape in patient.tapes for end in graph.ends(tape)]
-    if patient.runs and patient.training.loss is not None:
-        ends.insert(0, (patient.training.tape, patient.training.loss))
     known = {id(p) for _, p in patient.parameters()} | {id(x) for x in (*patient.batch.inputs, *_targets(patient))}
     known |= {id(p) for one in patient.recording.optimizers for p in walk.listed_in(one)}
     found: dict[int, tuple[torch.Tensor, Tape]] = {}
-    for tape, end in ends:
+    for tape, end in patient.losses:
         for leaf in graph.leaves(end):
             if id(leaf) not in known and id(leaf) not in found and _lasts(tape, leaf):
                 found[id(leaf)] = leaf, tape

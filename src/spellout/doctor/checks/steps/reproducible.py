@@ -12,7 +12,7 @@ from ...patient import Patient
 from ...recording import Recording
 from ...report import Finding, Page
 from ...snapshot import borrowed
-from ...tape import RANDOM, Call, Tape
+from ...tape import DROPOUTS, RANDOM, Call, Tape
 
 RANDOM_IN_EVAL = Page(
     id="random-in-eval-mode",
@@ -89,9 +89,7 @@ def _output(patient: Patient) -> Iterator[Finding]:
 def _draws(call: Call) -> bool:
     if call.name not in RANDOM or call.phase != "model":
         return False
-    if "dropout" in call.name and call.name != "dropout1d":
-        return bool(call.argument(2, "training", True)) and call.argument(1, "p", 0.5) != 0
-    return True
+    return call.name not in DROPOUTS or call.drops > 0
 
 
 def _scale_is_learned(tape: Tape, call: Call) -> bool:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
+from torch.optim import Optimizer
+
 from ...patient import Patient
 from ...recording import Recording, Step
 from ...report import Finding, Page
@@ -93,12 +95,12 @@ def _seen(recording: Recording) -> dict[Page, list[tuple[str, str | None]]]:
     return seen
 
 
-def backwards(recording: Recording) -> Iterator[tuple[Step, list[Call]]]:
-    """Every step on the tape and the calls of `backward` since the step before it."""
+def backwards(recording: Recording, only: Optimizer | None = None) -> Iterator[tuple[Step, list[Call]]]:
+    """Every step on the tape (of one optimizer) and the calls of `backward` since any step before it."""
     calls = recording.calls_of("backward")
     ticks = [0, *(step.tick for step in recording.placed)]
     for (after, until), step in zip(pairwise(ticks), recording.placed, strict=True):
-        if not step.closure:
+        if not step.closure and (only is None or step.optimizer is only):
             yield step, [call for call in calls if after <= call.index < until]
 
 

@@ -132,7 +132,7 @@ def _penalty(recording: Recording, optimizer: Optimizer) -> Finding | None:
     tape = recording.tape
     if tape is None:
         return None
-    roots = [roots[0] for step, roots in backwards(recording) if step.optimizer is optimizer and roots]
+    roots = [roots[0] for _, roots in backwards(recording, optimizer) if roots]
     shares = [share_of_penalty(tape, root) for root in roots]
     if len(shares) < 2 or min(shares) < 0.95:
         return None
@@ -157,17 +157,16 @@ def _huge(recording: Recording, optimizer: Optimizer, steps: list[Step], moves: 
 
 
 def _losses(recording: Recording, optimizer: Optimizer) -> list[float]:
-    pairs = ((step, roots) for step, roots in backwards(recording) if step.optimizer is optimizer)
-    return [sum(map(value_of, roots)) for _, roots in pairs if roots]
+    return [sum(map(value_of, roots)) for _, roots in backwards(recording, optimizer) if roots]
 
 
 def _summed(recording: Recording, optimizer: Optimizer) -> str:
     """Is the loss a sum over the batch?"""
     if recording.tape is None:
         return ""
-    for step, roots in backwards(recording):
+    for _, roots in backwards(recording, optimizer):
         parts = [part for root in roots for part in parts_of(recording.tape, root)]
         largest = max((abs(part.factor) for part in parts if not part.scales), default=1.0)
-        if step.optimizer is optimizer and 8 <= largest < math.inf:
+        if 8 <= largest < math.inf:
             return f"; the loss is {largest:.0f} times its mean: a sum over the batch (reduction='sum')"
     return ""
