@@ -1,6 +1,5 @@
 """ONNX files, run by onnxruntime, beside the reference on the same stored weights."""
 
-
 import numpy as np
 import pytest
 
