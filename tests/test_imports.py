@@ -18,7 +18,7 @@ FLOORS = [
     ["programs"],
     ["models"],
     ["generation"],
-    ["training"],
+    ["export", "training"],
     ["inference"],
     ["doctor", "lectures", "page", "plots"],
     ["app", "api"],
@@ -42,6 +42,7 @@ def modules_after(statement):
         "from spellout.app.cli import run_command; run_command(['plot', '--help'])",
         "from spellout.app.cli import run_command; run_command(['tune', '--help'])",
         "from spellout.app.cli import run_command; run_command(['serve', '--help'])",
+        "from spellout.app.cli import run_command; run_command(['export', '--help'])",
         "from spellout.app.cli import run_command; run_command(['--version'])",
     ],
 )
