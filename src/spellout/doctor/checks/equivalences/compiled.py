@@ -13,6 +13,7 @@ import shutil
 import signal
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -129,6 +130,7 @@ def _answer(work: Callable[[], dict[str, float]], write: int, folder: str) -> No
         for stream in (0, 1, 2):
             os.dup2(silence, stream)
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        warnings.simplefilter("ignore")  # the compiler has many
         answer: dict[str, Any] = work()
     except BaseException as error:
         first = (str(error).splitlines() or [""])[0][:160]
