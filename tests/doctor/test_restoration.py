@@ -86,7 +86,7 @@ def everything(model, optimizer, scheduler, generator, variables):
     train=st.booleans(),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_everything_is_put_back_bit_for_bit(name, kind, width, failing, warm, train, seed):
     torch.manual_seed(seed)
     model = Restless(
