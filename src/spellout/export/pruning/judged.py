@@ -23,7 +23,7 @@ from ...models.shape.automaton import Shape
 from ...models.weights import Weights
 
 SCALES = {"always": 2e-3}
-ALL = {"always": 2e-3, "bias": 0.2, "place": 0.2, "last": 0.2, "second": 0.2}
+ALL = {"always": 1e-3, "bias": 0.05, "place": 0.05, "last": 0.05, "second": 0.05}
 """Which weights are fitted, and how strongly they are pulled to what they were: few positions must not move many
 weights far."""
 _FAST, _SLOW = 0.9, 0.98
