@@ -5,7 +5,7 @@ import pytest
 
 from spellout.api import train
 from spellout.export.lowering.table import lowered
-from spellout.export.pruning.cuts import Cut, cut, cuts_of
+from spellout.export.pruning.cuts import Cut, cut, further, worths_of
 from spellout.export.pruning.whole import bytes_of, pruned
 from spellout.export.reference import Reference
 from spellout.generation.evaluation import evaluate
@@ -38,28 +38,54 @@ def sets(model):
         }
 
 
-def test_the_first_cut_changes_nothing(counted):
-    same = cut(counted, cuts_of(counted)[0])
+def test_a_cut_of_nothing_changes_nothing(counted):
+    same = cut(counted, Cut(5, 0.0), worths_of(counted))
     assert list(sets(same)) == list(sets(counted))
     np.testing.assert_array_equal(same.discounts.concentrations, counted.discounts.concentrations)
 
 
+def test_what_an_entry_is_worth_is_its_count_times_what_it_tells(counted):
+    """By the model's own probabilities, and those of the same model without its last level."""
+    level, shorter = counted.levels[4], cut(counted, Cut(4, 0.0), worths_of(counted))
+    contexts = list(dict.fromkeys(context for context, _ in list(sets(counted))[4]))
+    worths = worths_of(counted)[4]
+    for number in (0, len(contexts) // 2, len(contexts) - 1):
+        columns = [np.array([column]) for column in contexts[number]]
+        long, short = (np.exp(one.rows(columns))[0] for one in (counted, shorter))
+        for entry in range(level.offsets[number], level.offsets[number + 1]):
+            token, count = level.tokens[entry], level.counts[entry]
+            left = count - counted.discounts.amounts[4][min(count, 3)]
+            assert worths[entry] == pytest.approx(left * np.log(long[token] / short[token]))
+
+
 def test_a_cut_keeps_counts_and_what_longer_contexts_need(counted):
-    before, after = list(sets(counted)), list(sets(cut(counted, Cut(4, 2))))
+    before, worths = list(sets(counted)), worths_of(counted)
+    after = list(sets(cut(counted, Cut(4, 0.8), worths)))
     assert len(after) == 4
-    assert after[:1] == before[:1]
+    assert after[:2] == before[:2]
     needed = set()
-    for depth in range(3, 0, -1):
-        kept = {entry for entry, count in before[depth].items() if count > 1 or depth < 2} | needed
+    for depth in (3, 2):
+        worthy = {entry for entry, worth in zip(before[depth], worths[depth], strict=True) if worth >= 0.8}
+        assert 0 < len(worthy) < len(before[depth])
+        kept = worthy | needed
         assert after[depth] == {entry: before[depth][entry] for entry in kept}
         needed = {(context[:-1], token) for context, token in kept}
 
 
-@pytest.mark.parametrize("how", [Cut(5, 2), Cut(3, 2), Cut(1, 1), Cut(5, 4)])
+@pytest.mark.parametrize("how", [Cut(5, 0.3), Cut(3, 2.0), Cut(1, 0.0), Cut(5, 5.0)])
 def test_probabilities_still_sum_to_1(counted, how):
     tokens = np.random.default_rng(0).integers(0, counted.vocabulary_size, (20, 9))
-    chances = np.exp(cut(counted, how).log_probabilities(tokens))
+    chances = np.exp(cut(counted, how, worths_of(counted)).log_probabilities(tokens))
     np.testing.assert_allclose(chances.sum(axis=-1), 1.0, rtol=0, atol=1e-12)
+
+
+def test_cuts_go_on_until_nothing_is_left(counted):
+    now, seen = [Cut(5, 0.0)], set()
+    while now:
+        seen |= set(now)
+        now = [one for how in now for one in further(counted, how) if one not in seen]
+    assert {how.depth for how in seen} == {1, 2, 3, 4, 5}
+    assert all(further(counted, how) for how in seen if how.depth > 1)
 
 
 def test_a_pruned_model_fits_and_is_hardly_worse(trained, prepared):

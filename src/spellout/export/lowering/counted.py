@@ -62,7 +62,7 @@ def shaped(builder: Builder, logits: int, shape: ShapeOfLines) -> int:
 
 def _counted(builder: Builder, model: NgramModel, columns: tuple[str, ...], classes: np.ndarray) -> int:
     table = Table(
-        columns,
+        columns[: model.order - 1],
         classes,
         keys=tuple(level.keys for level in model.levels),
         offsets=tuple(level.offsets for level in model.levels),

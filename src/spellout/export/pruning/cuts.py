@@ -19,35 +19,56 @@ _HALVINGS = 40
 
 
 class Cut(NamedTuple):
-    """What is kept: `depth` levels, and from level `often` on only what was seen more than once."""
+    """What is kept: `depth` levels, and from contexts of two tokens on only what is worth so many nats."""
 
     depth: int
-    often: int
+    worth: float
 
 
-def cuts_of(model: NgramModel) -> list[Cut]:
-    """List the cuts that are tried, the first of which keeps everything."""
-    most = len(model.levels)
+WORTHS = (0.0, 0.15, 0.3, 0.5, 0.8, 1.3, 2.0, 3.0, 5.0)
+_FIRST = 2
+"""Contexts of so many tokens and more lose what is worth little."""
+
+
+def further(model: NgramModel, now: Cut) -> list[Cut]:
+    """List the cuts that are tried next of a model that is cut so: a level less, or a higher bar."""
     if not model.interpolated:  # only its longest context counts
-        return [Cut(most, most)]
-    return [Cut(depth, often) for depth in range(most, 0, -1) for often in _beginnings(depth)]
+        return []
+    place = WORTHS.index(now.worth)
+    higher = [Cut(now.depth, worth) for worth in WORTHS[place + 1 : place + 3] if now.depth > _FIRST]
+    return higher + [Cut(now.depth - 1, now.worth)] * (now.depth > 1)
 
 
-def _beginnings(depth: int) -> list[int]:
-    """From where on what was seen once may go: nowhere, at the last level, at the last two, from contexts of two
-    tokens on."""
-    return sorted({depth, *(one for one in (depth - 1, depth - 2, 2) if 2 <= one < depth)}, reverse=True)
+def worths_of(model: NgramModel) -> list[np.ndarray]:
+    """Say of each entry of each level, (E,), how many nats it wins on the training text, roughly.
+
+    It is what is left of its count after the discount, times the logarithm of the chance that its context gives it
+    over the one that the shorter context does.
+    """
+    found, chances, below = [], np.full(1, 1.0 / model.vocabulary_size), None
+    for depth, level in enumerate(model.levels):
+        of, amounts = _contexts(level), model.discounts.amounts[depth]
+        concentration = model.discounts.concentrations[depth]
+        if below is None:
+            shorter = np.repeat(chances, len(of))
+        else:
+            shorter = chances[below.find_entries(_suffixes(level)[of], level.tokens)]
+        left = level.counts - amounts[np.minimum(level.counts, 3)]
+        mass, total = level.kinds @ amounts + concentration, level.totals + concentration
+        chances, below = (left + mass[of] * shorter) / total[of], level
+        found.append(left * np.log(chances / shorter))
+    return found
 
 
-def cut(model: NgramModel, how: Cut) -> NgramModel:
-    """Give an n-gram model with less in it; the shape of lines stays what it is.
+def cut(model: NgramModel, how: Cut, worths: list[np.ndarray]) -> NgramModel:
+    """Give an n-gram model with less in it, by the `worths_of` it; the shape of lines stays what it is.
 
     Whatever follows a context that is kept also follows the shorter one.
     """
     size, levels = model.vocabulary_size, model.levels[:1]
     amounts, concentrations = model.discounts.amounts, model.discounts.concentrations.copy()
     places = np.zeros(1, np.int64)  # where each context of the level below went, -1 if it is gone
-    for depth, kept in enumerate(_kept(model.levels[: how.depth], how.often)[1:], 1):
+    for depth, kept in enumerate(_kept(model.levels[: how.depth], worths, how.worth)[1:], 1):
         if not kept.any():
             break
         level = model.levels[depth]
@@ -57,7 +78,7 @@ def cut(model: NgramModel, how: Cut) -> NgramModel:
         keys = places[suffixes[there]].astype(np.uint64) * np.uint64(size) + level.keys[there] % np.uint64(size)
         offsets = np.concatenate([[0], np.cumsum(entries[there])])
         levels = [*levels, Level(keys, offsets, level.tokens[kept], level.counts[kept], size)]
-        if depth >= how.often:
+        if how.worth and depth >= _FIRST:
             concentrations[depth] = _concentration(level.totals[there], levels[-1].totals, concentrations[depth])
         places = np.where(there, np.cumsum(there) - 1, -1)
     return NgramModel(
@@ -69,11 +90,11 @@ def cut(model: NgramModel, how: Cut) -> NgramModel:
     )
 
 
-def _kept(levels: list[Level], often: int) -> list[np.ndarray]:
+def _kept(levels: list[Level], worths: list[np.ndarray], least: float) -> list[np.ndarray]:
     """Say which entries of each level are kept, (E,) bool."""
     kept = [
-        np.ones(len(level.counts), bool) if depth < often else level.counts > 1
-        for depth, level in enumerate(levels)
+        worth >= least if least and depth >= _FIRST else np.ones(len(worth), bool)
+        for depth, worth in enumerate(worths[: len(levels)])
     ]
     for depth in range(len(levels) - 1, 0, -1):
         level = levels[depth]

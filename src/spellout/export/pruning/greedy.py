@@ -1,12 +1,12 @@
 """Which cuts cost the least loss for the room that they win, one after the other.
 
-The counts are taken anew of most training lines, and judged by the others. After every few cuts the gates are
-fitted again. What is found then holds for the counts of all training lines.
+The counts are taken anew of most training lines, and judged by the others. After every few cuts the views' scales
+are fitted again, and in the end all of the gates. What is found then holds for the counts of all training lines.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ...models.counts.training import prior_counted_anew
 from ...models.counts.views import View
 from ...models.ngram.model import NgramModel
 from ...models.weights import Weights
-from .cuts import Cut, cut, cuts_of
+from .cuts import Cut, cut, further, worths_of
 from .judged import ALL, SCALES, Judged, views_of
 
 HELD_OUT = 6
@@ -26,10 +26,53 @@ POSITIONS, FITTED = 10_000, 40_000
 """So many positions judge cuts, and so many the gates in the end."""
 NUMBERS = 1 << 27
 """So many numbers of rows are in memory at once."""
-GONE = Cut(0, 0)
-_SMALLER = 0.97
-_OFTEN = 5
-_REFIT, _LAST_FIT, _RATE = 15, 60, 0.01
+GONE = Cut(0, 0.0)
+_OFTEN, _REFIT, _LAST_FIT, _RATE = 5, 10, 60, 0.01
+_SMALLER = 0.995
+
+
+@dataclass(frozen=True)
+class _Option:
+    """A way to cut a view: how many entries are left, and what it then says where it is judged, (N, V)."""
+
+    how: Cut
+    entries: int
+    rows: np.ndarray
+
+
+class _Counted:
+    """One view: the model of all training lines, and that of those which do not judge."""
+
+    def __init__(self, model: NgramModel, anew: NgramModel, columns: tuple[str, ...], classes: np.ndarray) -> None:
+        self.model, self._anew, self._columns, self._classes = model, anew, columns, classes
+        self._worths, self._worths_anew = worths_of(model), worths_of(anew)
+
+    def cut(self, how: Cut) -> NgramModel:
+        """Give the model of all training lines with less in it."""
+        return cut(self.model, how, self._worths)
+
+    def option(self, how: Cut, judged: Judged) -> _Option:
+        """Say what a cut leaves."""
+        if how == GONE:
+            return _Option(how, 0, np.zeros((len(judged.targets), self.model.vocabulary_size), np.float32))
+        return _Option(how, sum(len(level.counts) for level in self.cut(how).levels), self.rows(how, judged))
+
+    def rows(self, how: Cut, judged: Judged) -> np.ndarray:
+        """Give what the view, cut so, says where it is judged."""
+        smaller = cut(self._anew, how, self._worths_anew)
+        return judged.rows(smaller, self._columns[: max(1, smaller.order - 1)], self._classes)
+
+
+@dataclass
+class _State:
+    """A view as it is now, and what may become of it; `worth` of each option, the last time it was asked for."""
+
+    now: _Option
+    options: list[_Option]
+    worth: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.worth = [-np.inf] * len(self.options)
 
 
 class Pruner:
@@ -42,123 +85,106 @@ class Pruner:
     """
 
     def __init__(self, model: LanguageModel, prior: Prior, stream: np.ndarray) -> None:
-        self._prior, self._views = prior, views_of(prior)
-        numbers = prior.vocabulary_size * len(self._views)
+        self._prior, views = prior, views_of(prior)
+        numbers = prior.vocabulary_size * len(views)
         others, judging, fitting = _parted(
-            stream, min(POSITIONS, NUMBERS // (8 * numbers)), min(FITTED, NUMBERS // numbers)
+            stream, min(POSITIONS, NUMBERS // (5 * numbers)), min(FITTED, NUMBERS // numbers)
         )
         self._judged, self._fitting = (Judged.of(model, prior, lines) for lines in (judging, fitting))
         self._classes = prior.classes if isinstance(prior, CountsModel) else np.zeros(prior.vocabulary_size, int)
-        self._was: Weights | None = prior.weights if isinstance(prior, CountsModel) else None
-        self._weights = self._was
-        self._anew = views_of(prior_counted_anew(prior, others))
-        self._cuts = [cuts_of(one) + [GONE] * (len(self._views) > 1) for one, _ in self._views]
-        self._sizes = [
-            [_size(one, how) for how in cuts] for (one, _), cuts in zip(self._views, self._cuts, strict=True)
+        self._weights: Weights | None = prior.weights if isinstance(prior, CountsModel) else None
+        anew = views_of(prior_counted_anew(prior, others))
+        self._views = [
+            _Counted(one, other, columns, self._classes)
+            for (one, columns), (other, _) in zip(views, anew, strict=True)
         ]
-        self._rows_of = [
-            [self._rows(self._judged, one, columns, how) for how in cuts]
-            for (one, columns), cuts in zip(self._anew, self._cuts, strict=True)
+        self._states = [
+            self._state(view, view.option(Cut(len(view.model.levels), 0.0), self._judged)) for view in self._views
         ]
-        self._state = [0] * len(self._views)
-        self._rows_now = np.stack([rows[0] for rows in self._rows_of], axis=1)
-        self._worth: dict[tuple[int, int], float] = {}
 
-    def _rows(self, judged: Judged, model: NgramModel, columns: tuple[str, ...], how: Cut) -> np.ndarray:
-        if how == GONE:
-            return np.zeros((len(judged.targets), model.vocabulary_size), np.float32)
-        smaller = cut(model, how)
-        return judged.rows(smaller, columns[: max(1, smaller.order - 1)], self._classes)
+    def _state(self, view: _Counted, now: _Option) -> _State:
+        hows = [] if now.how == GONE else further(view.model, now.how) + [GONE] * (len(self._views) > 1)
+        options = [view.option(how, self._judged) for how in hows]
+        return _State(now, [one for one in options if one.entries <= _SMALLER * now.entries])
 
     @property
     def entries(self) -> int:
         """Count what is in the tables now."""
-        return sum(sizes[now] for sizes, now in zip(self._sizes, self._state, strict=True))
+        return sum(state.now.entries for state in self._states)
 
     def loss(self) -> float:
         """Give the nats per held-out token now."""
-        return self._judged.loss(self._judged.mixed(self._rows_now, self._weights))
+        return self._judged.loss(self._mixed())
+
+    def _rows(self) -> np.ndarray:
+        return np.stack([state.now.rows for state in self._states], axis=1)
+
+    def _mixed(self) -> np.ndarray:
+        return self._judged.mixed(self._rows(), self._weights)
 
     def down_to(self, entries: int) -> None:
         """Cut until so few entries are left, or nothing more can be cut."""
         since = 0
-        while self.entries > entries:
-            best = self._best()
-            if best is None:
-                return
-            view, number = best
-            self._state[view] = number
-            self._rows_now[:, view] = self._rows_of[view][number]
+        while self.entries > entries and (best := self._best()) is not None:
+            view, option = best
+            self._states[view] = self._state(self._views[view], option)
             since += 1
-            if since % _OFTEN == 0:
-                self._worth = {}
-                if self._weights is not None and self._was is not None:
-                    self._weights = self._judged.fitted(
-                        self._rows_now, self._weights, self._was, SCALES, _REFIT, _RATE
-                    )
+            if since % _OFTEN == 0 and isinstance(self._prior, CountsModel) and self._weights is not None:
+                was = self._prior.weights
+                self._weights = self._judged.fitted(self._rows(), self._weights, was, SCALES, _REFIT, _RATE)
 
-    def _best(self) -> tuple[int, int] | None:
-        """The cut that costs the least loss for each entry; those that were dear before are asked last."""
-        mixed, possible = self._judged.mixed(self._rows_now, self._weights), []
-        now = self._judged.loss(mixed)
-        for view, state in enumerate(self._state):
-            for number, size in enumerate(self._sizes[view]):
-                if size < self._sizes[view][state] * _SMALLER:
-                    possible.append((self._worth.get((view, number), -np.inf), view, number))
-        best: tuple[float, int, int] | None = None
-        for before, view, number in sorted(possible):
-            if best is not None and before > best[0]:
+    def _best(self) -> tuple[int, _Option] | None:
+        """The cut that costs the least loss for each entry; what was dear before is asked for last."""
+        mixed = self._mixed()
+        now, best = self._judged.loss(mixed), (np.inf, -1, -1)
+        order = [
+            (worth, view, number)
+            for view, state in enumerate(self._states)
+            for number, worth in enumerate(state.worth)
+        ]
+        for before, view, number in sorted(order):
+            if before > best[0]:
                 break
-            won = self._sizes[view][self._state[view]] - self._sizes[view][number]
-            changed = mixed + self._scale(view) * (self._rows_of[view][number] - self._rows_now[:, view])
-            worth = (self._judged.loss(changed) - now) / won
-            self._worth[view, number] = worth
-            best = min(best or (worth, view, number), (worth, view, number))
-        return None if best is None else best[1:]
-
-    def _scale(self, view: int) -> np.ndarray:
-        if self._weights is None:
-            return np.ones((1, 1), np.float32)
-        w, gates = self._weights, self._judged.gates
-        total = w["always"][view] + sum(w[name][where, view] for name, where in gates.items())
-        return np.asarray(total, np.float32)[:, None]
+            state = self._states[view]
+            option, scale = state.options[number], self._judged.scale(self._weights, view)
+            loss = self._judged.loss(mixed + scale * (option.rows - state.now.rows))
+            state.worth[number] = (loss - now) / (state.now.entries - option.entries)
+            best = min(best, (state.worth[number], view, number))
+        return (best[1], self._states[best[1]].options[best[2]]) if order else None
 
     def pruned(self) -> Prior:
         """Give the prior of all training lines with what was cut, and its gates fitted to that."""
-        chosen = [cuts[now] for cuts, now in zip(self._cuts, self._state, strict=True)]
-        models = [cut(one, how) for (one, _), how in zip(self._views, chosen, strict=True) if how != GONE]
-        if not isinstance(self._prior, CountsModel):
+        cuts = [state.now.how for state in self._states]
+        kept = [number for number, how in enumerate(cuts) if how != GONE]
+        models = [self._views[number].cut(cuts[number]) for number in kept]
+        if not isinstance(self._prior, CountsModel) or self._weights is None:
             return models[0]
-        assert self._weights is not None
-        assert self._was is not None
-        rows = [
-            self._rows(self._fitting, one, columns, how)
-            for (one, columns), how in zip(self._anew, chosen, strict=True)
-        ]
-        fitted = self._fitting.fitted(np.stack(rows, axis=1), self._weights, self._was, ALL, _LAST_FIT, _RATE)
-        kept = [number for number, how in enumerate(chosen) if how != GONE]
-        weights = {
-            name: array.astype(np.float32) if name == "bias" else array[..., kept].astype(np.float32)
-            for name, array in fitted.items()
-        }
+        was, before = self._prior.weights, self._prior.views
+        rows = np.stack([self._views[number].rows(cuts[number], self._fitting) for number in kept], axis=1)
+        some, was = (_of_views(weights, kept) for weights in (self._weights, was))
+        weights = self._fitting.fitted(rows, some, was, ALL, _LAST_FIT, _RATE)
         views = [
             View(
-                self._prior.views[number].columns[: model.order - 1] or ("c1",),
-                self._prior.views[number].continuation,
+                before[number].columns[: model.order - 1] or before[number].columns[:1], before[number].continuation
             )
             for number, model in zip(kept, models, strict=True)
         ]
-        config = replace(self._prior.config, views=len(views))
-        return CountsModel(config, views, models, self._classes, weights, self._prior.shape)
+        return CountsModel(
+            replace(self._prior.config, views=len(views)),
+            *(views, models, self._classes),
+            {name: array.astype(np.float32) for name, array in weights.items()},
+            self._prior.shape,
+        )
 
 
-def _size(model: NgramModel, how: Cut) -> int:
-    return 0 if how == GONE else sum(len(level.counts) for level in cut(model, how).levels)
+def _of_views(weights: Weights, kept: list[int]) -> Weights:
+    """Give the weights of some views only."""
+    return {name: array if name == "bias" else array[..., kept] for name, array in weights.items()}
 
 
 def _parted(stream: np.ndarray, *most: int) -> list[np.ndarray]:
-    """Part a stream into the lines to count and those that judge, once for each number
-    of tokens that they may have."""
+    """Part a stream into the lines to count and those that judge, once for each number of tokens that they may
+    have."""
     ends = np.flatnonzero(stream == 0)
     lengths = np.diff(ends)
     judges = np.arange(len(lengths)) % HELD_OUT == HELD_OUT - 1

@@ -75,6 +75,13 @@ class Judged:
         found: np.ndarray = (scale[:, None] @ rows)[:, 0]
         return found + weights["bias"].astype(np.float32) + self.beside
 
+    def scale(self, weights: Weights | None, view: int) -> np.ndarray:
+        """Say how much one view counts at every position, (N, 1)."""
+        if weights is None:
+            return np.ones((1, 1), np.float32)
+        total = weights["always"][view] + sum(weights[name][where, view] for name, where in self.gates.items())
+        return np.asarray(total, np.float32)[:, None]
+
     def loss(self, mixed: np.ndarray) -> float:
         """Give the nats per token if the prior's logits (N, V) are these."""
         logits = self.base + self.trust * _log_softmax(mixed)
