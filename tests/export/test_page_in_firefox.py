@@ -3,7 +3,6 @@
 from itertools import islice
 
 from firefox import firefox
-
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
