@@ -14,6 +14,7 @@ EXTRAS = {
     "pyppmd": ("compressors", "pyppmd"),
     "pyarrow": ("parquet", "pyarrow"),
     "zstandard": ("zstd", "zstandard"),
+    "onnx": ("onnx", "onnx"),
 }
 """For each library its extra, and what people call it."""
 
