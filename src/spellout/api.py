@@ -123,13 +123,15 @@ def export(
     lines are in it only with `with_lines`; `model` is what the file calls its model. Gives what was written, whose
     `about` tells the losses before and after storing.
 
-    Raises `UsageError` for another suffix, `ExportError` for a model that cannot be exported, and `RunError` if the
+    Raises `UsageError` for another suffix, or for lines where the file has no place for them, `ExportError` for a model that cannot be exported, and `RunError` if the
     file cannot be written.
     """
     from .export.exporting import portable
-    from .export.targets import target_of, write
+    from .export.targets import STEPS_ONLY, target_of, write
 
     suffix, path = target_of(Path(path)), Path(path)
+    if with_lines and suffix in STEPS_ONLY:
+        raise UsageError(f"--with-lines: a {suffix} file holds one step of the model, and has no place for lines")
     run = run if isinstance(run, Run) else load_run(run)
     dev = run.facts.get("results", {}).get("dev") or {}
     made = portable(

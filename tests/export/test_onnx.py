@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from spellout.api import train
+from spellout.api import export, train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
+from spellout.errors import UsageError
 from spellout.export import onnx as target
 from spellout.export.lowering.table import lowered
 from spellout.export.portable import Portable
@@ -64,3 +65,9 @@ def test_onnxruntime_says_what_the_reference_says(family, names):
             tokens = lines(portable.step.vocabulary_size, length)
             wanted = Reference(portable.step).log_probabilities(tokens)
             np.testing.assert_allclose(session.log_probabilities(tokens), wanted, rtol=0, atol=1e-5)
+
+
+def test_a_step_has_no_place_for_lines(names, tmp_path):
+    few_run = train(Prepared.of(Lines.of(names.distinct[:50]), DataConfig()), "ngram:2").run
+    with pytest.raises(UsageError, match="has no place for lines"):
+        export(few_run, tmp_path / "x.onnx", with_lines=True)

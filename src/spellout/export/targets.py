@@ -25,6 +25,8 @@ TARGETS = {
     ".py": (".python", "a module of Python without dependencies"),
 }
 """The module, and what it writes."""
+STEPS_ONLY = {".onnx"}
+"""Files that hold a step and draw no lines: which lines are known does not stand in them."""
 
 
 def target_of(path: Path) -> str:

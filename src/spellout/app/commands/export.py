@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...export.targets import Weights
+from ...export.targets import STEPS_ONLY, Weights
 from .. import terminal
 from ..options import Flag, Json, Out, RunFolder, newest
 from ..progress import progress_bar
@@ -65,7 +66,9 @@ def _sentence(portable: Portable, out: str, size: int) -> str:
     if about["nats"] is not None:
         loss = f"{about['nats']:.4f} nats per character before, {about['nats_here']:.4f} as it is stored"
     lines = "no training lines were kept, so it cannot tell which lines are new"
-    if portable.known is not None:
+    if Path(out).suffix.lower() in STEPS_ONLY:
+        lines = "to draw lines with it, and to leave out known ones, is up to the program that runs it"
+    elif portable.known is not None:
         wrong = f"wrong in 1 of {round(1 / portable.known.error):,}" if portable.known.error else "never wrong"
         lines = f"known lines are left out by a Bloom filter of {len(portable.known.bits):,} bytes, {wrong}"
     if portable.lines:
