@@ -123,8 +123,8 @@ def export(
     lines are in it only with `with_lines`; `model` is what the file calls its model. Gives what was written, whose
     `about` tells the losses before and after storing.
 
-    Raises `UsageError` for another suffix, or for lines where the file has no place for them, `ExportError` for a model that cannot be exported, and `RunError` if the
-    file cannot be written.
+    Raises `UsageError` for another suffix, or for lines where the file has no place for them, `ExportError` for a
+    model that cannot be exported, and `RunError` if the file cannot be written.
     """
     from .export.exporting import portable
     from .export.targets import STEPS_ONLY, target_of, write
