@@ -12,12 +12,13 @@ import numpy as np
 from ...programs.kernels.compiling import entry, part
 from .coder import Coder, bucket, coded, mixed
 
-MORE, SYMBOL, PRESENT, MAGNITUDE, REST, LAST, ALL = range(7)
-"""What bits say: whether there is any, which, whether it followed, how often (three), whether it is the last."""
+# Kinds of bits (see `coder.PHASES`): 0 whether there is any, 1 which, 2 whether it followed, 3 and 4 how often, 5
+# whether it is the last, 6 whether it is all that is left. What is known where a bit is wanted is ten numbers:
+# 0 hash of all columns with their values, 1 without the newest, 2 without the first; 3 and 4 how the wanted column
+# stands to the newest, and to both newest; 5 and 6 their values; 7 the wanted column; 8 the depth; 9 whether counts
+# sum up.
 WIDE = 256
 """So many tokens that follow a shorter context are asked for one by one after a longer one; more are listed."""
-_WHOLE, _BUT_LAST, _BUT_FIRST, _RELATION, _RELATIONS, _NEWEST, _OLDER, _COLUMN, _DEPTH, _SUMS = range(10)
-"""Places in what is known of a context: three hashes of sets, two of kinds of columns, two values, and so on."""
 
 
 @part
@@ -153,7 +154,7 @@ def _following(
     tokens, counts = entries
     known_tokens, known_counts = shorter
     writes, sums, place = made.numbers[0], at[9], first
-    listed = len(known_tokens) == 0 or len(known_tokens) > 256
+    listed = len(known_tokens) == 0 or len(known_tokens) > WIDE
     total = 0
     waiting = 0
     for token in known_tokens:
