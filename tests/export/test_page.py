@@ -10,6 +10,7 @@ from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
+from spellout.export.bloom import holds
 from spellout.export.exporting import portable
 from spellout.export.html import written
 from spellout.export.reference import Reference
@@ -83,11 +84,13 @@ def texts(page):
     return page.locator("#lines button").all_text_contents()
 
 
-def drawn(made, run, count, **settings):
-    several = sample(
-        Reference(made.step), run.vocabulary, SamplingConfig(max_length=15, **settings), cut=lambda _: False
-    )
-    return [one.text for one in islice(several, count)]
+def drawn(made, run, count, fresh=True, **settings):
+    """The lines of the reference; if they are to be new, those that the filter does not know, each once."""
+    config = SamplingConfig(max_length=15, **settings)
+    several = (one.text for one in sample(Reference(made.step), run.vocabulary, config, cut=lambda _: False))
+    if fresh:
+        several = (one for one in dict.fromkeys(islice(several, 20 * count)) if not holds(made.known, [one])[0])
+    return list(islice(several, count))
 
 
 def test_it_makes_the_lines_that_python_makes(opened, page_of_names):
@@ -102,17 +105,25 @@ def test_it_makes_the_lines_that_python_makes(opened, page_of_names):
     page.locator("[name=p]").fill("0.9")
     page.get_by_role("button", name="Make", exact=True).click()
     finished(page, 50)
-    wanted = drawn(made, run, 50, seed=2**64 - 1, prefix="Ma", temperature=1.5, top_k=6, top_p=0.9)
+    settings = {"seed": 2**64 - 1, "prefix": "Ma", "temperature": 1.5, "top_k": 6, "top_p": 0.9}
+    wanted = drawn(made, run, 50, **settings)
     assert texts(page) == wanted
     with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
     assert Path(download.value.path()).read_text("utf-8").splitlines() == wanted
     assert download.value.suggested_filename == "names.txt"
+    page.get_by_label("New lines only").uncheck()
+    page.get_by_role("button", name="Make", exact=True).click()
+    finished(page, 50)
+    assert texts(page) == drawn(made, run, 50, fresh=False, **settings)
+    assert "new=0" in page.evaluate("location.hash")
+    told = page.locator("dt:text-is('Size') + dd").text_content()
+    assert told.startswith(f"{round(path.stat().st_size / 1000)} kB")
 
 
 def test_a_link_is_a_state(opened, page_of_names):
     path, _, run = page_of_names
-    page = opened(path, "#n=7&seed=3&t=0.5&letters=Mar&line=Maria&new=1")
+    page = opened(path, "#n=7&seed=3&t=0.5&letters=Mar&line=Maria")
     assert len(texts(page)) == len(set(texts(page))) == 7
     assert not set(texts(page)) & set(run.lines)
     assert page.locator("#letters-text").text_content() == "Mar"
@@ -166,7 +177,7 @@ def test_why_tells_every_letter(opened, page_of_names):
 def test_hostile_lines_are_text(opened, tmp_path):
     names = {"name": "<script>boom()</script>«CODE»", "with_lines": True}
     path, _, _ = exported(HOSTILE * 3, "ngram:9", tmp_path / "hostile.html", **names)
-    page = opened(path, "#n=60&line=%3Cimg%20src%3Dx%20onerror%3Dboom()%3E")
+    page = opened(path, "#n=60&new=0&line=%3Cimg%20src%3Dx%20onerror%3Dboom()%3E")
     assert set(texts(page)) & set(HOSTILE)
     assert page.locator("img, b").count() == 0
     assert page.locator("h1").text_content() == "More of <script>boom()</script>«CODE»"

@@ -19,7 +19,7 @@ function shown(model, token) {
 
 // ---------------------------------------------------------------- The address holds the state
 
-const FIELDS = { n: "20", seed: "0", prefix: "", label: "", t: "1", k: "0", p: "1", new: "" };
+const FIELDS = { n: "20", seed: "0", prefix: "", label: "", t: "1", k: "0", p: "1", new: "1" };
 const SHOWN = { letters: "", line: "" };
 
 function stateOfAddress() {
@@ -55,7 +55,7 @@ class Making {
   state() {
     const { n, seed, prefix, label, t, k, p } = this.form;
     return { n: n.value, seed: seed.value, prefix: prefix.value, label: label.value, t: t.value, k: k.value, p: p.value,
-      new: this.form.elements.new.checked ? "1" : "" };
+      new: this.form.elements.new.checked ? "1" : "0" };
   }
 
   show(state) {
@@ -74,7 +74,7 @@ class Making {
   }
 
   options() {
-    const { seed, prefix, label, t, k, p } = this.form, fresh = this.form.elements.new.checked;
+    const { seed, prefix, label, t, k, p } = this.form, fresh = this.form.elements.new.checked && !$("new-field").hidden;
     return { seed: BigInt(seed.value) & MASK, prefix: prefix.value.replace(new RegExp(`^${SPACE}+`), ""),
       temperature: Number(t.value), topK: Number(k.value) || null, topP: Number(p.value) === 1 ? null : Number(p.value),
       label: label.value === "" ? null : Number(label.value), fresh, distinct: fresh };
@@ -342,7 +342,7 @@ async function main() {
     why.show(state.line);
     return making.start();
   };
-  about(model, document.documentElement.outerHTML.length);
+  about(model, Number(document.querySelector("main").dataset.bytes));
   document.querySelector("main").hidden = false;
   $("status").textContent = `Makes more lines like those of ${model.name}, here in your browser.`;
   globalThis.addEventListener("hashchange", show);

@@ -25,6 +25,7 @@ RUNTIME = ("unpacking.js", "packed.js", "steps.js", "drawing.js")
 _START = ("unpacking.js", "start.js")
 _ENDS = "</script>"
 _LARGEST = 1 << 30
+_NO_SIZE = "0" * 10
 
 
 def written(portable: Portable) -> bytes:
@@ -39,8 +40,11 @@ def written(portable: Portable) -> bytes:
         "MODEL": _packed("model", pack(portable)),
         "CODE": _packed("code", zlib.compress(code.encode(), 9)),
         "START": start,
+        "SIZE": _NO_SIZE,
     }
-    return re.sub("«([A-Z]+)»", lambda found: parts[found[1]], _part("page.html")).encode()
+    page = re.sub("«([A-Z]+)»", lambda found: parts[found[1]], _part("page.html")).encode()
+    # As many digits as there were, so that the page is as long as it says.
+    return page.replace(f'data-bytes="{_NO_SIZE}"'.encode(), f'data-bytes="{len(page):0{len(_NO_SIZE)}}"'.encode(), 1)
 
 
 def _begin(name: str) -> str:
