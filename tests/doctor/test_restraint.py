@@ -1,10 +1,12 @@
 """What the doctor says with less than an error, and what it leaves to `thorough`."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from spellout.doctor import examine
+from spellout.doctor.patient import Patient
 
 OUTPUTS = torch.arange(12) % 3
 
@@ -21,9 +23,14 @@ def stepped(model, x, step=None):
     return {**case, "optimizer": optimizer, "step": step or plain}
 
 
-def test_a_bias_before_batchnorm_is_a_note():
+@pytest.mark.parametrize("huge", [False, True])
+def test_a_bias_before_batchnorm_is_a_note_and_no_other_bias(monkeypatch, huge):
+    monkeypatch.setattr(Patient, "huge", huge)  # then float32 and the weights as they are must do
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(5, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+    net = nn.Sequential(
+        nn.Linear(5, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.BatchNorm1d(16),
+        nn.Linear(16, 3),
+    )  # fmt: skip
     report = examine(net, F.cross_entropy, (torch.randn(12, 5), OUTPUTS))
     assert report.healthy
     assert [(one.id, one.severity) for one in report.findings] == [("bias-before-batchnorm", "note")]
