@@ -44,7 +44,9 @@ def written(portable: Portable) -> bytes:
     }
     page = re.sub("«([A-Z]+)»", lambda found: parts[found[1]], _part("page.html")).encode()
     # As many digits as there were, so that the page is as long as it says.
-    return page.replace(f'data-bytes="{_NO_SIZE}"'.encode(), f'data-bytes="{len(page):0{len(_NO_SIZE)}}"'.encode(), 1)
+    return page.replace(
+        f'data-bytes="{_NO_SIZE}"'.encode(), f'data-bytes="{len(page):0{len(_NO_SIZE)}}"'.encode(), 1
+    )
 
 
 def _begin(name: str) -> str:
