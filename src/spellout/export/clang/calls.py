@@ -61,7 +61,7 @@ class Calls:
         for place, one in enumerate(instructions):
             inputs = [self.vectors[other] for other in one.inputs]
             for vector in inputs:
-                needed[vector.root] = place
+                needed[vector.root] = max(needed[vector.root], place)
             if one.op in ("remember", "part"):
                 start, length = divmod(int(one.number), _START) if one.op == "part" else (0, inputs[0].length)
                 self.vectors.append(Vector(inputs[0].root, inputs[0].start + start, length))
@@ -69,8 +69,6 @@ class Calls:
                 self.vectors.append(Vector(place, 0, self._length(one, inputs)))
             if one.op == "remember":  # kept when all has been computed
                 needed[self.vectors[-1].root] = len(instructions)
-        for place, vector in enumerate(self.vectors):  # what is passed on may be needed later than itself
-            needed[vector.root] = max(needed[vector.root], needed[place])
         needed[self.vectors[-1].root] = len(instructions)
         return needed
 
