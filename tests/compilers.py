@@ -24,7 +24,7 @@ _ASKS = """
 
 static char prefix[1 << 16], label[1 << 16], line[1 << 16];
 
-/* What is asked, one question a line: r COUNT TOKENS, k LINE, c TEXT, or l and the options. */
+/* What is asked, one question a line: r COUNT TOKENS, k LINE, c TEXT, n TEXT, or l and the options. */
 int main(void)
 {
   static x_state state;
@@ -40,10 +40,10 @@ int main(void)
         for (j = 0; j < X_VOCABULARY; j++) printf("%a ", row[j]);
       }
       printf("\\n");
-    } else if (kind == 'k' || kind == 'c') {
+    } else if (kind == 'k' || kind == 'c' || kind == 'n') {
       if (!fgets(line, sizeof line, stdin)) return 1;
       line[strcspn(line, "\\n")] = 0;
-      count = kind == 'k' ? x_known(line) : x_tokens(line, tokens, 1 << 16);
+      count = kind == 'k' ? x_known(line) : kind == 'n' ? x_is_composed(line) : x_tokens(line, tokens, 1 << 16);
       printf("%d", count);
       for (i = 0; kind == 'c' && i < count; i++) printf(" %d", tokens[i]);
       printf("\\n");
@@ -126,6 +126,10 @@ class Header:
     def known(self, lines: list[str]) -> list[int]:
         """What it says of lines."""
         return list(map(int, self._asked("".join(f"k{line}\n" for line in lines))))
+
+    def composed(self, texts: list[str]) -> list[int]:
+        """Whether texts are in the composed form."""
+        return list(map(int, self._asked("".join(f"n{text}\n" for text in texts))))
 
     def tokens(self, text: str) -> list[int]:
         """A text's tokens; [-1] if it has none."""

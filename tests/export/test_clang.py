@@ -1,12 +1,12 @@
-"""Every model of the table as a header for C: it computes the same probabilities and draws the same lines as Python."""
+"""Every model of the table as a header for C: the same probabilities and lines as Python's."""
 
 from itertools import islice
 
 import numpy as np
 import pytest
+
 from compilers import Header, needs_gcc
 from export.test_lowering import SPECIFICATIONS, STEPS
-
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.lines import Lines

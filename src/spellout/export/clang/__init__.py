@@ -1,4 +1,4 @@
-"""A model as a header for C99: the functions that it needs, its numbers as arrays, its step as calls of functions."""
+"""A model as a header for C99: functions that it needs, numbers as arrays, its step as calls."""
 
 from __future__ import annotations
 

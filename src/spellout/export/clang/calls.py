@@ -1,7 +1,7 @@
 """The instructions of a step as calls of C's functions, and where in memory their vectors stand.
 
-A vector stands in `x`, the work of one token, until nothing needs it any more; then another takes its place. What an
-instruction only passes on, or takes a part of, is not copied.
+A vector stands in `x`, the work of one token, until nothing needs it any more; then another takes its place. What
+an instruction only passes on, or takes a part of, is not copied.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ static int spell_is_composed(const char *text)
   uint32_t code, starter = 0xffffffffu;
   size_t bytes, class_of, before = 0;
   int beside = 0; /* whether nothing stands between the starter and this one */
+  if (spell_mark_count == 0 && spell_pair_count == 0) return 1;
   for (; *text; text += bytes) {
     code = spell_character(text, &bytes);
     class_of = spell_class(code);

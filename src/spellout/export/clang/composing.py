@@ -40,28 +40,35 @@ def composing(texts: Iterable[str]) -> Composing:
         return chr(code) in letters or (code >= 0x80 and raw.issuperset(chr(code).encode()))
 
     classes, pairs = _unicodes()
-    return Composing(
-        {code: kind for code, kind in classes.items() if there(code)},
-        [(first, second) for first, second in pairs if there(second) and there(first)],
-    )
+    marks = {code: kind for code, kind in classes.items() if there(code)}
+    found = [(first, second) for first, second in pairs if there(second) and there(first)]
+    # A mark may go between a letter and the mark that it is composed with.
+    composed = {_composed(*pair) for pair in pairs}.difference(_HANGUL) if marks else ()
+    for first in filter(there, composed):
+        for second, kind in marks.items():
+            if kind != NEVER and not unicodedata.is_normalized("NFC", chr(first) + chr(second)):
+                found.append((first, second))
+    return Composing(marks, sorted(set(found)))
+
+
+def _composed(first: int, second: int) -> int:
+    return ord(unicodedata.normalize("NFC", chr(first) + chr(second)))
 
 
 @cache
 def _unicodes() -> tuple[dict[int, int], list[tuple[int, int]]]:
+    """The classes of all characters, and all pairs."""
     classes: dict[int, int] = {}
     pairs: list[tuple[int, int]] = []
     for code in range(0x80, sys.maxunicode + 1):
         one = chr(code)
-        parts = unicodedata.decomposition(one)
         if unicodedata.combining(one):
             classes[code] = unicodedata.combining(one)
         if code in _HANGUL:
-            first, second = unicodedata.normalize("NFD", one[0])[:-1], unicodedata.normalize("NFD", one)[-1]
-            pairs.append((ord(unicodedata.normalize("NFC", first)), ord(second)))
-        elif parts and parts[0] != "<":
-            if unicodedata.normalize("NFC", one) != one:
-                classes[code] = NEVER
-            elif " " in parts:
-                first, second = parts.split()
-                pairs.append((int(first, 16), int(second, 16)))
-    return classes, sorted(pairs)
+            apart = unicodedata.normalize("NFD", one)
+            pairs.append((ord(unicodedata.normalize("NFC", apart[:-1])), ord(apart[-1])))
+        elif not unicodedata.is_normalized("NFC", one):
+            classes[code] = NEVER
+        elif (parts := unicodedata.decomposition(one).split()) and parts[0][0] != "<":
+            pairs.append((int(parts[0], 16), int(parts[1], 16)))
+    return classes, pairs

@@ -1,7 +1,7 @@
 """Puts the header together.
 
-The functions stand in files of C beside this one, where all names begin with `spell_`, in the header with the name of
-its file. Of these functions a header has those that its model needs.
+The functions stand in files of C beside this one, where all names begin with `spell_`, in the header with the name
+of its file. Of these functions a header has those that its model needs.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def _header(portable: Portable, file: str) -> str:
         arrays.one(kind, name, number)
     arrays.one("spell_whole", "spell_never", arrays.whole("spell_never_tokens", np.array(portable.never, np.int64)))
     arrays.one("size_t", "spell_nevers", len(portable.never))
-    own = _file(_write_composing(arrays, portable.texts)) + "\n" + _file(_write_known(arrays, portable))
+    _write_composing(arrays, portable.texts)
+    own = _file("composed.c") + "\n" + _file(_write_known(arrays, portable))
     drawing = _file("drawing.c")
     drawing = drawing.replace("int spell_tokens(", "«OWN»\nint spell_tokens(", 1)
     after = "".join(["\n", _read(calls), "\n", drawing.replace("«OWN»", own), "\n", _file("main.c")])
@@ -109,11 +110,9 @@ def _write_model(arrays: Arrays, portable: Portable) -> None:
         arrays.shape(f"spell_s{place}", shape)
 
 
-def _write_composing(arrays: Arrays, texts: tuple[str, ...]) -> str:
-    """Write what Unicode says of the characters, and give the file that reads it."""
+def _write_composing(arrays: Arrays, texts: tuple[str, ...]) -> None:
+    """Write what Unicode says of the characters; for most models, nothing."""
     found = composing(texts)
-    if not found.classes and not found.pairs:
-        return "always.c"
     for name, numbers in (
         ("marks", [*found.classes]),
         ("mark_classes", [*found.classes.values()]),
@@ -124,7 +123,6 @@ def _write_composing(arrays: Arrays, texts: tuple[str, ...]) -> str:
         arrays.one("spell_whole", f"spell_{name}", written)
     arrays.one("size_t", "spell_mark_count", len(found.classes))
     arrays.one("size_t", "spell_pair_count", len(found.pairs))
-    return "composed.c"
 
 
 def _write_known(arrays: Arrays, portable: Portable) -> str:
@@ -137,11 +135,12 @@ def _write_known(arrays: Arrays, portable: Portable) -> str:
         arrays.numbers("unsigned char", "spell_bytes", map(str, b"\0".join([*encoded, b""])))
         arrays.one("size_t", "spell_lines", len(encoded))
         return "lines.c"
-    if portable.known is None:
-        return "unknown.c"
-    arrays.numbers("unsigned char", "spell_bits", map(str, portable.known.bits.tolist()))
-    arrays.one("uint64_t", "spell_size", portable.known.size)
-    arrays.one("uint64_t", "spell_hashes", portable.known.hashes)
+    bits, size, hashes = [0], 1, 0
+    if portable.known is not None:
+        bits, size, hashes = portable.known.bits.tolist(), portable.known.size, portable.known.hashes
+    arrays.numbers("unsigned char", "spell_bits", map(str, bits))
+    arrays.one("uint64_t", "spell_size", size)
+    arrays.one("uint64_t", "spell_hashes", hashes)
     return "known.c"
 
 
@@ -156,8 +155,8 @@ def _known(portable: Portable) -> str:
 
 def _state(calls: Calls) -> str:
     """The members of the state that depend on the model."""
-    arrays = [("size_t shapes", len(calls.step.shapes)), ("double memories", calls.memories), ("double work", calls.work)]
-    return "".join(f"  {name}[{length}];\n" for name, length in arrays if length)
+    arrays = {"size_t shapes": len(calls.step.shapes), "double memories": calls.memories, "double work": calls.work}
+    return "".join(f"  {name}[{length}];\n" for name, length in arrays.items() if length)
 
 
 def _read(calls: Calls) -> str:
