@@ -3,8 +3,8 @@
     python bench/exports_c.py [--seconds 5] [--lines 10000] [--models mlp+counts,gru] [--weights int8]
 
 Each model is trained on the bundled names, written as a header, and compiled with `cc -O2`. What it prints is
-compared with what sampling gives in Python from the same stored weights (`export/reference.py`); times are those of
-the processor, for each line, of the C program, of this reference, and of the model as it is in Python. The last line
+compared with what sampling gives in Python on the same stored weights (`export/reference.py`); times are those of
+the processor for each line: of the C program, of this reference, and of the model as it is in Python. The last line
 is all of it as JSON.
 """
 
