@@ -53,7 +53,7 @@ class Page:
         path.write_bytes(written(portable))
 
     def asked(self, tokens=(), lines=(), known=(), cut=()):
-        """Rows (T, V) after every token of lists, [candidate, line] of samplings, what is known, and tokens of texts."""
+        """Rows (T, V) after tokens, [candidate, line] of samplings, what is known, and the tokens of texts."""
         asked = {"page": str(self.path), "tokens": list(tokens), "lines": list(lines), "known": list(known)}
         # the scripts are too long for a command line with whatever is asked
         script = self.path.with_suffix(".js")

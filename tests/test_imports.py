@@ -18,7 +18,7 @@ FLOORS = [
     ["programs"],
     ["models"],
     ["generation"],
-    ["training"],
+    ["export", "training"],
     ["doctor", "lectures", "plots"],
     ["app", "api"],
 ]
@@ -40,6 +40,7 @@ def modules_after(statement):
         "from spellout.app.cli import run_command; run_command(['make', '--help'])",
         "from spellout.app.cli import run_command; run_command(['plot', '--help'])",
         "from spellout.app.cli import run_command; run_command(['tune', '--help'])",
+        "from spellout.app.cli import run_command; run_command(['export', '--help'])",
         "from spellout.app.cli import run_command; run_command(['--version'])",
     ],
 )

@@ -5,9 +5,9 @@ from itertools import islice
 
 import numpy as np
 import pytest
+
 from export.test_lowering import SPECIFICATIONS, STEPS
 from javascript import Page, evaluated, needs_node
-
 from spellout.api import train
 from spellout.data.config import DataConfig
 from spellout.data.labels import Labelled
@@ -72,7 +72,16 @@ def test_node_says_and_draws_what_python_does(specification, few, tmp_path):
 
 @pytest.mark.parametrize("unit", ["word", "byte", "grapheme"])
 def test_other_units(unit, tmp_path):
-    texts = ["red apple", "green apple pie", "blue sky", "red sky at night", "Zoë's crème", "né", "Zoë at night", "crème pie"]
+    texts = [
+        "red apple",
+        "green apple pie",
+        "blue sky",
+        "red sky at night",
+        "Zoë's crème",
+        "né",
+        "Zoë at night",
+        "crème pie",
+    ]
     if unit == "grapheme":
         pytest.importorskip("regex", reason="graphemes need the library regex")
         texts += ["👩‍👩‍👦 sky", "🇩🇪🇫🇷", "नमस्ते"]

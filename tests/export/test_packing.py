@@ -77,7 +77,12 @@ def test_names_take_a_third_less_than_deflate_needs(names):
     data, _ = tables.packed([table], int(stream.max()) + 1)
     plain = b"".join(
         np.minimum(array, 255).astype(np.uint8).tobytes()
-        for array in (*table.tokens, *table.counts, *map(np.diff, table.offsets), *(keys % 53 for keys in table.keys))
+        for array in (
+            *table.tokens,
+            *table.counts,
+            *map(np.diff, table.offsets),
+            *(keys % 53 for keys in table.keys),
+        )
     )
     assert 3 * len(data) < 2 * len(zlib.compress(plain, 9))
 

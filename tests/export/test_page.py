@@ -84,7 +84,9 @@ def texts(page):
 
 
 def drawn(made, run, count, **settings):
-    several = sample(Reference(made.step), run.vocabulary, SamplingConfig(max_length=15, **settings), cut=lambda _: False)
+    several = sample(
+        Reference(made.step), run.vocabulary, SamplingConfig(max_length=15, **settings), cut=lambda _: False
+    )
     return [one.text for one in islice(several, count)]
 
 
@@ -109,7 +111,7 @@ def test_it_makes_the_lines_that_python_makes(opened, page_of_names):
 
 
 def test_a_link_is_a_state(opened, page_of_names):
-    path, made, run = page_of_names
+    path, _, run = page_of_names
     page = opened(path, "#n=7&seed=3&t=0.5&letters=Mar&line=Maria&new=1")
     assert len(texts(page)) == len(set(texts(page))) == 7
     assert not set(texts(page)) & set(run.lines)
@@ -162,12 +164,12 @@ def test_why_tells_every_letter(opened, page_of_names):
 
 
 def test_hostile_lines_are_text(opened, tmp_path):
-    names = {"name": "<script>boom()</script>", "with_lines": True}
+    names = {"name": "<script>boom()</script>«CODE»", "with_lines": True}
     path, _, _ = exported(HOSTILE * 3, "ngram:9", tmp_path / "hostile.html", **names)
     page = opened(path, "#n=60&line=%3Cimg%20src%3Dx%20onerror%3Dboom()%3E")
     assert set(texts(page)) & set(HOSTILE)
     assert page.locator("img, b").count() == 0
-    assert page.locator("h1").text_content() == "More of <script>boom()</script>"
+    assert page.locator("h1").text_content() == "More of <script>boom()</script>«CODE»"
     assert page.locator("#spelled button").count() == len("<img src=x onerror=boom()>") + 1
 
 
@@ -246,5 +248,5 @@ def test_nothing_but_its_own_script_may_run(page_of_names):
     page = page_of_names[0].read_text("utf-8")
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
     assert policy.startswith("default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; ")
-    assert re.fullmatch(r".* script-src 'sha256-[\w+/=]+'; style-src 'sha256-[\w+/=]+'", policy)
+    assert re.fullmatch(r".* script-src( 'sha256-[\w+/=]+'){2}; style-src 'sha256-[\w+/=]+'", policy)
     assert not re.search(r"https?://", page)

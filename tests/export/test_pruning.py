@@ -6,9 +6,12 @@ import pytest
 from spellout.api import train
 from spellout.export.lowering.table import lowered
 from spellout.export.pruning.cuts import Cut, cut, further, worths_of
+from spellout.export.pruning.judged import Judged, views_of
 from spellout.export.pruning.whole import bytes_of, pruned
 from spellout.export.reference import Reference
 from spellout.generation.evaluation import evaluate
+from spellout.generation.scoring import batches
+from spellout.models.counts.model import CountsModel
 from spellout.training.config import TrainingConfig
 
 STEPS = TrainingConfig(steps=60, patience=0, evaluate_every=60)
@@ -97,6 +100,23 @@ def test_a_pruned_model_fits_and_is_hardly_worse(trained, prepared):
     assert after < before + 0.06
     reference = Reference(lowered(smaller))
     assert evaluate(reference, prepared.vocabulary, dev).nats_per_char == pytest.approx(after, abs=1e-6)
+
+
+@pytest.mark.parametrize("asked", ["gru:6+counts:3:steps=50", "mlp:6:embedding=3+ngram:4", "gru-numpy:6+ngram:3"])
+def test_a_network_is_judged_as_it_would_be_with_its_counts(prepared, asked):
+    """The loss on lines that judge is that of the model itself."""
+    model = train(prepared, asked, training=STEPS).run.model
+    stream = prepared.vocabulary.encode(prepared.split.dev[:100])
+    judged = Judged.of(model, model.prior, stream)
+    views = views_of(model.prior)
+    classes = getattr(model.prior, "classes", np.zeros(model.vocabulary_size, int))
+    rows = np.stack([judged.rows(one, columns, classes) for one, columns in views], axis=1)
+    weights = model.prior.weights if isinstance(model.prior, CountsModel) else None
+    nats = 0.0
+    for _, tokens, targets, lengths in batches(stream.astype(np.int64)):
+        inside = np.arange(targets.shape[1]) < lengths[:, None]
+        nats -= float(model.score(tokens, targets)[inside].sum())
+    assert judged.loss(judged.mixed(rows, weights)) == pytest.approx(nats / (len(stream) - 1), abs=1e-5)
 
 
 def test_what_is_small_enough_or_made_of_too_few_lines_stays(trained, prepared):

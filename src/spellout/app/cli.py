@@ -90,7 +90,6 @@ def _application() -> App:
             compare,
             doctor,
             draw,
-            export,
             lectures,
             look,
             lr_find,
@@ -101,6 +100,7 @@ def _application() -> App:
             train,
             tune,
         )
+        from .sharing import export
 
         app = App(
             name="spellout",

@@ -26,7 +26,7 @@ from .step import Step
 from .storing import stored
 from .targets import Weights
 
-MOST_BYTES = 225_000
+MOST_BYTES = 230_000
 """With the page, and as text, they are 300 kB."""
 FEWEST_BYTES = 50_000
 COMPARED = 2000

@@ -21,7 +21,7 @@ WEIGHTS: tuple[Weights, ...] = get_args(Weights)
 TARGETS = {
     ".html": (".html.page", "one page that makes lines in any browser"),
     ".onnx": (".onnx", "one step for onnxruntime"),
-    ".h": (".clang", "a header for C99"),
+    ".h": (".clang.header", "a header for C99"),
     ".py": (".python", "a module of Python without dependencies"),
 }
 """The module, and what it writes."""

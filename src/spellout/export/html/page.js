@@ -310,7 +310,7 @@ function pullsOf(groups, reader, token) {
 
 function about(model, size) {
   const { about: told } = model, per = x => `${(x / Math.LN2).toFixed(3)} bits per character`, rows = [];
-  rows.push(["Model", `${told.model ?? "a model"} of ${model.name}, ${counted(told.parameters ?? 0)} numbers: the plain model, `
+  rows.push(["Model", `${told.model ?? "a model"} of ${model.name}, ${counted(told.parameters_here ?? told.parameters ?? 0)} numbers: the plain model, `
     + "which does not know its training lines from others."]);
   if (typeof told.nats_here === "number") rows.push(["How good", `${per(told.nats_here)} on lines that it had not seen`
     + (typeof told.nats === "number" ? `; ${per(told.nats)} before it was made small.` : ".")]);
@@ -326,8 +326,6 @@ function about(model, size) {
 
 async function main() {
   const text = $("model").textContent;
-  if (!("DecompressionStream" in globalThis))
-    throw new Error("This browser is too old to unpack the model; use one of 2023 or later (Chrome 103, Firefox 113, Safari 16.4).");
   let model;
   try { model = await readModel(text); }
   catch { throw new Error("The model in this file is damaged, as after an incomplete download; get the file again."); }

@@ -1,7 +1,7 @@
-"""Bytes as text that an HTML page in UTF-8 can hold: seven bits in each character, and most characters are one byte.
+"""Bytes as text that an HTML page in UTF-8 can hold: seven bits in each character, most of which are one byte.
 
-That is a seventh more than the bytes, where base64 needs a third. The few characters that a page or a mail could not
-hold as they are (what is rewritten or could end a script, NUL, and what terminals obey) stand 128 further on, in
+That is a sixth more than the bytes, where base64 needs a third. The few characters that a page could not hold as
+they are (what is rewritten or could end a script, NUL, and what terminals obey) stand 128 further on, in two bytes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _MOVED = b"\0\r\x1b<"
 def text_of(data: bytes) -> str:
     """Write bytes as text."""
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
-    bits = np.concatenate([bits, np.zeros(-len(bits) % 7, np.uint8)]).reshape(-1, 7)
-    codes = np.packbits(bits, axis=1)[:, 0].astype("<u2") >> 1
+    whole = np.concatenate([bits, np.zeros(-len(bits) % 7, np.uint8)]).reshape(-1, 7)
+    codes = np.packbits(whole, axis=1)[:, 0].astype("<u2") >> 1
     codes[np.isin(codes, np.frombuffer(_MOVED, np.uint8))] += 128
     return codes.tobytes().decode("utf-16-le")
 

@@ -1,10 +1,10 @@
 """Bits in little room: each is predicted, and costs as much as the prediction was wrong.
 
-Six contexts, which are hashes, each know how often a 1 came after them (`chances`). Their logarithmic odds are mixed
-with weights that learn from every bit (Mahoney 2005, "Adaptive weighing of context models for lossless data
-compression"), and the bit is written by arithmetic coding with that chance. Whoever reads makes the same predictions
-from what was read before. All of it is whole numbers, so that JavaScript, where this is written once more (`runtime.js`
-of the page), predicts the same to the last bit.
+Six contexts, which are hashes, each know how often a 1 came after them (`chances`). Their logarithmic odds are
+mixed with weights that learn from every bit (Mahoney 2005, "Adaptive weighing of context models for lossless data
+compression"), and the bit is written by arithmetic coding with that chance. Whoever reads makes the same
+predictions from what was read before. All of it is whole numbers, so that JavaScript, where this is written once
+more (`html/packed.js`), predicts the same to the last bit.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def coder(data: np.ndarray, slots: int, writes: bool) -> Coder:
 
 
 def finish(made: Coder) -> int:
-    """Write what is needed to tell the last bits, and say how many bytes were needed (perhaps more than there are)."""
+    """Write what tells the last bits, and say how many bytes all needed, perhaps more than there are."""
     numbers = made.numbers
     for shift in (24, 16, 8, 0):
         if numbers[PLACE] < len(made.data):

@@ -13,7 +13,7 @@ from ...programs.kernels.compiling import entry, part
 from .coder import Coder, bucket, coded, mixed
 
 MORE, SYMBOL, PRESENT, MAGNITUDE, REST, LAST, ALL = range(7)
-"""What bits say: whether there is any, which, whether it followed, how often (three), and whether it is the last."""
+"""What bits say: whether there is any, which, whether it followed, how often (three), whether it is the last."""
 WIDE = 256
 """So many tokens that follow a shorter context are asked for one by one after a longer one; more are listed."""
 _WHOLE, _BUT_LAST, _BUT_FIRST, _RELATION, _RELATIONS, _NEWEST, _OLDER, _COLUMN, _DEPTH, _SUMS = range(10)

@@ -89,10 +89,13 @@ def _portable(head: dict[str, Any], content: memoryview) -> Portable:
     shapes = {str(name): Shape(*(next(arrays) for _ in _OF_SHAPES)) for name in head["shapes"]}
     every: dict[str, Table] = {}
     for name, table in zip(head["tables"], tables.unpacked(bytes(content[:counts]), heads, size), strict=True):
-        every[str(name)] = replace(table, **{one: next(arrays) for one in _OF_TABLES})
+        numbers: dict[str, Any] = {one: next(arrays) for one in _OF_TABLES}
+        every[str(name)] = replace(table, **numbers)
     instructions = tuple(_instruction(*one) for one in head["instructions"])
     step = checked(Step(size, instructions, tensors, every, shapes))
-    plain = {name: tuple(head[name]) if isinstance(head[name], list) else head[name] for name in _PLAIN}
+    plain: dict[str, Any] = {
+        name: tuple(head[name]) if isinstance(head[name], list) else head[name] for name in _PLAIN
+    }
     texts = _of_front_coded(bytes(content[counts : counts + lines]))
     return Portable(**plain, step=step, known=_bloom(head["known"], content[counts + lines :]), lines=texts)
 

@@ -65,8 +65,10 @@ def cut(model: NgramModel, how: Cut, worths: list[np.ndarray]) -> NgramModel:
 
     Whatever follows a context that is kept also follows the shorter one.
     """
+    if not how.worth:
+        return _of_levels(model, model.levels[: how.depth], model.discounts.concentrations)
     size, levels = model.vocabulary_size, model.levels[:1]
-    amounts, concentrations = model.discounts.amounts, model.discounts.concentrations.copy()
+    concentrations = model.discounts.concentrations.copy()
     places = np.zeros(1, np.int64)  # where each context of the level below went, -1 if it is gone
     for depth, kept in enumerate(_kept(model.levels[: how.depth], worths, how.worth)[1:], 1):
         if not kept.any():
@@ -78,12 +80,25 @@ def cut(model: NgramModel, how: Cut, worths: list[np.ndarray]) -> NgramModel:
         keys = places[suffixes[there]].astype(np.uint64) * np.uint64(size) + level.keys[there] % np.uint64(size)
         offsets = np.concatenate([[0], np.cumsum(entries[there])])
         levels = [*levels, Level(keys, offsets, level.tokens[kept], level.counts[kept], size)]
-        if how.worth and depth >= _FIRST:
+        if depth >= _FIRST:
             concentrations[depth] = _concentration(level.totals[there], levels[-1].totals, concentrations[depth])
         places = np.where(there, np.cumsum(there) - 1, -1)
+    return _of_levels(model, levels, concentrations)
+
+
+def entries_of(model: NgramModel, how: Cut, worths: list[np.ndarray]) -> int:
+    """Count the entries that a cut leaves."""
+    levels = model.levels[: how.depth]
+    if not how.worth:
+        return sum(len(level.counts) for level in levels)
+    return sum(int(kept.sum()) for kept in _kept(levels, worths, how.worth))
+
+
+def _of_levels(model: NgramModel, levels: list[Level], concentrations: np.ndarray) -> NgramModel:
+    number = len(levels)
     return NgramModel(
         levels,
-        Discounts(amounts[: len(levels)], concentrations[: len(levels)]),
+        Discounts(model.discounts.amounts[:number], concentrations[:number]),
         interpolated=model.interpolated,
         continuation=model.continuation,
         shape=model.shape,

@@ -17,7 +17,7 @@ from ...models.counts.training import prior_counted_anew
 from ...models.counts.views import View
 from ...models.ngram.model import NgramModel
 from ...models.weights import Weights
-from .cuts import Cut, cut, further, worths_of
+from .cuts import Cut, cut, entries_of, further, worths_of
 from .judged import ALL, SCALES, Judged, views_of
 
 HELD_OUT = 6
@@ -55,7 +55,7 @@ class _Counted:
         """Say what a cut leaves."""
         if how == GONE:
             return _Option(how, 0, np.zeros((len(judged.targets), self.model.vocabulary_size), np.float32))
-        return _Option(how, sum(len(level.counts) for level in self.cut(how).levels), self.rows(how, judged))
+        return _Option(how, entries_of(self.model, how, self._worths), self.rows(how, judged))
 
     def rows(self, how: Cut, judged: Judged) -> np.ndarray:
         """Give what the view, cut so, says where it is judged."""

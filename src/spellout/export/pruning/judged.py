@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...generation.scoring import at_once, batches
 from ...models.contract import LanguageModel
 from ...models.counts.gates import gates, scales
 from ...models.counts.model import CountsModel
@@ -23,7 +24,7 @@ from ...models.shape.automaton import Shape
 from ...models.weights import Weights
 
 SCALES = {"always": 2e-3}
-ALL = {"always": 2e-3, "bias": 0.2, "place": 0.2, "last": 0.2, "second": 0.2}
+ALL = {"always": 1e-3, "bias": 0.05, "place": 0.05, "last": 0.05, "second": 0.05}
 """Which weights are fitted, and how strongly they are pulled to what they were: few positions must not move many
 weights far."""
 _FAST, _SLOW = 0.9, 0.98
@@ -55,9 +56,7 @@ class Judged:
         past = Past.of(tokens)[:-1]
         base, trust = np.zeros((1, size), np.float32), np.ones((1, 1), np.float32)
         if isinstance(model, NeuralModel):
-            shape = (1, len(tokens) - 1, size)
-            nothing, one = (model.logits(tokens[None, :-1], np.full(shape, number)) for number in (0.0, 1.0))
-            base, trust = (array[0].astype(np.float32) for array in (nothing, (one - nothing)[..., :1]))
+            base, trust = _network(model, tokens)
             base = base + _said(getattr(model, "shape", None), tokens)
         beside = _said(prior.shape, tokens)
         return cls(past, tokens[1:], base, trust, beside, gates(past, size))
@@ -115,6 +114,18 @@ class Judged:
             found[name] = np.zeros(weights[name].shape)
             np.add.at(found[name], where, d_scales)
         return {name: array.astype(np.float64) for name, array in found.items()}
+
+
+def _network(model: NeuralModel, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give a and b, (N, V) and (N, 1), at the positions of a stream."""
+    size, starts = model.vocabulary_size, np.flatnonzero(stream == 0)
+    base, trust = np.empty((len(stream) - 1, size), np.float32), np.empty((len(stream) - 1, 1), np.float32)
+    for lines, tokens, _, lengths in batches(stream, at_once(size)):
+        inside = np.arange(tokens.shape[1]) < lengths[:, None]
+        places = (starts[lines][:, None] + np.arange(tokens.shape[1]))[inside]
+        nothing, one = (model.logits(tokens, np.full((*tokens.shape, size), number)) for number in (0.0, 1.0))
+        base[places], trust[places] = nothing[inside], (one - nothing)[inside][:, :1]
+    return base, trust
 
 
 def _said(shape: Shape | None, tokens: np.ndarray) -> np.ndarray | float:
