@@ -47,7 +47,7 @@ class Writer:
         return [f"{head}{{", *[f"  {line}" for line in body], "}"]
 
     def sum(self, group: Group, first: str, many: int, added: str) -> Statements:
-        """Write the result as what comes first and what each of many arguments adds; a loop has a variable for it."""
+        """Write the result as what comes first and what each of many adds; a loop has a variable for it."""
         result = f"v[{self.result(group)}]"
         if group.count == 1:
             return [f"{result} = {first};", *self.loop("j", many, [f"{result} += {added};"])]
@@ -162,7 +162,9 @@ def _largest_gradient(writer: Writer, group: Group) -> Statements:
     here = writer.places(group, 0, many)
     counted = writer.loop("j", many, [f"ties += v[{here}] == {top} ? 1 : 0;"])
     added = f"g[{here}] += {top} != {top} ? {top} : v[{here}] == {top} ? {d} / ties : 0;"
-    return _scope(group, [*declared, f"{writer.language.number}ties = 0;", *counted, *writer.loop("j", many, [added])])
+    return _scope(
+        group, [*declared, f"{writer.language.number}ties = 0;", *counted, *writer.loop("j", many, [added])]
+    )
 
 
 def _log_total(writer: Writer, group: Group) -> Statements:

@@ -10,85 +10,9 @@ from ..program import Program
 from .groups import Layout
 from .languages import LANGUAGES
 from .statements import Statements, Writer
+from .templates import ONE, SEVERAL, TAKEN, WHOLE
 
 Target = Literal["c", "js"]
-_TAKEN = frozenset(
-    "auto break case catch char class const continue debugger default delete do double else enum eval export extends "
-    "extern false finally float for function goto if implements import in inline instanceof int interface let long "
-    "main module new null package private protected public register restrict return short signed sizeof static "
-    "struct super switch this throw true try typedef typeof union unsigned var void volatile while with yield "
-    "exp expm1 log log1p sqrt sin cos tan erf tanh fabs pow memcpy seeds results gradient Math arguments await".split()
-)
-_C = """/* {about} */
-#include <math.h>
-#include <stddef.h>
-#include <string.h>
-
-{tables}const double {name}_parameters[] = {{
-  {parameters}}};
-
-static void {name}_forward({given}double *v)
-{{
-{forward}}}
-
-static void {name}_backward({whole}const double *v, double *g)
-{{
-{backward}}}
-
-{function}"""
-_C_ONE = """double {name}({given}double *gradient)
-{{
-  double v[{end}], g[{end}] = {{0}};
-  {name}_forward({passed}v);
-  g[{result}] = 1;
-  if (gradient) {name}_backward({whole_passed}v, g);
-  for (int i = 0; gradient && i < {count}; i++) gradient[i] += g[i];
-  return v[{result}];
-}}
-"""
-_C_SEVERAL = """void {name}({given}double *results, const double *seeds, double *gradient)
-{{
-  double v[{end}], g[{end}] = {{0}};
-  {name}_forward({passed}v);
-  for (int i = 0; i < {outputs}; i++) results[i] = v[{result}];
-  if (!gradient) return;
-  for (int i = 0; i < {outputs}; i++) g[{result}] += seeds[i];
-  {name}_backward({whole_passed}v, g);
-  for (int i = 0; i < {count}; i++) gradient[i] += g[i];
-}}
-"""
-_JS = """// {about}
-{tables}const {name}_parameters = [
-  {parameters}];
-
-function {name}_forward({given}v) {{
-{forward}}}
-
-function {name}_backward({whole}v, g) {{
-{backward}}}
-
-{function}
-if (typeof module !== "undefined") module.exports = {{ {name}, {name}_parameters }};
-"""
-_JS_ONE = """function {name}({given}gradient = null) {{
-  const v = new Float64Array({end}), g = new Float64Array({end});
-  {name}_forward({passed}v);
-  g[{result}] = 1;
-  if (gradient) {name}_backward({whole_passed}v, g);
-  for (let i = 0; gradient && i < {count}; i++) gradient[i] += g[i];
-  return v[{result}];
-}}
-"""
-_JS_SEVERAL = """function {name}({given}seeds = null, gradient = null) {{
-  const v = new Float64Array({end}), g = new Float64Array({end}), results = [];
-  {name}_forward({passed}v);
-  for (let i = 0; i < {outputs}; i++) results.push(v[{result}]);
-  for (let i = 0; gradient && i < {outputs}; i++) g[{result}] += seeds[i];
-  if (gradient) {name}_backward({whole_passed}v, g);
-  for (let i = 0; gradient && i < {count}; i++) gradient[i] += g[i];
-  return results;
-}}
-"""
 
 
 def export_program(program: Program, language: Target, name: str = "program") -> str:
@@ -98,13 +22,14 @@ def export_program(program: Program, language: Target, name: str = "program") ->
 
         double NAME(const double *p, const double *x, const int *n, double *gradient)
 
-    and `NAME_parameters`, the parameters' numbers of now, in the order of `program.parameters`. `p` are parameters;
-    `x` the floats of one example, argument after argument, and `n` its integers, which have to be in the rows that
-    they pick from; what a program does not have, the function does not take. The result's gradient by the parameters
-    is added to `gradient`, unless that is NULL. A program of several numbers writes them into `results`, and adds the
-    gradient of their sum, each times its one of `seeds`: `void NAME(p, x, n, results, seeds, gradient)`. Everything is
-    float64, and infinities and nan are those of the program's. Memory is on the stack, two numbers for each that is
-    computed. In JavaScript functions and arguments are the same, but that results are returned.
+    and `NAME_parameters`, the parameters' numbers of now, in the order of `program.parameters`. `p` are parameters,
+    (P,); `x` the floats of one example, argument after argument, and `n` its integers, which have to be in the rows
+    that they pick from; what a program does not have, the function does not take. The result's gradient by the
+    parameters is added to `gradient`, (P,), unless that is NULL. A program of several numbers writes them into
+    `results`, and adds the gradient of their sum, each times its one of `seeds`:
+    `void NAME(p, x, n, results, seeds, gradient)`. In JavaScript, functions and arguments are the same, but results
+    are returned. Everything is float64, and infinities and nan are those of the program. Memory is on the stack, two
+    numbers for each that is computed.
 
     Raises `UsageError` for something else than a recorded program, another language, or a name that neither takes.
     """
@@ -112,41 +37,44 @@ def export_program(program: Program, language: Target, name: str = "program") ->
         raise UsageError(f"export_program takes what record returned, got {type(program).__name__}")
     if language not in get_args(Target):
         raise UsageError(f"programs are written in {' or '.join(get_args(Target))}, got {language!r}")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]+", name) or name in _TAKEN:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]+", name) or name in TAKEN:
         raise UsageError(f"a function can be called what starts with a letter and means nothing else, got {name!r}")
     layout = Layout(program)
     writer = Writer(LANGUAGES[language], layout)
+    filled = {"name": name, "about": _about(program, name), **_filled(program, language, layout, writer)}
+    function = (SEVERAL if program.shape else ONE)[language].format(**filled)
+    text = WHOLE[language].format(tables="«TABLES»", function=function, **filled)
+    return _renamed(text.replace("«TABLES»", _tables(writer, layout, text)), name, writer)
+
+
+def _filled(program: Program, language: Target, layout: Layout, writer: Writer) -> dict[str, object]:
+    """What the templates ask for."""
     forward = [line for group in layout.groups for line in writer.forward(group)]
     backward = [line for group in reversed(layout.groups) for line in writer.backward(group)]
-    result = writer.indices.of(layout.outputs)
-    head, tail = _given(program, language)
-    tables = "".join(
-        [writer.language.listed(True, table, numbers) for table, numbers in writer.indices.tables.items()]
-        + ([writer.language.listed(False, "numbers", layout.numbers)] if layout.reads_numbers else [])
-    )
-    filled = {
-        "about": _about(program, name),
-        "name": name,
-        "given": head[0],
-        "passed": head[1],
-        "whole": tail[0],
-        "whole_passed": tail[1],
+    every, whole = _given(program, language)
+    return {
+        "given": every[0],
+        "passed": every[1],
+        "whole": whole[0],
+        "whole_passed": whole[1],
         "forward": _indented([*_copied(layout, language), *forward]),
-        "backward": _indented([*_unused(language, tail[1] != "", backward), *backward]),
+        "backward": _indented([*_unused(language, whole[1] != "", backward), *backward]),
         "end": layout.end,
         "count": len(program.parameters),
         "outputs": len(program.outputs),
-        "result": result,
+        "result": writer.indices.of(layout.outputs),
         "parameters": writer.language.body(False, [value._data for value in program.parameters]),
     }
-    several = program.shape != ()
-    one = (_C_SEVERAL if several else _C_ONE) if language == "c" else (_JS_SEVERAL if several else _JS_ONE)
-    whole = _C if language == "c" else _JS
-    text = whole.format(tables="«TABLES»", function=one.format(**filled), **filled)
-    lacking = "".join(
-        function for word, function in writer.language.lacking.items() if re.search(rf"(?<![\w.]){word}\(", text)
-    )
-    return _renamed(text.replace("«TABLES»", lacking + tables + ("\n" if tables else "")), name, writer)
+
+
+def _tables(writer: Writer, layout: Layout, text: str) -> str:
+    """What stands before the functions: those that the language lacks, tables and constants."""
+    lacking = writer.language.lacking.items()
+    parts = [function for word, function in lacking if re.search(rf"(?<![\w.]){word}\(", text)]
+    parts += [writer.language.listed(True, *table) for table in writer.indices.tables.items()]
+    if layout.reads_numbers:
+        parts.append(writer.language.listed(False, "numbers", layout.numbers))
+    return "".join([*parts, "\n"]) if parts else ""
 
 
 def _given(program: Program, language: str) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -176,7 +104,9 @@ def _copied(layout: Layout, language: str) -> Statements:
         if end > start and language == "c":
             statements.append(f"memcpy({f'v + {start}' if start else 'v'}, {name}, {end - start} * sizeof *v);")
         elif end > start:
-            statements.append(f"for (let i = 0; i < {end - start}; i++) v[{f'{start} + i' if start else 'i'}] = {name}[i];")
+            statements.append(
+                f"for (let i = 0; i < {end - start}; i++) v[{f'{start} + i' if start else 'i'}] = {name}[i];"
+            )
     return statements
 
 
