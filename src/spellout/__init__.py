@@ -35,6 +35,7 @@ _NAMES = {  # module -> the public names that it defines
     "nn.module": "Module",
     "pictures.drawing": "draw",
     "pictures.explain": "explain",
+    "programs.export.writing": "export_program",
     "programs.program": "Program",
     "programs.recorded": "Recorded record",
     "programs.trainer": "Trainer",

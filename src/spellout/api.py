@@ -142,7 +142,11 @@ def export(
         lines=run.lines,
         weights=weights,
         with_lines=with_lines,
-        about={"model": model or run.facts.get("specification", run.family), "nats": dev.get("nats_per_char")},
+        about={
+            "model": model or run.facts.get("specification", run.family),
+            "nats": dev.get("nats_per_char"),
+            "called": path.stem,
+        },
     )
     content = write(made, suffix)
     with writing(path):
