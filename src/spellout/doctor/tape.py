@@ -138,6 +138,8 @@ class Tape(TorchFunctionMode):
         self.phase = "model"
         self.paused = False
         """Nothing is written down."""
+        self.rolls = False
+        """Of what is written down now, only the last will be kept."""
         self.failed: Call | None = None
         """The call that raised."""
 
@@ -183,6 +185,13 @@ class Tape(TorchFunctionMode):
         for mode in reversed(above):
             _push_mode(mode)  # type: ignore[no-untyped-call]
         return found
+
+    def forget(self, begin: int, end: int) -> None:
+        """Take these calls off; those after them move up."""
+        del self.calls[begin:end]
+        for place, call in enumerate(self.calls[begin:], begin):
+            call.index = place
+        self._read, self._makers = 0, {}
 
     @property
     def makers(self) -> dict[int, list[Call]]:

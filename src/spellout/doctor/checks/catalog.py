@@ -132,7 +132,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, kept),
     (Evidence.STEPS, _always, leaves),
     # Layers, padding, attention
-    (Evidence.RUN, _runs, still),
+    (Evidence.STEPS, _runs, still),
     (Evidence.RUN, _runs, sharing),
     (Evidence.RUN, _runs, counted),
     (Evidence.RUN, _runs, tables),

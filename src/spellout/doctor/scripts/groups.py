@@ -7,7 +7,7 @@ the end, when its steps were recorded.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import nn
@@ -17,10 +17,14 @@ from ...errors import ExaminationError
 from .. import walk
 from ..case import Case
 from ..checks.catalog import AFTER, BEFORE, look_at
+from ..checks.evaluation.stepped import in_order_between_epochs
+from ..checks.steps.gradients import NOTHING, cause_of_silence
+from ..checks.steps.parameters import FOREIGN
 from ..examination import undisturbed
 from ..patient import Patient
 from ..recording import Recording
 from ..report import Finding, Report
+from ..tape import Tape
 from .capture import Backward, Captured, NotCaptured, capture
 
 HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
@@ -95,7 +99,12 @@ class Group:
 
     @property
     def evaluated(self) -> bool:
-        """Was there an evaluation, and then a pass whose gradients arrived: in what mode did it leave the model?"""
+        """Was there an evaluation, and then a pass whose gradients arrived: in what mode did it leave the model?
+
+        Or one that trains, which takes the place of the evaluation.
+        """
+        if in_order_between_epochs(self.recording) is not None:
+            return True
         forwards, arrivals = self.recording.forwards, self.recording.arrivals
         phases = [forward.phase for forward in forwards]
         after = forwards[phases.index("evaluate") :] if "evaluate" in phases else []
@@ -139,6 +148,38 @@ class Group:
         assert self.patient is not None
         facts = {**self.patient.facts, "optimizer steps": len(self.recording.steps)}
         return Report.of(self.patient.findings, [*self.missing, *self.patient.missing], facts)
+
+
+@dataclass(eq=False)
+class Silent:
+    """An optimizer that steps before any gradient that was asked for has reached it."""
+
+    optimizer: Optimizer
+    where: str | None
+    steps: int = 0
+    driven: bool = False
+    """There was a gradient, which came by other means."""
+
+    def stepped(self) -> None:
+        """It has stepped once more."""
+        self.steps += 1
+        self.driven = self.driven or any(p.grad is not None for p in walk.listed_in(self.optimizer))
+
+    def told(self, groups: Sequence[Group], tape: Tape) -> Iterator[Finding]:
+        """Nothing ever reached it; was something trained without it that looks like what it holds?"""
+        held = list(walk.listed_in(self.optimizer))
+        if self.driven or self.steps < 2 or not any(p.requires_grad for p in held):
+            return
+        mine = sorted(tuple(p.shape) for p in held if p.requires_grad)
+        for group in groups:
+            trained = [one.parameter for one in group.recording.accounts.values() if one.reached]
+            if not group.optimizers and mine == sorted(tuple(p.shape) for p in trained):
+                told = f"{len(held)} of the optimizer's {len(held)} tensors, all of them shaped like the model's"
+                yield FOREIGN.found(told, self.where)
+                return
+        why, where = cause_of_silence(tape if not groups else None)
+        said = f"{self.steps} optimizer steps, no gradient at all: {why}"
+        yield NOTHING.found(said, where or self.where)
 
 
 def captured(backward: Backward, optimizers: Sequence[Optimizer], wanted: Wanted) -> Captured:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 import weakref
 from collections.abc import Callable
@@ -21,8 +22,12 @@ from torch.nn.modules import module as modules
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from ..sights.loaders import Loaders
 from ..tape import Tape, users_place
 from .replay import Visit
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
+_PASSING = (tempfile.gettempdir() + os.sep, os.devnull, "/dev/", "/proc/")
 
 
 class Listener(Protocol):
@@ -62,6 +67,7 @@ class Hooks:
         """Compiled modules are run as they were written: to compile them would take longer than all the rest."""
         self._stance: Any = None
         self.visits: list[Visit] = []
+        self.loaders = Loaders(lambda: (len(self.tape.calls), "step") if self.heard else None)
         self._taping = False
         self.deaf = False
         """Nothing is told: the doctor itself is at work."""
@@ -77,6 +83,8 @@ class Hooks:
             register_optimizer_step_pre_hook(self._steps),
             register_optimizer_step_post_hook(self._stepped),
         ]
+        self.loaders.listen()
+        self._handles.append(self.loaders)
         self._patch(torch.Tensor, "backward", self._asks)
         self._patch(torch.autograd, "backward", self._heard_backward)
         self._patch(torch.amp.GradScaler, "scale", self._heard_scale)
@@ -108,6 +116,19 @@ class Hooks:
         self.visits.clear()
         self._open.clear()
         self.scaled: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    @property
+    def at_rest(self) -> bool:
+        """Is no module at work?"""
+        return not self._open
+
+    def cut(self, begin: int, end: int) -> None:
+        """Drop the calls of a part of the tape, and the visits that began in it."""
+        self.tape.forget(begin, end)
+        self.visits[:] = [one for one in self.visits if one.begin < begin or one.begin >= end]
+        for one in self.visits:
+            if one.begin >= end:
+                one.begin, one.end = one.begin - (end - begin), one.end - (end - begin)
 
     scaled: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # noqa: RUF012
     """By the id of a scaled loss: itself, and the loss."""
@@ -143,9 +164,11 @@ class Hooks:
         self._open.append(visit)
         self.listener.enters(visit)
 
-    def _left(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def _left(self, module: nn.Module, args: tuple[Any, ...], *more: Any) -> None:
         if not self.heard:
             return
+        # Where the module has raised, torch forgets the keyword arguments.
+        kwargs, output = more if len(more) == 2 else ({}, *more)
         while self._open:  # what raised is not left one by one
             visit = self._open.pop()
             if visit.module is module:
@@ -201,3 +224,11 @@ def _in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)
+
+
+def opened_to_write(args: tuple[Any, ...]) -> bool:
+    """Do these arguments of Python's event of `open` (path, mode, flags) open a file that outlasts the script?"""
+    path, mode, flags = args[:3]
+    if not isinstance(path, str) or "__pycache__" in path or path.startswith(_PASSING):
+        return False
+    return any(letter in mode for letter in "wxa+") if isinstance(mode, str) else bool(flags & _WRITING)

@@ -20,14 +20,17 @@ from torch.optim import Optimizer
 
 from .. import walk
 from ..checks import failures
-from ..recording import Forward, Recording
+from ..checks.steps.gradients import NOTHING
+from ..recording import Recording
 from ..report import Finding, Report
+from ..sights.events import Forward
 from ..snapshot import companions
+from ..tape import users_line
 from .capture import Backward, NotCaptured
-from .files import opened_to_write
-from .groups import Group, Leaves, Wanted, captured, living_optimizers, together
-from .hooks import Hooks
+from .groups import Group, Leaves, Silent, Wanted, captured, living_optimizers, together
+from .hooks import Hooks, opened_to_write
 from .names import Names
+from .passes import Reel
 from .replay import Visit, ancestors
 
 _TAPED = 3
@@ -36,8 +39,6 @@ _PATIENCE = 8
 """Backward passes without a step of the optimizer, after which no more is waited for it."""
 _BY_HAND = 4
 """So many groups without an optimizer at most: leaves that are made anew for every pass are no parameters."""
-_NUMBERS = 2**28
-"""With so many numbers the tape is thrown away before the first backward pass, and stopped after it."""
 _REFUSALS = 200
 """So often the stop is raised again for a script that catches everything."""
 
@@ -77,11 +78,14 @@ class Session:
         self.at_last: Callable[[Report], object] | None = None
         """Is called where a script cannot be stopped."""
         self._optimizers: list[Optimizer] = []
+        self._silent: dict[int, Silent] = {}
+        """The optimizers that step although nothing was ever asked of them, by their ids."""
         self._between = True
-        self._evaluating: bool | None = None
-        """Does the first evaluation run? None: it has not begun."""
         self._due = False
         """Enough was seen: it ends at the next place where hooks may be taken off."""
+        self._reel = Reel(self.hooks, lambda: [group.recording for group in self.groups])
+        self._stepping = False
+        """An optimizer is at work, and the passes are its closure's."""
         self._ungraded: list[tuple[Forward, list[torch.Tensor]]] = []
         self._making: set[str | None] = set()
         """The lines whose passes make data."""
@@ -90,7 +94,6 @@ class Session:
         """How many groups there were when something new began to be trained."""
         self._begun: set[int] = set()
         """The parameters of what did."""
-        self._counted = self._numbers = 0
 
     def __enter__(self) -> Session:
         self.hooks.__enter__()
@@ -107,9 +110,9 @@ class Session:
         if visit.depth or self.report is not None:
             return
         tracking = torch.is_grad_enabled()
-        if tracking and self.hooks.tape.paused:
+        if tracking and (self.hooks.tape.paused or self.hooks.tape.rolls):
             self._begin_again(visit)
-        self._spare()
+        self._reel.spare()
         phase = "evaluate" if self._between and not tracking else "step"
         for group in self.groups:
             group.recording.phase = phase
@@ -117,19 +120,15 @@ class Session:
         self._hear_evaluation(phase)
 
     def _hear_evaluation(self, phase: str) -> None:
-        """The first evaluation goes on the tape, also where the steps are on it no more."""
-        if phase == "evaluate" and self._evaluating is None and self.groups:
-            self._evaluating, self.hooks.tape.paused = True, False
-        elif phase == "step" and self._evaluating:
-            self._evaluating = False
+        if self._reel.hears(phase):
             self._rest()
 
     def _rest(self) -> None:
-        """Pause the tape, once it holds enough of the steps."""
+        """The tape rests once it holds enough of the steps."""
         most = self._steps
-        enough = most >= _TAPED and not self._evaluating
+        enough = most >= _TAPED and not self._reel.evaluating
         if enough and not self.hooks.tape.paused and (not self._idle() or most >= self.steps_wanted):
-            self.hooks.tape.paused = True
+            self._reel.rest()
 
     def left(self, visit: Visit) -> None:
         """A pass without gradients may be an evaluation, or make data for another one."""
@@ -143,6 +142,8 @@ class Session:
                     forward.phase = "data"
                 elif not forward.tracking:
                     self._ungraded.append((forward, visit.outputs))
+                elif not self._stepping:
+                    self._reel.left(recording, forward, visit.outputs)
         self._look_at_the_clock()
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -151,7 +152,7 @@ class Session:
         if self.report is not None:
             return
         self._hear_evaluation("step")
-        if self.hooks.tape.paused:
+        if self.hooks.tape.paused or self.hooks.tape.rolls:
             for group in self.groups:
                 group.one_more_backward()
             return
@@ -182,6 +183,7 @@ class Session:
     def steps(self, optimizer: Optimizer) -> None:
         """Just before the first step everything is as training starts."""
         self._insist()
+        self._stepping = True
         for one in self.groups:  # with a closure, the passes of the step come after this
             one.recording.phase = "step"
         group = self._group_of(optimizer)
@@ -190,11 +192,16 @@ class Session:
 
     def stepped(self, optimizer: Optimizer) -> None:
         """Were these enough?"""
-        self._between = True
+        self._between, self._stepping = True, False
         group = self._group_of(optimizer)
         if group is None:
+            silent = self._silent.setdefault(id(optimizer), Silent(optimizer, users_line()))
+            silent.stepped()
+            self._due = self._due or (not self.groups and silent.steps >= self.steps_wanted and not silent.driven)
             return
         group.steps += 1
+        if self._reel.stepped():
+            self._rest()
         self._look_at_the_clock()
         if self.stops:  # torch is going through the hooks of its optimizers: to take them off would break that
             self._end_if_due()
@@ -227,18 +234,6 @@ class Session:
             for group in self.groups:
                 group.recording.paused = False
 
-    def _spare(self) -> None:
-        """Bound the memory of what is written down."""
-        calls = self.hooks.tape.calls
-        self._numbers += sum(out.numel() for call in calls[self._counted :] for out in call.outputs)
-        self._counted = len(calls)
-        if self._numbers > _NUMBERS or self._counted > 100_000:
-            if self.groups:
-                self.hooks.tape.paused = True
-            else:
-                self.hooks.forget()
-            self._counted = self._numbers = 0
-
     def _begin_again(self, visit: Visit) -> None:
         """What is trained only after something else is seen, too: a teacher first, and then its pupil."""
         trained = {id(one) for one in visit.trained}
@@ -246,7 +241,7 @@ class Session:
         if trained and not trained & known:
             self._begun |= trained
             self._earlier, self._optimizers, self._ready = len(self.groups), [], None
-            self.hooks.tape.paused, self._numbers = False, 0
+            self._reel.begin_again()
 
     def _groups_of(self, backward: Backward) -> list[Group]:
         leaves = backward.leaves
@@ -306,8 +301,9 @@ class Session:
             model = refusal.module or Leaves(backward)
             entrances = [model]
         recording = Recording(
-            model, optimizers, companions(optimizers), tape=self.hooks.tape, entrances=entrances, calls=2
-        )
+            model, optimizers, companions(optimizers), tape=self.hooks.tape, entrances=entrances, calls=2,
+            loaders=self.hooks.loaders, copies=True,
+        )  # fmt: skip
         recording.__enter__()
         name = self.names.of.get(id(model), type(model).__name__)
         group = Group(optimizers, name, recording, backward)
@@ -356,11 +352,15 @@ class Session:
         """Ask what remains to be asked, and take everything off."""
         if self.report is not None:
             return
+        self._reel.end(whole=error is None and not self._due)
         with self._at_work(), redirect_stdout(io.StringIO()):
             for group in self.groups:
                 if group.patient is None:
                     self._examine(group)
                 group.ask(self.wanted, error)
+            grouped = {id(one) for group in self.groups for one in group.optimizers}
+            alone = [one for key, one in self._silent.items() if key not in grouped and error is None]
+            self.findings += [told for one in alone for told in one.told(self.groups, self.hooks.tape)]
         if error is not None and not self.groups:
             failed = self.hooks.tape.failed
             self.findings += failures.explain(error, failed.phase if failed else "script", failed)
@@ -379,10 +379,12 @@ class Session:
         for group in self.groups:
             name = group.name if group.name not in reports else f"{group.name} ({len(reports) + 1})"
             reports[name] = group.report
+        if reports and self.findings:
+            reports["an optimizer"] = Report.of(self.findings, [], {})
         if len(reports) > 1:
             return Report.together(reports)
         one = next(iter(reports.values()), Report.of(self.findings, [], {}))
-        if not reports:
+        if not reports and not any(one.page is NOTHING for one in self.findings):
             self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
             findings=one.findings,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ...patient import Patient
-from ...recording import Recording, Step
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Step
 from ...tape import Call
 from .objective import Part, parts_of
 

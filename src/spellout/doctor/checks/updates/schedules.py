@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from ...patient import Patient
-from ...recording import Recording, Step
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Step
 
 DIES = Page(
     id="learning-rate-dies",
