@@ -71,7 +71,7 @@ class Recording:
     """How many losses with their graphs lie in one list of the user's."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
-    copies: bool = False
+    scripted: bool = False
     """Is it a script, which has no such calls?"""
     first: dict[str, torch.Tensor] = field(default_factory=dict)
     """Then the parameters before their optimizer's first step; `after_first` holds them before its third."""
@@ -87,6 +87,12 @@ class Recording:
     def __post_init__(self) -> None:
         self.optimizers = list(self.optimizers)  # the user's step may bring others
         self.counts = counts_of(self.schedulers)  # before the first step
+
+    def has_stepped(self, scheduler: LRScheduler) -> None:
+        """It did so once, before this was there."""
+        for place, one in enumerate(self.schedulers):
+            if one is scheduler:
+                self.counts[place] = counts_of([one])[0] - 1
 
     @property
     def tick(self) -> int:
@@ -116,7 +122,9 @@ class Recording:
             handle.remove()
         self._handles.clear()
         self.keepers = self._kept_losses()
-        held = [value for frame in self._frames for value in list(frame.f_locals.values()) if type(value) is float]
+        held = [
+            number for frame in self._frames for one in list(frame.f_locals.values()) for number in _floats(one)
+        ]
         self.kept, self._frames = list(dict.fromkeys(held)), []
 
     @property
@@ -125,7 +133,8 @@ class Recording:
         return self.loaders.drawn if self.loaders is not None else []
 
     @property
-    def _source(self) -> Drawn | None:
+    def source(self) -> Drawn | None:
+        """The iteration over a loader of which a batch was taken last."""
         return self.loaders.last if self.loaders is not None else None
 
     def _kept_losses(self) -> int:
@@ -163,7 +172,7 @@ class Recording:
         if self.tape is not None and (self.phase == "evaluate" or not tracking):
             self.told_in(frames)
         forward = Forward(self.phase, module.training, tracking, all_eval, where, self.tick, seen, kept)
-        forward.order, forward.source = len(self.forwards) + len(self.steps), self._source
+        forward.order, forward.source = len(self.forwards) + len(self.steps), self.source
         forward.frames = tuple((one.f_code, one.f_lasti) for one in frames)
         self.forwards.append(forward)
 
@@ -241,7 +250,7 @@ class Recording:
         whole = self.tape is None or not (self.tape.paused or self.tape.rolls)
         placed = whole and all(one.placed for one in self.steps[-1:])
         step = Step(optimizer, users_line(), self.tick, closure, counts, phase=self.phase, placed=placed)
-        step.order, step.source = len(self.forwards) + len(self.steps), self._source
+        step.order, step.source = len(self.forwards) + len(self.steps), self.source
         for account in self._accounts_of(optimizer):
             grad = account.grad
             if not account.parameter.requires_grad:
@@ -266,9 +275,14 @@ class Recording:
     def _copy(self, optimizer: Optimizer) -> None:
         """Of a script: the parameters before the first step and the third."""
         steps, mine = len(self.steps_of(optimizer)), self._accounts_of(optimizer)
-        if self.copies and steps in (0, 2) and _few(mine):
+        if self.scripted and steps in (0, 2) and _few(mine):
             copies = self.first if steps == 0 else self.after_first
             copies.update((one.name, one.parameter.detach().clone()) for one in mine)
+
+    def kept_now(self) -> float:
+        """The same for all optimizers, before a step: what was unscaled or clipped by hand."""
+        with _QUIETLY(), torch.no_grad():
+            return min(map(self._kept, self.optimizers), default=1.0)
 
     def _kept(self, optimizer: Optimizer) -> float:
         """What part of the gradients that arrived is still there."""
@@ -344,6 +358,21 @@ class Recording:
     def clips(self) -> list[Call]:
         """The calls that clipped gradients."""
         return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
+
+
+def _floats(value: Any) -> list[float]:
+    """The numbers that a variable holds, also in a small collection."""
+    if isinstance(value, dict | tuple | list) and len(value) < 20:
+        inner = list(value.values()) if isinstance(value, dict) else value
+        return [one for one in map(_float, inner) if one is not None]
+    number = _float(value)
+    return [] if number is None else [number]
+
+
+def _float(value: Any) -> float | None:
+    if isinstance(value, torch.Tensor) and value.numel() == 1 and value.is_floating_point() and not value.is_meta:
+        return float(value.detach())
+    return value if type(value) is float else None
 
 
 def _few(accounts: list[Account]) -> bool:

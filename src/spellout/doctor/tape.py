@@ -252,9 +252,9 @@ def users_line() -> str | None:
 
 
 def users_frames(frame: FrameType | None) -> list[FrameType]:
-    """The calls of the user's that are going on, the innermost first; three of them at most."""
+    """The calls of the user's that are going on, the innermost first; four of them at most."""
     found: list[FrameType] = []
-    while frame is not None and len(found) < 3:
+    while frame is not None and len(found) < 4:
         if is_users(frame.f_code):
             found.append(frame)
         elif frame.f_code.co_filename.startswith(_DOCTOR) and found:

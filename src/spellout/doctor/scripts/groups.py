@@ -80,6 +80,7 @@ class Group:
         patient.recording = (
             self.recording
         )  # before the first step: whether gradients are clipped stands on its tape
+        patient.shrunk = 1.0 if self.recording.clips else min(1.0, self.recording.kept_now())
         with undisturbed(patient.case):
             patient.build()
             patient.facts["model"] = self.name
@@ -94,6 +95,7 @@ class Group:
             if other is not None:
                 self.missing.append(f"the model and its loss by themselves: {other}; {HELP}")
                 return None
+            _ = patient.mode_matters  # at its end a pass would differ for its weights
             look_at(patient, wanted.ignore, BEFORE)
         return patient
 

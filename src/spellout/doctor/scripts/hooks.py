@@ -20,6 +20,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as modules
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from ..sights.loaders import Loaders
@@ -57,6 +58,9 @@ class Listener(Protocol):
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimizer has stepped."""
 
+    def schedules(self, scheduler: LRScheduler) -> None:
+        """A scheduler is about to step."""
+
 
 class Hooks:
     """Tells a listener what the script does, and keeps the tape and the visits on it."""
@@ -89,6 +93,7 @@ class Hooks:
         self._patch(torch.autograd, "backward", self._heard_backward)
         self._patch(torch.amp.GradScaler, "scale", self._heard_scale)
         self._patch(torch, "save", self._heard_save)
+        self._patch(LRScheduler, "step", self._heard_schedule)
         _LIVING.add(self)
         self._taping = True
         self.tape.__enter__()  # type: ignore[no-untyped-call]
@@ -204,6 +209,11 @@ class Hooks:
         if self.heard:
             self.listener.saves(args[1] if len(args) > 1 else kwargs.get("f"))
         return before(*args, **kwargs)
+
+    def _heard_schedule(self, before: Callable[..., Any], scheduler: LRScheduler, *args: Any, **kwargs: Any) -> Any:
+        if self.heard and scheduler._step_count:  # one that is made sets the first rate by a step
+            self.listener.schedules(scheduler)
+        return before(scheduler, *args, **kwargs)
 
     def _heard_scale(self, before: Callable[..., Any], scaler: Any, outputs: Any) -> Any:
         scaled = before(scaler, outputs)

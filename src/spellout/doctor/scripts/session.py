@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from .. import walk
 from ..checks import failures
@@ -33,8 +34,8 @@ from .names import Names
 from .passes import Reel
 from .replay import Visit, ancestors
 
-_TAPED = 3
-"""Steps of every optimizer that are kept on the tape: all orders show in three."""
+_TAPED = 4
+"""Steps of every optimizer that are kept on the tape: all orders show in three, and the first pass is not noted."""
 _PATIENCE = 8
 """Backward passes without a step of the optimizer, after which no more is waited for it."""
 _BY_HAND = 4
@@ -78,6 +79,10 @@ class Session:
         self.at_last: Callable[[Report], object] | None = None
         """Is called where a script cannot be stopped."""
         self._optimizers: list[Optimizer] = []
+        self._begun_steps: set[int] = set()
+        """The optimizers that have begun to step, by their ids."""
+        self._early: dict[int, list[LRScheduler]] = {}
+        """The schedulers that stepped before their optimizer's first step, by its id."""
         self._silent: dict[int, Silent] = {}
         """The optimizers that step although nothing was ever asked of them, by their ids."""
         self._between = True
@@ -187,8 +192,18 @@ class Session:
         for one in self.groups:  # with a closure, the passes of the step come after this
             one.recording.phase = "step"
         group = self._group_of(optimizer)
+        self._begun_steps.add(id(optimizer))
+        early = self._early.pop(id(optimizer), [])
+        if group is not None and len(early) == 1:  # more are one that goes on where an earlier run has ended
+            group.recording.has_stepped(early[0])
         if group is not None and group.patient is None:
             self._examine(group)
+
+    def schedules(self, scheduler: LRScheduler) -> None:
+        """A learning rate is about to be set anew: has its optimizer not stepped yet?"""
+        optimizer = scheduler.optimizer
+        if id(optimizer) not in self._begun_steps and not self.hooks.scaled:
+            self._early.setdefault(id(optimizer), []).append(scheduler)
 
     def stepped(self, optimizer: Optimizer) -> None:
         """Were these enough?"""
@@ -302,8 +317,10 @@ class Session:
             entrances = [model]
         recording = Recording(
             model, optimizers, companions(optimizers), tape=self.hooks.tape, entrances=entrances, calls=2,
-            loaders=self.hooks.loaders, copies=True,
+            loaders=self.hooks.loaders, scripted=True,
         )  # fmt: skip
+        if self._stepping:  # by a closure: the first step is under way, and the schedulers' first is after it
+            recording.counts = [sys.maxsize] * len(recording.counts)
         recording.__enter__()
         name = self.names.of.get(id(model), type(model).__name__)
         group = Group(optimizers, name, recording, backward)
