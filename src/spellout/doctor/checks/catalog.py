@@ -144,7 +144,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, references),
     (Evidence.STEPS, _always, checkpoints),
     # Layers, padding, attention
-    (Evidence.RUN, _runs, still),
+    (Evidence.STEPS, _runs, still),
     (Evidence.RUN, _runs, sharing),
     (Evidence.RUN, _runs, counted),
     (Evidence.RUN, _runs, tables),

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from ...patient import Patient
-from ...recording import Forward, Recording
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Forward
 from ...sights.sight import Sight, sight_of
 from .rows import origin_of
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from ...patient import Patient
-from ...recording import Forward, Recording
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Forward
 from ...sights.sight import Sight
 from ...tape import RANDOM, Call, Tape, words
 from .windows import Comparison, comparisons, window

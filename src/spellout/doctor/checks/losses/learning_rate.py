@@ -68,7 +68,7 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {steps}, "
                 f"with a smaller rate → {better:.4g}; update:data {ratio:.1e}"
             )
-    elif not patient.schedulers and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
+    elif not patient.schedulers and 0 < ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
         times = 1e-3 / max(ratio, 1e-9)  # an update of a thousandth of the weights is the usual rule
         faster = _last(patient, times, start)
         gain = start - faster
@@ -103,12 +103,12 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float]:
 
 
 def _clipped(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor | None]:
-    """The gradients as the user's own step clips them: the tightest limit that was seen there."""
+    """The gradients as the user's own step clips or unscales them: the tightest limit that was seen there."""
     clips = patient.recording.clips
     norm = min((call.limit for call in clips if call.limits_norm), default=math.inf)
     value = min((call.limit for call in clips if not call.limits_norm), default=math.inf)
     whole = math.sqrt(sum(float(grad.norm()) ** 2 for grad in gradients.values() if grad is not None))
-    factor = norm / whole if whole > norm else 1.0
+    factor = norm / whole if whole > norm else patient.shrunk
     return {
         name: None if grad is None else (grad * factor).clamp(-value, value) for name, grad in gradients.items()
     }
