@@ -15,6 +15,7 @@ PARTS = (
     *("steps", "losses", "structure", "parameters", "numbers", "data"),
     *("leaves", "objectives", "logits", "padding"),
     *("updates", "batches", "evaluation", "time"),
+    *("equivalences", "thorough"),
 )
 for part in PARTS:
     importlib.import_module(f"doctor.pairs_{part}")

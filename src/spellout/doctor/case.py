@@ -50,7 +50,9 @@ class Case:
     overfit_seconds: float = 4.0
     """Budget of the attempt to learn one batch by heart."""
     thorough: bool = False
-    """Ask a large model everything, too, whatever it costs."""
+    """Ask a large model everything, too, and all models what should come to the same, whatever it costs."""
+    compiles: bool = False
+    """Does the program run the model through `torch.compile`?"""
 
     @property
     def module(self) -> nn.Module:

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from .checks.catalog import PAGES, look_at
 from .patient import Patient
 from .recording import Recording
 from .report import Report
+from .sights.states import States
 from .snapshot import borrowed
 from .tape import Tape
 
@@ -46,7 +48,8 @@ def examine(
     evaluation. Instead of all these a `Case`, or a dictionary with its fields, may be given. `causal=True` asks
     whether outputs look ahead in time; `batch_axis` says which axis of the inputs counts samples, if it is not 0;
     `ignore` holds ids. A large model is asked only what about ten of its steps can tell, and the report says what
-    was left out; `thorough=True` asks it everything.
+    was left out; `thorough=True` asks it everything, and also whether what should come to the same does: saved
+    and loaded, in parts, in two processes, in bfloat16, compiled (see `docs/doctor.md`).
 
     Raises `ExaminationError` for what cannot be examined, `ValueError` for an unknown id in `ignore`.
     """
@@ -57,6 +60,8 @@ def examine(
         model, loss=loss, batch=batch, optimizer=optimizer, step=step, evaluate=evaluate, held_out=held_out,
         causal=causal, batch_axis=batch_axis, overfit_seconds=overfit_seconds, thorough=thorough,
     )  # fmt: skip
+    if hasattr(case.model, "_orig_mod"):
+        case = replace(case, compiles=True)
     with undisturbed(case):
         patient = Patient(case)
         if case.batch is None and case.step is None:
@@ -94,10 +99,11 @@ def assert_healthy(*arguments: Any, allow_warnings: bool = False, **options: Any
 def record(patient: Patient, step: Callable[[], Any]) -> Recording:
     """Call the user's step (and evaluation) until every optimizer has stepped three times."""
     tape = Tape(limit=50_000)
-    recording = Recording(patient.model, patient.optimizers, patient.schedulers, tape=tape)
+    states = States(tape)
+    recording = Recording(patient.model, patient.optimizers, patient.schedulers, tape=tape, states=states)
     # Three steps of every optimizer show all orders; two, where a pass is dear, all but a closure's.
     needed = 2 if patient.case.batch is not None and patient.heavy else 3
-    with borrowed(*patient.roots, patient.schedulers), recording:
+    with borrowed(*patient.roots, patient.schedulers), states, recording:
         try:
             with tape:
                 while recording.calls < _CALLS and not recording.shows(needed):

@@ -10,30 +10,53 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import ExaminationError, UsageError
 from ..models.family import Family
+from .case import Case, case_of
+from .checks.equivalences import channels
 from .examination import examine
 from .language_models import cases_of_run
-from .report import Report
+from .report import Facts, Report
+
+WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt")
+"""How the names of files of weights end."""
 
 
-def examine_target(target: str, ignore: list[str], models: Mapping[str, Family]) -> Report:
-    """Examine `path/to/file.py:factory`, or a run folder; `models` is the table of families."""
+def examine_target(target: str, ignore: list[str], models: Mapping[str, Family], thorough: bool = False) -> Report:
+    """Examine `path/to/file.py:factory`, a run folder, or a file of weights; `models` is the table of families."""
+    if target.endswith(WEIGHTS):
+        return _weights(target)
     path, _, factory = target.rpartition(":")
     made = {"": _call(Path(path), factory)} if path.endswith(".py") else cases_of_run(Path(target), models)
     try:
-        reports = {
-            name: examine(*(case if isinstance(case, tuple) else (case,)), ignore=ignore)
-            for name, case in made.items()
-        }
+        reports = {name: examine(_case(case, thorough), ignore=ignore) for name, case in made.items()}
     except ValueError as error:
         if "there is no check" in str(error):
             raise UsageError(f"--ignore: {error}") from None
         raise
     return reports[""] if "" in reports else Report.together(reports)
+
+
+def _case(made: Any, thorough: bool) -> Case:
+    names = ("model", "loss", "batch")
+    case = case_of(dict(zip(names, made, strict=False)) if isinstance(made, tuple) else made)
+    return replace(case, thorough=True) if thorough else case
+
+
+def _weights(path: str) -> Report:
+    """What the numbers of a checkpoint say by themselves."""
+    try:
+        weights = channels.read(path)
+    except OSError as error:
+        raise ExaminationError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ExaminationError(f"{path} cannot be examined: {error}") from None
+    facts: Facts = {"tensors": len(weights), "numbers": sum(one.numel() for one in weights.values())}
+    return Report.of(list(channels.look(weights)), [], facts)
 
 
 def _call(path: Path, name: str) -> Any:

@@ -26,6 +26,7 @@ from .sights.account import Account, Thrown
 from .sights.loaders import Drawn, LoaderHook
 from .sights.movement import Movement, Scale, size_of
 from .sights.sight import Sight, sight_of
+from .sights.states import Kept, States
 from .sights.totals import losses_in_one_list
 from .tape import Call, Tape, tensors_in, users_frames, users_line
 from .walk import MODE_SENSITIVE
@@ -97,6 +98,8 @@ class Recording:
     limit: int | None = None
     """After so many optimizer steps the hooks are removed."""
     tape: Tape | None = None
+    states: States | None = None
+    """What was done with states of models, where that is heard."""
     paused: bool = False
     """What happens is not the program's doing."""
     phase: str = "step"
@@ -119,6 +122,8 @@ class Recording:
     """What the user's evaluation returned."""
     kept: list[float] = field(default_factory=list)
     """The `float`s that variables of the evaluation's functions, and of their callers, hold at the end."""
+    references: list[Kept] = field(default_factory=list)
+    """The states that are still kept at the end, and follow the training."""
     keepers: int = 0
     """How many losses with their graphs lie in one list of the user's."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -161,6 +166,7 @@ class Recording:
             handle.remove()
         self._handles.clear()
         self.keepers = self._kept_losses()
+        self.references = self.references or (self.states.kept() if self.states is not None else [])
         held = [value for frame in self._frames for value in list(frame.f_locals.values()) if type(value) is float]
         self.kept, self._frames = list(dict.fromkeys(held)), []
 
@@ -342,6 +348,19 @@ class Recording:
         ticks = [-1, *(step.tick for step in steps)]
         return [
             [one for one in self.trained if after < one.tick <= until] for after, until in itertools.pairwise(ticks)
+        ]
+
+    @property
+    def strangers(self) -> list[Optimizer]:
+        """The optimizers that stepped on none of what is trained, but on just as many tensors of its shapes."""
+        trained = [p for _, p in walk.parameters(self.model) if p.requires_grad]
+        shapes, own = sorted(tuple(p.shape) for p in trained), {id(p) for p in trained}
+        others = [one for one, times in self.states.stepped.items() if times > 1] if self.states is not None else []
+        held = ((one, walk.listed_in(one)) for one in others if one not in self.optimizers)
+        return [
+            one
+            for one, listed in held
+            if not own & set(map(id, listed)) and sorted(tuple(p.shape) for p in listed) == shapes
         ]
 
     def calls_of(self, name: str) -> list[Call]:

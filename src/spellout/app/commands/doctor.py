@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _VALUED = frozenset(("--explain", "--ignore", "--steps", "--seconds", "--model", "--loss"))
 """The options that take the word after them."""
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt")
+"""How the names of checkpoints end; `doctor` itself is imported only when it is needed."""
 
 
 def words_of(arguments: Sequence[str]) -> list[str]:
@@ -47,6 +49,7 @@ def doctor(
     steps: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
     seconds: Annotated[float, Parameter(validator=Number(gte=0))] = 60.0,
     keep_running: Flag = False,
+    thorough: Flag = False,
     model: str | None = None,
     loss: str | None = None,
     explain: str | None = None,
@@ -62,7 +65,8 @@ def doctor(
     Parameters
     ----------
     target
-        SCRIPT.py, a notebook, a run folder, or FILE.py:FUNCTION, which returns a dictionary (model, loss, ...).
+        SCRIPT.py, a notebook, a run folder, FILE.py:FUNCTION, which returns a dictionary (model, loss, ...), or a
+        checkpoint (.pt, .pth, .ckpt, .safetensors).
     arguments
         The script's own arguments.
     module
@@ -73,6 +77,9 @@ def doctor(
         So long an evaluation is waited for after them.
     keep_running
         Let the script run to its end, without the doctor once it has seen enough.
+    thorough
+        Ask large models everything, and whether what should come to the same does: saved and loaded, in parts, in
+        two processes, in bfloat16, compiled.
     model
         The variable that holds the model, if it is not found.
     loss
@@ -94,9 +101,10 @@ def doctor(
     if target is None:
         raise UsageError("name what to examine, as in: spellout doctor train.py")
     tell = partial(_tell, json=json, github=github, fix_hint=fix_hint)
-    watched = {"steps": steps, "seconds": seconds, "stops": not keep_running, "model": model, "loss": loss}
+    watched = {"steps": steps, "seconds": seconds, "stops": not keep_running, "model": model, "loss": loss,
+               "thorough": thorough}  # fmt: skip
     if module is None and not _is_script(target):
-        _conclude(target, tell, _of_case(target, arguments, ignore))
+        _conclude(target, tell, _of_case(target, arguments, ignore, thorough))
     else:
         _conclude(target, tell, *_of_script(target, arguments, module is not None, ignore, watched, tell))
 
@@ -111,15 +119,15 @@ def _conclude(target: str, tell: Callable[[Report], None], report: Report, ended
         raise UnhealthyError(f"{target}: {count} error{'s' * (count != 1)} found")
 
 
-def _of_case(target: str, arguments: tuple[str, ...], ignore: tuple[str, ...]) -> Report:
-    """Examine a case that a function makes, or a run folder."""
+def _of_case(target: str, arguments: tuple[str, ...], ignore: tuple[str, ...], thorough: bool) -> Report:
+    """Examine a case that a function makes, a run folder, or a checkpoint."""
     from ...doctor.programs import examine_target
     from ...models.table import MODELS
 
     if arguments:
         raise UsageError(f"{target} takes no arguments, got {arguments[0]!r}; a script does: train.py ARGUMENTS")
     with contextlib.redirect_stdout(sys.stderr):  # what the user's step prints is not the report
-        return examine_target(target, list(ignore), MODELS)
+        return examine_target(target, list(ignore), MODELS, thorough)
 
 
 def _of_script(
@@ -167,7 +175,7 @@ def _is_script(target: str) -> bool:
     if target.endswith((".py", ".ipynb")):
         return True
     try:
-        return Path(target).is_file() and not target.endswith(".json")
+        return Path(target).is_file() and not target.endswith((".json", *_WEIGHTS))
     except (OSError, ValueError):  # it can be no file's name, which is told as of a run's
         return False
 

@@ -16,6 +16,7 @@ from ..report import Finding, Page
 from . import data, failures
 from .attention import blocks, cache, masks, matrices, places, positions, scores, targets
 from .batches import apart, classes, repeated, single, workers
+from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
 from .evaluation import decisions, inputs, rates, statistics, stepped
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .objectives import (
@@ -70,6 +71,14 @@ def _has_no_error(patient: Patient) -> bool:
 def _has_no_other_error(patient: Patient) -> bool:
     """An output that ignores the input may do so because all units are dead."""
     return patient.runs and patient.errors <= {dependence.IGNORES.id}
+
+
+def _runs_thoroughly(patient: Patient) -> bool:
+    return patient.runs and patient.case.thorough
+
+
+def _is_thorough(patient: Patient) -> bool:
+    return patient.case.thorough
 
 
 class Evidence(Enum):
@@ -131,6 +140,8 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, state),
     (Evidence.STEPS, _always, kept),
     (Evidence.STEPS, _always, leaves),
+    (Evidence.STEPS, _always, references),
+    (Evidence.STEPS, _always, checkpoints),
     # Layers, padding, attention
     (Evidence.RUN, _runs, still),
     (Evidence.RUN, _runs, sharing),
@@ -147,6 +158,13 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.RUN, _runs, blocks),
     (Evidence.RUN, _runs, matrices),
     (Evidence.RUN, _runs, cache),
+    # What should come to the same, on demand
+    (Evidence.STEPS, _is_thorough, accumulation),
+    (Evidence.STEPS, _is_thorough, channels),
+    (Evidence.RUN, _runs_thoroughly, continuation),
+    (Evidence.RUN, _runs_thoroughly, halves),
+    (Evidence.RUN, _runs_thoroughly, precision),
+    (Evidence.RUN, _runs_thoroughly, compiled),
     # Measured effects and symptoms
     (Evidence.RUN, _runs, labels),
     (Evidence.RUN, _has_no_error, first_loss),

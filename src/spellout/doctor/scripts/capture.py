@@ -128,6 +128,7 @@ def _of_module(
     backward: Backward, nodes: Sequence[Node], visit: Visit, optimizers: Sequence[Optimizer]
 ) -> Captured:
     """The case of a model that is one module, called once."""
+    compiles = hasattr(visit.module, "_orig_mod") or getattr(visit.module, "_compiled_call_impl", None) is not None
     visit = _unwrapped(visit, backward.visits)
     inside = _loss_is_inside(backward, visit)
     items: Sequence[Node]
@@ -165,6 +166,7 @@ def _of_module(
         optimizer=list(optimizers),
         pick=Picked(places) if several else None,
         within=visit.within,
+        compiles=compiles,
     )
     return Captured(case, [visit.module], backward, missing)
 

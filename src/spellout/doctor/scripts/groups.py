@@ -32,6 +32,7 @@ class Wanted:
 
     ignore: frozenset[str] = frozenset()
     overfit_seconds: float = 4.0
+    thorough: bool = False
     model: str | None = None
     """The variable that the user says holds the model."""
     loss: str | None = None
@@ -71,7 +72,7 @@ class Group:
             self.patient = Patient(Case(model=self.recording.model, optimizer=self.optimizers))
 
     def _examined(self, captured: Captured, wanted: Wanted) -> Patient | None:
-        patient = Patient(replace(captured.case, overfit_seconds=wanted.overfit_seconds))
+        patient = Patient(replace(captured.case, overfit_seconds=wanted.overfit_seconds, thorough=wanted.thorough))
         patient.missing += captured.missing
         patient.recording = (
             self.recording

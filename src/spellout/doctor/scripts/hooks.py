@@ -12,7 +12,6 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
 from typing import Any, Protocol
 
 import torch
@@ -21,6 +20,8 @@ from torch.nn.modules import module as modules
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from ..sights.patches import Patches
+from ..sights.states import States
 from ..tape import Tape, users_place
 from .replay import Visit
 
@@ -67,7 +68,8 @@ class Hooks:
         """Nothing is told: the doctor itself is at work."""
         self._open: list[Visit] = []
         self._handles: list[Any] = []
-        self._patched: list[tuple[Any, str, Any]] = []
+        self._patches = Patches()
+        self.states = States(self.tape, lambda: self.heard)
         self._thread, self._process = threading.get_ident(), os.getpid()
 
     def __enter__(self) -> Hooks:
@@ -77,10 +79,11 @@ class Hooks:
             register_optimizer_step_pre_hook(self._steps),
             register_optimizer_step_post_hook(self._stepped),
         ]
-        self._patch(torch.Tensor, "backward", self._asks)
-        self._patch(torch.autograd, "backward", self._heard_backward)
-        self._patch(torch.amp.GradScaler, "scale", self._heard_scale)
-        self._patch(torch, "save", self._heard_save)
+        self._patches.wrap(torch.Tensor, "backward", self._asks)
+        self._patches.wrap(torch.autograd, "backward", self._heard_backward)
+        self._patches.wrap(torch.amp.GradScaler, "scale", self._heard_scale)
+        self._patches.wrap(torch, "save", self._heard_save)
+        self.states.__enter__()
         _LIVING.add(self)
         self._taping = True
         self.tape.__enter__()  # type: ignore[no-untyped-call]
@@ -94,12 +97,11 @@ class Hooks:
             return
         for handle in self._handles:
             handle.remove()
-        for owner, name, before in reversed(self._patched):
-            setattr(owner, name, before)
+        self.states.__exit__()
+        self._patches.undo()
         if self._stance is not None:
             self._stance.__exit__(None, None, None)
         self._handles.clear()
-        self._patched.clear()
         self.forget()
 
     def forget(self) -> None:
@@ -117,16 +119,6 @@ class Hooks:
         """Is it the script that acts, in the thread and the process that were started?"""
         here = threading.get_ident() == self._thread and os.getpid() == self._process
         return here and not self.deaf and bool(self._handles)
-
-    def _patch(self, owner: Any, name: str, around: Callable[..., Any]) -> None:
-        before = getattr(owner, name)
-
-        @wraps(before)
-        def heard(*args: Any, **kwargs: Any) -> Any:
-            return around(before, *args, **kwargs)
-
-        self._patched.append((owner, name, before))
-        setattr(owner, name, heard)
 
     def _enters(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if not self.heard:

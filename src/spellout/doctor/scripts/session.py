@@ -59,9 +59,10 @@ class Session:
         model: str | None = None,
         loss: str | None = None,
         overfit_seconds: float = 4.0,
+        thorough: bool = False,
     ) -> None:
         self.steps_wanted, self.seconds, self.stops = steps, seconds, stops
-        self.wanted = Wanted(frozenset(ignore), overfit_seconds, model, loss)
+        self.wanted = Wanted(frozenset(ignore), overfit_seconds, thorough, model, loss)
         self._unknown = {"--model": model, "--loss": loss}
         self.hooks = Hooks(self, eager=stops)
         self.names = Names()
@@ -306,8 +307,9 @@ class Session:
             model = refusal.module or Leaves(backward)
             entrances = [model]
         recording = Recording(
-            model, optimizers, companions(optimizers), tape=self.hooks.tape, entrances=entrances, calls=2
-        )
+            model, optimizers, companions(optimizers), tape=self.hooks.tape, states=self.hooks.states,
+            entrances=entrances, calls=2,
+        )  # fmt: skip
         recording.__enter__()
         name = self.names.of.get(id(model), type(model).__name__)
         group = Group(optimizers, name, recording, backward)

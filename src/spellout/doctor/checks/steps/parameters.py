@@ -81,6 +81,12 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield from some(MISSING, patient, lost, _empty(optimizers))
         if not live:
             yield from _foreign(patient, given, reached, bool(steps))
+    elif not any(account.moved for account in recording.accounts.values()):
+        for one in recording.strangers[:1]:
+            evidence = (
+                f"{type(one).__name__} steps on {len(walk.listed_in(one))} tensors, all shaped like the model's"
+            )
+            yield FOREIGN.found(f"{evidence}, while the model's get gradients that nobody steps on")
     yield from _twice(patient, recording)
     yield from _one_memory(patient, optimizers)
     moved = sorted({name for step in steps for name in step.moved_frozen})

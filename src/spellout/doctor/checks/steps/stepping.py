@@ -117,7 +117,7 @@ def _order(recording: Recording) -> Iterator[Finding]:
         if empty:
             yield ZEROED.found(f"{len(empty)} of {len(steps)} steps saw no gradient at all", empty[0].where)
     moved = any(account.moved for account in recording.accounts.values())
-    if not recording.arrivals or recording.steps or moved or recording.calls < 2:
+    if not recording.arrivals or recording.steps or moved or recording.calls < 2 or recording.strangers:
         return
     if recording.lost:
         yield NEVER.found(f"in {recording.calls} calls {len(set(recording.lost))} parameters lost their gradients")
