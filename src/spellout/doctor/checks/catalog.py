@@ -18,6 +18,7 @@ from .attention import blocks, cache, masks, matrices, places, positions, scores
 from .batches import apart, classes, repeated, single, workers
 from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
 from .evaluation import decisions, inputs, rates, statistics, stepped
+from .flows import derivatives, entropy, sampled
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .objectives import (
     arguments,
@@ -32,6 +33,7 @@ from .objectives import (
     weights,
 )  # fmt: skip
 from .padding import accumulated, counted, invariance, tables
+from .reach import cosines, simplex
 from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
@@ -103,6 +105,11 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, weights),
     (Evidence.TAPES, _always, bootstrapped),
     (Evidence.TAPES, _always, divergence),
+    (Evidence.TAPES, _always, simplex),
+    (Evidence.TAPES, _always, cosines),
+    (Evidence.TAPES, _always, sampled),
+    (Evidence.TAPES, _always, derivatives),
+    (Evidence.TAPES, _always, entropy),
     (Evidence.RUN, _runs, rewards),
     (Evidence.RUN, _runs, custom_backward),
     # What depends on what

@@ -10,6 +10,7 @@ from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import Tape, words
 from ..updates.objective import terms
+from .tapes import losses
 
 MAXIMISED = Page(
     id="divergence-is-maximised",
@@ -31,21 +32,12 @@ def check(patient: Patient) -> Iterator[Finding]:
     """Every loss whose gradient was asked for, of the user's steps if there are any."""
     groups = [group for one in patient.optimizers for group in one.param_groups]
     sign = -1.0 if groups and all(group.get("maximize") for group in groups) else 1.0
-    for tape, loss in _losses(patient):
+    for tape, loss in losses(patient):
         found = [one for one in _multiples(tape, loss, len(tape.calls), sign, 0) if one[0]]
         if found and all(times < 0 for times, _ in found):
             times, where = found[0]
             yield MAXIMISED.found(f"a term is {times:.3g} times the divergence, in every number", where)
             return
-
-
-def _losses(patient: Patient) -> Iterator[tuple[Tape, torch.Tensor]]:
-    recorded = patient.recording.tape
-    for call in patient.recording.calls_of("backward")[:3]:
-        if recorded is not None and call.inputs:
-            yield recorded, call.inputs[0]
-    if patient.runs and patient.training.loss is not None:
-        yield patient.training.tape, patient.training.loss
 
 
 def _multiples(
