@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 
 from . import walk
 from .sights.account import Account, Thrown
+from .sights.ending import Ending
 from .sights.loaders import Drawn, LoaderHook
 from .sights.movement import Movement, Scale, size_of
 from .sights.sight import Sight, sight_of
@@ -126,6 +127,9 @@ class Recording:
     """The states that are still kept at the end, and follow the training."""
     keepers: int = 0
     """How many losses with their graphs lie in one list of the user's."""
+    ending: Ending | None = None
+    losses: list[float] = field(default_factory=list)
+    """What a script differentiated, one after the other."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
     accounts: dict[int, Account] = field(default_factory=dict)
@@ -165,6 +169,8 @@ class Recording:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        with _QUIETLY():
+            self.ending = self.ending or Ending.of(self.model, self.schedulers, self.tape)
         self.keepers = self._kept_losses()
         self.references = self.references or (self.states.kept() if self.states is not None else [])
         held = [value for frame in self._frames for value in list(frame.f_locals.values()) if type(value) is float]

@@ -17,7 +17,7 @@ from . import data, failures
 from .attention import blocks, cache, masks, matrices, places, positions, scores, targets
 from .batches import apart, classes, repeated, single, workers
 from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
-from .evaluation import decisions, inputs, rates, statistics, stepped
+from .evaluation import copies, decisions, inputs, rates, statistics, stepped
 from .flows import derivatives, entropy, sampled
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .objectives import (
@@ -37,7 +37,7 @@ from .reach import cosines, simplex
 from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
-from .updates import direction, scaling, schedules, sizes
+from .updates import direction, factors, plateau, scaling, schedules, sizes
 from .wiring import broadcasting, dependence, pooled, reshapes, sharing, unshifted
 
 
@@ -130,6 +130,8 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, scaling),
     (Evidence.STEPS, _always, direction),
     (Evidence.STEPS, _always, schedules),
+    (Evidence.STEPS, _always, factors),
+    (Evidence.STEPS, _always, plateau),
     (Evidence.STEPS, _always, sizes),
     # Their batches, their evaluation, their memory of the step before
     (Evidence.STEPS, _always, apart),
@@ -142,6 +144,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, rates),
     (Evidence.STEPS, _always, inputs),
     (Evidence.STEPS, _always, statistics),
+    (Evidence.STEPS, _always, copies),
     (Evidence.STEPS, _always, detached),
     (Evidence.STEPS, _always, carried),
     (Evidence.STEPS, _always, state),

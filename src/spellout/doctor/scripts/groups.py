@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -102,9 +103,10 @@ class Group:
         after = forwards[phases.index("evaluate") :] if "evaluate" in phases else []
         return bool(arrivals) and any(one.phase == "step" and one.tick <= arrivals[-1] for one in after)
 
-    def one_more_backward(self) -> None:
+    def one_more_backward(self, loss: torch.Tensor) -> None:
         """A backward pass reached it; what is updated by hand has stepped before the next one at the latest."""
         self.backwards += 1
+        self.recording.losses += [float(loss.detach())] if loss.numel() == 1 and not loss.is_complex() else []
         if not self.optimizers:
             self.steps = self.backwards - 1
 

@@ -153,8 +153,9 @@ class Session:
             return
         self._hear_evaluation("step")
         if self.hooks.tape.paused:
-            for group in self.groups:
-                group.one_more_backward()
+            with self._at_work():
+                for group in self.groups:
+                    group.one_more_backward(loss)
             return
         with self._at_work():
             self.names.read(sys._getframe(2))
@@ -262,7 +263,7 @@ class Session:
             return []
         for optimizers in together(holding, backward) or [[]]:
             group = self._known(optimizers, leaves) or self._opened(backward, optimizers)
-            group.one_more_backward()
+            group.one_more_backward(backward.loss)
             if group.patient is None:
                 group.backward = backward
             found.append(group)

@@ -18,9 +18,9 @@ CUT = Page(
     number=26,
     severity="warning",
     title="a derivative of the model goes into the loss as a constant",
-    why="The term of the loss that asks something of the derivative does not train the model: it has no gradient.",
-    evidence="`torch.autograd.grad` with respect to an input, without `create_graph`, of something that the trained "
-    "parameters made; its result is added to, or is, a term of the loss.",
+    why="The term of the loss that asks something of the derivative does not train the model: no gradient flows.",
+    evidence="`torch.autograd.grad` with respect to an input, without `create_graph`, of something that the "
+    "trained parameters made; its result is added to, or is, a term of the loss.",
     legitimate="A derivative that is a target on purpose; say so with `.detach()`.",
     cure="`torch.autograd.grad(…, create_graph=True)`.",
 )

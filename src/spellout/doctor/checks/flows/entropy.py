@@ -18,8 +18,8 @@ PUNISHED = Page(
     severity="warning",
     title="the loss grows with the policy's entropy",
     why="What was meant as a bonus for exploring drives the policy to one action all the sooner.",
-    evidence="A term of the loss is a positive multiple of the entropy of the probabilities that actions were drawn "
-    "from, and another weights the log-probabilities of actions with numbers that do not learn.",
+    evidence="A term of the loss is a positive multiple of the entropy of the probabilities that actions were "
+    "drawn from, and another weights the log-probabilities of actions with numbers that do not learn.",
     legitimate="Policies that should become greedy.",
     cure="`loss = policy_loss - beta * entropy`: the bonus is subtracted from what is minimised.",
 )
@@ -62,12 +62,16 @@ def _weighs_actions(tape: Tape) -> bool:
         learned = [one for one in call.inputs if one.requires_grad]
         fixed = [one for one in call.inputs if not one.requires_grad]
         # A ratio, an advantage, and their products lie beyond; rewards alone are of both signs or of several sizes.
-        if len(learned) == len(fixed) == 1 and learned[0].shape == fixed[0].shape and len(fixed[0].unique()) > 1:
+        if len(learned) == len(fixed) == 1 and learned[0].shape == fixed[0].shape and _varies(fixed[0]):
             return True
         scalars = len(learned) == len(fixed) == 1 and learned[0].numel() == fixed[0].numel() == 1
         if scalars and _is_picked(tape, learned[0], call.index):
             return True
     return False
+
+
+def _varies(tensor: torch.Tensor) -> bool:
+    return tensor.numel() > 1 and bool((tensor != tensor.flatten()[0]).any())
 
 
 def _is_picked(tape: Tape, tensor: torch.Tensor, before: int) -> bool:

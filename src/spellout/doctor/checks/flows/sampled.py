@@ -17,7 +17,7 @@ CUT = Page(
     number=26,
     severity="warning",
     title="a draw cuts the gradient to the distribution that it is drawn from",
-    why="What the loss says about the draw never reaches what made its mean and spread: they learn nothing from it.",
+    why="What the loss says about the draw never reaches what made its mean and spread, which learn nothing of it.",
     evidence="A draw whose mean has a gradient has none itself, goes into the loss, and nowhere meets "
     "what it was drawn from again, as it would in a log-probability.",
     legitimate="Draws that are meant as data, where the distribution learns from another term only.",

@@ -18,8 +18,8 @@ NARROW = Page(
     severity="warning",
     title="the logits are cosines of a scale at which no answer can be certain",
     why="The loss starts near ln N and can hardly fall, however well the directions are learned.",
-    evidence="Both factors of a product are rows of length one, and it is multiplied by a fixed number: the greatest "
-    "difference of two logits bounds the loss from below.",
+    evidence="Both factors of a product are rows of length one, and it is multiplied by a fixed number: the "
+    "greatest difference of two logits bounds the loss from below.",
     legitimate="Never with so small a scale; learned scales are not reported.",
     cure="Divide by the temperature: `logits = a @ b.T / 0.07`.",
 )
