@@ -174,3 +174,107 @@ def a_state_that_is_mixed():
         follower.load_state_dict(mixed)
 
     return averaged(follow)
+
+
+# 27: data that change by being read
+
+
+class Samples(Dataset):
+    """Reads a sample from a store, and changes it."""
+
+    def __init__(self, change, store=torch.Tensor.clone):
+        x, self.y = data()
+        self.x, self.change = store(x), change
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, place):
+        return self.change(self, place), self.y[place]
+
+
+def read(dataset):
+    loader = DataLoader(dataset, batch_size=20, shuffle=True)
+    batches = iter([])
+
+    def take():
+        nonlocal batches
+        batch = next(batches, None)
+        if batch is None:
+            batches = iter(loader)
+            batch = next(batches)
+        return batch
+
+    return by_batches(take)
+
+
+def by_batches(take):
+    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 2))
+    optimizer = optim.Adam(model.parameters(), 5e-3)
+
+    def step():
+        x, y = take()
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": step}
+
+
+@faulty("data-change-by-reading")
+def an_array_scaled_where_it_lies():
+    def change(samples, place):
+        row = samples.x[place]
+        row *= 0.9
+        return torch.from_numpy(row)
+
+    return read(Samples(change, torch.Tensor.numpy))
+
+
+@faulty("data-change-by-reading")
+def noise_on_a_slice_of_the_data():
+    (x, y), place = data(), [0]
+
+    def take():
+        place[0] = (place[0] + 20) % 60
+        batch = x[place[0] : place[0] + 20]
+        batch += 0.1 * torch.randn_like(batch)
+        return batch, y[place[0] : place[0] + 20]
+
+    return by_batches(take)
+
+
+@healthy("data-change-by-reading")
+def noise_on_a_sum():
+    return read(Samples(lambda samples, place: samples.x[place] + 0.1 * torch.randn(6)))
+
+
+@healthy("data-change-by-reading")
+def a_cache_that_is_filled_when_read():
+    cache = {}
+
+    def change(samples, place):
+        if place not in cache:
+            cache[place] = samples.x[place].clone().mul_(2)
+        return cache[place]
+
+    return read(Samples(change))
+
+
+@healthy("data-change-by-reading")
+def one_buffer_for_all_samples():
+    buffer = torch.empty(6)
+    return read(Samples(lambda samples, place: buffer.copy_(samples.x[place]).add_(torch.randn(6))))
+
+
+@healthy("data-change-by-reading")
+def noise_on_rows_that_were_picked():
+    (x, y) = data()
+
+    def take():
+        chosen = torch.randperm(60)[:20]
+        batch = x[chosen]
+        batch += 0.1 * torch.randn_like(batch)
+        return batch, y[chosen]
+
+    return by_batches(take)

@@ -15,7 +15,7 @@ from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
 from .attention import blocks, cache, masks, matrices, places, positions, scores, targets
-from .batches import apart, classes, repeated, single, workers
+from .batches import altered, apart, classes, repeated, single, workers
 from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
 from .evaluation import copies, decisions, inputs, rates, statistics, stepped
 from .flows import derivatives, entropy, sampled
@@ -139,6 +139,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, classes),
     (Evidence.STEPS, _always, single),
     (Evidence.STEPS, _always, workers),
+    (Evidence.STEPS, _always, altered),
     (Evidence.STEPS, _always, stepped),
     (Evidence.STEPS, _always, decisions),
     (Evidence.STEPS, _always, rates),
