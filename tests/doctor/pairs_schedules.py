@@ -278,3 +278,40 @@ def noise_on_rows_that_were_picked():
         return batch, y[chosen]
 
     return by_batches(take)
+
+
+# 28: splits
+
+
+def split(evaluated, trained_on):
+    """A graph of rows without edges: all rows are given at once."""
+    (x, y), model = data(), nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 2))
+    optimizer = optim.Adam(model.parameters(), 5e-3)
+
+    def step():
+        optimizer.zero_grad()
+        F.cross_entropy(model(x)[trained_on], y[trained_on]).backward()
+        optimizer.step()
+
+    def evaluate():
+        with torch.no_grad():
+            right = model(x).argmax(1) == y
+            return right[evaluated].float().mean().item()
+
+    return {"model": model, "optimizer": optimizer, "step": step, "evaluate": evaluate}
+
+
+def halves():
+    mask = torch.zeros(60, dtype=torch.bool)
+    mask[::2] = True
+    return mask
+
+
+@faulty("evaluated-on-training-data")
+def a_mask_that_the_loss_forgets():
+    return split(~halves(), slice(None))
+
+
+@healthy("evaluated-on-training-data")
+def a_mask_for_both():
+    return split(~halves(), halves())
