@@ -22,14 +22,15 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from . import walk
 from .sights.account import Account, Heard, Thrown
+from .sights.ending import Ending
 from .sights.events import Forward, Step
 from .sights.loaders import Drawn, Loaders
 from .sights.movement import Scale, readable, size_of
 from .sights.sight import sight_of
 from .sights.states import Kept, States
 from .sights.totals import losses_in_one_list
+from .sights.variables import numbers_in
 from .tape import Call, Tape, tensors_in, users_frames, users_line
-from .walk import MODE_SENSITIVE
 
 _QUIETLY = torch._C.DisableTorchFunction
 """What the hooks measure does not go on the tape."""
@@ -74,6 +75,9 @@ class Recording:
     """The states that are still kept at the end, and follow the training."""
     keepers: int = 0
     """How many losses with their graphs lie in one list of the user's."""
+    ending: Ending | None = None
+    losses: list[float] = field(default_factory=list)
+    """What a script differentiated, one after the other."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
     scripted: bool = False
@@ -126,12 +130,11 @@ class Recording:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        with _QUIETLY():
+            self.ending = self.ending or Ending.of(self.model, self.schedulers, self.tape)
         self.keepers = self._kept_losses()
         self.references = self.references or (self.states.kept() if self.states is not None else [])
-        held = [
-            number for frame in self._frames for one in list(frame.f_locals.values()) for number in _floats(one)
-        ]
-        self.kept, self._frames = list(dict.fromkeys(held)), []
+        self.kept, self._frames = numbers_in(self._frames), []
 
     @property
     def drawn(self) -> list[Drawn]:
@@ -168,7 +171,7 @@ class Recording:
             return
         if self.calls == 1:
             self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
-        all_eval = not module.training and not _any_learns(module)
+        all_eval = not module.training and not walk.any_learns(module)
         given = tuple(tensors_in((args, kwargs)))
         with _QUIETLY():
             seen = tuple(sight for one in given if (sight := sight_of(one)) is not None)
@@ -379,21 +382,6 @@ class Recording:
         return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
 
 
-def _floats(value: Any) -> list[float]:
-    """The numbers that a variable holds, also in a small collection."""
-    if isinstance(value, dict | tuple | list) and len(value) < 20:
-        inner = list(value.values()) if isinstance(value, dict) else value
-        return [one for one in map(_float, inner) if one is not None]
-    number = _float(value)
-    return [] if number is None else [number]
-
-
-def _float(value: Any) -> float | None:
-    if isinstance(value, torch.Tensor) and value.numel() == 1 and value.is_floating_point() and not value.is_meta:
-        return float(value.detach())
-    return value if type(value) is float else None
-
-
 def _few(accounts: list[Account]) -> bool:
     """Are their numbers so few that copies cost nothing?"""
     return sum(one.parameter.numel() for one in accounts if readable(one.parameter)) < 2**22
@@ -402,21 +390,6 @@ def _few(accounts: list[Account]) -> bool:
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:
     """How often each scheduler has stepped."""
     return [getattr(one, "_step_count", one.last_epoch) for one in schedulers]
-
-
-def _any_learns(model: nn.Module) -> bool:
-    """Is a part in train mode whose mode matters, or does none matter outside what is frozen?"""
-    found = list(walk.modules(model))
-    minds = [(name, one) for name, one in found if isinstance(one, MODE_SENSITIVE)]
-    if not minds:
-        return any(one.training for _, one in found)
-    by_name = dict(found)
-    thawed = [one for name, one in minds if _has_trained(one) or _has_trained(by_name[name.rpartition(".")[0]])]
-    return any(one.training for _, one in minds) or not thawed
-
-
-def _has_trained(module: nn.Module) -> bool:
-    return any(parameter.requires_grad for _, parameter in walk.parameters(module))
 
 
 def _finite(gradient: torch.Tensor) -> bool:

@@ -127,9 +127,10 @@ class Group:
         if self.patient is None and backward is not self.backward:
             self.backward, self.found = backward, None
 
-    def one_more_backward(self) -> None:
+    def one_more_backward(self, loss: torch.Tensor) -> None:
         """A backward pass reached it; what is updated by hand has stepped before the next one at the latest."""
         self.backwards += 1
+        self.recording.losses += [float(loss.detach())] if loss.numel() == 1 and not loss.is_complex() else []
         if not self.optimizers:
             self.steps = self.backwards - 1
 

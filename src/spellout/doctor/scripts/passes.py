@@ -1,4 +1,4 @@
-"""What passes with gradients were for, training or a measurement; and how much of the tape is kept to tell.
+"""What passes were for, training, a measurement or data; and how much of the tape is kept to tell.
 
 A pass is a measurement if its output was compared with something given, one number was made of that, and no
 backward pass rests on it, neither by its graph nor by numbers. That shows only later: after two more steps of
@@ -17,6 +17,7 @@ from ..checks.updates.objective import KNOWN
 from ..recording import Recording
 from ..sights.events import Forward
 from ..tape import Call
+from .capture import Backward
 from .hooks import Hooks
 from .replay import ancestors, is_live
 
@@ -50,6 +51,9 @@ class Reel:
         self.evaluating: bool | None = None
         """Does the first evaluation run? None: it has not begun."""
         self._open: list[Open] = []
+        self._ungraded: list[tuple[Forward, Sequence[torch.Tensor]]] = []
+        self._making: set[str | None] = set()
+        """The lines whose passes make data."""
         self._kept = self._last = 0
         """Up to where the tape stays, once it rolls; and the place of the last step on it."""
         self._counted = self._numbers = 0
@@ -87,10 +91,28 @@ class Reel:
             self.tape.rolls = True
             self._kept = self._last = len(self.tape.calls)
 
-    def left(self, recording: Recording, forward: Forward, outputs: Sequence[torch.Tensor]) -> None:
-        """A pass with gradients is over, and its backward pass has not come."""
-        if not self.tape.paused:
+    def left(self, recording: Recording, outputs: Sequence[torch.Tensor], in_closure: bool) -> None:
+        """The recording's last pass is over, and its backward pass, if one is to come, has not come."""
+        forward = recording.forwards[-1]
+        if forward.where in self._making:
+            forward.phase = "data"
+        elif not forward.tracking:
+            self._ungraded.append((forward, outputs))
+        elif not in_closure and not self.tape.paused:
             self._open.append(Open(recording, forward, outputs))
+
+    def tell_data(self, backward: Backward) -> None:
+        """Passes without gradients from which this loss was computed made data."""
+        outputs = {id(one): forward for forward, made in self._ungraded for one in made}
+        if not outputs:
+            return
+        for call in ancestors(backward.calls, [backward.loss]):
+            for one in call.inputs:
+                forward = outputs.get(id(one))
+                if forward is not None:
+                    forward.phase = "data"
+                    self._making.add(forward.where)
+        self._ungraded.clear()
 
     def stepped(self) -> bool:
         """A step is over: what was before the step before it is taken off. True: an evaluation was seen."""

@@ -25,7 +25,6 @@ from ..checks.steps.gradients import NOTHING, cut_in
 from ..recording import Recording
 from ..report import Finding
 from ..report.report import Report
-from ..sights.events import Forward
 from ..sights.unreached import Unreached
 from ..snapshot import companions
 from .capture import Backward, Captured
@@ -89,9 +88,6 @@ class Session:
         self._reel = Reel(self.hooks, lambda: [group.recording for group in self.groups])
         self._stepping = False
         """An optimizer is at work, and the passes are its closure's."""
-        self._ungraded: list[tuple[Forward, list[torch.Tensor]]] = []
-        self._making: set[str | None] = set()
-        """The lines whose passes make data."""
         self._ready: float | None = None
         self._earlier = 0
         """How many groups there were when something new began to be trained."""
@@ -143,13 +139,7 @@ class Session:
         for group in self.groups:
             recording = group.recording
             if recording.forwards and any(one is visit.module for one in recording.entrances):
-                forward = recording.forwards[-1]
-                if forward.where in self._making:
-                    forward.phase = "data"
-                elif not forward.tracking:
-                    self._ungraded.append((forward, visit.outputs))
-                elif not self._stepping:
-                    self._reel.left(recording, forward, visit.outputs)
+                self._reel.left(recording, visit.outputs, in_closure=self._stepping)
         self._look_at_the_clock()
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -159,15 +149,16 @@ class Session:
             return
         self._hear_evaluation("step")
         if self.hooks.tape.paused or self.hooks.tape.rolls:
-            for group in self.groups:
-                group.one_more_backward()
+            with self._at_work():
+                for group in self.groups:
+                    group.one_more_backward(loss)
             return
         with self._at_work():
             self.names.read(sys._getframe(2))
             calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
             backward = Backward(loss, calls, visits, self.names.of, self.names.things)
             self._look_for_named(backward)
-            self._tell_data(backward)
+            self._reel.tell_data(backward)
             self._groups_of(backward)
 
     def asks(self) -> None:
@@ -276,7 +267,7 @@ class Session:
         found: list[Group] = []
         for optimizers in together(holding, backward) or [[]]:
             group = known_among(self.groups, optimizers, leaves) or self._opened(backward, optimizers)
-            group.one_more_backward()
+            group.one_more_backward(backward.loss)
             group.sees(backward)
             found.append(group)
         return found
@@ -293,19 +284,6 @@ class Session:
         loss = backward.things.get(self.wanted.loss or "")
         if loss is not None and backward.ending_in(loss) is not None:
             self._unknown["--loss"] = None
-
-    def _tell_data(self, backward: Backward) -> None:
-        """Passes without gradients from which this loss was computed."""
-        outputs = {id(one): forward for forward, made in self._ungraded for one in made}
-        if not outputs:
-            return
-        for call in ancestors(backward.calls, [backward.loss]):
-            for one in call.inputs:
-                forward = outputs.get(id(one))
-                if forward is not None:
-                    forward.phase = "data"
-                    self._making.add(forward.where)
-        self._ungraded.clear()
 
     def _opened(self, backward: Backward, optimizers: list[Optimizer]) -> Group:
         """A group's recording begins before its first gradient arrives."""

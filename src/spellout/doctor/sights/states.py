@@ -11,7 +11,7 @@ import itertools
 import os
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,6 +144,7 @@ class States:
         """How often every optimizer has stepped, whoever it belongs to."""
         self.lines: weakref.WeakKeyDictionary[Optimizer, str | None] = weakref.WeakKeyDictionary()
         """Where each did so first."""
+        self._trained: list[tuple[weakref.ref[Optimizer], list[weakref.ref[torch.Tensor]]]] = []
         self._patches, self._depth = Patches(), 0
         self._handle: Any = None
 
@@ -165,9 +166,20 @@ class States:
             self._handle = None
 
     def _stepped(self, optimizer: Optimizer, *_: Any) -> None:
-        if self._heard():
-            self.stepped[optimizer] = self.stepped.get(optimizer, 0) + 1
-            self.lines.setdefault(optimizer, _line())
+        if not self._heard():
+            return
+        if optimizer not in self.stepped:
+            self._trained.append((weakref.ref(optimizer), [weakref.ref(p) for p in walk.listed_in(optimizer)]))
+        self.stepped[optimizer] = self.stepped.get(optimizer, 0) + 1
+        self.lines.setdefault(optimizer, _line())
+
+    def learned(self, optimizers: Sequence[Optimizer]) -> set[int]:
+        """The ids of the parameters that others than these optimizers have stepped on, or that were loaded."""
+        others = [refs for ref, refs in self._trained if ref() not in optimizers]
+        living = [one() for refs in others for one in refs]
+        modules = [one.module() for one in self.loaded]
+        living += [p for module in modules if module is not None for _, p in walk.parameters(module)]
+        return {id(one) for one in living if one is not None}
 
     def _takes(self, before: Callable[..., Any], module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         if not self._heard() or self._depth:

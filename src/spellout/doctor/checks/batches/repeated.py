@@ -64,7 +64,7 @@ def _length(loader: Any) -> int:
         return 0
 
 
-def _larger(patient: Patient, passes: list[Forward], rows: set[float]) -> str:
+def _larger(patient: Patient, passes: list[Forward], rows: set[int]) -> str:
     """Something that holds these rows and at least four times as many."""
     recording = patient.recording
     enough = 4 * len(rows)
@@ -83,7 +83,7 @@ def _larger(patient: Patient, passes: list[Forward], rows: set[float]) -> str:
     return ""
 
 
-def _holds(sights: list[Sight], rows: set[float], enough: int) -> bool:
+def _holds(sights: list[Sight], rows: set[int], enough: int) -> bool:
     known = {row for one in sights for row in one.rows}
     return len(known) >= enough and rows <= known
 
