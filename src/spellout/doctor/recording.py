@@ -27,6 +27,7 @@ from .sights.loaders import Drawn, Loaders
 from .sights.movement import Scale, readable, size_of
 from .sights.sight import sight_of
 from .sights.totals import losses_in_one_list
+from .sights.variables import numbers_in
 from .tape import Call, Tape, tensors_in, users_frames, users_line
 from .walk import MODE_SENSITIVE
 
@@ -122,10 +123,7 @@ class Recording:
             handle.remove()
         self._handles.clear()
         self.keepers = self._kept_losses()
-        held = [
-            number for frame in self._frames for one in list(frame.f_locals.values()) for number in _floats(one)
-        ]
-        self.kept, self._frames = list(dict.fromkeys(held)), []
+        self.kept, self._frames = numbers_in(self._frames), []
 
     @property
     def drawn(self) -> list[Drawn]:
@@ -358,21 +356,6 @@ class Recording:
     def clips(self) -> list[Call]:
         """The calls that clipped gradients."""
         return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
-
-
-def _floats(value: Any) -> list[float]:
-    """The numbers that a variable holds, also in a small collection."""
-    if isinstance(value, dict | tuple | list) and len(value) < 20:
-        inner = list(value.values()) if isinstance(value, dict) else value
-        return [one for one in map(_float, inner) if one is not None]
-    number = _float(value)
-    return [] if number is None else [number]
-
-
-def _float(value: Any) -> float | None:
-    if isinstance(value, torch.Tensor) and value.numel() == 1 and value.is_floating_point() and not value.is_meta:
-        return float(value.detach())
-    return value if type(value) is float else None
 
 
 def _few(accounts: list[Account]) -> bool:

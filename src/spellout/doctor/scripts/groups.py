@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from ...errors import ExaminationError
 from .. import walk
@@ -24,7 +25,7 @@ from ..examination import undisturbed
 from ..patient import Patient
 from ..recording import Recording
 from ..report import Finding, Report
-from ..tape import Tape
+from ..tape import Tape, users_line
 from .capture import Backward, Captured, NotCaptured, capture
 
 HELP = "name them: spellout doctor --model NAME --loss NAME SCRIPT"
@@ -182,6 +183,42 @@ class Silent:
         why, where = cause_of_silence(tape if not groups else None)
         said = f"{self.steps} optimizer steps, no gradient at all: {why}"
         yield NOTHING.found(said, where or self.where)
+
+
+class Loners:
+    """What optimizers and schedulers do before the optimizer's first step, or without any gradient."""
+
+    def __init__(self) -> None:
+        self._silent: dict[int, Silent] = {}
+        self._begun: set[int] = set()
+        """The optimizers that have begun to step, by their ids."""
+        self._early: dict[int, list[LRScheduler]] = {}
+        """The schedulers that stepped before their optimizer's first step, by its id."""
+
+    def schedules(self, scheduler: LRScheduler) -> None:
+        """A learning rate is about to be set anew."""
+        if id(scheduler.optimizer) not in self._begun:
+            self._early.setdefault(id(scheduler.optimizer), []).append(scheduler)
+
+    def steps(self, optimizer: Optimizer, group: Group | None) -> None:
+        """An optimizer is about to step."""
+        self._begun.add(id(optimizer))
+        early = self._early.pop(id(optimizer), [])
+        if group is not None and len(early) == 1:  # more are one that goes on where an earlier run has ended
+            group.recording.has_stepped(early[0])
+
+    def stepped(self, optimizer: Optimizer) -> int:
+        """It has stepped, and belongs to nothing that is trained: how often did it without any gradient?"""
+        silent = self._silent.setdefault(id(optimizer), Silent(optimizer, users_line()))
+        silent.stepped()
+        return 0 if silent.driven else silent.steps
+
+    def told(self, groups: Sequence[Group], tape: Tape) -> Iterator[Finding]:
+        """What no gradient has reached to the end."""
+        grouped = {id(one) for group in groups for one in group.optimizers}
+        for key, one in self._silent.items():
+            if key not in grouped:
+                yield from one.told(groups, tape)
 
 
 def captured(backward: Backward, optimizers: Sequence[Optimizer], wanted: Wanted) -> Captured:

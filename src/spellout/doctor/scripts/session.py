@@ -26,9 +26,8 @@ from ..recording import Recording
 from ..report import Finding, Report
 from ..sights.events import Forward
 from ..snapshot import companions
-from ..tape import users_line
 from .capture import Backward, NotCaptured
-from .groups import Group, Leaves, Silent, Wanted, captured, living_optimizers, together
+from .groups import Group, Leaves, Loners, Wanted, captured, living_optimizers, together
 from .hooks import Hooks, opened_to_write
 from .names import Names
 from .passes import Reel
@@ -79,12 +78,7 @@ class Session:
         self.at_last: Callable[[Report], object] | None = None
         """Is called where a script cannot be stopped."""
         self._optimizers: list[Optimizer] = []
-        self._begun_steps: set[int] = set()
-        """The optimizers that have begun to step, by their ids."""
-        self._early: dict[int, list[LRScheduler]] = {}
-        """The schedulers that stepped before their optimizer's first step, by its id."""
-        self._silent: dict[int, Silent] = {}
-        """The optimizers that step although nothing was ever asked of them, by their ids."""
+        self._loners = Loners()
         self._between = True
         self._due = False
         """Enough was seen: it ends at the next place where hooks may be taken off."""
@@ -192,27 +186,22 @@ class Session:
         for one in self.groups:  # with a closure, the passes of the step come after this
             one.recording.phase = "step"
         group = self._group_of(optimizer)
-        self._begun_steps.add(id(optimizer))
-        early = self._early.pop(id(optimizer), [])
-        if group is not None and len(early) == 1:  # more are one that goes on where an earlier run has ended
-            group.recording.has_stepped(early[0])
+        self._loners.steps(optimizer, group)
         if group is not None and group.patient is None:
             self._examine(group)
 
     def schedules(self, scheduler: LRScheduler) -> None:
-        """A learning rate is about to be set anew: has its optimizer not stepped yet?"""
-        optimizer = scheduler.optimizer
-        if id(optimizer) not in self._begun_steps and not self.hooks.scaled:
-            self._early.setdefault(id(optimizer), []).append(scheduler)
+        """Has its optimizer not stepped yet? A scaled loss may have made it leave out the first step."""
+        if not self.hooks.scaled:
+            self._loners.schedules(scheduler)
 
     def stepped(self, optimizer: Optimizer) -> None:
         """Were these enough?"""
         self._between, self._stepping = True, False
         group = self._group_of(optimizer)
         if group is None:
-            silent = self._silent.setdefault(id(optimizer), Silent(optimizer, users_line()))
-            silent.stepped()
-            self._due = self._due or (not self.groups and silent.steps >= self.steps_wanted and not silent.driven)
+            silent = self._loners.stepped(optimizer)
+            self._due = self._due or (not self.groups and silent >= self.steps_wanted)
             return
         group.steps += 1
         if self._reel.stepped():
@@ -375,9 +364,8 @@ class Session:
                 if group.patient is None:
                     self._examine(group)
                 group.ask(self.wanted, error)
-            grouped = {id(one) for group in self.groups for one in group.optimizers}
-            alone = [one for key, one in self._silent.items() if key not in grouped and error is None]
-            self.findings += [told for one in alone for told in one.told(self.groups, self.hooks.tape)]
+            if error is None:
+                self.findings += self._loners.told(self.groups, self.hooks.tape)
         if error is not None and not self.groups:
             failed = self.hooks.tape.failed
             self.findings += failures.explain(error, failed.phase if failed else "script", failed)
