@@ -84,7 +84,10 @@ Node = Call | Visit
 
 def is_live(tensor: torch.Tensor) -> bool:
     """Is it trained?"""
-    return tensor.requires_grad and tensor.is_leaf
+    try:
+        return tensor.requires_grad and tensor.is_leaf
+    except RuntimeError:  # torch refuses to say it of some views, once another view was written into
+        return False
 
 
 def nodes_of(calls: Sequence[Call], visits: Iterable[Visit]) -> list[Node]:

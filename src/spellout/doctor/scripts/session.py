@@ -108,17 +108,14 @@ class Session:
         self._end_if_due()
         if visit.depth or self.report is not None:
             return
-        tracking = torch.is_grad_enabled()
-        if tracking and (self.hooks.tape.paused or self.hooks.tape.rolls):
+        tracking, tape = torch.is_grad_enabled(), self.hooks.tape
+        if tracking and (tape.paused or tape.rolls):
             self._begin_again(visit)
         self._reel.spare()
         phase = "evaluate" if self._between and not tracking else "step"
         for group in self.groups:
             group.recording.phase = phase
         self._between = self._between and not tracking
-        self._hear_evaluation(phase)
-
-    def _hear_evaluation(self, phase: str) -> None:
         if self._reel.hears(phase):
             self._rest()
 
@@ -150,18 +147,25 @@ class Session:
         self._end_if_due()
         if self.report is not None:
             return
-        self._hear_evaluation("step")
+        if self._reel.hears("step"):
+            self._rest()
         if self.hooks.tape.paused or self.hooks.tape.rolls:
             for group in self.groups:
                 group.one_more_backward()
             return
         with self._at_work():
             self.names.read(sys._getframe(2))
-            calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
+            self._read(loss)
+
+    def _read(self, loss: torch.Tensor) -> None:
+        calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
+        try:
             backward = Backward(loss, calls, visits, self.names.of, self.names.things)
             self._look_for_named(backward)
             self._tell_data(backward)
             self._groups_of(backward)
+        except Exception as bug:  # of ours: the script must go on
+            self.missing.append(f"a backward pass, for the doctor failed ({type(bug).__name__}: {bug})")
 
     def asks(self) -> None:
         """Where no module is called, this is the only place at which the tape may be taken off."""
@@ -200,8 +204,8 @@ class Session:
         self._between, self._stepping = True, False
         group = self._group_of(optimizer)
         if group is None:
-            silent = self._loners.stepped(optimizer)
-            self._due = self._due or (not self.groups and silent >= self.steps_wanted)
+            enough = self._loners.stepped(optimizer) >= self.steps_wanted
+            self._due = self._due or (enough and not self.groups)
             return
         group.steps += 1
         if self._reel.stepped():
@@ -333,7 +337,6 @@ class Session:
 
     @property
     def _steps(self) -> int:
-        """Of what is trained just now."""
         return max((group.steps for group in self.groups[self._earlier :]), default=0)
 
     def _idle(self) -> bool:
@@ -392,8 +395,6 @@ class Session:
         if not reports and not any(one.page is NOTHING for one in self.findings):
             self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
-            findings=one.findings,
-            symptoms=one.symptoms,
-            not_examined=(*self.missing, *one.not_examined),
+            findings=one.findings, symptoms=one.symptoms, not_examined=(*self.missing, *one.not_examined),
             facts=one.facts, examined=bool(reports),
         )  # fmt: skip
