@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +16,8 @@ def watched(case: dict[str, Any], overfit_seconds: float = 4.0) -> Report:
     """Steps, an evaluation, steps, an evaluation, and what was seen."""
     step, evaluate = case["step"], case.get("evaluate")
     session = Session(overfit_seconds=overfit_seconds)
-    with suppress(Exception), session:
+    # torch warns of some mistakes itself, and a warning that is an error would end the loop.
+    with suppress(Exception), warnings.catch_warnings(action="ignore"), session:
         results = []
         for part in (STEPS // 2, STEPS - STEPS // 2):
             for _ in range(part):
