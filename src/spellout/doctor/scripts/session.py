@@ -111,17 +111,14 @@ class Session:
         self._end_if_due()
         if visit.depth or self.report is not None:
             return
-        tracking = torch.is_grad_enabled()
-        if tracking and (self.hooks.tape.paused or self.hooks.tape.rolls):
+        tracking, tape = torch.is_grad_enabled(), self.hooks.tape
+        if tracking and (tape.paused or tape.rolls):
             self._begin_again(visit)
         self._reel.spare()
         phase = "evaluate" if self._between and not tracking else "step"
         for group in self.groups:
             group.recording.phase = phase
         self._between = self._between and not tracking
-        self._hear_evaluation(phase)
-
-    def _hear_evaluation(self, phase: str) -> None:
         if self._reel.hears(phase):
             self._rest()
 
@@ -147,7 +144,8 @@ class Session:
         self._end_if_due()
         if self.report is not None:
             return
-        self._hear_evaluation("step")
+        if self._reel.hears("step"):
+            self._rest()
         if self.hooks.tape.paused or self.hooks.tape.rolls:
             with self._at_work():
                 for group in self.groups:
@@ -155,11 +153,17 @@ class Session:
             return
         with self._at_work():
             self.names.read(sys._getframe(2))
-            calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
+            self._read(loss)
+
+    def _read(self, loss: torch.Tensor) -> None:
+        calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
+        try:
             backward = Backward(loss, calls, visits, self.names.of, self.names.things)
             self._look_for_named(backward)
             self._reel.tell_data(backward)
             self._groups_of(backward)
+        except Exception as bug:  # of ours: the script must go on
+            self.missing.append(f"a backward pass, for the doctor failed ({type(bug).__name__}: {bug})")
 
     def asks(self) -> None:
         """Where no module is called, this is the only place at which the tape may be taken off."""
@@ -195,7 +199,7 @@ class Session:
             self._examine(group)
 
     def schedules(self, scheduler: LRScheduler) -> None:
-        """A learning rate is about to be set anew: has its optimizer not stepped yet?"""
+        """Has its optimizer not stepped yet? A scaled loss may have made it leave out the first step."""
         optimizer = scheduler.optimizer
         if id(optimizer) not in self._begun_steps and not self.hooks.scaled:
             self._early.setdefault(id(optimizer), []).append(scheduler)
@@ -379,8 +383,6 @@ class Session:
         if not reports and not self._unreached.steps:
             self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
-            findings=one.findings,
-            symptoms=one.symptoms,
-            not_examined=(*self.missing, *one.not_examined),
+            findings=one.findings, symptoms=one.symptoms, not_examined=(*self.missing, *one.not_examined),
             facts=one.facts, examined=bool(reports),
         )  # fmt: skip
