@@ -36,8 +36,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     groups = [passes for passes in recording.passes_of(recording.steps) if passes]
     if len(groups) < 3 or not all(passes[0].inputs for passes in groups):
         return
-    keys = [tuple(one.inputs for one in passes) for passes in groups]
-    if any(key != keys[0] for key in keys):
+    # Where the tape rests, the passes of several steps lie in one group.
+    known = {one.inputs for one in groups[0]}
+    if any(one.inputs not in known for passes in groups for one in passes):
         return
     rows = {row for one in groups[0] for row in one.inputs[0].rows}
     seen = sum(one.inputs[0].shape[0] for one in groups[0])
@@ -45,7 +46,9 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     more = _restarted(recording) or _larger(patient, groups[0], rows)
     if more:
-        yield SAME.found(f"the same {seen} rows in each of {len(groups)} steps, {more}", groups[0][0].where)
+        yield SAME.found(
+            f"the same {seen} rows in each of {len(recording.steps)} steps, {more}", groups[0][0].where
+        )
 
 
 def _restarted(recording: Recording) -> str:
@@ -68,7 +71,9 @@ def _larger(patient: Patient, passes: list[Forward], rows: set[int]) -> str:
     recording = patient.recording
     enough = 4 * len(rows)
     if recording.tape is not None:
-        origins = [origin_of(recording.tape, one.given[0], one.tick) for one in passes if one.given]
+        # A part that was taken once for all may be meant; one that is taken anew is not meant to be the same.
+        anew = len({id(one.given[0]) for one in recording.trained if one.given}) > len(passes)
+        origins = [origin_of(recording.tape, one.given[0], one.tick) for one in passes if one.given and anew]
         bases = {id(one.base): len(one.base) for one in origins if one is not None}
         if len(bases) == 1 and (whole := next(iter(bases.values()))) >= enough:
             return f"of the {whole} of the tensor that they are taken from"

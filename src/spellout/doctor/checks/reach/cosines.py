@@ -30,8 +30,8 @@ ITSELF = Page(
     title="every sample's similarity with itself counts among the wrong answers",
     why="Nothing is more alike than a sample and itself: the loss cannot fall below ln 2, and most of the "
     "gradient pushes against what cannot change.",
-    evidence="The logits are cosines of a set of rows with itself, their diagonal is the greatest possible in every "
-    "row, and no target lies on it.",
+    evidence="The logits are cosines of a set of rows with itself, their diagonal is the greatest possible in "
+    "every row, and no target lies on it.",
     legitimate="Never.",
     cure="`sim.fill_diagonal_(-torch.inf)` (or `masked_fill` with `torch.eye`) before the cross entropy.",
 )
