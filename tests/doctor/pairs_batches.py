@@ -213,6 +213,58 @@ def a_forecast_three_ahead():
     return learning(batch, net(1), F.mse_loss)
 
 
+def mixing(share_of_inputs, share_of_targets, again=False):
+    """Mixup whose shares and partners may differ."""
+    x, y = flowers()
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+
+    def step():
+        rows, share = torch.randperm(len(x))[:24], float(torch.rand(()))
+        xb, yb, order = x[rows], y[rows], torch.randperm(24)
+        one, two = share_of_inputs(share), share_of_targets(share)
+        out = model(one * xb + (1 - one) * xb[order])
+        order = torch.randperm(24) if again else order
+        loss = two * F.cross_entropy(out, yb) + (1 - two) * F.cross_entropy(out, yb[order])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": step}
+
+
+@faulty("mixed-otherwise")
+def shares_exchanged():
+    return mixing(lambda share: share, lambda share: 1 - share)
+
+
+@faulty("mixed-otherwise")
+def partners_drawn_twice():
+    return mixing(lambda share: 0.6, lambda share: 0.6, again=True)
+
+
+@healthy("mixed-otherwise")
+def the_larger_share_for_both():
+    return mixing(lambda share: max(share, 1 - share), lambda share: max(share, 1 - share))
+
+
+@healthy("mixed-otherwise")
+def soft_targets_mixed_by_rows():
+    x, y = flowers()
+    model, soft = net(), F.one_hot(y, 3).float()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+
+    def step():
+        rows, order, share = torch.randperm(len(x))[:24], torch.arange(23, -1, -1), torch.rand(24, 1)
+        optimizer.zero_grad()
+        xb, tb = x[rows], soft[rows]
+        out = model(share * xb + (1 - share) * xb.flip(0))
+        F.cross_entropy(out, share * tb + (1 - share) * tb[order]).backward()
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": step}
+
+
 # 27: one class
 
 

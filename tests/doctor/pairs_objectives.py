@@ -600,6 +600,18 @@ def sum_with_a_penalty_of_weights():
     return case(model, loss, classes(), torch.optim.Adam(model.parameters(), lr=1e-3))
 
 
+@healthy("reductions-mixed")
+def a_total_variation_with_a_weight_of_its_own():
+    torch.manual_seed(0)
+    x = torch.rand(8, 1, 6, 6)
+
+    def loss(output, y):
+        rows, columns = output.diff(dim=2).abs().sum(), output.diff(dim=3).abs().sum()
+        return F.mse_loss(output, y) + 1e-4 * (rows + columns)
+
+    return case(nn.Conv2d(1, 1, 3, padding=1), loss, (x + 0.1 * torch.randn_like(x), x))
+
+
 @faulty("loss-sums-over-batch")
 def summed_squares():
     model = net(1)

@@ -299,6 +299,39 @@ def highest_of_a_convolution():
 
 
 @healthy("padding-changes-output")
+def tags_of_a_net_that_reads_both_ways():
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.out = nn.Embedding(12, 8, padding_idx=0), nn.Linear(16, 3)
+            self.net = nn.LSTM(8, 8, batch_first=True, bidirectional=True)
+
+        def forward(self, x):
+            return self.out(self.net(self.table(x))[0])
+
+    x, _ = sentences(size=24)
+    tags = (x % 3).masked_fill(x == 0, -100)
+    return case(Tagger(), lambda output, y: F.cross_entropy(output.transpose(1, 2), y), (x, tags))
+
+
+@healthy("padding-changes-output")
+def wide_convolutions_and_a_mean_over_tokens():
+    class Words(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.out = nn.Embedding(12, 8, padding_idx=0), nn.Linear(8, 3)
+            self.one, self.two = (nn.Conv1d(8, 8, 3, padding=wide, dilation=wide) for wide in (2, 4))
+
+        def forward(self, x):
+            mask = (x != 0).unsqueeze(-1)
+            h = self.two(torch.relu(self.one(self.table(x).transpose(1, 2)))).transpose(1, 2)
+            return self.out((h * mask).sum(1) / mask.sum(1))
+
+    x, _ = sentences(size=24)
+    return case(Words(), F.cross_entropy, (x, x[:, 1] % 3))
+
+
+@healthy("padding-changes-output")
 def rows_of_a_picture():
     """The lower rows of a digit are empty: that is no padding."""
     torch.manual_seed(0)

@@ -499,3 +499,14 @@ def warm_up_from_almost_nothing():
 def sgd_at_one_tenth():
     model = body()
     return case(model, optimizer=torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9))
+
+
+@healthy("signal-fades-or-explodes")
+def decoder_whose_last_layers_start_at_zero():
+    torch.manual_seed(0)
+    x = torch.randn(32, 8) @ torch.randn(8, 12) / 3
+    parts = [nn.Linear(12, 16), nn.GELU(), nn.Linear(16, 4), nn.Linear(4, 16), nn.GELU(), nn.Linear(16, 16)]
+    model = nn.Sequential(*parts, nn.GELU(), nn.Linear(16, 12))
+    nn.init.zeros_(model[-1].weight)
+    nn.init.zeros_(model[-3].weight)
+    return case(model, (x, x), loss=F.mse_loss)

@@ -408,3 +408,49 @@ def a_total_of_numbers():
         total[0] += loss.item()
 
     return logged(keep)
+
+
+# 30: the graph of gradients
+
+
+def differentiated(backward):
+    (x, y), model = sequences(), nn.Sequential(nn.Flatten(), nn.Linear(24, 8), nn.Tanh(), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), 1e-2)
+
+    def step():
+        optimizer.zero_grad()
+        backward(F.cross_entropy(model(x), y), [*model.parameters()])
+        optimizer.step()
+        for p in model.parameters():
+            p.grad = None
+
+    return {"model": model, "optimizer": optimizer, "step": step}
+
+
+@faulty("graph-of-gradients-kept")
+def create_graph_left_over():
+    return differentiated(lambda loss, _: loss.backward(create_graph=True))
+
+
+@faulty("graph-of-gradients-kept")
+def create_graph_by_place():
+    return differentiated(lambda loss, _: loss.backward(None, True, True))
+
+
+@healthy("graph-of-gradients-kept")
+def a_penalty_on_the_gradient():
+    def backward(loss, parameters):
+        slopes = torch.autograd.grad(loss, parameters, create_graph=True)
+        (loss + 0.1 * sum(one.square().sum() for one in slopes)).backward()
+
+    return differentiated(backward)
+
+
+@healthy("graph-of-gradients-kept")
+def second_derivatives_from_the_same_graph():
+    def backward(loss, parameters):
+        loss.backward(create_graph=True)
+        signs = [torch.randn_like(p).sign() for p in parameters]
+        torch.autograd.grad([p.grad for p in parameters], parameters, signs)
+
+    return differentiated(backward)

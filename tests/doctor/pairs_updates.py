@@ -573,3 +573,40 @@ def sgd_with_the_usual_decay():
     (x, y), model = labels(), classifier()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, nesterov=True)
     return steps_of(model, optimizer, lambda: F.cross_entropy(model(x), y))
+
+
+# 26: the limit of clipping
+
+
+def clipped(limit, scale=1.0, by_value=False):
+    (x, y), model = labels(), classifier()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+
+    def step():
+        optimizer.zero_grad()
+        (scale * F.cross_entropy(model(x), y)).backward()
+        clip = nn.utils.clip_grad_value_ if by_value else nn.utils.clip_grad_norm_
+        clip(model.parameters(), limit)
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": step}
+
+
+@faulty("clip-limit-too-low")
+def a_norm_of_a_ten_thousandth():
+    return clipped(1e-4)
+
+
+@faulty("clip-limit-too-low")
+def values_of_a_hundred_thousandth():
+    return clipped(1e-5, by_value=True)
+
+
+@healthy("clip-limit-too-low")
+def a_large_loss_and_a_limit_of_a_tenth():
+    return clipped(0.1, 100.0)
+
+
+@healthy("clip-limit-too-low")
+def a_low_limit_that_the_gradient_keeps():
+    return clipped(1e-3, 1e-3)

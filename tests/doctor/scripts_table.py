@@ -36,6 +36,18 @@ for i in range(30):
 """,
         None,
     ),
+    "weights made anew for every pass": (
+        DATA
+        + """
+W = torch.randn(6, 3) * 0.1
+for i in range(30):
+    W = W.detach().requires_grad_(True)
+    F.cross_entropy(X @ W, Y).backward()
+    with torch.no_grad():
+        W = W - 0.5 * W.grad
+""",
+        None,
+    ),
     "gradients never zeroed": (
         NET
         + """

@@ -299,3 +299,17 @@ def test_a_block_and_a_cell_are_watched():
     )
     load_ipython_extension(shell)
     assert [finding.id for finding in magics["doctor"]("", loop).errors] == ["stale-gradients"]
+
+
+ANEW = "loss = F.cross_entropy(net(X), Y)\n    loss = torch.tensor(loss.item(), requires_grad=True)"
+LISTED = "loss = torch.tensor([F.cross_entropy(net(X[k:]), Y[k:]) for k in (0, 20)], requires_grad=True).mean()"
+JUMPED = "loss = F.l1_loss(net(X).argmax(1).float(), Y.float()).requires_grad_()"
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad=True:UserWarning")
+@pytest.mark.parametrize(("lines", "cut"), [(ANEW, "item"), (LISTED, "tensor"), (JUMPED, "argmax")])
+def test_a_loss_that_is_cut_off_from_the_model_is_named_at_its_cut(script, lines, cut):
+    loop = LOOP.replace("loss = F.cross_entropy(net(X), Y)", lines).replace("STEPS", "25")
+    (found,) = examined(script(NET + loop)).report.findings
+    assert found.id == "no-gradient-arrives"
+    assert f"`{cut}`" in found.evidence

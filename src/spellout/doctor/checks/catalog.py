@@ -15,7 +15,7 @@ from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
 from .attention import blocks, cache, masks, matrices, places, positions, scores, targets
-from .batches import altered, apart, classes, repeated, single, workers
+from .batches import altered, apart, classes, mixed, repeated, single, workers
 from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
 from .evaluation import copies, decisions, inputs, rates, statistics, stepped
 from .flows import clipped, derivatives, entropy, penalties, sampled
@@ -138,6 +138,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, sizes),
     # Their batches, their evaluation, their memory of the step before
     (Evidence.STEPS, _always, apart),
+    (Evidence.STEPS, _always, mixed),
     (Evidence.STEPS, _always, repeated),
     (Evidence.STEPS, _always, classes),
     (Evidence.STEPS, _always, single),

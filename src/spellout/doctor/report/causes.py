@@ -17,6 +17,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "reshape-scrambles-axes": ("samples-mix",),
     "batchnorm-one-value": ("output-ignores-input", "parameter-without-gradient"),
     "foreign-parameters": ("parameter-not-in-optimizer",),
+    "clip-limit-too-low": ("learning-rate-too-low", "update-too-small"),
     "targets-not-scaled": ("first-loss-too-high",),
     "inputs-not-scaled": ("first-loss-too-high", "saturated-units", "dead-relu", "learning-rate-too-high"),
 }

@@ -116,7 +116,7 @@ class Group:
         assert patient is not None
         recording.__exit__()
         recording.error = error
-        recording.calls = max(2, self.backwards)
+        recording.calls = max(2, self.backwards) if self.optimizers else self.backwards
         patient.recording = recording
         if (
             self._needs() != self._began
@@ -206,6 +206,26 @@ def together(optimizers: Sequence[Optimizer], backward: Backward) -> list[list[O
         )
         groups = [group for group in groups if not any(group is one for one in shared)] + [merged]
     return [group for _, group in groups]
+
+
+def known_among(
+    groups: Sequence[Group], optimizers: Sequence[Optimizer], leaves: dict[int, torch.Tensor]
+) -> Group | None:
+    """The group of one of these optimizers; without any, the one by hand that has one of these leaves."""
+    for group in groups:
+        shared = any(one in group.optimizers for one in optimizers)
+        by_hand = not optimizers and not group.optimizers
+        if shared or (by_hand and leaves.keys() & group.recording.accounts.keys()):
+            return group
+    return None
+
+
+def reports_of(groups: Sequence[Group]) -> dict[str, Report]:
+    """The report of each group by its name; a name that was there already gets a number."""
+    reports: dict[str, Report] = {}
+    for group in groups:
+        reports[group.name if group.name not in reports else f"{group.name} ({len(reports) + 1})"] = group.report
+    return reports
 
 
 def living_optimizers() -> list[Optimizer]:

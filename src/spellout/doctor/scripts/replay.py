@@ -120,8 +120,12 @@ def ancestors(
         written = node.changed is not None and id(node.changed) in stop
         if not written and not made_by(node) & wanted:
             continue
-        if graph and not any(one.requires_grad for one in node.outputs) and node.changed is None:
-            continue
+        if (
+            graph
+            and node.changed is None
+            and not any(one.requires_grad and not is_live(one) for one in node.outputs)
+        ):
+            continue  # no gradient goes back from it: what it made needs none, or is a leaf of its own
         kept.append(node)
         wanted |= {id(one) for one in node.inputs if one.requires_grad or not graph} - stop
     return kept[::-1]

@@ -20,12 +20,14 @@ from torch.optim import Optimizer
 
 from .. import walk
 from ..checks import failures
+from ..checks.steps.gradients import NOTHING, cut_in
 from ..recording import Forward, Recording
 from ..report import Finding, Report
+from ..sights.unreached import Unreached
 from ..snapshot import companions
 from .capture import Backward, NotCaptured
 from .files import opened_to_write
-from .groups import Group, Leaves, Wanted, captured, living_optimizers, together
+from .groups import Group, Leaves, Wanted, captured, known_among, living_optimizers, reports_of, together
 from .hooks import Hooks
 from .names import Names
 from .replay import Visit, ancestors
@@ -34,8 +36,6 @@ _TAPED = 3
 """Steps of every optimizer that are kept on the tape: all orders show in three."""
 _PATIENCE = 8
 """Backward passes without a step of the optimizer, after which no more is waited for it."""
-_BY_HAND = 4
-"""So many groups without an optimizer at most: leaves that are made anew for every pass are no parameters."""
 _NUMBERS = 2**28
 """With so many numbers the tape is thrown away before the first backward pass, and stopped after it."""
 _REFUSALS = 200
@@ -92,6 +92,9 @@ class Session:
         self._begun: set[int] = set()
         """The parameters of what did."""
         self._counted = self._numbers = 0
+        self._unreached = Unreached()
+        self._last = 0
+        """How many calls there were on the tape at the backward pass before."""
 
     def __enter__(self) -> Session:
         self.hooks.__enter__()
@@ -187,16 +190,17 @@ class Session:
         for one in self.groups:  # with a closure, the passes of the step come after this
             one.recording.phase = "step"
         group = self._group_of(optimizer)
-        if group is not None and group.patient is None:
+        if group is None:
+            self._unreached.step(optimizer)
+        elif group.patient is None:
             self._examine(group)
 
     def stepped(self, optimizer: Optimizer) -> None:
         """Were these enough?"""
         self._between = True
         group = self._group_of(optimizer)
-        if group is None:
-            return
-        group.steps += 1
+        if group is not None:
+            group.steps += 1
         self._look_at_the_clock()
         if self.stops:  # torch is going through the hooks of its optimizers: to take them off would break that
             self._end_if_due()
@@ -251,23 +255,30 @@ class Session:
             self.hooks.tape.paused, self._numbers = False, 0
 
     def _groups_of(self, backward: Backward) -> list[Group]:
-        leaves = backward.leaves
-        if not leaves:
-            return []
+        # Leaves that are made anew for every pass are no parameters.
+        leaves = {key: one for key, one in backward.leaves.items() if not self._is_new(one)}
+        self._last = len(self.hooks.tape.calls)
         if not self._optimizers:
             self._optimizers = living_optimizers()
         holding = [one for one in self._optimizers if any(id(p) in leaves for p in walk.listed_in(one))]
-        found: list[Group] = []
-        by_hand = [group for group in self.groups if not group.optimizers]
-        if not holding and len(by_hand) >= _BY_HAND and self._known([], leaves) is None:
+        if not holding:
+            own = ancestors(backward.calls, [backward.loss])
+            self._unreached.backward(cut_in(own) or cut_in(backward.calls))
+        if not leaves:
             return []
+        found: list[Group] = []
         for optimizers in together(holding, backward) or [[]]:
-            group = self._known(optimizers, leaves) or self._opened(backward, optimizers)
+            group = known_among(self.groups, optimizers, leaves) or self._opened(backward, optimizers)
             group.one_more_backward(backward.loss)
             if group.patient is None:
                 group.backward = backward
             found.append(group)
         return found
+
+    def _is_new(self, leaf: torch.Tensor) -> bool:
+        """Was it made since the backward pass before?"""
+        maker = self.hooks.tape.maker(leaf)
+        return bool(self.groups) and maker is not None and maker.index >= self._last
 
     def _look_for_named(self, backward: Backward) -> None:
         """Do the variables that the user named hold what they should?"""
@@ -289,15 +300,6 @@ class Session:
                     forward.phase = "data"
                     self._making.add(forward.where)
         self._ungraded.clear()
-
-    def _known(self, optimizers: list[Optimizer], leaves: dict[int, torch.Tensor]) -> Group | None:
-        for group in self.groups:
-            shared = any(one in group.optimizers for one in optimizers)
-            if shared or (
-                not optimizers and not group.optimizers and leaves.keys() & group.recording.accounts.keys()
-            ):
-                return group
-        return None
 
     def _opened(self, backward: Backward, optimizers: list[Optimizer]) -> Group:
         """A group's recording begins before its first gradient arrives."""
@@ -335,7 +337,7 @@ class Session:
     @property
     def _steps(self) -> int:
         """Of what is trained just now."""
-        return max((group.steps for group in self.groups[self._earlier :]), default=0)
+        return max((group.steps for group in self.groups[self._earlier :]), default=self._unreached.steps)
 
     def _idle(self) -> bool:
         """Is there an optimizer that has not stepped three times, and may yet?"""
@@ -360,6 +362,11 @@ class Session:
         if self.report is not None:
             return
         with self._at_work(), redirect_stdout(io.StringIO()):
+            grouped = [one for group in self.groups for one in group.optimizers]
+            silent = self._unreached.told(grouped) if error is None else ()
+            self.findings += [NOTHING.found(evidence, where) for evidence, where in silent]
+            if self.findings:  # a number made anew is no program
+                self.groups = [group for group in self.groups if group.optimizers or group.backwards > 1]
             for group in self.groups:
                 if group.patient is None:
                     self._examine(group)
@@ -378,14 +385,13 @@ class Session:
             self.hooks.__exit__()
 
     def _together(self) -> Report:
-        reports: dict[str, Report] = {}
-        for group in self.groups:
-            name = group.name if group.name not in reports else f"{group.name} ({len(reports) + 1})"
-            reports[name] = group.report
+        reports = reports_of(self.groups)
+        if reports and self.findings:
+            reports["the script"] = Report.of(self.findings, [], {})
         if len(reports) > 1:
             return Report.together(reports)
         one = next(iter(reports.values()), Report.of(self.findings, [], {}))
-        if not reports:
+        if not reports and not self._unreached.steps:
             self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
             findings=one.findings,

@@ -8,8 +8,8 @@ import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, Tape
-from .rows import Origin, Pass, origin_of, training_passes
+from ...tape import RESHAPES, Call, Tape, words
+from .rows import Origin, Pass, origin_of, picked, training_passes
 
 APART = Page(
     id="targets-of-other-samples",
@@ -22,12 +22,14 @@ APART = Page(
     cure="Shuffle once and use the same index for both, or one data set of pairs in one loader.",
 )
 PAGES = (APART,)
+_BROUGHT = words("from_numpy tensor as_tensor asarray from_dlpack load")
+"""Calls that bring numbers from elsewhere."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
     """All training passes, so that mixing samples within a batch is not meant."""
     tape = patient.recording.tape
-    passes = training_passes(patient.recording)
+    passes = [one for one in training_passes(patient.recording) if one.losses]  # those that are on the tape
     if tape is None or len(passes) < 2:
         return
     found = [_apart(tape, one) for one in passes]
@@ -46,7 +48,25 @@ def _apart(tape: Tape, one: Pass) -> str:
         return ""
     y = targets[0]
     assert y is not None
+    row = _last(tape, one.forward.given[0])
+    alike = row is not None and row == _last(tape, next(given for call in one.losses for given in _given(call)))
+    # If only the whole sets are in unlike orders, one of them may have got its order where nobody saw it.
+    if alike and any(side.index == row and _came_from_outside(tape, side) for side in (x, y)):
+        return ""
     return f"inputs {_shown(x)}, targets {_shown(y)} of {len(x.base)}"
+
+
+def _came_from_outside(tape: Tape, side: Origin) -> bool:
+    """Was it made where the tape did not see it: in NumPy, or before the recording?"""
+    maker = tape.source(side.base, RESHAPES)
+    return maker is None or maker.name in _BROUGHT
+
+
+def _last(tape: Tape, tensor: torch.Tensor) -> tuple[int, ...] | None:
+    """The rows of the last pick alone."""
+    call = tape.source(tensor, RESHAPES)
+    base = call.argument(0, "input") if call is not None else None
+    return picked(call, len(base)) if call is not None and isinstance(base, torch.Tensor) and base.ndim else None
 
 
 def _given(call: Call) -> list[torch.Tensor]:

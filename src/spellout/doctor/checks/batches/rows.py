@@ -33,7 +33,7 @@ def origin_of(tape: Tape, tensor: torch.Tensor, before: int, depth: int = 0) -> 
     base = call.argument(0, "input")
     if not isinstance(base, torch.Tensor) or base.ndim == 0:
         return None
-    index = _index(call, len(base))
+    index = picked(call, len(base))
     if index is None:
         return None
     inner = origin_of(tape, base, call.index, depth + 1)
@@ -42,8 +42,10 @@ def origin_of(tape: Tape, tensor: torch.Tensor, before: int, depth: int = 0) -> 
     return Origin(base, index)
 
 
-def _index(call: Call, length: int) -> tuple[int, ...] | None:
-    """The rows that a call picks."""
+def picked(call: Call, length: int) -> tuple[int, ...] | None:
+    """The rows that a call picks of so many."""
+    if call.name == "flip" and call.argument(1, "dims") in (0, (0,), [0]):
+        return tuple(range(length))[::-1]
     if call.name == "index_select" and call.argument(1, "dim") in (0,):
         return _listed(call.argument(2, "index"), length)
     if call.name == "narrow" and call.argument(1, "dim") == 0:

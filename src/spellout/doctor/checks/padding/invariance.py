@@ -55,7 +55,7 @@ def check(patient: Patient) -> Iterator[Finding]:
 def _changes(patient: Patient, x: torch.Tensor, padding: Padding) -> Iterator[Finding]:
     lengths, size = padding.lengths, x.shape[1]
     reach = _reach(patient.training.tape)
-    longest = min(int(lengths.median()), size - reach - 2)
+    longest = min(int(lengths.median()), size - reach - 2) if reach else int(lengths.median())
     kept = longest + reach
     rows = (lengths <= longest).nonzero().flatten()
     if len(rows) < 2 or longest < 1 or size - kept < 2:
@@ -65,13 +65,16 @@ def _changes(patient: Patient, x: torch.Tensor, padding: Padding) -> Iterator[Fi
     if one.error or other.error:
         return
     long, short = one.main.detach().double(), other.main.detach().double()
+    backwards = _reads_backwards(patient.training.tape)
     if long.ndim > 1 and long.shape[1] == size and short.shape[1] == kept and long.shape[0] == len(rows):
+        if backwards:
+            return  # the places near the padding see it, and are no worse for it
         real = ~padding.mask[rows][:, :kept]
         long, short = long[:, :kept][real], short[real]
     if long.shape != short.shape or long.shape[0] < 2:
         return
     spread, change = float((long - long.mean(0)).norm()), float((long - short).norm())
-    least = _BORDER if _reads_backwards(patient.training.tape) else _LITTLE
+    least = _BORDER if backwards else _LITTLE
     if change > least * spread and change > 1e-4 * float(long.norm()):
         yield CHANGES.found(
             f"{len(rows)} rows with {size - kept} places of padding less: the output changes by "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import nn
@@ -56,7 +56,10 @@ PAGES = (UNREACHED, NOTHING, STEPS, ZERO)
 _JUMPS = words("round floor ceil trunc fix sign sgn heaviside")
 _UNUSED = words("data norm linalg_vector_norm _foreach_norm copy mul add sub lerp zero backward grad")
 """Calls that read or write a parameter without computing the loss with it."""
-_CUTS = words("argmax argmin eq ne gt lt ge le detach item tensor as_tensor round long int bool topk sort")
+_CUTS = words(
+    "argmax argmin eq ne gt lt ge le detach data item tolist numpy tensor as_tensor round long int bool topk sort"
+)
+"""Calls after which no gradient goes back."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -77,7 +80,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     if live:
         return
     if patient.training.loss is not None and not patient.training.learns and trained:
-        cut = _cut(patient.training.tape)
+        cut = cut_in(patient.training.tape.calls)
         why = f": the path ends at `{cut.name}`" if cut is not None else ""
         evidence = f"the loss has no gradient at all: it is detached from every parameter{why}"
         yield UNREACHED.found(evidence, cut.where if cut is not None else None)
@@ -142,13 +145,14 @@ def _only_in_the_step(patient: Patient, seen: set[int]) -> Iterator[Finding]:
         )
 
 
-def _cut(tape: Tape) -> Call | None:
-    """The last call that was given something with a gradient and returned something without."""
-    for call in reversed(tape.calls):
-        had = any(one.requires_grad for one in call.inputs)
-        if had and call.name in _CUTS and not any(out.requires_grad for out in call.outputs):
-            return call
-    return None
+def cut_in(calls: Sequence[object]) -> Call | None:
+    """The last of the calls that was given something with a gradient and returned something without."""
+    return next((call for call in reversed(calls) if isinstance(call, Call) and _cuts(call)), None)
+
+
+def _cuts(call: Call) -> bool:
+    had = call.name in _CUTS and any(one.requires_grad for one in call.inputs)
+    return had and not any(out.requires_grad and out.grad_fn is not None for out in call.outputs)
 
 
 def _zero(patient: Patient) -> Iterator[Finding]:

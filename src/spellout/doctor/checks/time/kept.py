@@ -11,6 +11,7 @@ from ...patient import Patient
 from ...recording import Forward, Recording
 from ...report import Finding, Page
 from ...tape import Tape
+from ..updates.scaling import backwards
 
 TOTAL = Page(
     id="total-keeps-graphs",
@@ -54,7 +55,17 @@ ITEMS = Page(
     legitimate="Small programs on a CPU.",
     cure="Keep tensors (detached), and read them once, after the epoch.",
 )
-PAGES = (TOTAL, GRAPH, REBUILT, ITEMS)
+TWICE = Page(
+    id="graph-of-gradients-kept",
+    number=30,
+    severity="warning",
+    title="every backward pass builds a graph of the gradients, and nothing is computed with it",
+    why="It takes twice the memory and time, and parameters and their gradients hold each other: memory leaks.",
+    evidence="`backward(create_graph=True)` before every step, and no gradient was asked for again.",
+    legitimate="Optimizers that ask for second derivatives; these are seen, and are not meant.",
+    cure="`loss.backward()`; for a penalty on gradients `torch.autograd.grad(…, create_graph=True)`.",
+)
+PAGES = (TOTAL, GRAPH, TWICE, REBUILT, ITEMS)
 _MANY = 30
 
 
@@ -63,6 +74,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     recording = patient.recording
     yield from _totals(recording)
     yield from _graphs(patient)
+    yield from _of_gradients(recording)
     begun = [one for one in recording.drawn if one.phase == "step" and one.batches == 1 and _several(one.loader)]
     if len(recording.steps) > 1 and len(begun) >= len(recording.steps):
         yield REBUILT.found(f"{len(begun)} begun in {len(recording.steps)} steps, one batch taken of each")
@@ -72,6 +84,15 @@ def check(patient: Patient) -> Iterator[Finding]:
     if steps and len(items) >= _MANY * steps:
         line = max(items, key=lambda call: sum(call.instruction == one.instruction for one in items[:200]))
         yield ITEMS.found(f"{len(items)} in {steps} steps", line.where)
+
+
+def _of_gradients(recording: Recording) -> Iterator[Finding]:
+    """Each step has one backward pass, and that one keeps the graph of its gradients."""
+    rounds = list(backwards(recording))
+    roots = [root for _, roots in rounds for root in roots]
+    twice = [root for root in roots if root.argument(3, "create_graph") is True]
+    if len(rounds) > 1 and len(twice) == len(roots) == len(rounds) and not recording.calls_of("grad"):
+        yield TWICE.found(f"in {len(rounds)} of {len(rounds)} steps", twice[0].where)
 
 
 def _several(loader: object) -> bool:

@@ -52,7 +52,20 @@ SHRUNK = Page(
     legitimate="One loss that is weighted down on purpose; a learning rate chosen for it.",
     cure="Divide by the number of samples, or unscale, once.",
 )
-PAGES = (DIVIDED, SCALED, CLIPPED, SHRUNK)
+CUT = Page(
+    id="clip-limit-too-low",
+    number=26,
+    severity="warning",
+    title="clipping leaves hardly anything of the gradient",
+    why="Every step has the same tiny length, whatever the gradient says: like a learning rate that much lower, "
+    "and momentum and Adam see only the limit.",
+    evidence="The limit, and the part of the arrived gradients that it left, in every step.",
+    legitimate="Gradients that are all as small as that; then nothing is cut.",
+    cure="A limit near the norm that the gradients usually have: 1.0, or what `clip_grad_norm_` returns.",
+)
+PAGES = (DIVIDED, SCALED, CLIPPED, SHRUNK, CUT)
+_LOW = 2e-3
+"""A limit that nobody chooses for the norm of gradients, which is near 1 as training starts."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -71,7 +84,7 @@ def _seen(recording: Recording) -> dict[Page, list[tuple[str, str | None]]]:
         return seen
     for step, roots in backwards(recording):
         parts = [parts_of(recording.tape, root) for root in roots]
-        for look in (_divided, _scaled, _clipped, _shrunk):
+        for look in (_divided, _scaled, _clipped, _shrunk, _cut):
             found = look(recording, step, roots, parts)
             if found is not None:
                 page, evidence, where = found
@@ -143,3 +156,11 @@ def _shrunk(recording: Recording, step: Step, roots: list[Call], parts: list[lis
         return None
     times = f"the loss times {sum(factors):.3g}, {step.kept:.3g} of its gradients left at the step"
     return SHRUNK, times, roots[-1].where
+
+
+def _cut(recording: Recording, step: Step, roots: list[Call], parts: list[list[Part]]) -> _Found:
+    clips = [call for call in recording.clips if roots and roots[-1].index < call.index < step.tick]
+    if not clips or min(call.limit for call in clips) > _LOW or step.kept > 0.02:
+        return None
+    least = min(clips, key=lambda call: call.limit)
+    return CUT, f"a limit of {least.limit:g} leaves {step.kept:.1e} of the gradients", least.where
