@@ -158,7 +158,7 @@ def tagged(loss, lengths):
 
 @faulty("loss-counts-locally")
 def tokens_are_counted_in_each_half():
-    lengths = [10] * 6 + [2] * 6
+    lengths = [10, *[1] * 11]
 
     def loss(logits, tags):
         return F.cross_entropy(logits.flatten(0, 1), tags.flatten(), ignore_index=0)
@@ -173,12 +173,12 @@ def a_mask_is_summed_by_hand():
         mask = (tags != 0).float()
         return (each * mask).sum() / mask.sum()
 
-    return tagged(loss, [9, 10, 9, 10, 3, 2, 3, 2])
+    return tagged(loss, [1, 2, 1, 10, 1, 2, 1, 2])
 
 
 @healthy("loss-counts-locally")
 def sentences_of_one_length():
-    return tagged(lambda logits, tags: F.cross_entropy(logits.transpose(1, 2), tags), [10] * 8)
+    return tagged(lambda logits, tags: F.cross_entropy(logits.transpose(1, 2), tags), [10] * 9)
 
 
 @healthy("loss-counts-locally")
@@ -207,7 +207,7 @@ def views_against_each_other():
 def the_root_of_a_mean():
     torch.manual_seed(5)
     x, model = torch.randn(32, 6), nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 1))
-    y = x.pow(2).sum(1, keepdim=True) * torch.linspace(0.05, 1, 32)[:, None]
+    y = x.sum(1, keepdim=True) * torch.tensor([0.2] * 30 + [3.0] * 2)[:, None]
 
     def loss(output, target):
         return (output - target).pow(2).mean().sqrt()

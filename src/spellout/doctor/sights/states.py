@@ -92,6 +92,8 @@ class Running:
     """It holds tensors as large as its parameters, as moments are."""
     rates: tuple[tuple[float | None, float], ...]
     """Of every group: the learning rate that a schedule began with, and the present one."""
+    size: int
+    """How many parameters it steps on."""
 
     @classmethod
     def of(cls, optimizer: Optimizer) -> Running:
@@ -99,7 +101,7 @@ class Running:
         held = [(p, one) for p, state in optimizer.state.items() for one in dict(state).values()]
         moments = any(isinstance(one, torch.Tensor) and one.ndim and one.shape == p.shape for p, one in held)
         rates = ((group.get("initial_lr"), float(group.get("lr", 0.0))) for group in optimizer.param_groups)
-        return cls(moments, tuple(rates))
+        return cls(moments, tuple(rates), len(walk.listed_in(optimizer)))
 
 
 @dataclass(eq=False)

@@ -45,7 +45,8 @@ INCOMPLETE = Page(
     "a scheduler or a loss scale), and not the other parts, which have something to remember.",
     legitimate="A schedule that is set up again from the step (`last_epoch=`); "
     "files of weights alone are not meant.",
-    cure="Save `state_dict()` of the model, the optimizer, the scheduler and the scaler together.",
+    cure="Save `state_dict()` of the models, the optimizers, the schedulers and the scaler together, "
+    "and `torch.get_rng_state()`.",
 )
 PAGES = (UNFIT, FORGOTTEN, INCOMPLETE)
 
@@ -133,8 +134,14 @@ def _missing(patient: Patient, file: File) -> Iterator[tuple[bool, str]]:
         yield True, f"the {what} is saved and the optimizer ({kinds}) is not: its moments begin at zero"
     if not held.optimizers:
         return
-    if len(held.optimizers) < len(full):
-        yield True, f"{len(held.optimizers)} of {len(full)} optimizers are saved"
+    for one in full:
+        size = file.running[id(one)].size
+        alike = sum(other.size == size for other in file.running.values() if other.remembers)
+        if sum(sum(state.counts) == size for state in held.optimizers) < alike:
+            yield (
+                True,
+                f"the state of {type(one).__name__}, of {size} parameters, is not among those that are saved",
+            )
     schedulers = [one for one in patient.recording.schedulers if id(one.optimizer) in running]
     if schedulers and not held.schedulers:
         kinds = ", ".join(type(one).__name__ for one in schedulers)

@@ -13,6 +13,7 @@ import shutil
 import signal
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -79,9 +80,10 @@ def _compared(patient: Patient, backend: Any) -> dict[str, float]:
     torch._inductor.config.compile_threads = 1
     patient.model._compiled_call_impl = None
     plain = _pass(patient, train)
-    patient.model.compile(backend=backend)
+    patient.model = torch.compile(patient.model, backend=backend)  # type: ignore[assignment]
     with torch.compiler.set_stance("default"):
         fast = _pass(patient, train)
+    fast.gradients = {name.removeprefix("_orig_mod."): one for name, one in fast.gradients.items()}
     if plain.error is not None or fast.error is not None:
         raise plain.error or fast.error or RuntimeError
     one, other = (torch.cat([t.detach().double().flatten() for t in tensors_in(it.output)]) for it in (fast, plain))
@@ -128,6 +130,7 @@ def _answer(work: Callable[[], dict[str, float]], write: int, folder: str) -> No
         for stream in (0, 1, 2):
             os.dup2(silence, stream)
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        warnings.simplefilter("ignore")  # the compiler has many
         answer: dict[str, Any] = work()
     except BaseException as error:
         first = (str(error).splitlines() or [""])[0][:160]

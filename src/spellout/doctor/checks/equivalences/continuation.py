@@ -43,14 +43,15 @@ _Numbers = dict[str, torch.Tensor]
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Four steps in one go, beside two and two."""
-    yield from _drawn(patient)
+    found: list[Finding] = []
     if not patient.optimizers:
         patient.missing.append("saved and loaded as uninterrupted: no optimizer is known")
-        return
-    try:
-        yield from _compared(patient)
-    except UsersError as error:
-        patient.missing.append(f"saved and loaded as uninterrupted: not compared ({error})")
+    else:
+        try:
+            found = list(_compared(patient))
+        except UsersError as error:
+            patient.missing.append(f"saved and loaded as uninterrupted: not compared ({error})")
+    yield from found or _drawn(patient)
 
 
 def _compared(patient: Patient) -> Iterator[Finding]:

@@ -53,6 +53,8 @@ STATISTICS = Page(
 PAGES = (LOCAL, MIXED, STATISTICS)
 _NAME = "one process as two"
 _NORMS = nn.modules.batchnorm._BatchNorm
+_UNEQUAL = 2.0
+"""Below such a factor it is only told."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -63,10 +65,12 @@ def check(patient: Patient) -> Iterator[Finding]:
         why = "samples influence each other" if half else "the batch holds one sample"
         patient.missing.append(f"{_NAME}: not compared, {why}")
         return
-    index = torch.arange(2 * half)
+    # In the order in which a loader would shuffle them: a batch that is sorted tells nothing of others.
+    index = torch.randperm(patient.batch.size(axis), generator=torch.Generator().manual_seed(0))[: 2 * half]
     batches = [patient.batch.taken(one, axis) for one in (index, index[:half], index[half:])]
-    if not _are_cut(patient.batch, batches[1]):
-        patient.missing.append(f"{_NAME}: not compared, the targets cannot be cut in halves")
+    refusal = _refused(patient, batches, torch.arange(2 * half).flip(0))
+    if refusal is not None:
+        patient.missing.append(f"{_NAME}: not compared, {refusal}")
         return
     trials = [patient.exact(one, gradients=True) for one in batches]
     failed = next((one.error for one in trials if one.error is not None), None)
@@ -79,9 +83,23 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield from _normalised(patient, batches)
 
 
-def _are_cut(whole: Batch, half: Batch) -> bool:
-    """Is the target another than that of the whole, where there is one?"""
-    return whole.targets is None or half.targets is None or half.targets.shape != whole.targets.shape
+def _refused(patient: Patient, batches: list[Batch], turned: torch.Tensor) -> str | None:
+    """Why halves tell nothing, if they do not."""
+    whole, left, _ = batches
+    if whole.targets is not None and left.targets is not None and left.targets.shape == whole.targets.shape:
+        return "the targets cannot be cut in halves"
+    if _is_random(patient):
+        return "the model or its loss draws random numbers"
+    one, other = patient.exact(whole, loss=True), patient.exact(whole.taken(turned, patient.batch_axis), loss=True)
+    if not math.isclose(one.value, other.value, rel_tol=1e-5, abs_tol=1e-9):
+        return "the loss takes other data by the place of a sample, or looks at their order"
+    return None
+
+
+def _is_random(patient: Patient) -> bool:
+    """Is the loss or its gradient another one with another seed, dropout aside?"""
+    one, other = (patient.trial(train=False, seed=seed, gradients=True) for seed in (0, 1))
+    return one.value != other.value or not torch.equal(vector(one, reached(one)), vector(other, reached(other)))
 
 
 def _weighed(trials: list[Trial]) -> Iterator[Finding]:
@@ -104,7 +122,7 @@ def _weighed(trials: list[Trial]) -> Iterator[Finding]:
     if rest < 1e-4 and min(a, b) > 0 and abs(a + b - 1) < 1e-3:
         ratio = max(a, b) / min(a, b)
         evidence = f"{told}: in two processes a sample of one half would count {ratio:.2f} times as much"
-        yield LOCAL.found(evidence, None, "warning" if ratio >= 1.5 else "note")
+        yield LOCAL.found(evidence, None, "warning" if ratio >= _UNEQUAL else "note")
     elif rest >= 0.01 or abs(a + b - 1) > 0.01:
         yield MIXED.found(f"the gradient of the whole is nearest to {told}")
 

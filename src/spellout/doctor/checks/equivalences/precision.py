@@ -53,13 +53,22 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield BFLOAT.found(f"the loss or its gradient is not finite: {losses}{_worst(half, full)}")
     elif likeness.cosine < _NEAR:
         told = f"cosine of the gradients {likeness.cosine:.3f}, {likeness.ratio:.2f} times as long; {losses}"
-        yield BFLOAT.found(told + _worst(half, full), None, "warning" if likeness.cosine < _APART else "note")
+        # A program that stays in float32 is in order as it is.
+        warns = likeness.cosine < _APART and _is_cast(patient)
+        yield BFLOAT.found(told + _worst(half, full), None, "warning" if warns else "note")
     else:
         patient.facts["bfloat16 cosine"] = round(likeness.cosine, 4)
 
 
 def _trial(patient: Patient, within: Callable[[], AbstractContextManager[Any]]) -> Trial:
     return Patient(replace(patient.case, batch=patient.batch, within=within)).trial(train=True, gradients=True)
+
+
+def _is_cast(patient: Patient) -> bool:
+    """Does the program itself run under autocast, around the model or inside it?"""
+    return any(
+        out.dtype in (torch.bfloat16, torch.float16) for call in patient.training.tape.calls for out in call.outputs
+    )
 
 
 def _worst(half: Trial, full: Trial) -> str:
