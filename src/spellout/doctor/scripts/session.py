@@ -156,9 +156,8 @@ class Session:
             return
         self._hear_evaluation("step")
         if self.hooks.tape.paused:
-            with self._at_work():
-                for group in self.groups:
-                    group.one_more_backward(loss)
+            for group in self.groups:
+                group.one_more_backward(loss)
             return
         with self._at_work():
             self.names.read(sys._getframe(2))
@@ -258,8 +257,7 @@ class Session:
         # Leaves that are made anew for every pass are no parameters.
         leaves = {key: one for key, one in backward.leaves.items() if not self._is_new(one)}
         self._last = len(self.hooks.tape.calls)
-        if not self._optimizers:
-            self._optimizers = living_optimizers()
+        self._optimizers = self._optimizers or living_optimizers()
         holding = [one for one in self._optimizers if any(id(p) in leaves for p in walk.listed_in(one))]
         if not holding:
             own = ancestors(backward.calls, [backward.loss])
