@@ -16,7 +16,7 @@ PARTS = (
     *("leaves", "objectives", "logits", "padding"),
     *("updates", "batches", "evaluation", "time"),
     *("equivalences", "thorough"),
-    *("flows", "schedules"),
+    *("flows", "policies", "schedules"),
 )
 for part in PARTS:
     importlib.import_module(f"doctor.pairs_{part}")

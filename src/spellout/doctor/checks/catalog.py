@@ -18,7 +18,7 @@ from .attention import blocks, cache, masks, matrices, places, positions, scores
 from .batches import altered, apart, classes, mixed, repeated, single, workers
 from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
 from .evaluation import copies, decisions, inputs, rates, statistics, stepped
-from .flows import derivatives, entropy, sampled
+from .flows import clipped, derivatives, entropy, penalties, sampled
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .objectives import (
     arguments,
@@ -34,7 +34,7 @@ from .objectives import (
 )  # fmt: skip
 from .padding import accumulated, counted, invariance, tables
 from .reach import cosines, simplex
-from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
+from .steps import attributes, gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
 from .updates import direction, factors, plateau, scaling, schedules, sizes
@@ -110,6 +110,8 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, sampled),
     (Evidence.TAPES, _always, derivatives),
     (Evidence.TAPES, _always, entropy),
+    (Evidence.TAPES, _always, clipped),
+    (Evidence.TAPES, _always, penalties),
     (Evidence.RUN, _runs, rewards),
     (Evidence.RUN, _runs, custom_backward),
     # What depends on what
@@ -127,6 +129,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.RUN, _runs, reproducible),
     (Evidence.STEPS, _runs_or_is_live, gradients),
     (Evidence.STEPS, _runs_or_is_live, parameters),
+    (Evidence.STEPS, _always, attributes),
     (Evidence.STEPS, _always, scaling),
     (Evidence.STEPS, _always, direction),
     (Evidence.STEPS, _always, schedules),

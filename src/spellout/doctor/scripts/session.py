@@ -260,8 +260,7 @@ class Session:
         # Leaves that are made anew for every pass are no parameters.
         leaves = {key: one for key, one in backward.leaves.items() if not self._is_new(one)}
         self._last = len(self.hooks.tape.calls)
-        if not self._optimizers:
-            self._optimizers = living_optimizers()
+        self._optimizers = self._optimizers or living_optimizers()
         holding = [one for one in self._optimizers if any(id(p) in leaves for p in walk.listed_in(one))]
         if not holding:
             own = ancestors(backward.calls, [backward.loss])

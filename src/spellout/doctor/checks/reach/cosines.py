@@ -23,7 +23,19 @@ NARROW = Page(
     legitimate="Never with so small a scale; learned scales are not reported.",
     cure="Divide by the temperature: `logits = a @ b.T / 0.07`.",
 )
-PAGES = (NARROW,)
+ITSELF = Page(
+    id="compared-with-itself",
+    number=26,
+    severity="warning",
+    title="every sample's similarity with itself counts among the wrong answers",
+    why="Nothing is more alike than a sample and itself: the loss cannot fall below ln 2, and most of the "
+    "gradient pushes against what cannot change.",
+    evidence="The logits are cosines of a set of rows with itself, their diagonal is the greatest possible in "
+    "every row, and no target lies on it.",
+    legitimate="Never.",
+    cure="`sim.fill_diagonal_(-torch.inf)` (or `masked_fill` with `torch.eye`) before the cross entropy.",
+)
+PAGES = (NARROW, ITSELF)
 _PRODUCTS = words("matmul mm bmm einsum linear inner")
 _LOSSES = words("cross_entropy log_softmax logsumexp")
 _HIDES = words("masked_fill where clamp")
@@ -48,6 +60,8 @@ def _on(tape: Tape) -> Iterator[Finding]:
         scale, count = _bound(tape, logits, call.index, 0), logits.shape[axis]
         if scale is None or count < 4:
             continue
+        if _has_itself(call, logits, scale):
+            yield ITSELF.found(f"{count} samples: the diagonal of the logits is {scale:.3g} everywhere", call.where)
         least = math.log1p((count - 1) * math.exp(-2 * scale))
         if least > _NEAR * math.log(count):
             yield NARROW.found(
@@ -55,6 +69,17 @@ def _on(tape: Tape) -> Iterator[Finding]:
                 f"and ln {count} = {math.log(count):.3g}",
                 call.where,
             )
+
+
+def _has_itself(call: Call, logits: torch.Tensor, scale: float) -> bool:
+    """Is the diagonal as large as a cosine times the scale can be, in every row, and never the answer?"""
+    target = call.argument(1, "target")
+    if call.name != "cross_entropy" or logits.ndim != 2 or logits.shape[0] != logits.shape[1]:
+        return False
+    own = logits.detach().diagonal().double()
+    whole = bool(torch.isclose(own, torch.full_like(own, scale), rtol=1e-3).all())
+    given = isinstance(target, torch.Tensor) and target.ndim == 1 and not target.is_floating_point()
+    return whole and given and not bool((target == torch.arange(len(own), device=target.device)).any())
 
 
 def _bound(tape: Tape, tensor: object, before: int, depth: int) -> float | None:
