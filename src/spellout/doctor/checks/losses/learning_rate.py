@@ -51,7 +51,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     losses, ratio = _losses(patient, 1.0)
     if not losses:
         return
-    patient.facts["update:data ratio"] = ratio
+    if math.isfinite(ratio):
+        patient.facts["update:data ratio"] = ratio
     start, best, last = losses[0], min(losses[1:]), losses[-1]
     scale = max(abs(start), 1e-8)
     noise = 0.0 if last < start else _noise(patient)
@@ -68,7 +69,7 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"lr {rates[0]:g}: loss {start:.4g} → {last:.4g} in {steps}, "
                 f"with a smaller rate → {better:.4g}; update:data {ratio:.1e}"
             )
-    elif not patient.schedulers and 0 < ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
+    elif not patient.schedulers and ratio < 1e-5 and start - last < 1e-3 * scale and min(rates) > 0:
         times = 1e-3 / max(ratio, 1e-9)  # an update of a thousandth of the weights is the usual rule
         faster = _last(patient, times, start)
         gain = start - faster
@@ -99,7 +100,7 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float]:
             if trial.error:
                 return [], 0.0
             losses.append(trial.value)
-        return losses, median(ratios) if ratios else 0.0
+        return losses, median(ratios) if ratios else math.nan  # no matrix learns
 
 
 def _clipped(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor | None]:

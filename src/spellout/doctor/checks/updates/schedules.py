@@ -39,7 +39,9 @@ def check(patient: Patient) -> Iterator[Finding]:
     for scheduler in recording.schedulers:
         steps = recording.steps_of(scheduler.optimizer)
         pace = _pace(recording, scheduler, steps)
-        rates = _past(steps, pace) + rates_ahead(scheduler) if pace > 0 else []
+        # A script's scheduler has gone on; of what is examined it was put back.
+        past = _past(steps, pace) if recording.scripted and pace > 0 else []
+        rates = past + rates_ahead(scheduler) if pace > 0 else []
         last = 0 if _by_epochs(recording, scheduler, steps) else dies_at(rates)
         # Where all data are one batch, a step is an epoch, and only the quickest decay is a mistake.
         if last and last / pace <= (100 if varied else 20):
