@@ -61,7 +61,7 @@ def _made_of(tape: Tape, call: Call) -> torch.Tensor | None:
 def _live(tape: Tape, tensor: torch.Tensor, before: int) -> torch.Tensor | None:
     """The tensor with a gradient that this one is a view of; one that was detached is none."""
     for _ in range(_DEEP):
-        if tensor.requires_grad and not tensor.is_leaf:  # a view that was taken without gradients is a leaf
+        if _is_made(tensor):
             return tensor
         call = tape.maker(tensor, before)
         inner = call.argument(0, "input") if call is not None and call.name in _VIEWS else None
@@ -69,6 +69,14 @@ def _live(tape: Tape, tensor: torch.Tensor, before: int) -> torch.Tensor | None:
             return None
         tensor, before = inner, call.index
     return None
+
+
+def _is_made(tensor: torch.Tensor) -> bool:
+    """Was it computed with gradients? A view that was taken without them says that it is a leaf, or refuses."""
+    try:
+        return tensor.requires_grad and not tensor.is_leaf
+    except RuntimeError:
+        return False
 
 
 def _drawn(tape: Tape, tensor: torch.Tensor, before: int, depth: int) -> bool:
@@ -92,7 +100,7 @@ def _is_cut(tape: Tape, draw: Call, mean: torch.Tensor, loss: torch.Tensor, ends
             continue
         if any(id(one) in near for one in given) and call.name not in AFFINE:
             others = [one for one in given if id(one) not in near]
-            if any(one.requires_grad and not one.is_leaf and _shares(one, makers) for one in others):
+            if any(_is_made(one) and _shares(one, makers) for one in others):
                 if call.name not in ("cat", "stack"):
                     return False
             elif not others:
