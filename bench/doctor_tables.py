@@ -2,6 +2,7 @@
 
 PYTHONPATH=tests python bench/doctor_tables.py                    every table
 PYTHONPATH=tests python bench/doctor_tables.py --only padding     programs with that in their id or name
+PYTHONPATH=tests python bench/doctor_tables.py --watched          those with a step, as a loop that is only watched
 
 The tests examine a part of each table. Exit code 1 if a mistake is not named or a healthy program is accused.
 """
@@ -55,16 +56,22 @@ def main() -> None:
     """Print what went wrong, and one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="")
-    asked = parser.parse_args().only
+    parser.add_argument("--watched", action="store_true")
+    options = parser.parse_args()
+    watched = importlib.import_module("doctor.loops").watched
+    asked = options.only
     warnings.simplefilter("ignore")
     counts: dict[str, dict[str, float]] = {}
     for table, ids, name, program in rows():
         if asked not in name:
             continue
-        count = counts.setdefault(table, dict.fromkeys(("faulty", "named", "healthy", "accused", "seconds"), 0))
         torch.manual_seed(0)
+        case = program()
+        if options.watched and case.get("step") is None:
+            continue
+        count = counts.setdefault(table, dict.fromkeys(("faulty", "named", "healthy", "accused", "seconds"), 0))
         begin = time.process_time()
-        report = examine(**program())
+        report = watched(case) if options.watched else examine(**case)
         count["seconds"] += time.process_time() - begin
         found = {finding.id for finding in (*report.findings, *report.symptoms)}
         if ids:

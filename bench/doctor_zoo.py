@@ -2,6 +2,7 @@
 
 PYTHONPATH=tests python bench/doctor_zoo.py                the whole zoo
 PYTHONPATH=tests python bench/doctor_zoo.py --only gan     programs with that in their name
+PYTHONPATH=tests python bench/doctor_zoo.py --watched      those with a step, as a loop that is only watched
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from machine import machine
-from spellout.doctor import examine
+from spellout.doctor import Report, examine
 from spellout.doctor.snapshot import borrowed
 
 ROOMS = (
@@ -43,14 +45,14 @@ def own_step(case: dict[str, Any]) -> float:
     return min(times)
 
 
-def examined(name: str, program: Any) -> dict[str, Any]:
+def examined(name: str, program: Any, look: Callable[..., Any]) -> dict[str, Any]:
     """One program: what was said of it, and the seconds against ten of its own steps and two more."""
     torch.manual_seed(0)
     begin = time.perf_counter()
     try:
         case = program()
         begin = time.perf_counter()
-        report = examine(**case)
+        report = look(case)
     except Exception as error:
         traceback.print_exc()
         return {"name": name, "errors": [f"raised {type(error).__name__}"], "warnings": [], "seconds": 0.0}
@@ -80,6 +82,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--from", dest="first", type=int, default=0)
     parser.add_argument("--second", action="store_true")
+    parser.add_argument("--watched", action="store_true")
     asked = parser.parse_args()
     zoo = importlib.import_module("doctor.zoo").ZOO
     for room in ROOMS:
@@ -88,11 +91,18 @@ def main() -> None:
         zoo.clear()
         for room in SECOND:
             importlib.import_module(f"doctor.{room}")
+    watched = importlib.import_module("doctor.loops").watched
+
+    def look(case: dict[str, Any]) -> Report:
+        if not asked.watched:
+            return examine(**case)
+        return watched(case) if case.get("step") is not None else Report()
+
     warnings.simplefilter("ignore")
     rows = []
     for program in zoo[asked.first :]:
         if asked.only in program.__name__:
-            rows.append(examined(program.__name__, program))
+            rows.append(examined(program.__name__, program, look))
             row = rows[-1]
             marks = " ".join(row["errors"] + row["warnings"])
             print(

@@ -16,6 +16,7 @@ PARTS = (
     *("leaves", "objectives", "logits", "padding"),
     *("updates", "batches", "evaluation", "time"),
     *("equivalences", "thorough"),
+    *("flows", "policies", "schedules"),
 )
 for part in PARTS:
     importlib.import_module(f"doctor.pairs_{part}")

@@ -269,7 +269,7 @@ def test_a_stop_that_is_swallowed_comes_again(script):
 
 
 def test_files_written_before_the_stop_are_told_and_none_after(script, command, tmp_path, monkeypatch):
-    monkeypatch.setattr("spellout.doctor.scripts.files._PASSING", ("/dev/",))
+    monkeypatch.setattr("spellout.doctor.scripts.hooks._PASSING", ("/dev/",))
     source = NET + "open('log.txt', 'w').close()\ntry:\n"
     source += "".join(f"    {line}\n" for line in LOOP.replace("STEPS", "10**9").splitlines())
     source += "finally:\n    torch.save(net.state_dict(), 'late.pt')\n    open('late.txt', 'w').close()\n"

@@ -50,6 +50,8 @@ class Patient:
         self.facts: Facts = {}
         self.sparse: set[str] = set()
         """Names of parameters whose gradients come as sparse tensors."""
+        self.shrunk = 1.0
+        """What part of its gradients a script's own step has left, where it does not clip them."""
         self._perturbed: dict[int, torch.Tensor] = {}
 
     @property

@@ -10,7 +10,7 @@ import itertools
 import math
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -19,73 +19,21 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.utils.data import DataLoader
 
 from . import walk
 from .sights.account import Account, Heard, Thrown
-from .sights.loaders import Drawn, LoaderHook
-from .sights.movement import Movement, Scale, size_of
-from .sights.sight import Sight, sight_of
+from .sights.ending import Ending
+from .sights.events import Forward, Step
+from .sights.loaders import Drawn, Loaders
+from .sights.movement import Scale, readable, size_of
+from .sights.sight import sight_of
 from .sights.states import Kept, States
 from .sights.totals import losses_in_one_list
+from .sights.variables import numbers_in
 from .tape import Call, Tape, tensors_in, users_frames, users_line
-from .walk import MODE_SENSITIVE
 
 _QUIETLY = torch._C.DisableTorchFunction
 """What the hooks measure does not go on the tape."""
-
-
-@dataclass
-class Forward:
-    """One call of the whole model."""
-
-    phase: str
-    """`step`, `evaluate`, or `data`: without gradients, to make what another pass learns from."""
-    training: bool
-    tracking: bool
-    """Gradients were enabled."""
-    all_eval: bool
-    """The model is in eval mode, and so is every part whose mode matters."""
-    where: str | None
-    tick: int
-    inputs: tuple[Sight, ...] = ()
-    """What the model was given."""
-    given: tuple[torch.Tensor, ...] = ()
-    """The tensors themselves, where a tape keeps them alive anyway."""
-
-    @property
-    def measures(self) -> bool:
-        """Is it part of an evaluation?"""
-        return self.phase == "evaluate" or (self.all_eval and not self.tracking)
-
-
-@dataclass
-class Step:
-    """One optimizer step."""
-
-    optimizer: Optimizer
-    where: str | None
-    tick: int
-    closure: bool
-    schedulers: list[int]
-    """Steps of the optimizer's schedulers so far."""
-    stale: list[Account] = field(default_factory=list)
-    zeroed: bool = False
-    """A gradient that had arrived was gone."""
-    repeated: int = 0
-    """How many gradients had been used already."""
-    moved_frozen: list[str] = field(default_factory=list)
-    stale_share: float = 0.0
-    """The largest ratio of an old part to the whole gradient."""
-    driven: set[int] = field(default_factory=set)
-    """The ids of the parameters whose gradient was not zero."""
-    kept: float = 1.0
-    """The norm of the gradients at the step, by that of what had arrived: clipping and unscaling change it."""
-    movement: Movement | None = None
-    """What it did to the weights."""
-    phase: str = "step"
-    placed: bool = True
-    """What came before it is on the tape."""
 
 
 @dataclass(eq=False)
@@ -117,7 +65,8 @@ class Recording:
     """How often the user's step was called."""
     inputs: list[torch.Tensor] = field(default_factory=list)
     """What the model was given in the first call of the step."""
-    drawn: list[Drawn] = field(default_factory=list)
+    loaders: Loaders | None = None
+    """Somebody else listens to the loaders already."""
     results: list[Any] = field(default_factory=list)
     """What the user's evaluation returned."""
     kept: list[float] = field(default_factory=list)
@@ -126,8 +75,15 @@ class Recording:
     """The states that are still kept at the end, and follow the training."""
     keepers: int = 0
     """How many losses with their graphs lie in one list of the user's."""
+    ending: Ending | None = None
+    losses: list[float] = field(default_factory=list)
+    """What a script differentiated, one after the other."""
     after_first: dict[str, torch.Tensor] = field(default_factory=dict)
     """The parameters after that call."""
+    scripted: bool = False
+    """Is it a script, which has no such calls?"""
+    first: dict[str, torch.Tensor] = field(default_factory=dict)
+    """Then the parameters before their optimizer's first step; `after_first` holds them before its third."""
     accounts: dict[int, Account] = field(default_factory=dict)
     entrances: list[nn.Module] = field(default_factory=list)
     """The modules whose calls are forward passes; the model, if none are given."""
@@ -140,6 +96,12 @@ class Recording:
     def __post_init__(self) -> None:
         self.optimizers = list(self.optimizers)  # the user's step may bring others
         self.counts = counts_of(self.schedulers)  # before the first step
+
+    def has_stepped(self, scheduler: LRScheduler) -> None:
+        """It did so once, before this was there."""
+        for place, one in enumerate(self.schedulers):
+            if one is scheduler:
+                self.counts[place] = counts_of([one])[0] - 1
 
     @property
     def tick(self) -> int:
@@ -158,22 +120,31 @@ class Recording:
             )
         self._handles.append(register_optimizer_step_pre_hook(self._before_step))
         self._handles.append(register_optimizer_step_post_hook(self._after_step))
-        self._handles.append(LoaderHook(self._begins))
+        if self.loaders is None:
+            self.loaders = Loaders(lambda: (self.tick, self.phase))
+            self.loaders.listen()
+            self._handles.append(self.loaders)
         return self
 
     def __exit__(self, *_: object) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        with _QUIETLY():
+            self.ending = self.ending or Ending.of(self.model, self.schedulers, self.tape)
         self.keepers = self._kept_losses()
         self.references = self.references or (self.states.kept() if self.states is not None else [])
-        held = [value for frame in self._frames for value in list(frame.f_locals.values()) if type(value) is float]
-        self.kept, self._frames = list(dict.fromkeys(held)), []
+        self.kept, self._frames = numbers_in(self._frames), []
 
-    def _begins(self, loader: DataLoader[Any]) -> Drawn:
-        drawn = Drawn(loader, self.tick, self.phase)
-        self.drawn.append(drawn)
-        return drawn
+    @property
+    def drawn(self) -> list[Drawn]:
+        """The iterations over loaders that were begun."""
+        return self.loaders.drawn if self.loaders is not None else []
+
+    @property
+    def source(self) -> Drawn | None:
+        """The iteration over a loader of which a batch was taken last."""
+        return self.loaders.last if self.loaders is not None else None
 
     def _kept_losses(self) -> int:
         """How many differentiated losses lie in one list; asked before the user's lists are put back."""
@@ -200,15 +171,38 @@ class Recording:
             return
         if self.calls == 1:
             self.inputs.extend(one.detach().clone() for one in args if isinstance(one, torch.Tensor))
-        all_eval = not module.training and not _any_learns(module)
+        all_eval = not module.training and not walk.any_learns(module)
         given = tuple(tensors_in((args, kwargs)))
         with _QUIETLY():
             seen = tuple(sight for one in given if (sight := sight_of(one)) is not None)
         kept = given if self.tape is not None else ()
-        if self.tape is not None and (self.phase == "evaluate" or not torch.is_grad_enabled()):
-            self._frames += [one for one in users_frames(sys._getframe(1)) if one not in self._frames]
+        frames = users_frames(sys._getframe(1))
         tracking, where = torch.is_grad_enabled(), users_line()
-        self.forwards.append(Forward(self.phase, module.training, tracking, all_eval, where, self.tick, seen, kept))
+        if self.tape is not None and (self.phase == "evaluate" or not tracking):
+            self.told_in(frames)
+        forward = Forward(self.phase, module.training, tracking, all_eval, where, self.tick, seen, kept)
+        forward.order, forward.source = len(self.forwards) + len(self.steps), self.source
+        forward.frames = tuple((one.f_code, one.f_lasti) for one in frames)
+        self.forwards.append(forward)
+
+    def told_in(self, frames: Iterable[FrameType]) -> None:
+        """These calls are an evaluation's, or called one: what their variables hold is read at the end."""
+        self._frames += [one for one in frames if one not in self._frames]
+
+    def forget(self, begin: int, end: int) -> None:
+        """These calls are taken off the tape: what came after them moves up, and what came among them together."""
+
+        def moved(tick: int) -> int:
+            return tick if tick <= begin else max(begin, tick - (end - begin))
+
+        for forward in self.forwards:
+            forward.tick = moved(forward.tick)
+        for step in self.steps:
+            step.tick = moved(step.tick)
+        for account in self.accounts.values():
+            account.since = moved(account.since)
+        self.arrivals = [moved(tick) for tick in self.arrivals]
+        self.thrown = [replace(one, since=moved(one.since), until=moved(one.until)) for one in self.thrown]
 
     @torch.no_grad()
     def _before_arrival(self, account: Account) -> None:
@@ -262,8 +256,10 @@ class Recording:
             self._open_foreign(optimizer)
         closure = len(args) > 1 or kwargs.get("closure") is not None
         counts = counts_of(one for one in self.schedulers if one.optimizer is optimizer)
-        placed = self.tape is None or (not self.tape.paused and all(one.placed for one in self.steps[-1:]))
+        whole = self.tape is None or not (self.tape.paused or self.tape.rolls)
+        placed = whole and all(one.placed for one in self.steps[-1:])
         step = Step(optimizer, users_line(), self.tick, closure, counts, phase=self.phase, placed=placed)
+        step.order, step.source = len(self.forwards) + len(self.steps), self.source
         for account in self._accounts_of(optimizer):
             grad = account.grad
             if not account.parameter.requires_grad:
@@ -279,10 +275,23 @@ class Recording:
             step.repeated += live and used and not account.waiting
             step.zeroed |= account.waiting and not live
         with _QUIETLY():
+            self._copy(optimizer)
             step.kept = self._kept(optimizer)
             self._scale = Scale(optimizer)
         self.steps.append(step)
         self._pending = step
+
+    def _copy(self, optimizer: Optimizer) -> None:
+        """Of a script: the parameters before the first step and the third."""
+        steps, mine = len(self.steps_of(optimizer)), self._accounts_of(optimizer)
+        if self.scripted and steps in (0, 2) and _few(mine):
+            copies = self.first if steps == 0 else self.after_first
+            copies.update((one.name, one.parameter.detach().clone()) for one in mine)
+
+    def kept_now(self) -> float:
+        """The same for all optimizers, before a step: what was unscaled or clipped by hand."""
+        with _QUIETLY(), torch.no_grad():
+            return min(map(self._kept, self.optimizers), default=1.0)
 
     def _kept(self, optimizer: Optimizer) -> float:
         """What part of the gradients that arrived is still there."""
@@ -336,7 +345,7 @@ class Recording:
     @property
     def trained(self) -> list[Forward]:
         """The forward passes with gradients, outside evaluation."""
-        return [one for one in self.forwards if one.tracking and not one.measures]
+        return [one for one in self.forwards if one.tracking and not one.idle and not one.measures]
 
     @property
     def measured(self) -> list[Forward]:
@@ -345,9 +354,9 @@ class Recording:
 
     def passes_of(self, steps: list[Step]) -> list[list[Forward]]:
         """The training passes before each of these steps, and after the step before it."""
-        ticks = [-1, *(step.tick for step in steps)]
+        places, trained = [-1, *(step.order for step in steps)], self.trained
         return [
-            [one for one in self.trained if after < one.tick <= until] for after, until in itertools.pairwise(ticks)
+            [one for one in trained if after < one.order < until] for after, until in itertools.pairwise(places)
         ]
 
     @property
@@ -373,24 +382,14 @@ class Recording:
         return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
 
 
+def _few(accounts: list[Account]) -> bool:
+    """Are their numbers so few that copies cost nothing?"""
+    return sum(one.parameter.numel() for one in accounts if readable(one.parameter)) < 2**22
+
+
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:
     """How often each scheduler has stepped."""
     return [getattr(one, "_step_count", one.last_epoch) for one in schedulers]
-
-
-def _any_learns(model: nn.Module) -> bool:
-    """Is a part in train mode whose mode matters, or does none matter outside what is frozen?"""
-    found = list(walk.modules(model))
-    minds = [(name, one) for name, one in found if isinstance(one, MODE_SENSITIVE)]
-    if not minds:
-        return any(one.training for _, one in found)
-    by_name = dict(found)
-    thawed = [one for name, one in minds if _has_trained(one) or _has_trained(by_name[name.rpartition(".")[0]])]
-    return any(one.training for _, one in minds) or not thawed
-
-
-def _has_trained(module: nn.Module) -> bool:
-    return any(parameter.requires_grad for _, parameter in walk.parameters(module))
 
 
 def _finite(gradient: torch.Tensor) -> bool:

@@ -146,6 +146,8 @@ class Tape(TorchFunctionMode):
         self.phase = "model"
         self.paused = False
         """Nothing is written down."""
+        self.rolls = False
+        """Of what is written down now, only the last will be kept."""
         self.failed: Call | None = None
         """The call that raised."""
 
@@ -191,6 +193,13 @@ class Tape(TorchFunctionMode):
         for mode in reversed(above):
             _push_mode(mode)  # type: ignore[no-untyped-call]
         return found
+
+    def forget(self, begin: int, end: int) -> None:
+        """Take these calls off; those after them move up."""
+        del self.calls[begin:end]
+        for place, call in enumerate(self.calls[begin:], begin):
+            call.index = place
+        self._read, self._makers = 0, {}
 
     @property
     def makers(self) -> dict[int, list[Call]]:
@@ -251,9 +260,9 @@ def users_line() -> str | None:
 
 
 def users_frames(frame: FrameType | None) -> list[FrameType]:
-    """The calls of the user's that are going on, the innermost first; three of them at most."""
+    """The calls of the user's that are going on, the innermost first; four of them at most."""
     found: list[FrameType] = []
-    while frame is not None and len(found) < 3:
+    while frame is not None and len(found) < 4:
         if is_users(frame.f_code):
             found.append(frame)
         elif frame.f_code.co_filename.startswith(_DOCTOR) and found:

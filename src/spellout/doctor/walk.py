@@ -58,3 +58,18 @@ def living(kind: type) -> list[Any]:
     there = gc.get_objects()
     kinds = {one for one in set(map(type, there)) if issubclass(one, kind)}
     return [thing for thing in there if type(thing) in kinds] if kinds else []
+
+
+def any_learns(model: nn.Module) -> bool:
+    """Is a part in train mode whose mode matters, or does none matter outside what is frozen?"""
+    found = list(modules(model))
+    minds = [(name, one) for name, one in found if isinstance(one, MODE_SENSITIVE)]
+    if not minds:
+        return any(one.training for _, one in found)
+    by_name = dict(found)
+    thawed = [one for name, one in minds if _has_trained(one) or _has_trained(by_name[name.rpartition(".")[0]])]
+    return any(one.training for _, one in minds) or not thawed
+
+
+def _has_trained(module: nn.Module) -> bool:
+    return any(parameter.requires_grad for _, parameter in parameters(module))

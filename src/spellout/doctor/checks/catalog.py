@@ -15,9 +15,10 @@ from ..patient import Patient
 from ..report import Finding, Page
 from . import data, failures
 from .attention import blocks, cache, masks, matrices, places, positions, scores, targets
-from .batches import apart, classes, mixed, repeated, single, workers
+from .batches import altered, apart, classes, mixed, repeated, single, workers
 from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
-from .evaluation import decisions, inputs, rates, statistics, stepped
+from .evaluation import copies, decisions, inputs, rates, statistics, stepped
+from .flows import clipped, derivatives, entropy, penalties, sampled
 from .losses import first_loss, learning_rate, nonfinite, overfit
 from .objectives import (
     arguments,
@@ -32,10 +33,11 @@ from .objectives import (
     weights,
 )  # fmt: skip
 from .padding import accumulated, counted, invariance, tables
-from .steps import gradients, leaves, modes, parameters, reproducible, stepping, still
+from .reach import cosines, simplex
+from .steps import attributes, gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
-from .updates import direction, scaling, schedules, sizes
+from .updates import direction, factors, plateau, scaling, schedules, sizes
 from .wiring import broadcasting, dependence, pooled, reshapes, sharing, unshifted
 
 
@@ -103,6 +105,13 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, weights),
     (Evidence.TAPES, _always, bootstrapped),
     (Evidence.TAPES, _always, divergence),
+    (Evidence.TAPES, _always, simplex),
+    (Evidence.TAPES, _always, cosines),
+    (Evidence.TAPES, _always, sampled),
+    (Evidence.TAPES, _always, derivatives),
+    (Evidence.TAPES, _always, entropy),
+    (Evidence.TAPES, _always, clipped),
+    (Evidence.TAPES, _always, penalties),
     (Evidence.RUN, _runs, rewards),
     (Evidence.RUN, _runs, custom_backward),
     # What depends on what
@@ -120,9 +129,12 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.RUN, _runs, reproducible),
     (Evidence.STEPS, _runs_or_is_live, gradients),
     (Evidence.STEPS, _runs_or_is_live, parameters),
+    (Evidence.STEPS, _always, attributes),
     (Evidence.STEPS, _always, scaling),
     (Evidence.STEPS, _always, direction),
     (Evidence.STEPS, _always, schedules),
+    (Evidence.STEPS, _always, factors),
+    (Evidence.STEPS, _always, plateau),
     (Evidence.STEPS, _always, sizes),
     # Their batches, their evaluation, their memory of the step before
     (Evidence.STEPS, _always, apart),
@@ -131,11 +143,13 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, classes),
     (Evidence.STEPS, _always, single),
     (Evidence.STEPS, _always, workers),
+    (Evidence.STEPS, _always, altered),
     (Evidence.STEPS, _always, stepped),
     (Evidence.STEPS, _always, decisions),
     (Evidence.STEPS, _always, rates),
     (Evidence.STEPS, _always, inputs),
     (Evidence.STEPS, _always, statistics),
+    (Evidence.STEPS, _always, copies),
     (Evidence.STEPS, _always, detached),
     (Evidence.STEPS, _always, carried),
     (Evidence.STEPS, _always, state),
@@ -144,7 +158,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.STEPS, _always, references),
     (Evidence.STEPS, _always, checkpoints),
     # Layers, padding, attention
-    (Evidence.RUN, _runs, still),
+    (Evidence.STEPS, _runs, still),
     (Evidence.RUN, _runs, sharing),
     (Evidence.RUN, _runs, counted),
     (Evidence.RUN, _runs, tables),

@@ -239,10 +239,12 @@ def _loss(
     """The loss as a callable, and its targets, the main one first."""
     used = ancestors(items, [backward.loss], frozenset(map(id, outputs)))
     kept, constants = dependent(used, outputs)
-    size = _samples(inputs)
+    size, places = _samples(inputs), {one.shape[0] * one.shape[1] for one in inputs[:1] if one.ndim > 1}
     targets: dict[int, torch.Tensor] = {}
     for one in sorted(constants, key=lambda one: not _is_target(kept, one)):
         root = _root(backward.calls, one, size)
+        if root is None and one.ndim and len(one) in places and _is_target(kept, one):
+            root = one
         if root is not None:
             targets.setdefault(id(root), root)
     chosen = list(targets.values())
@@ -271,9 +273,15 @@ def _is_plain(call: Call) -> bool:
 
 
 def _is_target(nodes: Sequence[Node], tensor: torch.Tensor) -> bool:
-    return any(
-        isinstance(node, Call) and node.name in LOSSES and node.argument(1, "target") is tensor for node in nodes
-    )
+    return any(_compares(node, tensor) for node in nodes)
+
+
+def _compares(node: Node, target: torch.Tensor) -> bool:
+    """Is it one of torch's losses, a function's call or a module's, with that target?"""
+    if isinstance(node, Call):
+        return node.name in LOSSES and node.argument(1, "target") is target
+    given = node.args[1] if len(node.args) > 1 else node.kwargs.get("target")
+    return isinstance(node.module, nn.modules.loss._Loss) and given is target
 
 
 def _root(calls: Sequence[Call], tensor: torch.Tensor, size: int) -> torch.Tensor | None:

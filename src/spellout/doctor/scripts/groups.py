@@ -18,6 +18,7 @@ from ...errors import ExaminationError
 from .. import walk
 from ..case import Case
 from ..checks.catalog import AFTER, BEFORE, look_at
+from ..checks.evaluation.stepped import in_order_between_epochs
 from ..examination import undisturbed
 from ..patient import Patient
 from ..recording import Recording
@@ -84,6 +85,7 @@ class Group:
         patient.recording = (
             self.recording
         )  # before the first step: whether gradients are clipped stands on its tape
+        patient.shrunk = 1.0 if self.recording.clips else min(1.0, self.recording.kept_now())
         with undisturbed(patient.case):
             patient.build()
             patient.facts["model"] = self.name
@@ -98,12 +100,23 @@ class Group:
             if other is not None:
                 self.missing.append(f"the model and its loss by themselves: {other}; {HELP}")
                 return None
+            _ = patient.mode_matters  # at its end a pass would differ for its weights
             look_at(patient, wanted.ignore, BEFORE)
         return patient
 
     @property
+    def strangers(self) -> list[Optimizer]:
+        """The optimizers that step on tensors like those that are trained here, where nobody steps on these."""
+        return [] if self.optimizers else self.recording.strangers
+
+    @property
     def evaluated(self) -> bool:
-        """Was there an evaluation, and then a pass whose gradients arrived: in what mode did it leave the model?"""
+        """Was there an evaluation, and then a pass whose gradients arrived: in what mode did it leave the model?
+
+        Or one that trains, which takes the place of the evaluation.
+        """
+        if in_order_between_epochs(self.recording) is not None:
+            return True
         forwards, arrivals = self.recording.forwards, self.recording.arrivals
         phases = [forward.phase for forward in forwards]
         after = forwards[phases.index("evaluate") :] if "evaluate" in phases else []
@@ -114,9 +127,10 @@ class Group:
         if self.patient is None and backward is not self.backward:
             self.backward, self.found = backward, None
 
-    def one_more_backward(self) -> None:
+    def one_more_backward(self, loss: torch.Tensor) -> None:
         """A backward pass reached it; what is updated by hand has stepped before the next one at the latest."""
         self.backwards += 1
+        self.recording.losses += [float(loss.detach())] if loss.numel() == 1 and not loss.is_complex() else []
         if not self.optimizers:
             self.steps = self.backwards - 1
 

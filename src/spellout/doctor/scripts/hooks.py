@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import threading
 import weakref
 from collections.abc import Callable
@@ -18,12 +19,17 @@ import torch
 from torch import nn
 from torch.nn.modules import module as modules
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from ..sights.loaders import Loaders
 from ..sights.patches import Patches
 from ..sights.states import States
 from ..tape import Tape, users_place
 from .replay import Visit
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
+_PASSING = (tempfile.gettempdir() + os.sep, os.devnull, "/dev/", "/proc/")
 
 
 class Listener(Protocol):
@@ -53,6 +59,9 @@ class Listener(Protocol):
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimizer has stepped."""
 
+    def schedules(self, scheduler: LRScheduler) -> None:
+        """A scheduler is about to step."""
+
 
 class Hooks:
     """Tells a listener what the script does, and keeps the tape and the visits on it."""
@@ -63,6 +72,7 @@ class Hooks:
         """Compiled modules are run as they were written: to compile them would take longer than all the rest."""
         self._stance: Any = None
         self.visits: list[Visit] = []
+        self.loaders = Loaders(lambda: (len(self.tape.calls), "step") if self.heard else None)
         self._taping = False
         self.deaf = False
         """Nothing is told: the doctor itself is at work."""
@@ -79,10 +89,13 @@ class Hooks:
             register_optimizer_step_pre_hook(self._steps),
             register_optimizer_step_post_hook(self._stepped),
         ]
+        self.loaders.listen()
+        self._handles.append(self.loaders)
         self._patches.wrap(torch.Tensor, "backward", self._asks)
         self._patches.wrap(torch.autograd, "backward", self._heard_backward)
         self._patches.wrap(torch.amp.GradScaler, "scale", self._heard_scale)
         self._patches.wrap(torch, "save", self._heard_save)
+        self._patches.wrap(LRScheduler, "step", self._heard_schedule)
         self.states.__enter__()
         _LIVING.add(self)
         self._taping = True
@@ -111,6 +124,20 @@ class Hooks:
         self._open.clear()
         self.scaled: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
+    @property
+    def at_rest(self) -> bool:
+        """Is no module at work?"""
+        return not self._open
+
+    def cut(self, begin: int, end: int) -> None:
+        """Drop the calls of a part of the tape, and the visits that began in it."""
+        self.tape.forget(begin, end)
+        self.states.forget(begin, end)
+        self.visits[:] = [one for one in self.visits if one.begin < begin or one.begin >= end]
+        for one in self.visits:
+            if one.begin >= end:
+                one.begin, one.end = one.begin - (end - begin), one.end - (end - begin)
+
     scaled: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # noqa: RUF012
     """By the id of a scaled loss: itself, and the loss."""
 
@@ -135,9 +162,11 @@ class Hooks:
         self._open.append(visit)
         self.listener.enters(visit)
 
-    def _left(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def _left(self, module: nn.Module, args: tuple[Any, ...], *more: Any) -> None:
         if not self.heard:
             return
+        # Where the module has raised, torch forgets the keyword arguments.
+        kwargs, output = more if len(more) == 2 else ({}, *more)
         while self._open:  # what raised is not left one by one
             visit = self._open.pop()
             if visit.module is module:
@@ -174,6 +203,11 @@ class Hooks:
             self.listener.saves(args[1] if len(args) > 1 else kwargs.get("f"))
         return before(*args, **kwargs)
 
+    def _heard_schedule(self, before: Callable[..., Any], scheduler: LRScheduler, *args: Any, **kwargs: Any) -> Any:
+        if self.heard and scheduler._step_count:  # one that is made sets the first rate by a step
+            self.listener.schedules(scheduler)
+        return before(scheduler, *args, **kwargs)
+
     def _heard_scale(self, before: Callable[..., Any], scaler: Any, outputs: Any) -> Any:
         scaled = before(scaler, outputs)
         if self.heard and isinstance(outputs, torch.Tensor):
@@ -193,3 +227,11 @@ def _in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)
+
+
+def opened_to_write(args: tuple[Any, ...]) -> bool:
+    """Do these arguments of Python's event of `open` (path, mode, flags) open a file that outlasts the script?"""
+    path, mode, flags = args[:3]
+    if not isinstance(path, str) or "__pycache__" in path or path.startswith(_PASSING):
+        return False
+    return any(letter in mode for letter in "wxa+") if isinstance(mode, str) else bool(flags & _WRITING)

@@ -86,7 +86,7 @@ def is_live(tensor: torch.Tensor) -> bool:
     """Is it trained?"""
     try:
         return tensor.requires_grad and tensor.is_leaf
-    except RuntimeError:  # a part of a weight that was written into under no_grad, as an embedding's padding is
+    except RuntimeError:  # torch refuses to say it of some views, once another view was written into
         return False
 
 

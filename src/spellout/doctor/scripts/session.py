@@ -17,28 +17,27 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from .. import walk
 from ..checks import failures
 from ..checks.steps.gradients import NOTHING, cut_in
-from ..recording import Forward, Recording
+from ..recording import Recording
 from ..report import Finding
 from ..report.report import Report
 from ..sights.unreached import Unreached
 from ..snapshot import companions
 from .capture import Backward, Captured
-from .files import opened_to_write
 from .groups import Group, Leaves, Wanted, captured, known_among, living_optimizers, reports_of, together
-from .hooks import Hooks
+from .hooks import Hooks, opened_to_write
 from .names import Names
+from .passes import Reel
 from .replay import Visit, ancestors
 
-_TAPED = 3
-"""Steps of every optimizer that are kept on the tape: all orders show in three."""
+_TAPED = 4
+"""Steps of every optimizer that are kept on the tape: all orders show in three, and the first pass is not noted."""
 _PATIENCE = 8
 """Backward passes without a step of the optimizer, after which no more is waited for it."""
-_NUMBERS = 2**28
-"""With so many numbers the tape is thrown away before the first backward pass, and stopped after it."""
 _REFUSALS = 200
 """So often the stop is raised again for a script that catches everything."""
 
@@ -79,20 +78,21 @@ class Session:
         self.at_last: Callable[[Report], object] | None = None
         """Is called where a script cannot be stopped."""
         self._optimizers: list[Optimizer] = []
+        self._begun_steps: set[int] = set()
+        """The optimizers that have begun to step, by their ids."""
+        self._early: dict[int, list[LRScheduler]] = {}
+        """The schedulers that stepped before their optimizer's first step, by its id."""
         self._between = True
-        self._evaluating: bool | None = None
-        """Does the first evaluation run? None: it has not begun."""
         self._due = False
         """Enough was seen: it ends at the next place where hooks may be taken off."""
-        self._ungraded: list[tuple[Forward, list[torch.Tensor]]] = []
-        self._making: set[str | None] = set()
-        """The lines whose passes make data."""
+        self._reel = Reel(self.hooks, lambda: [group.recording for group in self.groups])
+        self._stepping = False
+        """An optimizer is at work, and the passes are its closure's."""
         self._ready: float | None = None
         self._earlier = 0
         """How many groups there were when something new began to be trained."""
         self._begun: set[int] = set()
         """The parameters of what did."""
-        self._counted = self._numbers = 0
         self._unreached = Unreached()
         self._last = 0
         """How many calls there were on the tape at the backward pass before."""
@@ -111,30 +111,23 @@ class Session:
         self._end_if_due()
         if visit.depth or self.report is not None:
             return
-        tracking = torch.is_grad_enabled()
-        if tracking and self.hooks.tape.paused:
+        tracking, tape = torch.is_grad_enabled(), self.hooks.tape
+        if tracking and (tape.paused or tape.rolls):
             self._begin_again(visit)
-        self._spare()
+        self._reel.spare()
         phase = "evaluate" if self._between and not tracking else "step"
         for group in self.groups:
             group.recording.phase = phase
         self._between = self._between and not tracking
-        self._hear_evaluation(phase)
-
-    def _hear_evaluation(self, phase: str) -> None:
-        """The first evaluation goes on the tape, also where the steps are on it no more."""
-        if phase == "evaluate" and self._evaluating is None and self.groups:
-            self._evaluating, self.hooks.tape.paused = True, False
-        elif phase == "step" and self._evaluating:
-            self._evaluating = False
+        if self._reel.hears(phase):
             self._rest()
 
     def _rest(self) -> None:
-        """Pause the tape, once it holds enough of the steps."""
+        """The tape rests once it holds enough of the steps."""
         most = self._steps
-        enough = most >= _TAPED and not self._evaluating
+        enough = most >= _TAPED and not self._reel.evaluating
         if enough and not self.hooks.tape.paused and (not self._idle() or most >= self.steps_wanted):
-            self.hooks.tape.paused = True
+            self._reel.rest()
 
     def left(self, visit: Visit) -> None:
         """A pass without gradients may be an evaluation, or make data for another one."""
@@ -143,11 +136,7 @@ class Session:
         for group in self.groups:
             recording = group.recording
             if recording.forwards and any(one is visit.module for one in recording.entrances):
-                forward = recording.forwards[-1]
-                if forward.where in self._making:
-                    forward.phase = "data"
-                elif not forward.tracking:
-                    self._ungraded.append((forward, visit.outputs))
+                self._reel.left(recording, visit.outputs, in_closure=self._stepping)
         self._look_at_the_clock()
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -155,18 +144,26 @@ class Session:
         self._end_if_due()
         if self.report is not None:
             return
-        self._hear_evaluation("step")
-        if self.hooks.tape.paused:
-            for group in self.groups:
-                group.one_more_backward()
+        if self._reel.hears("step"):
+            self._rest()
+        if self.hooks.tape.paused or self.hooks.tape.rolls:
+            with self._at_work():
+                for group in self.groups:
+                    group.one_more_backward(loss)
             return
         with self._at_work():
             self.names.read(sys._getframe(2))
-            calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
+            self._read(loss)
+
+    def _read(self, loss: torch.Tensor) -> None:
+        calls, visits = list(self.hooks.tape.calls), list(self.hooks.visits)
+        try:
             backward = Backward(loss, calls, visits, self.names.of, self.names.things)
             self._look_for_named(backward)
-            self._tell_data(backward)
+            self._reel.tell_data(backward)
             self._groups_of(backward)
+        except Exception as bug:  # of ours: the script must go on
+            self.missing.append(f"a backward pass, for the doctor failed ({type(bug).__name__}: {bug})")
 
     def asks(self) -> None:
         """Where no module is called, this is the only place at which the tape may be taken off."""
@@ -187,20 +184,36 @@ class Session:
     def steps(self, optimizer: Optimizer) -> None:
         """Just before the first step everything is as training starts."""
         self._insist()
+        self._stepping = True
         for one in self.groups:  # with a closure, the passes of the step come after this
             one.recording.phase = "step"
         group = self._group_of(optimizer)
+        self._begun_steps.add(id(optimizer))
+        early = self._early.pop(id(optimizer), [])
         if group is None:
             self._unreached.step(optimizer)
-        elif group.patient is None:
+            return
+        if len(early) == 1:  # more are one that goes on where an earlier run has ended
+            group.recording.has_stepped(early[0])
+        if group.patient is None:
             self._examine(group)
+
+    def schedules(self, scheduler: LRScheduler) -> None:
+        """Has its optimizer not stepped yet? A scaled loss may have made it leave out the first step."""
+        optimizer = scheduler.optimizer
+        if id(optimizer) not in self._begun_steps and not self.hooks.scaled:
+            self._early.setdefault(id(optimizer), []).append(scheduler)
 
     def stepped(self, optimizer: Optimizer) -> None:
         """Were these enough?"""
-        self._between = True
+        self._between, self._stepping = True, False
         group = self._group_of(optimizer)
-        if group is not None:
+        if group is None:
+            self._due = self._due or (not self.groups and self._unreached.steps >= self.steps_wanted)
+        else:
             group.steps += 1
+            if self._reel.stepped():
+                self._rest()
         self._look_at_the_clock()
         if self.stops:  # torch is going through the hooks of its optimizers: to take them off would break that
             self._end_if_due()
@@ -233,18 +246,6 @@ class Session:
             for group in self.groups:
                 group.recording.paused = False
 
-    def _spare(self) -> None:
-        """Bound the memory of what is written down."""
-        calls = self.hooks.tape.calls
-        self._numbers += sum(out.numel() for call in calls[self._counted :] for out in call.outputs)
-        self._counted = len(calls)
-        if self._numbers > _NUMBERS or self._counted > 100_000:
-            if self.groups:
-                self.hooks.tape.paused = True
-            else:
-                self.hooks.forget()
-            self._counted = self._numbers = 0
-
     def _begin_again(self, visit: Visit) -> None:
         """What is trained only after something else is seen, too: a teacher first, and then its pupil."""
         trained = {id(one) for one in visit.trained}
@@ -252,24 +253,24 @@ class Session:
         if trained and not trained & known:
             self._begun |= trained
             self._earlier, self._optimizers, self._ready = len(self.groups), [], None
-            self.hooks.tape.paused, self._numbers = False, 0
+            self._last = len(self.hooks.tape.calls)
+            self._reel.begin_again()
 
     def _groups_of(self, backward: Backward) -> list[Group]:
         # Leaves that are made anew for every pass are no parameters.
         leaves = {key: one for key, one in backward.leaves.items() if not self._is_new(one)}
         self._last = len(self.hooks.tape.calls)
-        if not self._optimizers:
-            self._optimizers = living_optimizers()
+        self._optimizers = self._optimizers or living_optimizers()
         holding = [one for one in self._optimizers if any(id(p) in leaves for p in walk.listed_in(one))]
         if not holding:
             own = ancestors(backward.calls, [backward.loss])
-            self._unreached.backward(cut_in(own) or cut_in(backward.calls))
+            self._unreached.backward(cut_in(own) or cut_in(backward.calls), self.hooks.tape.maker(backward.loss))
         if not leaves:
             return []
         found: list[Group] = []
         for optimizers in together(holding, backward) or [[]]:
             group = known_among(self.groups, optimizers, leaves) or self._opened(backward, optimizers)
-            group.one_more_backward()
+            group.one_more_backward(backward.loss)
             group.sees(backward)
             found.append(group)
         return found
@@ -287,19 +288,6 @@ class Session:
         if loss is not None and backward.ending_in(loss) is not None:
             self._unknown["--loss"] = None
 
-    def _tell_data(self, backward: Backward) -> None:
-        """Passes without gradients from which this loss was computed."""
-        outputs = {id(one): forward for forward, made in self._ungraded for one in made}
-        if not outputs:
-            return
-        for call in ancestors(backward.calls, [backward.loss]):
-            for one in call.inputs:
-                forward = outputs.get(id(one))
-                if forward is not None:
-                    forward.phase = "data"
-                    self._making.add(forward.where)
-        self._ungraded.clear()
-
     def _opened(self, backward: Backward, optimizers: list[Optimizer]) -> Group:
         """A group's recording begins before its first gradient arrives."""
         found = captured(backward, optimizers, self.wanted)
@@ -308,8 +296,10 @@ class Session:
         entrances = found.entrances if isinstance(found, Captured) else [model]
         recording = Recording(
             model, optimizers, companions(optimizers), tape=self.hooks.tape, states=self.hooks.states,
-            entrances=entrances, calls=2,
+            loaders=self.hooks.loaders, entrances=entrances, calls=2, scripted=True,
         )  # fmt: skip
+        if self._stepping:  # by a closure: the first step is under way, and the schedulers' first is after it
+            recording.counts = [sys.maxsize] * len(recording.counts)
         recording.__enter__()
         name = self.names.of.get(id(model), type(model).__name__)
         group = Group(optimizers, name, recording, backward, found)
@@ -358,9 +348,10 @@ class Session:
         """Ask what remains to be asked, and take everything off."""
         if self.report is not None:
             return
+        self._reel.end(whole=error is None and not self._due)
         with self._at_work(), redirect_stdout(io.StringIO()):
-            grouped = [one for group in self.groups for one in group.optimizers]
-            silent = self._unreached.told(grouped) if error is None else ()
+            known = [one for group in self.groups for one in (*group.optimizers, *group.strangers)]
+            silent = self._unreached.told(known) if error is None else ()
             self.findings += [NOTHING.found(evidence, where) for evidence, where in silent]
             if self.findings:  # a number made anew is no program
                 self.groups = [group for group in self.groups if group.optimizers or group.backwards > 1]
@@ -391,8 +382,6 @@ class Session:
         if not reports and not self._unreached.steps:
             self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
-            findings=one.findings,
-            symptoms=one.symptoms,
-            not_examined=(*self.missing, *one.not_examined),
+            findings=one.findings, symptoms=one.symptoms, not_examined=(*self.missing, *one.not_examined),
             facts=one.facts, examined=bool(reports),
         )  # fmt: skip

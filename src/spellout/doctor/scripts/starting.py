@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import linecache
+import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import overrides
+from torch.nn.modules import module as modules
 
 from ...errors import SpelloutError
 from ..report.report import Report
 from . import running
 from .notebook import run_notebook
 from .session import Session, Stopped
+
+_OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,57 @@ def _code(leaving: SystemExit) -> int:
 
 
 def _show(error: BaseException) -> None:
-    """Print a traceback that begins in the script."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code is not running.execute.__code__:
-        trace = trace.tb_next
-    traceback.print_exception(type(error), error, trace.tb_next if trace is not None else None)
+    """Print the traceback that Python would print without us: from the script on, and without frames of ours."""
+    told = traceback.TracebackException.from_exception(error)
+    for one in _chain(told):
+        one.stack = _without_ours(one.stack)
+    print("".join(told.format()), end="", file=sys.stderr)
+
+
+def _chain(told: traceback.TracebackException) -> Iterator[traceback.TracebackException]:
+    """What is told, and what caused it."""
+    yield told
+    for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
+        if other is not None:
+            yield from _chain(other)
+
+
+def _without_ours(stack: traceback.StackSummary) -> traceback.StackSummary:
+    """Without the frames above the script, of the tape, of the hooks, and of torch where it asks the tape."""
+    frames = list(stack)
+    begins = [place for place, one in enumerate(frames) if _is_of(one, running.__file__, "execute")]
+    kept: list[traceback.FrameSummary] = []
+    for one in frames[begins[0] + 1 if begins else 0 :]:
+        if one.filename.startswith(_OURS):
+            continue
+        if one.filename == overrides.__file__:
+            continue
+        if _is_of(one, modules.__file__, "inner"):  # torch calls a module that nobody hears without it
+            kept[-1] = _plain_call(kept[-1])
+            continue
+        if kept and _is_of(one, kept[-1].filename, kept[-1].name) and _asks(kept[-1]):
+            kept.pop()  # the same function, once before the tape answers and once after it
+        kept.append(one)
+    return traceback.StackSummary.from_list(kept)
+
+
+def _is_of(frame: traceback.FrameSummary, filename: str | None, name: str) -> bool:
+    return frame.filename == filename and frame.name == name
+
+
+def _asks(frame: traceback.FrameSummary) -> bool:
+    return "handle_torch_function" in (frame.line or "")
+
+
+def _plain_call(frame: traceback.FrameSummary) -> traceback.FrameSummary:
+    """The line of the same function by which torch calls a module without hooks."""
+    lines = linecache.getlines(frame.filename)
+    plain = "return forward_call(*args, **kwargs)"
+    for number in range(frame.lineno or 0, 0, -1):
+        line = lines[number - 1].rstrip()
+        if line.endswith(plain):
+            begin = len(line) - len(plain) + len("return ")
+            return traceback.FrameSummary(
+                frame.filename, number, frame.name, end_lineno=number, colno=begin, end_colno=len(line)
+            )
+    return frame

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 
-@dataclass
+@dataclass(eq=False)
 class Drawn:
     """One iteration over a DataLoader that was begun."""
 
@@ -21,26 +21,41 @@ class Drawn:
     """How many batches were taken of it."""
 
 
-class LoaderHook:
-    """Notes which loaders are iterated, and how many batches are taken."""
+class Loaders:
+    """Notes which loaders are iterated, and how many batches are taken; `now` tells the tick and the phase.
 
-    def __init__(self, begins: Callable[[DataLoader[Any]], Drawn]) -> None:
+    Where `now` returns None, nobody listens.
+    """
+
+    def __init__(self, now: Callable[[], tuple[int, str] | None]) -> None:
+        self.drawn: list[Drawn] = []
+        self.last: Drawn | None = None
+        """What the last batch was taken of."""
+        self._now = now
+
+    def listen(self) -> None:
+        """Hang it on torch's loaders; `remove` takes it off."""
         begin, following = DataLoader.__iter__, _BaseDataLoaderIter.__next__
         open_ones: dict[int, Drawn] = {}
 
         def __iter__(loader: DataLoader[Any]) -> Any:
             iterator = begin(loader)
-            open_ones[id(iterator)] = begins(loader)
+            now = self._now()
+            if now is not None:
+                open_ones[id(iterator)] = drawn = Drawn(loader, *now)
+                self.drawn.append(drawn)
             return iterator
 
         def __next__(iterator: Any) -> Any:
             batch = following(iterator)
-            if id(iterator) in open_ones:
-                open_ones[id(iterator)].batches += 1
+            drawn = open_ones.get(id(iterator))
+            if drawn is not None:
+                drawn.batches += 1
+                self.last = drawn
             return batch
 
-        self._old, self._new = (begin, following), (__iter__, __next__)
-        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = self._new  # type: ignore[method-assign, assignment]
+        self._old = (begin, following)
+        DataLoader.__iter__, _BaseDataLoaderIter.__next__ = __iter__, __next__  # type: ignore[method-assign, assignment]
 
     def remove(self) -> None:
         """Put the methods of before back."""

@@ -20,7 +20,7 @@ class Sight:
     mean: float
     spread: float
     """Standard deviation of all numbers read."""
-    rows: tuple[float, ...]
+    rows: tuple[int, ...]
     """One number for each entry along the first axis: equal rows have equal numbers."""
 
 
@@ -31,8 +31,10 @@ def sight_of(tensor: torch.Tensor) -> Sight | None:
         return None
     flat = tensor.detach()[:_ROWS].reshape(min(len(tensor), _ROWS), -1)
     flat = flat[:, :: max(1, flat.shape[1] // _COLUMNS)].double().cpu()
-    key = torch.cos(torch.arange(1, flat.shape[1] + 1, dtype=torch.float64))
-    rows = tuple((flat * key).sum(1).tolist())
+    # Whole numbers add up to the same in every order, which batches of other sizes bring about.
+    bits = (flat + 0.0).contiguous().view(torch.int64)
+    key = torch.cos(torch.arange(1, flat.shape[1] + 1, dtype=torch.float64)).view(torch.int64) | 1
+    rows = tuple(((bits ^ (bits >> 29)) * key).sum(1).tolist())
     return Sight(
         tuple(tensor.shape), tensor.is_floating_point(), float(flat.mean()), float(flat.std(correction=0)), rows
     )

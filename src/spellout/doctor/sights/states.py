@@ -11,7 +11,7 @@ import itertools
 import os
 import sys
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -142,6 +142,9 @@ class States:
         """Optimizers and schedulers that were given a state."""
         self.stepped: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
         """How often every optimizer has stepped, whoever it belongs to."""
+        self.lines: weakref.WeakKeyDictionary[Optimizer, str | None] = weakref.WeakKeyDictionary()
+        """Where each did so first."""
+        self._trained: list[tuple[weakref.ref[Optimizer], list[weakref.ref[torch.Tensor]]]] = []
         self._patches, self._depth = Patches(), 0
         self._handle: Any = None
 
@@ -163,8 +166,20 @@ class States:
             self._handle = None
 
     def _stepped(self, optimizer: Optimizer, *_: Any) -> None:
-        if self._heard():
-            self.stepped[optimizer] = self.stepped.get(optimizer, 0) + 1
+        if not self._heard():
+            return
+        if optimizer not in self.stepped:
+            self._trained.append((weakref.ref(optimizer), [weakref.ref(p) for p in walk.listed_in(optimizer)]))
+        self.stepped[optimizer] = self.stepped.get(optimizer, 0) + 1
+        self.lines.setdefault(optimizer, _line())
+
+    def learned(self, optimizers: Sequence[Optimizer]) -> set[int]:
+        """The ids of the parameters that others than these optimizers have stepped on, or that were loaded."""
+        others = [refs for ref, refs in self._trained if ref() not in optimizers]
+        living = [one() for refs in others for one in refs]
+        modules = [one.module() for one in self.loaded]
+        living += [p for module in modules if module is not None for _, p in walk.parameters(module)]
+        return {id(one) for one in living if one is not None}
 
     def _takes(self, before: Callable[..., Any], module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         if not self._heard() or self._depth:
@@ -193,7 +208,7 @@ class States:
                 _line(),
                 len(self.tape.calls) if self.tape is not None else 0,
                 bool(self.stepped),
-                self.tape is not None and not self.tape.paused,
+                self.tape is not None and not (self.tape.paused or self.tape.rolls),
                 {name: weakref.ref(one) for name, one in found.items()},
                 {name: _number(one) for name, one in found.items()},
             )
@@ -249,6 +264,12 @@ class States:
                 contents = contents_of(thing)
             self.read.append(File(_line(), contents, _path(args[0] if args else kwargs.get("f"))))
         return thing
+
+    def forget(self, begin: int, end: int) -> None:
+        """These calls are taken off the tape: what came after them moves up."""
+        for taken in self.taken:
+            if taken.tick > begin:
+                taken.tick = max(begin, taken.tick - (end - begin))
 
     def kept(self) -> list[Kept]:
         """The states that somebody still keeps in a dictionary; asked before anything of the user's is put back."""

@@ -29,6 +29,7 @@ class Unreached:
     def __init__(self) -> None:
         self._silent: dict[int, _Silent] = {}
         self._cut: Call | None = None
+        self._maker: Call | None = None
         self._asked = False
 
     @property
@@ -36,10 +37,13 @@ class Unreached:
         """The most steps that one of them took."""
         return max((one.steps for one in self._silent.values() if not one.driven), default=0)
 
-    def backward(self, cut: Call | None) -> None:
-        """What is asked for a gradient reaches nothing an optimizer holds: the path ends at this call, if known."""
+    def backward(self, cut: Call | None, maker: Call | None) -> None:
+        """What is asked for a gradient reaches nothing an optimizer holds.
+
+        The path ends at the one call, and the other one made what is asked; where they are known.
+        """
         self._asked = True
-        self._cut = self._cut or cut
+        self._cut, self._maker = self._cut or cut, self._maker or maker
 
     def step(self, optimizer: Optimizer) -> None:
         """It steps, and no backward pass has reached it."""
@@ -50,11 +54,14 @@ class Unreached:
     def told(self, reached: Sequence[Optimizer]) -> Iterator[tuple[str, str | None]]:
         """The evidence and the line for each that was not reached up to the end."""
         for one in self._silent.values():
-            if one.driven or one.steps < _FEW or any(one.optimizer is other for other in reached):
+            learns = any(p.requires_grad for p in walk.listed_in(one.optimizer))
+            if one.driven or one.steps < _FEW or not learns or any(one.optimizer is other for other in reached):
                 continue
             why, where = "`backward` was never called", one.where
             if self._asked:
                 why = "`backward` began where no parameter was used"
             if self._asked and self._cut is not None:
                 why, where = f"the loss is cut off from the model at `{self._cut.name}`", self._cut.where
-            yield f"{one.steps} optimizer steps, no gradient at all: {why}", where
+            elif self._asked and self._maker is not None:
+                why, where = f"{why}, at what `{self._maker.name}` made", self._maker.where
+            yield f"{one.steps} optimizer steps, no gradient at all: {why}", where or one.where

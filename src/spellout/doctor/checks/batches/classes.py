@@ -35,7 +35,7 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     steps = [
         [call for forward in group for call in passes[id(forward)].losses if _labels(call)]
-        for group in recording.passes_of(recording.steps)
+        for group in recording.passes_of(recording.placed)
     ]
     # What counts is what a step sees: accumulated parts are one batch, and a batch again tells nothing.
     batches = {tuple(id(call.argument(1, "target")) for call in calls): calls for calls in steps if calls}

@@ -48,12 +48,14 @@ def check(patient: Patient) -> Iterator[Finding]:
     passes = [one for one in training_passes(recording) if one.losses]
     if tape is None or len(passes) < 2:
         return
-    found = [_differ(tape, recording, one) for one in passes]
-    if all(found):
+    told = [_differ(tape, recording, one) for one in passes]
+    found = [one for one in told if one is not None]
+    if len(found) > 1 and all(found):
         yield OTHERWISE.found(f"in each of {len(found)} training passes; {found[0]}", passes[0].losses[0].where)
 
 
-def _differ(tape: Tape, recording: Recording, one: Pass) -> str:
+def _differ(tape: Tape, recording: Recording, one: Pass) -> str | None:
+    """How inputs and targets are mixed otherwise; None where halves are mixed, which look alike exchanged."""
     x = next((mix for given in one.forward.given[:1] if (mix := _mixed(tape, given, one.forward.tick))), None)
     y = _targets(tape, recording, one)
     if x is None or y is None or x.order.shape != y.order.shape:
@@ -63,7 +65,7 @@ def _differ(tape: Tape, recording: Recording, one: Pass) -> str:
         return f"input {row} is mixed with input {int(x.order[row])}, its target with that of {int(y.order[row])}"
     apart, turned = (float((x.share - share).abs().max()) for share in (y.share, 1 - y.share))
     if apart < _NEAR:
-        return ""
+        return None if turned < _NEAR else ""
     how = ": the shares are exchanged" if turned < _NEAR else ""
     return f"inputs keep {float(x.share.mean()):.2f} of their own row, targets {float(y.share.mean()):.2f}{how}"
 

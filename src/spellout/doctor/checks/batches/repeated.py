@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from ...patient import Patient
-from ...recording import Forward, Recording
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Forward
 from ...sights.sight import Sight, sight_of
 from .rows import origin_of
 
@@ -45,7 +46,9 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     more = _restarted(recording) or _larger(patient, groups[0], rows)
     if more:
-        yield SAME.found(f"the same {seen} rows in each of {len(groups)} steps, {more}", groups[0][0].where)
+        yield SAME.found(
+            f"the same {seen} rows in each of {len(recording.steps)} steps, {more}", groups[0][0].where
+        )
 
 
 def _restarted(recording: Recording) -> str:
@@ -63,12 +66,14 @@ def _length(loader: Any) -> int:
         return 0
 
 
-def _larger(patient: Patient, passes: list[Forward], rows: set[float]) -> str:
+def _larger(patient: Patient, passes: list[Forward], rows: set[int]) -> str:
     """Something that holds these rows and at least four times as many."""
     recording = patient.recording
     enough = 4 * len(rows)
     if recording.tape is not None:
-        origins = [origin_of(recording.tape, one.given[0], one.tick) for one in passes if one.given]
+        # A part that was taken once for all may be meant; one that is taken anew is not meant to be the same.
+        anew = len({id(one.given[0]) for one in recording.trained if one.given}) > len(passes)
+        origins = [origin_of(recording.tape, one.given[0], one.tick) for one in passes if one.given and anew]
         bases = {id(one.base): len(one.base) for one in origins if one is not None}
         if len(bases) == 1 and (whole := next(iter(bases.values()))) >= enough:
             return f"of the {whole} of the tensor that they are taken from"
@@ -82,7 +87,7 @@ def _larger(patient: Patient, passes: list[Forward], rows: set[float]) -> str:
     return ""
 
 
-def _holds(sights: list[Sight], rows: set[float], enough: int) -> bool:
+def _holds(sights: list[Sight], rows: set[int], enough: int) -> bool:
     known = {row for one in sights for row in one.rows}
     return len(known) >= enough and rows <= known
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from ...recording import Forward, Recording
+from ...recording import Recording
+from ...sights.events import Forward
 from ...tape import RESHAPES, Call, Tape
 from ..updates.objective import KNOWN
 
@@ -123,7 +124,8 @@ def training_passes(recording: Recording) -> list[Pass]:
     forwards = recording.forwards
     ends = [*(one.tick for one in forwards[1:]), len(recording.tape.calls)]
     ends = [end if end >= one.tick else len(recording.tape.calls) for one, end in zip(forwards, ends, strict=False)]
-    learned = {id(one) for one in recording.trained}
+    last = max((step.order for step in recording.placed), default=len(forwards) + len(recording.steps))
+    learned = {id(one) for one in recording.trained if one.order < last}  # what came later is not on the tape
     return [
         Pass(one, [call for call in losses if one.tick <= call.index < end])
         for one, end in zip(forwards, ends, strict=False)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 
 from ...patient import Patient
-from ...recording import Forward, Step
 from ...report import Finding, Page
+from ...sights.events import Forward, Step
 from ...tape import Call
 from ..updates.objective import Part, parts_of
 from ..updates.scaling import backwards

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from ...patient import Patient
-from ...recording import Forward, Recording
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Forward
 from ...sights.sight import Sight
 from ...tape import RANDOM, Call, Tape, words
+from . import splits
 from .windows import Comparison, comparisons, window
 
 SCALED = Page(
@@ -39,13 +41,16 @@ KNOWN_DATA = Page(
     severity="note",
     title="all that is evaluated was trained on",
     why="The number says how well the model remembers, not how well it does on new data.",
-    evidence="The rows of the inputs in the evaluation were all among those of several training steps.",
+    evidence="The rows of the inputs in the evaluation were all among those of several training steps; or rows are "
+    "masked in the evaluation and not in the loss. A warning where a split is in no loader, or the mask is random.",
     legitimate="The training's own accuracy; programs that show how something works.",
     cure="Keep some data apart, and evaluate on them.",
 )
 PAGES = (SCALED, AUGMENTED, KNOWN_DATA)
 _PICKS = words("randperm randint multinomial random_")
 _DEEP = 30
+_MOST = 0.94
+"""The part of the evaluation's rows: the very first pass is not seen."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -61,8 +66,15 @@ def check(patient: Patient) -> Iterator[Finding]:
     asked = {row for one in measured for row in one.inputs[0].rows}
     # Where one step sees all there is, the program shows how something works, and nobody is deceived.
     whole = any(asked <= set(one.inputs[0].rows) for one in trained)
-    if len(asked) > 1 and asked <= rows and not whole:
-        yield KNOWN_DATA.found(f"{len(asked)} different rows, {len(rows)} trained on", measured[0].where)
+    if len(asked) > 1 and len(asked & rows) > _MOST * len(asked) and not whole:
+        said, left = f"{len(asked)} different rows, {len(rows)} trained on", splits.unread(recording)
+        if left:
+            said += f"; a split of {left} other samples is in no loader"
+        yield KNOWN_DATA.found(said, measured[0].where, "warning" if left else None)
+    found = splits.masked(recording)
+    if found is not None:
+        said = f"{found.apart} of {found.rows} rows are evaluated apart, and all {found.rows} are in the loss"
+        yield KNOWN_DATA.found(said, found.call.where, "warning" if found.at_random else None)
 
 
 def _scaled(trained: list[Forward], measured: list[Forward]) -> Iterator[Finding]:

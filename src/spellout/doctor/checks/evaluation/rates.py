@@ -53,7 +53,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     values = [number for result in recording.results[:1] for number in _numbers(result)]
     # Nobody hands over what a script's evaluation returns, but a variable holds it.
     loose = [number for number in recording.kept if number > 1] if not recording.results else []
-    if not values + loose or recording.tape is None:
+    if not values + recording.kept or recording.tape is None:
         return
     calls = [call for call in evaluation(recording) if call.index < _end(recording)]
     compared = [one for one in comparisons(recording, calls) if one.call.out.numel() == one.labels.numel()]
@@ -63,8 +63,10 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield from _loss(value, losses)
     for value in loose:
         yield from (one for one in _rate(value, compared) if one.severity == "error")
-    for value in recording.kept if loose or not recording.results else ():
-        yield from (one for one in _loss(value, losses) if one.page is LOSS)
+    for value in recording.kept if not recording.results else ():
+        odd = 1000 * value != round(1000 * value) if math.isfinite(value) else False  # no setting of somebody's
+        yield from (one for one in _loss(value, losses) if one.page is LOSS or odd)
+        yield from (one for one in _rate(value, compared) if one.page is UNEVEN and odd)
 
 
 def _end(recording: Recording) -> int:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ...recording import Forward, Recording
+from ...recording import Recording
+from ...sights.events import Forward
 from ...tape import RESHAPES, Call, Tape
 
 DECIDES = ("argmax", "max", "topk")

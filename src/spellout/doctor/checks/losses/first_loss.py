@@ -58,7 +58,7 @@ _CLASSIFIES = words("cross_entropy binary_cross_entropy_with_logits log_softmax"
 def check(patient: Patient) -> Iterator[Finding]:
     """Compare three losses."""
     kind = kind_of(patient)
-    if kind is None:
+    if kind is None or _has_learned(patient):
         return
     own = patient.training.value
     zero = loss_of(patient, torch.zeros_like(patient.training.main), patient.batch.target)
@@ -85,6 +85,21 @@ def check(patient: Patient) -> Iterator[Finding]:
     elif zero > 100 * best > 0 and own > 50 * best:
         yield FAR_TARGETS.found(evidence, head)
     yield from _bias(patient)
+
+
+def _has_learned(patient: Patient) -> bool:
+    """Was the layer that makes the outputs trained before, by another optimizer, or loaded?
+
+    Then its outputs are opinions on what it has learned, as where adapters are put on a trained model.
+    """
+    states, main = patient.recording.states, patient.training.main
+    known = states.learned(patient.optimizers) if states is not None else set()
+    heads = [
+        call
+        for call in patient.training.tape.calls
+        if call.name in AFFINE and call.phase == "model" and any(one.shape == main.shape for one in call.outputs)
+    ]
+    return any(id(one) in known for call in heads for one in call.inputs)
 
 
 def kind_of(patient: Patient) -> str | None:

@@ -51,7 +51,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     losses, ratio = _losses(patient, 1.0)
     if not losses:
         return
-    patient.facts["update:data ratio"] = ratio
+    if math.isfinite(ratio):
+        patient.facts["update:data ratio"] = ratio
     start, best, last = losses[0], min(losses[1:]), losses[-1]
     scale = max(abs(start), 1e-8)
     noise = 0.0 if last < start else _noise(patient)
@@ -99,16 +100,16 @@ def _losses(patient: Patient, factor: float) -> tuple[list[float], float]:
             if trial.error:
                 return [], 0.0
             losses.append(trial.value)
-        return losses, median(ratios) if ratios else 0.0
+        return losses, median(ratios) if ratios else math.nan  # no matrix learns
 
 
 def _clipped(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> dict[str, torch.Tensor | None]:
-    """The gradients as the user's own step clips them: the tightest limit that was seen there."""
+    """The gradients as the user's own step clips or unscales them: the tightest limit that was seen there."""
     clips = patient.recording.clips
     norm = min((call.limit for call in clips if call.limits_norm), default=math.inf)
     value = min((call.limit for call in clips if not call.limits_norm), default=math.inf)
     whole = math.sqrt(sum(float(grad.norm()) ** 2 for grad in gradients.values() if grad is not None))
-    factor = norm / whole if whole > norm else 1.0
+    factor = norm / whole if whole > norm else patient.shrunk
     return {
         name: None if grad is None else (grad * factor).clamp(-value, value) for name, grad in gradients.items()
     }

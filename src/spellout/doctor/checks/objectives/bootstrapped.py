@@ -49,6 +49,8 @@ def _bootstraps(tape: Tape, call: Call, one: torch.Tensor, other: torch.Tensor) 
         if source is None or source.name != "add" or len(source.inputs) < 2:
             continue
         data = [x for x in source.inputs[:2] if not x.requires_grad and x.numel() > 1]
+        if any((maker := tape.source(x, _THROUGH, source.index)) and maker.name == "grad" for x in data):
+            continue  # a derivative of the model's is no data
         own = [x for x in source.inputs[:2] if x.requires_grad]
         if len(data) == len(own) == 1 and _scaled(tape, own[0], source.index):
             ours = {id(leaf) for leaf in graph.leaves(guess)}

@@ -10,6 +10,7 @@ from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import Tape, words
 from ..updates.objective import terms
+from .tapes import losses
 
 MAXIMISED = Page(
     id="divergence-is-maximised",
@@ -31,8 +32,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     """Every loss whose gradient was asked for, of the user's steps if there are any."""
     groups = [group for one in patient.optimizers for group in one.param_groups]
     sign = -1.0 if groups and all(group.get("maximize") for group in groups) else 1.0
-    losses = patient.losses  # the doctor's pass and three of the user's, whose line is told, if there are any
-    for tape, loss in (*losses[1:4], *losses[:1]):
+    for tape, loss in losses(patient):
         found = [one for one in _multiples(tape, loss, len(tape.calls), sign, 0) if one[0]]
         if found and all(times < 0 for times, _ in found):
             times, where = found[0]

@@ -57,7 +57,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     if any(_turns(call, trial.main) for call in trial.tape.calls if call.phase == "loss"):
         return
     pair = _exchanged(patient, trial.main.detach(), target)
-    if pair is None:
+    if pair is None or not _learns_mostly(patient):
         return
     better, worse = (loss_of(patient, one, target) for one in pair)
     most = [group.get("maximize", False) for one in patient.optimizers for group in one.param_groups]
@@ -67,6 +67,12 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield UPWARDS.found(
             f"loss of the best order {better:.4g}, of the worst {worse:.4g}{how}", patient.training.last_line
         )
+
+
+def _learns_mostly(patient: Patient) -> bool:
+    """Does most of the model learn? Against frozen weights a few of an adversary's may well go uphill."""
+    sizes = [(p.numel(), p.requires_grad) for _, p in patient.parameters()]
+    return sum(size for size, learns in sizes if learns) > 0.5 * sum(size for size, _ in sizes)
 
 
 def _constant(patient: Patient) -> Iterator[Finding]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import torch
+
 from ...patient import Patient
 from ...report import Finding
 from ...tape import Tape
@@ -18,3 +20,13 @@ def once(patient: Patient, look: Callable[[Tape], Iterable[Finding]]) -> Iterato
         if found:
             yield from found.values()
             return
+
+
+def losses(patient: Patient) -> Iterator[tuple[Tape, torch.Tensor]]:
+    """What was differentiated, with its tape: in the user's first steps, and in the doctor's pass."""
+    recorded = patient.recording.tape
+    for call in patient.recording.calls_of("backward")[:3]:
+        if recorded is not None and call.inputs:
+            yield recorded, call.inputs[0]
+    if patient.runs and patient.training.loss is not None:
+        yield patient.training.tape, patient.training.loss

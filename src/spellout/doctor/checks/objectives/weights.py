@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from ...patient import Patient
 from ...report import Finding, Page
@@ -39,8 +41,28 @@ _ENOUGH = 30
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Every weighted loss on every tape."""
+    """Every weighted loss on every tape, and every sampler with weights."""
     yield from once(patient, _on)
+    for loader in {id(one.loader): one.loader for one in patient.recording.drawn}.values():
+        yield from _sampled(loader)
+
+
+def _sampled(loader: DataLoader[Any]) -> Iterator[Finding]:
+    """A sampler's weights, where the data set holds one class for every sample."""
+    weights = getattr(loader.sampler, "weights", None)
+    if not isinstance(weights, torch.Tensor) or weights.ndim != 1 or not isinstance(loader.dataset, TensorDataset):
+        return
+    labels = loader.dataset.tensors[-1]
+    if labels.ndim != 1 or labels.is_floating_point() or labels.numel() != len(weights) or int(labels.min()) < 0:
+        return
+    counts = torch.bincount(labels).double()
+    drawn = torch.zeros_like(counts).index_add_(0, labels, weights.double() / weights.double().sum())
+    shares, rare = counts / counts.sum(), int(torch.where(counts > 0, counts, torch.inf).argmin())
+    if len(weights) >= _ENOUGH and float(drawn[rare]) < 0.5 * float(shares[rare]):
+        share = float(shares[rare])
+        yield INVERTED.found(
+            f"the sampler draws class {rare} in {float(drawn[rare]):.1%}; it has {share:.1%} of all"
+        )
 
 
 def _on(tape: Tape) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -112,14 +112,20 @@ def _nothing(patient: Patient, seen: set[int]) -> Iterator[Finding]:
         yield NOTHING.found(f"none of the optimizer's {len(mine)} parameters needs a gradient: all are frozen")
     silent = not seen and not any(step.driven for step in recording.steps)
     if len(recording.steps) > 1 and silent and recording.error is None and any(p.requires_grad for p in mine):
-        why, where = "no backward pass reached one", recording.steps[0].where
-        if recording.tape is not None:
-            end = next(graph.ends(recording.tape), None)
-            maker = recording.tape.maker(end) if end is not None else None
-            why = "`backward` was never called" if end is None else "`backward` began where no parameter was used"
-            if maker is not None:
-                why, where = f"{why}, at what `{maker.name}` made", maker.where or where
-        yield NOTHING.found(f"{len(recording.steps)} optimizer steps, no gradient at all: {why}", where)
+        why, where = cause_of_silence(recording.tape)
+        said = f"{len(recording.steps)} optimizer steps, no gradient at all: {why}"
+        yield NOTHING.found(said, where or recording.steps[0].where)
+
+
+def cause_of_silence(tape: Tape | None) -> tuple[str, str | None]:
+    """Why no gradient arrives anywhere, and the user's line."""
+    if tape is None:
+        return "no backward pass reached one", None
+    end = next(graph.ends(tape), None)
+    if end is None:
+        return "`backward` was never called", None
+    maker, why = tape.maker(end), "`backward` began where no parameter was used"
+    return (why, None) if maker is None else (f"{why}, at what `{maker.name}` made", maker.where)
 
 
 def _only_in_the_step(patient: Patient, seen: set[int]) -> Iterator[Finding]:
@@ -130,19 +136,28 @@ def _only_in_the_step(patient: Patient, seen: set[int]) -> Iterator[Finding]:
     often = [one for one in recording.optimizers if len(recording.steps_of(one)) > 1]
     stepped = {id(p) for one in often for p in walk.listed_in(one)}
     missing = {id(p): name for name, p in patient.trained.items() if id(p) in stepped and id(p) not in seen}
-    used: dict[int, Call] = {}
-    for call in recording.tape.calls if missing else ():
-        for one in call.inputs if call.name not in _UNUSED else ():
-            if id(one) in missing:
-                used.setdefault(id(one), call)
+    used = users_of(recording.tape, missing)
     names = [name for key, name in missing.items() if key in used]
     if names:
         first = used[next(key for key in missing if key in used)]
-        blind = not any(out.requires_grad for out in first.outputs)
-        how = ": used under `no_grad`" if blind else ": used, and cut off later"
-        yield from some(
-            UNREACHED, patient, names, f" in {len(recording.steps)} of your own steps{how}", first.where
-        )
+        when = f" in {len(recording.steps)} of your own steps: {how_cut(first)}"
+        yield from some(UNREACHED, patient, names, when, first.where)
+
+
+def users_of(tape: Tape, wanted: Container[int]) -> dict[int, Call]:
+    """The first call that computed with each of these tensors, by their ids."""
+    used: dict[int, Call] = {}
+    for call in tape.calls:
+        for one in call.inputs if call.name not in _UNUSED else ():
+            if id(one) in wanted:
+                used.setdefault(id(one), call)
+    return used
+
+
+def how_cut(call: Call) -> str:
+    """Why what was used in a call gets no gradient."""
+    blind = not any(out.requires_grad for out in call.outputs)
+    return "used under `no_grad`" if blind else "used, and cut off later"
 
 
 def cut_in(calls: Sequence[object]) -> Call | None:

@@ -40,7 +40,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     found: dict[int, tuple[torch.Tensor, Tape]] = {}
     for tape, end in patient.losses:
         for leaf in graph.leaves(end):
-            if id(leaf) not in known and id(leaf) not in found and _lasts(tape, leaf):
+            new = id(leaf) not in known and id(leaf) not in found and tape.maker(leaf) is None
+            if new and not any(_is_handled(one, leaf) for one in patient.tapes):
                 found[id(leaf)] = leaf, tape
     if not found:
         return
@@ -73,18 +74,16 @@ def _targets(patient: Patient) -> list[torch.Tensor]:
     return [patient.batch.targets] if patient.batch.targets is not None else []
 
 
-def _lasts(tape: Tape, leaf: torch.Tensor) -> bool:
-    """Was it there before the pass, and does the user neither ask for its gradient nor move it by hand?"""
-    if tape.maker(leaf) is not None:
-        return False
+def _is_handled(tape: Tape, leaf: torch.Tensor) -> bool:
+    """Does the user ask for its gradient, or move it by hand?"""
     place = leaf.data_ptr()
     for call in tape.calls:
         if call.name == "grad" and any(one is leaf for one in call.inputs):
-            return False
+            return True
         written = call.out is not None and call.args and call.out is call.args[0]
         if written and isinstance(call.out, torch.Tensor) and call.out.data_ptr() == place:
-            return False
-    return True
+            return True
+    return False
 
 
 def _is_weight(patient: Patient, leaf: torch.Tensor, tape: Tape) -> bool:

@@ -14,7 +14,7 @@ from ... import walk
 from ...patient import Patient
 from ...recording import Recording
 from ...report import Finding, Page
-from .gradients import listed, some
+from .gradients import UNREACHED, how_cut, listed, some, users_of
 
 MISSING = Page(
     id="parameter-not-in-optimizer",
@@ -86,7 +86,8 @@ def check(patient: Patient) -> Iterator[Finding]:
             evidence = (
                 f"{type(one).__name__} steps on {len(walk.listed_in(one))} tensors, all shaped like the model's"
             )
-            yield FOREIGN.found(f"{evidence}, while the model's get gradients that nobody steps on")
+            where = recording.states.lines.get(one) if recording.states is not None else None
+            yield FOREIGN.found(f"{evidence}, while the model's get gradients that nobody steps on", where)
     yield from _twice(patient, recording)
     yield from _one_memory(patient, optimizers)
     moved = sorted({name for step in steps for name in step.moved_frozen})
@@ -125,6 +126,13 @@ def _foreign(patient: Patient, given: list[torch.Tensor], reached: set[int], ste
     if isinstance(patient.case.loss, nn.Module):
         own |= {id(p) for _, p in walk.parameters(patient.case.loss)}
     foreign = [p for p in given if id(p) not in own and id(p) not in reached]
+    tape = patient.recording.tape
+    used = users_of(tape, {id(p) for p in foreign}) if tape is not None and stepped else {}
+    if used:  # by a part of the program that the loss's gradient does not come to
+        call = next(iter(used.values()))
+        told = f"{len(used)} of the optimizer's {len(given)} tensors in your own steps: {how_cut(call)}"
+        yield UNREACHED.found(told, call.where)
+        foreign = [p for p in foreign if id(p) not in used]
     shapes = {p.shape for _, p in patient.parameters() if not isinstance(p, UninitializedParameter)}
     twins = sum(not isinstance(p, UninitializedParameter) and p.shape in shapes for p in foreign)
     if foreign and (stepped or twins == len(foreign) == len(given)):

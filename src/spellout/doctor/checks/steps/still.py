@@ -25,14 +25,14 @@ PAGES = (STILL,)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """The parameters before the examination and after the first call of the user's step."""
+    """The parameters before and after the first call of the user's step, or a script's first two."""
     recording, after = patient.recording, patient.recording.after_first
     if not after or recording.error is not None or not patient.runs:
         return
     for optimizer in recording.optimizers:
         rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
         mine = {name: p for name, p in patient.trained.items() if id(p) in rates and name in after}
-        stays = {name for name, p in mine.items() if torch.equal(after[name], p)}
+        stays = {name for name, p in mine.items() if torch.equal(after[name], recording.first.get(name, p))}
         if not stays or len(stays) == len(mine) or len(walk.listed_in(optimizer)) != len(rates):
             continue
         # In a step of the user's own a gradient may be zero that is not so in a pass of the doctor's.

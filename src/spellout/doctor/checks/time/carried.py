@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from ... import walk
 from ...patient import Patient
-from ...recording import Step
 from ...report import Finding, Page
+from ...sights.events import Step
 from ...tape import Call, Tape
 from ..updates.scaling import backwards
 

@@ -8,8 +8,9 @@ from itertools import zip_longest
 import torch
 
 from ...patient import Patient
-from ...recording import Forward, Recording
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Forward
 from ...tape import Tape
 from ..updates.scaling import backwards
 

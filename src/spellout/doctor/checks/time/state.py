@@ -8,8 +8,9 @@ from itertools import pairwise
 import torch
 
 from ...patient import Patient
-from ...recording import Forward, Recording
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Forward
 from ...tape import Tape
 from ..batches.rows import Origin, origin_of
 from ..evaluation.windows import computed
@@ -32,7 +33,8 @@ PAGES = (MIXED,)
 def check(patient: Patient) -> Iterator[Finding]:
     """Training passes of several arguments."""
     recording = patient.recording
-    passes = [one for one in recording.trained if len(one.given) > 1]
+    last = max((step.order for step in recording.placed), default=0)
+    passes = [one for one in recording.trained if len(one.given) > 1 and one.order < last]
     if recording.tape is None or len(passes) < 3:
         return
     learned = computed(recording)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -96,8 +97,10 @@ _BINARY = "binary_cross_entropy_with_logits"
 
 def check(patient: Patient) -> Iterator[Finding]:
     """Both families, on the first training pass, on the pass with relabelled axes, and on the user's steps."""
+    # A program that makes a text begins with one place; what it learns from has more.
+    longer = {_place(one) for tape in patient.tapes for one in tape.calls if _chooses(one)}
     for tape in patient.tapes:
-        yield from _on(tape)
+        yield from _on(tape, longer)
         if patient.runs and tape is patient.training.tape and patient.relabelled is not None:
             axes, trial = patient.relabelled
             yield from _probabilities_by_value(tape, trial.tape)
@@ -106,8 +109,14 @@ def check(patient: Patient) -> Iterator[Finding]:
                     yield from _over_batch(call, axes.samples)
 
 
-def _on(tape: Tape) -> Iterator[Finding]:
-    """Everything that one tape shows."""
+def _chooses(call: Call) -> bool:
+    """Is it a softmax of more than one number?"""
+    x, dim = call.argument(0, "input"), call.argument(1, "dim")
+    return call.name in _SOFTMAXES and isinstance(dim, int) and x.ndim > 0 and x.shape[dim] > 1
+
+
+def _on(tape: Tape, longer: set[tuple[Any, int]]) -> Iterator[Finding]:
+    """Everything that one tape shows; `longer` are the places where a softmax is of more than one number."""
     for call in tape.calls:
         if call.name in (*_CLASSES, _BINARY):
             yield from _logits(tape, call)
@@ -116,7 +125,7 @@ def _on(tape: Tape) -> Iterator[Finding]:
         elif call.name in REGRESSIONS:
             yield from _reach(tape, call)
         if call.name in _SOFTMAXES:
-            yield from _axis(call)
+            yield from (one for one in _axis(call) if one.page is not SIZE_ONE or _place(call) not in longer)
 
 
 def _logits(tape: Tape, call: Call) -> Iterator[Finding]:
@@ -183,6 +192,10 @@ def _reach(tape: Tape, call: Call) -> Iterator[Finding]:
             f"`{source.name}` gives {low:g} … {high:g}; {outside:.0%} of the targets lie outside: {span(target)}",
             source.where or call.where,
         )
+
+
+def _place(call: Call) -> tuple[Any, int]:
+    return call.code, call.instruction
 
 
 def _axis(call: Call) -> Iterator[Finding]:

@@ -9,8 +9,9 @@ from itertools import pairwise
 from torch.optim import Optimizer
 
 from ...patient import Patient
-from ...recording import Recording, Step
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Step
 from ...tape import Call
 from .objective import Part, parts_of
 

@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from ...patient import Patient
-from ...recording import Recording, Step
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Step
 
 DIES = Page(
     id="learning-rate-dies",
@@ -38,8 +39,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     for scheduler in recording.schedulers:
         steps = recording.steps_of(scheduler.optimizer)
         pace = _pace(recording, scheduler, steps)
-        rates = rates_ahead(scheduler) if pace > 0 else []
-        last = dies_at(rates)
+        # A script's scheduler has gone on; of what is examined it was put back.
+        past = _past(steps, pace) if recording.scripted and pace > 0 else []
+        rates = past + rates_ahead(scheduler) if pace > 0 else []
+        last = 0 if _by_epochs(recording, scheduler, steps) else dies_at(rates)
         # Where all data are one batch, a step is an epoch, and only the quickest decay is a mistake.
         if last and last / pace <= (100 if varied else 20):
             yield DIES.found(
@@ -47,6 +50,12 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"the rate goes from {max(rates):.3g} to {rates[last]:.3g} in {last / pace:.0f} steps, and stays",
                 steps[-1].where,
             )
+
+
+def _past(steps: list[Step], pace: float) -> list[float]:
+    """The rates of the steps that were seen, one for each step of the scheduler."""
+    rates = [max(step.movement.rates) for step in steps if step.movement is not None]
+    return rates[:: max(1, round(1 / pace))] if pace <= 1 else []
 
 
 def _batches_vary(recording: Recording) -> bool:
@@ -59,6 +68,13 @@ def _pace(recording: Recording, scheduler: LRScheduler, steps: list[Step]) -> fl
         return 0.0
     place = [one for one in recording.schedulers if one.optimizer is scheduler.optimizer].index(scheduler)
     return (steps[-1].schedulers[place] - steps[0].schedulers[place]) / (len(steps) - 1)
+
+
+def _by_epochs(recording: Recording, scheduler: LRScheduler, steps: list[Step]) -> bool:
+    """Was it stepped no more often than loaders of several batches were gone through?"""
+    whole = [one for one in recording.drawn if one.batches > 1 and one.batches == len(one.loader)]
+    place = [one for one in recording.schedulers if one.optimizer is scheduler.optimizer].index(scheduler)
+    return steps[-1].schedulers[place] - steps[0].schedulers[place] <= len(whole)
 
 
 def dies_at(rates: list[float]) -> int:

@@ -9,8 +9,9 @@ from statistics import median
 from torch.optim import LBFGS, Optimizer
 
 from ...patient import Patient
-from ...recording import Recording, Step
+from ...recording import Recording
 from ...report import Finding, Page
+from ...sights.events import Step
 from ...sights.movement import Movement
 from .objective import parts_of, share_of_penalty, value_of
 from .scaling import backwards

@@ -13,11 +13,14 @@ from ...batch import Relabelled
 from ...case import Trial
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call
+from ...tape import Call, words
 from .dependence import MIXES
 
 PAGES: tuple[Page, ...] = ()
 """What it finds is told under the page of the matrix over samples."""
+
+
+_PICKS = words("getitem index_select narrow split chunk stack")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -44,8 +47,20 @@ def check(patient: Patient) -> Iterator[Finding]:
 
 
 def _as_many_moments(patient: Patient, shape: tuple[int, ...]) -> bool:
+    if patient.recording.scripted and patient.recording.source is None and not _was_picked(patient):
+        return False  # nobody has said which of the two axes counts the samples, or has put samples together
     floating = patient.batch.inputs[0].is_floating_point()
     return patient.batch_axis == 0 and len(shape) > 1 + floating and shape[0] == shape[1]
+
+
+def _was_picked(patient: Patient) -> bool:
+    """Has a script taken the rows of its batch from more of them?"""
+    tape, x = patient.recording.tape, patient.batch.inputs[0]
+    calls = tape.calls if tape is not None else []
+    picks = [
+        call for call in calls if call.name in ("getitem", "index_select", "narrow", "split", "chunk", "stack")
+    ]
+    return any(one.shape == x.shape and torch.equal(one, x) for call in picks for one in call.outputs)
 
 
 def _where_samples_end(axes: Relabelled, base: Trial) -> Call | None:

@@ -1,0 +1,1 @@
+"""Where gradients flow that should not, and where none flows that should."""

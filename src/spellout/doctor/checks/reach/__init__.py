@@ -1,0 +1,1 @@
+"""What a loss cannot come down to, whatever is learned."""
