@@ -30,7 +30,7 @@ def test_it_makes_the_lines_that_python_makes(names, tmp_path):
     path = tmp_path / "names.html"
     path.write_bytes(written(made))
     with firefox(tmp_path / "profile") as window:
-        window.open(f"file://{path}#n=30&seed=5&t=1.2&line=Maria")
+        window.open(f"file://{path}#n=30&seed=5&t=1.2&line=Maria&new=0")
         lines = window.evaluated(MADE)
         letters = window.evaluated("document.querySelectorAll('#spelled button').length")
         # Firefox does not count the file itself.
