@@ -2,16 +2,20 @@
 
 python bench/doctor_scripts.py [NAME ...]
 python bench/doctor_scripts.py --cost    what the doctor costs a small script, and what is left of it afterwards
+python bench/doctor_scripts.py --after   what is left of it in five small scripts: a step's time, and the weights
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -53,6 +57,7 @@ SCRIPTS: dict[str, tuple[str, ...]] = {
 }
 """A script, and the ids of which one must be found; none: a healthy one."""
 ARGUMENTS = {"argparse_main.py": ["--width", "24", "--json"]}
+KINDS = ("perceptron", "convolutional", "recurrent", "attention", "by-hand")
 
 
 def examined(script: str) -> dict[str, Any]:
@@ -121,8 +126,53 @@ def cost(rounds: int = 5) -> dict[str, Any]:
     }
 
 
+def late_step(kind: str, watched: bool) -> tuple[float, str]:
+    """Milliseconds of a step after the first half of 300, and the weights at the end."""
+    from spellout.doctor.scripts.running import run_script
+    from spellout.doctor.scripts.session import Session
+    from spellout.doctor.scripts.starting import examine_script
+
+    path, words = FOLDER / "timed.py", ["300", kind]
+    with redirect_stdout(io.StringIO()) as text:
+        if watched:
+            examine_script(str(path), words, Session(stops=False, seconds=0.0))
+        else:
+            run_script(path, words)
+    printed = dict(line.split(": ") for line in text.getvalue().splitlines() if ": " in line)
+    return float(printed["milliseconds a step"]), printed["weights"]
+
+
+def after(rounds: int = 5) -> dict[str, Any]:
+    """How much slower a step is once the doctor is done, in pairs, each run in a child of its own."""
+    import torch
+
+    import spellout.doctor.scripts.starting  # noqa: F401  # loaded once, for all children
+
+    torch.set_num_threads(1)
+    rows: dict[str, Any] = {}
+    for kind in KINDS:
+        pairs = []
+        for number in range(rounds):
+            pair = {}
+            for watched in (False, True)[:: 1 if number % 2 else -1]:
+                with get_context("fork").Pool(1) as pool:
+                    pair[watched] = pool.apply(late_step, (kind, watched))
+            pairs.append((pair[False], pair[True]))
+        rows[kind] = {
+            "milliseconds of a step": median(plain for (plain, _), _ in pairs),
+            "slower": median(watched / plain - 1 for (plain, _), (watched, _) in pairs),
+            "slower in each round": [round(watched / plain - 1, 3) for (plain, _), (watched, _) in pairs],
+            "the same bits": len({weights for pair in pairs for _, weights in pair}) == 1,
+        }
+        print(kind, rows[kind], flush=True)
+    return rows
+
+
 def main() -> None:
     """Print a row for each, and one JSON object."""
+    if sys.argv[1:] == ["--after"]:
+        print(json.dumps({**after(), **machine()}))
+        return
     if sys.argv[1:] == ["--cost"]:
         print(json.dumps({**cost(), **machine()}))
         return

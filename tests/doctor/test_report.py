@@ -72,7 +72,7 @@ def test_assert_healthy_raises_with_the_report():
 
 def test_pages_are_complete():
     for page in PAGES.values():
-        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", page.id)
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", page.id)
         for text in (page.why, page.evidence, page.legitimate, page.cure):
             assert text.endswith((".", "`", ")")), (page.id, text)
         assert page.cure in str(page)

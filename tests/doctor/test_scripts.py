@@ -140,8 +140,10 @@ def test_a_script_that_goes_on_computes_the_same_bits(script):
     assert len(printed[0].splitlines()) == 41
 
 
-def test_nothing_of_the_doctor_is_left_on_a_script_that_goes_on_by_hand(script, capsys):
+@pytest.mark.parametrize("update", ["p.data += -0.1 * p.grad", "with torch.no_grad(): p -= 0.1 * p.grad"])
+def test_nothing_of_the_doctor_is_left_on_a_script_that_goes_on_by_hand(script, capsys, update):
     source = SCRIPTS["plain tensors, updated by hand"][0].replace("range(30)", "range(60)")
+    source = source.replace("p.data += -0.1 * p.grad", update)
     modes = "len(torch.overrides._get_current_function_mode_stack())"
     examined(script(source + f"    if i in (0, 59):\n        print({modes})\n"), stops=False, steps=5)
     assert capsys.readouterr().out.split() == ["1", "0"]
