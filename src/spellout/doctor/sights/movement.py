@@ -82,6 +82,11 @@ def readable(tensor: torch.Tensor) -> bool:
     return not lazy and tensor.is_floating_point() and tensor.numel() > 0
 
 
+def few(tensors: Iterable[torch.Tensor]) -> bool:
+    """Are their numbers so few that copies cost nothing?"""
+    return sum(one.numel() for one in tensors if readable(one)) < 2**22
+
+
 def thinned(tensor: torch.Tensor) -> torch.Tensor:
     """Every n-th number of a tensor, `_ENOUGH` to twice as many, in one row."""
     return tensor.detach().reshape(-1)[:: max(1, tensor.numel() // _ENOUGH)]
