@@ -133,3 +133,28 @@ def test_the_same_where_the_step_is_handed_over():
     report = examine(model, F.cross_entropy, (x, y), optimizer=opt, step=step, overfit_seconds=0.0)
     assert [one.id for one in report.errors] == ["nan-in-data"], str(report)
     assert report.errors[0].evidence.startswith("step 2: the loss is nan")
+
+
+def test_complex_weights_are_watched_without_a_warning():
+    class Spectral(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(6, 8, dtype=torch.cfloat) / 3)
+            self.head = nn.Linear(8, 1)
+
+        def forward(self, x):
+            return self.head((x.to(torch.cfloat) @ self.weight).abs())
+
+    torch.manual_seed(0)
+    x, model = torch.randn(128, 6), Spectral()
+    opt = torch.optim.Adam(model.parameters(), lr=1e-2)
+
+    def step(place):
+        opt.zero_grad()
+        F.mse_loss(model(x), x[:, :1] ** 2).backward()
+        opt.step()
+        model.state_dict()
+
+    report = watched(step)  # warnings are errors here
+    assert report.healthy, str(report)
+    assert not [line for line in report.not_examined if "failed" in line]
