@@ -21,11 +21,12 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from . import walk
+from .finite import Finiteness
 from .sights.account import Account, Heard, Thrown
 from .sights.ending import Ending
 from .sights.events import Forward, Step
 from .sights.loaders import Drawn, Loaders
-from .sights.movement import Scale, readable, size_of
+from .sights.movement import Scale, few, size_of
 from .sights.sight import sight_of
 from .sights.states import Kept, States
 from .sights.totals import losses_in_one_list
@@ -48,8 +49,7 @@ class Recording:
     tape: Tape | None = None
     states: States | None = None
     """What was done with states of models, where that is heard."""
-    paused: bool = False
-    """What happens is not the program's doing."""
+    paused: bool = False  # what happens is not the program's doing
     phase: str = "step"
     error: Exception | None = None
     """What the user's step raised."""
@@ -61,8 +61,7 @@ class Recording:
     """Parameters whose gradient was thrown away without a step."""
     thrown: list[Thrown] = field(default_factory=list)
     """The same, before and between an optimizer's steps."""
-    calls: int = 0
-    """How often the user's step was called."""
+    calls: int = 0  # of the user's step
     inputs: list[torch.Tensor] = field(default_factory=list)
     """What the model was given in the first call of the step."""
     loaders: Loaders | None = None
@@ -96,6 +95,7 @@ class Recording:
     def __post_init__(self) -> None:
         self.optimizers = list(self.optimizers)  # the user's step may bring others
         self.counts = counts_of(self.schedulers)  # before the first step
+        self.finite = Finiteness(self.accounts)
 
     def has_stepped(self, scheduler: LRScheduler) -> None:
         """It did so once, before this was there."""
@@ -236,7 +236,7 @@ class Recording:
                 self._note_thrown(account)
                 account.arrived, account.identity = size_of(grad), id(parameter.grad)
             account.waiting = account.waiting or account.arrived > 0 or bool(grad.any())
-            account.broken = account.broken or not _finite(grad)
+            account.broken = not self.finite.gradient(account.name, grad) or account.broken
 
     def _note_thrown(self, account: Account) -> None:
         """Was the last gradient neither stepped on nor added to, and did nobody use it by hand?"""
@@ -274,17 +274,28 @@ class Recording:
             used = account.stepped and account.stepper is optimizer
             step.repeated += live and used and not account.waiting
             step.zeroed |= account.waiting and not live
+        if not self.scripted and whole:  # nobody has told of the loss when it was differentiated
+            begin = self.steps[-1].tick if self.steps else 0
+            for loss in [
+                call.inputs[0] for call in self.calls_of("backward") if call.index >= begin and call.inputs
+            ]:
+                self.tell(loss)
         with _QUIETLY():
             self._copy(optimizer)
             step.kept = self._kept(optimizer)
             self._scale = Scale(optimizer)
         self.steps.append(step)
         self._pending = step
+        self.finite.steps(len(self.steps_of(optimizer)), step.where)
+
+    def tell(self, loss: torch.Tensor) -> None:
+        """The gradient of this loss is asked for."""
+        self.finite.loss(len(self.steps) + 1, loss, self.trained[-1:], self.tape)
 
     def _copy(self, optimizer: Optimizer) -> None:
         """Of a script: the parameters before the first step and the third."""
         steps, mine = len(self.steps_of(optimizer)), self._accounts_of(optimizer)
-        if self.scripted and steps in (0, 2) and _few(mine):
+        if self.scripted and steps in (0, 2) and few(one.parameter for one in mine):
             copies = self.first if steps == 0 else self.after_first
             copies.update((one.name, one.parameter.detach().clone()) for one in mine)
 
@@ -309,6 +320,7 @@ class Recording:
         if step is not None and scale is not None:
             with _QUIETLY():
                 step.movement = scale.after()
+            self.finite.stepped_to(len(self.steps_of(optimizer)), step.where)
         for account in self._accounts_of(optimizer):
             if step is not None and step.closure and account.stale and account.parameter.grad is not None:
                 self._note_stale(step, account)
@@ -382,16 +394,6 @@ class Recording:
         return [call for call in self.tape.calls if call.clips] if self.tape is not None else []
 
 
-def _few(accounts: list[Account]) -> bool:
-    """Are their numbers so few that copies cost nothing?"""
-    return sum(one.parameter.numel() for one in accounts if readable(one.parameter)) < 2**22
-
-
 def counts_of(schedulers: Iterable[LRScheduler]) -> list[int]:
     """How often each scheduler has stepped."""
     return [getattr(one, "_step_count", one.last_epoch) for one in schedulers]
-
-
-def _finite(gradient: torch.Tensor) -> bool:
-    """Are all numbers finite? Their sum is known sooner, and is finite only if they are."""
-    return bool(torch.isfinite(gradient.sum())) or bool(torch.isfinite(gradient).all())

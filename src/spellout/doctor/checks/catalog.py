@@ -19,7 +19,7 @@ from .batches import altered, apart, classes, mixed, repeated, single, workers
 from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
 from .evaluation import copies, decisions, inputs, rates, statistics, stepped
 from .flows import clipped, derivatives, entropy, penalties, sampled
-from .losses import first_loss, learning_rate, nonfinite, overfit
+from .losses import first_loss, learning_rate, nonfinite, overfit, watched
 from .objectives import (
     arguments,
     bootstrapped,
@@ -96,7 +96,7 @@ class Evidence(Enum):
 
 CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     # Numbers, data and the loss
-    (Evidence.RUN, _runs_or_is_live, nonfinite),
+    (Evidence.RUN, _runs, nonfinite),
     (Evidence.RUN, _runs, data),
     (Evidence.TAPES, _always, activations),
     (Evidence.TAPES, _always, squashed),
@@ -124,6 +124,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.RUN, _runs, reshapes),
     (Evidence.TAPES, _always, failures),
     # The user's steps: order, modes, gradients, sizes
+    (Evidence.STEPS, _always, watched),
     (Evidence.STEPS, _always, stepping),
     (Evidence.STEPS, _always, modes),
     (Evidence.RUN, _runs, reproducible),

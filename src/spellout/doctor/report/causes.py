@@ -11,6 +11,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "does-not-run": ("optimizer-never-steps",),
     "nan-in-data": ("nan-in-forward", "nan-in-backward"),
     "nan-in-forward": ("nan-in-backward",),
+    "training-explodes": ("update-too-large", "learning-rate-too-high"),
     "softmax-over-one": ("output-ignores-input", "parameter-without-gradient"),
     "softmax-over-batch": ("samples-mix",),
     "reduced-axis-broadcast": ("samples-mix",),

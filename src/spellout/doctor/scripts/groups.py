@@ -131,6 +131,7 @@ class Group:
         """A backward pass reached it; what is updated by hand has stepped before the next one at the latest."""
         self.backwards += 1
         self.recording.losses += [float(loss.detach())] if loss.numel() == 1 and not loss.is_complex() else []
+        self.recording.tell(loss)
         if not self.optimizers:
             self.steps = self.backwards - 1
 

@@ -276,9 +276,9 @@ class Session:
         return found
 
     def _is_new(self, leaf: torch.Tensor) -> bool:
-        """Was it made since the backward pass before? What is updated in place (`w -= lr * w.grad`) is not."""
-        maker = self.hooks.tape.maker(leaf) if self.groups else None
-        return maker is not None and maker.index >= self._last and all(one is not leaf for one in maker.inputs)
+        """Was it made since the backward pass before? An optimizer only writes into it."""
+        makers = self.hooks.tape.makers.get(id(leaf), []) if self.groups else []
+        return any(one.index >= self._last and one.changed is not leaf for one in makers)
 
     def _look_for_named(self, backward: Backward) -> None:
         """Do the variables that the user named hold what they should?"""

@@ -51,7 +51,7 @@ class Scale:
         self._parameters = [p for group in optimizer.param_groups for p in group["params"] if readable(p)]
         self._weights = _joined(self._parameters)
         self._gradient = _joined(
-            [torch.zeros(1).expand(p.numel()) if p.grad is None else dense(p.grad) for p in self._parameters]
+            [p.detach().new_zeros(1).expand(p.numel()) if p.grad is None else dense(p.grad) for p in self._parameters]
         )
         self._fresh = not optimizer.state
         self._decay = self._decays()
@@ -77,14 +77,20 @@ class Scale:
 
 
 def readable(tensor: torch.Tensor) -> bool:
-    """Has it real numbers that can be read?"""
+    """Has it numbers, real or complex, that can be read?"""
     lazy = isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin)  # type: ignore[attr-defined]
-    return not lazy and tensor.is_floating_point() and tensor.numel() > 0
+    return not lazy and (tensor.is_floating_point() or tensor.is_complex()) and tensor.numel() > 0
+
+
+def few(tensors: Iterable[torch.Tensor]) -> bool:
+    """Are their numbers so few that copies cost nothing?"""
+    return sum(one.numel() for one in tensors if readable(one)) < 2**22
 
 
 def thinned(tensor: torch.Tensor) -> torch.Tensor:
-    """Every n-th number of a tensor, `_ENOUGH` to twice as many, in one row."""
-    return tensor.detach().reshape(-1)[:: max(1, tensor.numel() // _ENOUGH)]
+    """Every n-th number of a tensor, `_ENOUGH` to twice as many, in one row; of a complex one both parts."""
+    row = tensor.detach().reshape(-1)[:: max(1, tensor.numel() // _ENOUGH)]
+    return torch.view_as_real(row.resolve_conj()).reshape(-1) if row.is_complex() else row
 
 
 def size_of(gradient: torch.Tensor) -> float:

@@ -34,6 +34,7 @@ _QUIETLY = torch._C.DisableTorchFunction
 def _number(tensor: torch.Tensor) -> tuple[float, ...]:
     with _QUIETLY(), torch.no_grad():
         flat = tensor.detach().reshape(-1)
+        flat = torch.view_as_real(flat.resolve_conj()).reshape(-1) if flat.is_complex() else flat
         return tuple(flat[:: max(1, len(flat) // 16)][:16].float().tolist())
 
 

@@ -83,6 +83,8 @@ def _scaled(trained: list[Forward], measured: list[Forward]) -> Iterator[Finding
     theirs = [one for one in theirs if one.shape[1:] in shapes and one.real and one.spread > 0]
     if not theirs or not all(one.real for one in ours):
         return
+    if not all(math.isfinite(one.spread) for one in (*ours, *theirs)):
+        return  # NaN among the data is another mistake
     (mean, spread), (other_mean, other) = _pooled(ours), _pooled(theirs)
     many = min(sum(math.prod(one.shape) for one in side) for side in (ours, theirs)) >= 1000
     ratio, away = other / spread if spread else 1.0, abs(other_mean - mean) / max(spread, other)

@@ -110,9 +110,10 @@ def _clipped(patient: Patient, gradients: dict[str, torch.Tensor | None]) -> dic
     value = min((call.limit for call in clips if not call.limits_norm), default=math.inf)
     whole = math.sqrt(sum(float(grad.norm()) ** 2 for grad in gradients.values() if grad is not None))
     factor = norm / whole if whole > norm else patient.shrunk
-    return {
-        name: None if grad is None else (grad * factor).clamp(-value, value) for name, grad in gradients.items()
-    }
+    scaled = {name: None if grad is None else grad * factor for name, grad in gradients.items()}
+    if value == math.inf:  # complex numbers have no order, and torch refuses to clamp them
+        return scaled
+    return {name: None if grad is None else grad.clamp(-value, value) for name, grad in scaled.items()}
 
 
 def _last(patient: Patient, factor: float, start: float) -> float:

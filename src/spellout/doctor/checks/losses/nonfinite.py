@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
 
-from ...case import Trial, users_code
+from ...case import users_code
+from ...finite import bad, first_bad
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Call, dense, span, tensors_in, words
+from ...tape import Call, span, tensors_in
 
 FORWARD = Page(
     id="nan-in-forward",
@@ -41,26 +41,20 @@ INPUT = Page(
     cure="Clean the data, or fill missing values and tell the model with a mask.",
 )
 PAGES = (FORWARD, BACKWARD, INPUT)
-_MASKS = words("masked_fill full full_like fill where tensor triu tril finfo zeros ones new_full baddbmm add")
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """The batch, the forward pass, then the backward pass; in a watched loop, the gradients that arrived."""
-    if patient.live:
-        broken = [account.name for account in patient.recording.accounts.values() if account.broken]
-        if broken:
-            yield BACKWARD.found(f"gradients of {len(broken)} parameters are not finite: {broken[0]}")
-        return
+    """The batch, the forward pass, then the backward pass, as training starts."""
     trial, batch = patient.training, patient.batch
-    bad = [tensor for tensor in tensors_in((batch.args, batch.kwargs, batch.target)) if _bad(tensor)]
-    finite = trial.loss is None or not _bad(trial.loss)
-    broken = [name for name, grad in trial.gradients.items() if grad is not None and _bad(grad)]
-    if bad:
+    wrong = [tensor for tensor in tensors_in((batch.args, batch.kwargs, batch.target)) if bad(tensor)]
+    finite = trial.loss is None or not bad(trial.loss)
+    broken = [name for name, grad in trial.gradients.items() if grad is not None and bad(grad)]
+    if wrong:
         yield INPUT.found(
-            f"{sum(map(_bad, bad))} numbers in {len(bad)} tensors", severity="note" if finite else "error"
+            f"{sum(map(bad, wrong))} numbers in {len(wrong)} tensors", severity="note" if finite else "error"
         )
-    elif not finite:
-        call = _first_bad(trial)
+    elif trial.loss is not None and not finite:
+        call = first_bad(trial.tape.calls, trial.loss)
         what = f"`{call.name}`: {_describe(call)}" if call is not None else "no single call"
         yield FORWARD.found(f"loss {trial.value}; {what}", call.where if call is not None else None)
     elif broken:
@@ -68,41 +62,6 @@ def check(patient: Patient) -> Iterator[Finding]:
         at = f"`{call.name}` of {span(call.inputs[0])}" if call is not None else "no single call"
         evidence = f"{len(broken)} parameters have gradients that are not finite; {at}"
         yield BACKWARD.found(evidence, call.where if call is not None else None)
-
-
-def _bad(tensor: torch.Tensor) -> int:
-    """How many of its numbers are not finite."""
-    found = dense(tensor.detach())
-    if not found.is_floating_point() or math.isfinite(float(found.sum())):
-        return 0  # what is finite together is finite in each place
-    return int((~torch.isfinite(found)).sum())
-
-
-def _first_bad(trial: Trial) -> Call | None:
-    """The first call that makes NaN, or infinity that is no mask, from finite numbers, and reaches the loss."""
-    harmful = _ancestors(trial)  # what does not reach the loss may be as it likes
-    for call in trial.tape.calls:
-        if call.index not in harmful or not any(map(_bad, call.outputs)):
-            continue
-        nan, from_nan = (any(map(_has_nan, tensors)) for tensors in (call.outputs, call.inputs))
-        made = not from_nan if nan else not any(map(_bad, call.inputs)) and call.name not in _MASKS
-        if made:
-            return call
-    return None
-
-
-def _has_nan(tensor: torch.Tensor) -> bool:
-    return tensor.is_floating_point() and bool(torch.isnan(tensor).any())
-
-
-def _ancestors(trial: Trial) -> set[int]:
-    """The calls that the loss was computed from."""
-    wanted, calls = {id(trial.tape.calls[-1].out)} if trial.tape.calls else set(), set()
-    for call in reversed(trial.tape.calls):
-        if call.index == len(trial.tape.calls) - 1 or any(id(tensor) in wanted for tensor in call.outputs):
-            calls.add(call.index)
-            wanted.update(id(tensor) for tensor in call.inputs)
-    return calls
 
 
 def _first_bad_gradient(patient: Patient) -> Call | None:
@@ -120,12 +79,12 @@ def _first_bad_gradient(patient: Patient) -> Call | None:
             arrived, left = (
                 [g for g in part if g is not None] for part in (found[: len(outs)], found[len(outs) :])
             )
-            if arrived and not any(map(_bad, arrived)) and any(map(_bad, left)):
+            if arrived and not any(map(bad, arrived)) and any(map(bad, left)):
                 return call
     return None
 
 
 def _describe(call: Call) -> str:
-    count = next(filter(None, map(_bad, call.outputs)), 0)
+    count = next(filter(None, map(bad, call.outputs)), 0)
     given = ", ".join(span(tensor) for tensor in call.inputs[:2] if tensor.is_floating_point())
     return f"{count} numbers of its result are not finite; it received {given}"

@@ -45,8 +45,8 @@ HUGE = Page(
     why="One step changes the weights by as much as they are, and the loss grows.",
     evidence="The norm of the change by the norm of the weights in the user's own steps, and the loss at each.",
     legitimate="The first steps of a model that begins at zero.",
-    cure="Take the mean over the batch instead of the sum, "
-    "or divide the learning rate by ten until the loss falls.",
+    cure="Divide the learning rate by ten until the loss falls; "
+    "where the loss is a sum over the batch, take the mean.",
 )
 DECAY = Page(
     id="weight-decay-dominates",
@@ -64,6 +64,8 @@ PAGES = (ZERO, TINY, HUGE, DECAY)
 def check(patient: Patient) -> Iterator[Finding]:
     """Every optimizer by itself."""
     recording = patient.recording
+    if recording.finite.first is not None:
+        return  # what is not finite has no size, and is told
     for optimizer in recording.optimizers:
         steps = [step for step in recording.steps_of(optimizer) if not step.closure and step.movement is not None]
         moves = [step.movement for step in steps if step.movement is not None]
