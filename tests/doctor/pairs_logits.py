@@ -160,3 +160,34 @@ def words_added_over_the_moments():
     torch.manual_seed(0)
     tokens = torch.randint(30, (14, 14))
     return case(Words(1), F.cross_entropy, (tokens, (tokens < 15).float().mean(1).gt(0.5).long()))
+
+
+# 26: layers with nothing between them
+
+
+def stacked(*layers):
+    torch.manual_seed(4)
+    x = torch.randn(48, 6)
+    y = (x @ torch.randn(6, 3)).argmax(1)
+    model = nn.Sequential(*layers)
+    return trained(model, F.cross_entropy, (x, y), torch.optim.Adam(model.parameters(), lr=3e-3))
+
+
+@faulty("linear-after-linear")
+def two_layers_of_one_map():
+    return stacked(nn.Linear(6, 24), nn.Linear(24, 3))
+
+
+@faulty("linear-after-linear")
+def an_activation_missing_in_the_middle():
+    return stacked(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 24), nn.Dropout(0.1), nn.Linear(24, 3))
+
+
+@healthy("linear-after-linear")
+def a_narrow_layer_between():
+    return stacked(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 2), nn.Linear(2, 3))
+
+
+@healthy("linear-after-linear")
+def a_norm_between():
+    return stacked(nn.Linear(6, 24), nn.LayerNorm(24), nn.Linear(24, 3))

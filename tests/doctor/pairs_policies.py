@@ -169,3 +169,66 @@ def squares_of_parameters():
 @healthy("penalty-without-gradient")
 def a_baseline_that_is_detached():
     return punished(lambda model: -model["net"](rows()).detach().mean())
+
+
+# 26: advantages
+
+
+def acting(step_loss, continuous=False):
+    """One step of a policy and of a value that share an optimizer, on rewards that depend on the action."""
+    x, goal = rows(), torch.randn(40)
+
+    def loss(model):
+        hidden = model["body"](x).tanh()
+        made, value = model["policy"](hidden), model["value"](hidden).squeeze(-1)
+        policy = distributions.Categorical(logits=made)
+        if continuous:
+            policy = distributions.Normal(made[:, 0], made[:, 1].exp())
+        action = policy.sample()
+        returns = goal - 0.2 * action.float()
+        return step_loss(policy.log_prob(action), returns, value)
+
+    return stepping({"body": nn.Linear(8, 16), "policy": nn.Linear(16, 5), "value": nn.Linear(16, 1)}, loss)
+
+
+@faulty("advantage-not-detached")
+def returns_less_a_value_that_learns_of_it():
+    def objective(logarithm, returns, value):
+        advantage = returns - value
+        return -(logarithm * advantage).mean() + 0.5 * advantage.pow(2).mean()
+
+    return acting(objective)
+
+
+@faulty("advantage-not-detached")
+def a_ratio_times_normalised_advantages_that_learn():
+    def objective(logarithm, returns, value):
+        advantage = returns - value
+        scaled = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        ratio = (logarithm - logarithm.detach()).exp()
+        return -(scaled * ratio).mean() + F.mse_loss(value, returns)
+
+    return acting(objective, continuous=True)
+
+
+@healthy("advantage-not-detached")
+def an_advantage_that_is_detached():
+    def objective(logarithm, returns, value):
+        advantage = (returns - value).detach()
+        return -(logarithm * advantage).mean() + F.smooth_l1_loss(value, returns)
+
+    return acting(objective)
+
+
+@healthy("advantage-not-detached")
+def a_value_that_only_adds_its_own_loss():
+    def objective(logarithm, returns, value):
+        with torch.no_grad():
+            advantage = returns - value
+        ratio = (logarithm - logarithm.detach()).exp()
+        return (
+            -torch.min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).mean()
+            + (value - returns).pow(2).mean()
+        )
+
+    return acting(objective, continuous=True)

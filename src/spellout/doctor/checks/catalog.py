@@ -18,7 +18,7 @@ from .attention import blocks, cache, masks, matrices, places, positions, scores
 from .batches import altered, apart, classes, mixed, repeated, single, workers
 from .equivalences import accumulation, channels, checkpoints, compiled, continuation, halves, precision, references
 from .evaluation import copies, decisions, inputs, rates, statistics, stepped
-from .flows import clipped, derivatives, entropy, penalties, sampled
+from .flows import advantages, clipped, derivatives, entropy, penalties, sampled
 from .losses import first_loss, learning_rate, nonfinite, overfit, watched
 from .objectives import (
     arguments,
@@ -108,6 +108,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, simplex),
     (Evidence.TAPES, _always, cosines),
     (Evidence.TAPES, _always, sampled),
+    (Evidence.TAPES, _always, advantages),
     (Evidence.TAPES, _always, derivatives),
     (Evidence.TAPES, _always, entropy),
     (Evidence.TAPES, _always, clipped),

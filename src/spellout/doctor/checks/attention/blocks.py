@@ -88,9 +88,9 @@ LINEAR = Page(
     severity="warning",
     title="two linear layers with nothing between them",
     why="Together they are one linear map, however wide the layer between them is.",
-    evidence="The result of a linear layer, wider than what goes in and what comes out, "
-    "goes straight into another and nowhere else.",
-    legitimate="Narrow layers between (LoRA, low rank) are not reported.",
+    evidence="The result of a linear layer, at least as wide as what goes in and what comes out, "
+    "goes straight into another and nowhere else, and both learn.",
+    legitimate="Narrow layers between (LoRA, low rank) are not reported; nets that are linear on purpose are.",
     cure="Put a GELU or ReLU between them.",
 )
 PAGES = (CUT, DOUBLE, RUNS_TWICE, REPEATED, NO_GAIN, DROPOUT, LINEAR)
@@ -106,10 +106,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     yield from _dropout(patient)
     yield from _repeated(patient)
     found = attentions(patient.training)
+    yield from _straight(patient.training.tape)
     if not found:
         return
     yield from _gains(patient.training.tape)
-    yield from _straight(patient.training.tape)
     yield from _uses(patient)
     yield from _doubled(patient.training)
     yield from _cut(patient.training, found)
@@ -173,12 +173,28 @@ def _straight(tape: Tape) -> Iterator[Finding]:
             continue
         given, between, gone = source.inputs[0].shape[-1], source.outputs[0].shape[-1], call.outputs[0].shape[-1]
         if (
-            between > max(given, gone)
+            between >= max(given, gone)
+            and all(one.args[1:2] and _learns(one.args[1]) for one in (source, call))
             and call.inputs[0].shape[-1] == between
             and list(_users(tape, source)) == [call]
+            and not _turned_back(call.inputs[0], source.outputs[0])
         ):
             yield LINEAR.found(f"{given} → {between} → {gone}", call.where)
             return
+
+
+def _learns(weight: object) -> bool:
+    return isinstance(weight, torch.Tensor) and weight.requires_grad
+
+
+def _turned_back(given: torch.Tensor, made: torch.Tensor) -> bool:
+    """Does a function with a derivative of its own stand between, as one that reverses gradients?"""
+    node = given.grad_fn
+    while node is not None and node is not made.grad_fn:
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            return True
+        node = node.next_functions[0][0] if node.next_functions else None
+    return False
 
 
 def _uses(patient: Patient) -> Iterator[Finding]:
