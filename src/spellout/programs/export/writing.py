@@ -28,8 +28,8 @@ def export_program(program: Program, language: Target, name: str = "program") ->
     parameters is added to `gradient`, (P,), unless that is NULL. A program of several numbers writes them into
     `results`, and adds the gradient of their sum, each times its one of `seeds`:
     `void NAME(p, x, n, results, seeds, gradient)`. In JavaScript, functions and arguments are the same, but results
-    are returned. Everything is float64, and infinities and nan are those of the program. Memory is on the stack, two
-    numbers for each that is computed.
+    are returned. Everything is float64, and infinities and nan are those of the program. Memory is on the stack,
+    two numbers for each that is computed.
 
     Raises `UsageError` for something else than a recorded program, another language, or a name that neither takes.
     """
