@@ -140,23 +140,40 @@ static void spell_shape(const spell_shaped *shape, size_t after, double *y)
   for (i = 0; i < SPELL_VOCABULARY; i++) y[i] = spell_weight(&shape->factors, after, spell_at(shape->classes, i));
 }
 
+/* A sum waits for every addition, so four rows are added up side by side, each from its first to its last number. */
 static void spell_linear(const spell_matrix *of, const spell_matrix *bias, const double *x, double *y)
 {
-  size_t row, i, start, n = of->columns;
-  for (row = 0; row < of->rows; row++) {
-    double sum = 0.0;
-    start = row * n;
-    if (of->bytes == 1) {
-      const int8_t *w = (const int8_t *)of->numbers + start;
-      double scale = (double)of->scales[row];
-      for (i = 0; i < n; i++) sum += (double)w[i] * scale * x[i];
-    } else if (of->bytes == 4) {
-      const float *w = (const float *)of->numbers + start;
-      for (i = 0; i < n; i++) sum += (double)w[i] * x[i];
-    } else {
-      for (i = 0; i < n; i++) sum += spell_weight(of, row, i) * x[i];
+  size_t row, i, k, n = of->columns;
+  for (row = 0; row < of->rows; row += 4) {
+    double sum[4] = {0.0, 0.0, 0.0, 0.0}, scale[4] = {1.0, 1.0, 1.0, 1.0};
+    size_t start[4];
+    for (k = 0; k < 4; k++) {
+      start[k] = (row + k < of->rows ? row + k : row) * n;
+      if (of->scales) scale[k] = (double)of->scales[start[k] / n];
     }
-    y[row] = bias ? sum + spell_weight(bias, 0, row) : sum;
+    if (of->bytes == 1) {
+      const int8_t *w = (const int8_t *)of->numbers;
+      const int8_t *a = w + start[0], *b = w + start[1], *c = w + start[2], *d = w + start[3];
+      for (i = 0; i < n; i++) {
+        sum[0] += (double)a[i] * scale[0] * x[i];
+        sum[1] += (double)b[i] * scale[1] * x[i];
+        sum[2] += (double)c[i] * scale[2] * x[i];
+        sum[3] += (double)d[i] * scale[3] * x[i];
+      }
+    } else if (of->bytes == 4) {
+      const float *w = (const float *)of->numbers;
+      const float *a = w + start[0], *b = w + start[1], *c = w + start[2], *d = w + start[3];
+      for (i = 0; i < n; i++) {
+        sum[0] += (double)a[i] * x[i];
+        sum[1] += (double)b[i] * x[i];
+        sum[2] += (double)c[i] * x[i];
+        sum[3] += (double)d[i] * x[i];
+      }
+    } else {
+      for (k = 0; k < 4; k++)
+        for (i = 0; i < n; i++) sum[k] += spell_weight(of, start[k] / n, i) * x[i];
+    }
+    for (k = 0; k < 4 && row + k < of->rows; k++) y[row + k] = bias ? sum[k] + spell_weight(bias, 0, row + k) : sum[k];
   }
 }
 
