@@ -1,22 +1,3 @@
-<<<<<<< HEAD
-"""The page on exports: its Python runs as it stands."""
-
-import sys
-
-import pytest
-
-from documentation import DOCS, run_blocks
-
-
-def test_the_page_runs(capsys, tmp_path, monkeypatch):
-    for library in ("onnx", "onnxruntime"):
-        pytest.importorskip(library, reason=f"{library} is not installed")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    _, languages = run_blocks(DOCS / "export.md", capsys, frozenset({"sh", "c", "html", "text"}))
-    sys.modules.pop("girls", None)
-    assert languages.count("python") >= 2
-=======
 """The examples of docs/export.md: the C programs compile without a warning, and print what Python does."""
 
 import re
@@ -68,4 +49,3 @@ def test_moons_are_trained_in_c_as_in_python(tmp_path, monkeypatch):
     assert shown in written
     code = written[written.index("static void") :].strip().split("\n")
     assert len(code) == int(re.search(r"and (\d+) lines", (DOCS / "export.md").read_text("utf-8"))[1])
->>>>>>> r-onnx

@@ -18,26 +18,20 @@ Target = Literal["c", "js"]
 def export_program(program: Program, language: Target, name: str = "program") -> str:
     """Write a recorded program as code that needs nothing of ours: its result for one example, and the gradient.
 
-        In C (C99, with `-lm`), for a program of one number, the text defines
+    In C (C99, with `-lm`), for a program of one number, the text defines
 
-            double NAME(const double *p, const double *x, const int *n, double *gradient)
+        double NAME(const double *p, const double *x, const int *n, double *gradient)
 
-        and `NAME_parameters`, the parameters' numbers of now, in the order of `program.parameters`. `p` are parameters,
-        (P,); `x` the floats of one example, argument after argument, and `n` its integers, which have to be in the rows
-        that they pick from; what a program does not have, the function does not take. The result's gradient by the
-        parameters is added to `gradient`, (P,), unless that is NULL. A program of several numbers writes them into
-        `results`, and adds the gradient of their sum, each times its one of `seeds`:
-    <<<<<<< HEAD
-        `void NAME(p, x, n, results, seeds, gradient)`. In JavaScript, functions and arguments are the same, but
-        results are returned. Everything is float64, and infinities and nan are those of the program. Memory is on the
-        stack, two numbers for each that is computed.
-    =======
-        `void NAME(p, x, n, results, seeds, gradient)`. In JavaScript, functions and arguments are the same, but results
-        are returned. Everything is float64, and infinities and nan are those of the program. Memory is on the stack,
-        two numbers for each that is computed.
-    >>>>>>> r-onnx
+    and `NAME_parameters`, the parameters' numbers of now, in the order of `program.parameters`. `p` are parameters,
+    (P,); `x` the floats of one example, argument after argument, and `n` its integers, which have to be in the rows
+    that they pick from; what a program does not have, the function does not take. The result's gradient by the
+    parameters is added to `gradient`, (P,), unless that is NULL. A program of several numbers writes them into
+    `results`, and adds the gradient of their sum, each times its one of `seeds`:
+    `void NAME(p, x, n, results, seeds, gradient)`. In JavaScript, functions and arguments are the same, but
+    results are returned. Everything is float64, and infinities and nan are those of the program. Memory is on the
+    stack, two numbers for each that is computed.
 
-        Raises `UsageError` for something else than a recorded program, another language, or a name that neither takes.
+    Raises `UsageError` for something else than a recorded program, another language, or a name that neither takes.
     """
     if not isinstance(program, Program):
         raise UsageError(f"export_program takes what record returned, got {type(program).__name__}")
