@@ -191,3 +191,58 @@ def a_narrow_layer_between():
 @healthy("linear-after-linear")
 def a_norm_between():
     return stacked(nn.Linear(6, 24), nn.LayerNorm(24), nn.Linear(24, 3))
+
+
+# 28: what was trained before
+
+
+def above(train, learned=True, whole=False):
+    """A classifier above a body that was trained before."""
+    x, y = classes()
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU())
+    model = nn.ModuleDict({"body": body, "head": nn.Linear(16, 3)})
+    with torch.no_grad():
+        if learned:
+            body[1].weight.uniform_(0.5, 1.5)
+            body[1].bias.normal_(0.0, 0.3)
+        body[1].running_mean.normal_()
+    for p in body.parameters():
+        p.requires_grad_(whole)
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+
+    def step():
+        train(model)
+        optimizer.zero_grad()
+        F.cross_entropy(model["head"](model["body"](x)), y).backward()
+        optimizer.step()
+
+    return {"model": model, "optimizer": optimizer, "step": step}
+
+
+@faulty("frozen-statistics-move")
+def a_body_in_train_mode():
+    return above(lambda model: model.train())
+
+
+@faulty("frozen-statistics-move")
+def only_the_body_in_train_mode():
+    def train(model):
+        model["body"].train()
+        model["head"].eval()
+
+    return above(train)
+
+
+@healthy("frozen-statistics-move")
+def a_body_in_eval_mode():
+    def train(model):
+        model.train()
+        model["body"].eval()
+
+    return above(train)
+
+
+@healthy("frozen-statistics-move")
+def a_body_that_learns_on():
+    return above(lambda model: model.train(), whole=True)

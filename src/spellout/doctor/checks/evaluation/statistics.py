@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import torch
@@ -31,7 +32,19 @@ JUMPING = Page(
     legitimate="Large batches.",
     cure="Give 1 minus the other library's value; 0.1 is usual.",
 )
-PAGES = (STILL, JUMPING)
+FROZEN = Page(
+    id="frozen-statistics-move",
+    number=28,
+    severity="warning",
+    title="a frozen BatchNorm's running statistics move",
+    why="`requires_grad = False` holds the weights only: in train mode it normalises with each batch, and what was "
+    "trained before is evaluated with other statistics than those that it was trained with.",
+    evidence="In train mode: gain and bias are frozen and were trained before (they are not 1 and 0), "
+    "and nothing that learns comes before it.",
+    legitimate="Statistics that are estimated anew for other data, on purpose; teachers that are averages.",
+    cure="Call `backbone.eval()` after every `model.train()`.",
+)
+PAGES = (STILL, JUMPING, FROZEN)
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -44,6 +57,28 @@ def check(patient: Patient) -> Iterator[Finding]:
     jumping = [call for call in calls if call.argument(6, "momentum", 0.1) >= 0.9]
     if jumping and all(getattr(call.module, "momentum", 0.0) is not None for call in jumping):
         yield JUMPING.found(f"momentum={jumping[0].argument(6, 'momentum'):g}", jumping[0].where)
+    if not _is_a_copy(patient):
+        learning = {id(one.parameter) for one in patient.recording.accounts.values() if one.reached}
+        frozen = [call for call in calls if _is_frozen(call, learning)]
+        if frozen:
+            count = len({id(call.argument(1, "running_mean")) for call in frozen})
+            yield FROZEN.found(f"{count} layers, whose gains and biases are frozen, in train mode", frozen[0].where)
+
+
+def _is_frozen(call: Call, learning: set[int]) -> bool:
+    """Do its weights stay as they were trained, and does it get the same features at every step?"""
+    gain, bias, given = call.argument(3, "weight"), call.argument(4, "bias"), call.argument(0, "input")
+    if not isinstance(gain, torch.Tensor) or not isinstance(bias, torch.Tensor) or given.requires_grad:
+        return False
+    still = not any(one.requires_grad or id(one) in learning for one in (gain, bias))
+    return still and call.argument(6, "momentum", 0.1) != 0 and bool((gain != 1).any() and (bias != 0).any())
+
+
+def _is_a_copy(patient: Patient) -> bool:
+    """Is all that is frozen shaped like what is trained, as an average of it or a target is?"""
+    trained = Counter(tuple(p.shape) for p in patient.trained.values())
+    frozen = Counter(tuple(p.shape) for _, p in patient.parameters() if not p.requires_grad)
+    return not frozen - trained
 
 
 def _trains(call: Call) -> bool:
