@@ -84,6 +84,20 @@ def sigmoid_by_hand():
     return case(model, F.binary_cross_entropy_with_logits, (x, y.float()))
 
 
+@faulty("sigmoid-before-bce-with-logits")
+def sigmoid_from_a_tanh():
+    x, y = classes(count=2)
+    model = Net(lambda z: (0.5 * (1 + torch.tanh(z / 2))).squeeze(1), out=1)
+    return case(model, F.binary_cross_entropy_with_logits, (x, y.float()))
+
+
+@faulty("sigmoid-before-bce-with-logits")
+def sigmoid_from_exponentials():
+    x, y = classes(count=2)
+    model = Net(lambda z: (z.exp() / (z.exp() + 1)).squeeze(1), out=1)
+    return case(model, F.binary_cross_entropy_with_logits, (x, y.float()))
+
+
 @faulty("bounded-logits")
 def relu_logits():
     return case(Net(F.relu), F.cross_entropy, classes())
@@ -156,6 +170,25 @@ def sigmoid_gate_inside():
 
     x, y = classes(count=2)
     return case(Gated(), F.binary_cross_entropy_with_logits, (x, y.float()[:, None]))
+
+
+def between(bias, width=0.02):
+    x, y = classes(count=2)
+    model = body(1)
+    with torch.no_grad():
+        model[-1].weight.mul_(width)
+        model[-1].bias.fill_(bias)
+    return case(model, F.binary_cross_entropy_with_logits, (x, y.float()[:, None]))
+
+
+@healthy("sigmoid-before-bce-with-logits")
+def logits_that_begin_between_0_and_1():
+    return between(0.25)
+
+
+@healthy("sigmoid-before-bce-with-logits")
+def logits_that_begin_about_a_half():
+    return between(0.5, 0.2)
 
 
 @healthy("output-cannot-reach-targets")

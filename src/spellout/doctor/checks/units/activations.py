@@ -27,7 +27,7 @@ SIGMOID = Page(
     title="probabilities go into binary_cross_entropy_with_logits",
     why="The loss applies the sigmoid itself. Of numbers between 0 and 1 it makes 0.5 … 0.73, "
     "so the loss cannot fall below p·ln(1+1/e)+(1−p)·ln 2.",
-    evidence="The tensor that the loss received came from a sigmoid or softmax, or lies between 0 and 1.",
+    evidence="The tensor that the loss received came from a sigmoid or softmax, also one written by hand.",
     cure="Return logits, or use `F.binary_cross_entropy` on the probabilities (less stable).",
 )
 BOUNDED = Page(
@@ -93,6 +93,8 @@ _RANGES = {"relu": (0.0, float("inf")), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.
 _CLASSES = ("cross_entropy", "log_softmax", "logsumexp")
 _SOFTMAXES = ("softmax", "log_softmax", "softmin")
 _BINARY = "binary_cross_entropy_with_logits"
+_STEPS, _WIDE = 8, 8
+"""How far back a sigmoid written by hand is looked for, and among how many tensors at a time."""
 
 
 def check(patient: Patient) -> Iterator[Finding]:
@@ -103,7 +105,6 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield from _on(tape, longer)
         if patient.runs and tape is patient.training.tape and patient.relabelled is not None:
             axes, trial = patient.relabelled
-            yield from _probabilities_by_value(tape, trial.tape)
             for call in trial.tape.calls:
                 if call.name in _SOFTMAXES and id(call.argument(0, "input")) in trial.dependent:
                     yield from _over_batch(call, axes.samples)
@@ -139,33 +140,32 @@ def _logits(tape: Tape, call: Call) -> Iterator[Finding]:
         yield page.found(returned, where)
     elif name in ("relu", "tanh") and call.name in ("cross_entropy", _BINARY):
         yield BOUNDED.found(returned, where)
-    elif binary and source is not None and _is_own_sigmoid(tape, source):
-        yield SIGMOID.found(f"the loss received 1/(1+exp(·)): {span(logits)}", where)
+    elif binary and _is_own_sigmoid(tape, logits, call.index):
+        yield SIGMOID.found(f"the loss received the sigmoid of what was computed before: {span(logits)}", where)
     elif call.name == "cross_entropy" and _are_probabilities(logits):
         yield SOFTMAX.found(f"every row of the logits is ≥ 0 and adds up to 1: {span(logits)}", call.where)
 
 
-def _is_own_sigmoid(tape: Tape, call: Call) -> bool:
-    """1 / (1 + exp(−x)), written by hand."""
-    if call.name not in ("rdiv", "div", "reciprocal"):
+def _is_own_sigmoid(tape: Tape, value: torch.Tensor, before: int) -> bool:
+    """Is it the sigmoid, however written, of one of the tensors that it was computed from?"""
+    shown = value.detach().double().reshape(-1)
+    if shown.numel() < 2 or not bool(((shown > 0) & (shown < 1)).all()):
         return False
-    plus = tape.maker(call.args[-1] if call.name == "div" else call.args[0], call.index)
-    if plus is None or plus.name != "add":
-        return False
-    parts = (tape.maker(tensor, plus.index) for tensor in plus.inputs)
-    return any(part is not None and part.name == "exp" for part in parts)
-
-
-def _probabilities_by_value(*tapes: Tape) -> Iterator[Finding]:
-    """Logits that stay within 0 … 1 as training starts and with noise on every parameter, made in whatever way."""
-    calls = [[call for call in tape.calls if call.name == _BINARY] for tape in tapes]
-    for pair in zip(*calls, strict=False):
-        values = [call.argument(0, "input").detach() for call in pair]
-        # Ten logits around zero lie between 0 and 1 by chance once in fifty thousand times.
-        enough = min(value.numel() for value in values) >= 10 and values[1].unique().numel() > 2
-        if enough and all(float(value.min()) >= 0 and float(value.max()) <= 1 for value in values):
-            evidence = f"all logits lie between 0 and 1, also with noise on the parameters: {span(values[1])}"
-            yield SIGMOID.found(evidence, pair[0].where)
+    front = [(value, before)]
+    for _ in range(_STEPS):
+        calls = [tape.maker(tensor, until) for tensor, until in front]
+        front = [
+            (one, call.index)
+            for call in calls
+            if call is not None
+            for one in call.inputs
+            if one.numel() == shown.numel() and one.is_floating_point()
+        ][:_WIDE]
+        for one, _ in front:
+            made = torch.sigmoid(one.detach().double().reshape(-1))
+            if bool(torch.isclose(made, shown, rtol=1e-4, atol=1e-6).all()):
+                return True
+    return False
 
 
 def _nll(tape: Tape, call: Call) -> Iterator[Finding]:
