@@ -16,7 +16,7 @@ PARTS = (
     *("leaves", "objectives", "logits", "padding"),
     *("updates", "batches", "evaluation", "time"),
     *("equivalences", "thorough"),
-    *("flows", "policies", "schedules"),
+    *("flows", "policies", "schedules", "terms"),
 )
 for part in PARTS:
     importlib.import_module(f"doctor.pairs_{part}")

@@ -33,7 +33,7 @@ from .objectives import (
     weights,
 )  # fmt: skip
 from .padding import accumulated, counted, invariance, tables
-from .reach import cosines, simplex
+from .reach import cosines, partners, simplex
 from .steps import attributes, gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
@@ -107,6 +107,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, divergence),
     (Evidence.TAPES, _always, simplex),
     (Evidence.TAPES, _always, cosines),
+    (Evidence.TAPES, _always, partners),
     (Evidence.TAPES, _always, sampled),
     (Evidence.TAPES, _always, advantages),
     (Evidence.TAPES, _always, derivatives),

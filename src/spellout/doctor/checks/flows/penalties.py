@@ -1,4 +1,4 @@
-"""A penalty of the weights that the weights do not feel (family 26)."""
+"""A term of the loss that nothing feels: a penalty of constants, or of decisions (family 26)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
-from ...tape import Tape
+from ...tape import Call, Tape, words
 from ..objectives.tapes import losses
 from ..updates.objective import terms
 
@@ -22,7 +22,18 @@ CONSTANT = Page(
     legitimate="A number that is only shown; then it does not belong into the loss.",
     cure="`sum(p.pow(2).sum() for p in model.parameters())` without `.data`, or the optimizer's `weight_decay`.",
 )
-PAGES = (CONSTANT,)
+DECIDED = Page(
+    id="term-of-decisions",
+    number=26,
+    title="a term of the loss is made of decisions, and has no gradient",
+    why="The loss shows it and nothing feels it: a comparison has no slope, so the model is not trained on it.",
+    evidence="A term of the differentiated sum needs no gradient, though it is made of what needs one: on every "
+    "way a comparison, rounding or choice lies between.",
+    legitimate="A number that is only shown; then it does not belong into the loss.",
+    cure="Compute the term of the probabilities themselves: `p = torch.sigmoid(logits)`, without `p > 0.5`.",
+)
+PAGES = (CONSTANT, DECIDED)
+_DECISIONS = words("gt lt ge le eq ne round floor ceil sign argmax argmin")
 _DEEP, _MOST = 40, 2000
 
 
@@ -35,6 +46,11 @@ def check(patient: Patient) -> Iterator[Finding]:
             if _is_of_weights(tape, tensor, before, trained, places):
                 call = tape.maker(tensor, before)
                 yield CONSTANT.found("a term that is made of the weights alone", call.where if call else None)
+                return
+            decision = _decision(tape, tensor, before)
+            if decision is not None:
+                what = f"a term that is made behind `{decision.name}`, of what needs a gradient"
+                yield DECIDED.found(what, decision.where)
                 return
 
 
@@ -69,3 +85,23 @@ def _is_of_weights(tape: Tape, tensor: torch.Tensor, before: int, trained: set[i
             continue
         pending += [(each, call.index) for each in call.inputs]
     return ends > 0
+
+
+def _decision(tape: Tape, tensor: torch.Tensor, before: int) -> Call | None:
+    """Where the gradient ends, if it ends in decisions alone: not at a `detach` that was meant."""
+    pending, found = [(tensor, before)], list[Call]()
+    for _ in range(_MOST):
+        if not pending:
+            return found[0] if found else None
+        one, until = pending.pop()
+        call = tape.maker(one, until)
+        if call is None:
+            continue
+        felt = any(each.requires_grad for each in call.inputs)
+        if felt and call.name not in _DECISIONS:
+            return None
+        if felt:
+            found.append(call)
+        else:
+            pending += [(each, call.index) for each in call.inputs]
+    return None
