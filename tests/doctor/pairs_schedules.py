@@ -9,6 +9,7 @@ from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
+from doctor import pairs_updates
 from doctor.table import faulty, healthy
 
 
@@ -315,3 +316,32 @@ def a_mask_that_the_loss_forgets():
 @healthy("evaluated-on-training-data")
 def a_mask_for_both():
     return split(~halves(), halves())
+
+
+# 26: cosines
+
+
+def cosine(length, every=1, kind=lr_scheduler.CosineAnnealingLR):
+    return pairs_updates.scheduled(
+        lambda p: optim.SGD(p, 0.05), lambda optimizer: kind(optimizer, length), every=every
+    )
+
+
+@faulty("cosine-passes-its-end")
+def three_epochs_gone_through_by_the_batch():
+    return cosine(3)
+
+
+@faulty("cosine-passes-its-end")
+def half_an_epoch():
+    return cosine(2)
+
+
+@healthy("cosine-passes-its-end")
+def a_cosine_as_long_as_the_training():
+    return cosine(60)
+
+
+@healthy("cosine-passes-its-end")
+def warm_restarts_on_purpose():
+    return cosine(3, kind=lr_scheduler.CosineAnnealingWarmRestarts)

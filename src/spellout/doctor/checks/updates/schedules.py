@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnPlateau
 
 from ...patient import Patient
 from ...recording import Recording
@@ -27,7 +27,18 @@ DIES = Page(
     legitimate="Trainings that are as short as that.",
     cure="Call `scheduler.step()` once per epoch, or give the lengths of the schedule in batches.",
 )
-PAGES = (DIES,)
+RISES = Page(
+    id="cosine-passes-its-end",
+    number=26,
+    severity="warning",
+    title="the cosine schedule is stepped past its end, and the learning rate rises again",
+    why="`T_max` counts calls of `scheduler.step()`. Given in epochs and stepped after every batch, the rate "
+    "swings between its peak and nothing all through the training.",
+    evidence="How often the scheduler was stepped within the steps that were watched, and its `T_max`.",
+    legitimate="A rate that swings on purpose; `CosineAnnealingWarmRestarts` says so, and is not reported.",
+    cure="Call `scheduler.step()` once per epoch, or give `T_max = epochs * len(loader)`.",
+)
+PAGES = (DIES, RISES)
 _AHEAD, _GONE = 1000, 1e-3
 """How far it is looked ahead, and the part of its peak at which a rate is as good as nothing."""
 
@@ -50,6 +61,20 @@ def check(patient: Patient) -> Iterator[Finding]:
                 f"the rate goes from {max(rates):.3g} to {rates[last]:.3g} in {last / pace:.0f} steps, and stays",
                 steps[-1].where,
             )
+        elif varied and pace > 0.5 and not _by_epochs(recording, scheduler, steps):
+            yield from _rises(recording, scheduler, steps, pace)
+
+
+def _rises(recording: Recording, scheduler: LRScheduler, steps: list[Step], pace: float) -> Iterator[Finding]:
+    """Has a cosine come to its end and gone on, while a few batches were seen?"""
+    if type(scheduler) is not CosineAnnealingLR:
+        return
+    seen = scheduler.last_epoch + (0 if recording.scripted else round(pace * (len(steps) - 1)))
+    if seen > scheduler.T_max + 1:
+        yield RISES.found(
+            f"T_max={scheduler.T_max:g}, stepped {pace:.3g} times per optimizer step, {seen} times already",
+            steps[-1].where,
+        )
 
 
 def _past(steps: list[Step], pace: float) -> list[float]:
