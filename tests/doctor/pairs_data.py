@@ -1,9 +1,11 @@
 """Pairs about data: scale, labels, leaks, chance, overlap."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from doctor.pairs_batches import flowers, learning
 from doctor.table import faulty, healthy, trained
 
 
@@ -272,6 +274,20 @@ def labels_belong():
 
 
 @healthy("labels-look-shuffled")
+def a_faint_sum_of_many_columns():
+    torch.manual_seed(0)
+    x = torch.randn(400, 3) @ torch.randn(3, 40) + torch.randn(400, 40)
+    x[:, 0] = torch.randn(400)
+    return case(body(40, 2), (x, (x[:, 0] + 0.5 * torch.randn(400) > 0).long()))
+
+
+@healthy("labels-look-shuffled")
+def numbers_that_pick_rows():
+    x, y = classes(300)
+    return case(body(), (x, torch.randperm(300)), lambda z, rows: F.cross_entropy(z.index_select(0, rows), y[rows]))
+
+
+@healthy("labels-look-shuffled")
 def random_numbers_to_try_it_out():
     torch.manual_seed(0)
     return case(body(), (torch.randn(300, 10), torch.randint(0, 3, (300,))))
@@ -288,3 +304,44 @@ def words_that_repeat_by_nature():
     x = torch.randint(0, 3, (60, 2))
     model = nn.Sequential(nn.Embedding(3, 8), nn.Flatten(), nn.Linear(16, 2))
     return case(model, (x, x.sum(1) % 2), held_out=(x[:20].flip(0), x[:20].flip(0).sum(1) % 2))
+
+
+# 24: whole sets that do not fit, seen through small batches
+
+
+def parts_of(x, y):
+    place = [0]
+
+    def batch_of():
+        place[0] = (place[0] + 20) % len(x)
+        rows = slice(place[0], place[0] + 20)
+        return x[rows], y[rows]
+
+    return learning(batch_of)
+
+
+@faulty("labels-look-shuffled")
+def sets_permuted_apart_by_numpy():
+    x, y = flowers(600)
+    order = np.random.default_rng(0)
+    return parts_of(x[order.permutation(600)], y[order.permutation(600)])
+
+
+@faulty("labels-look-shuffled")
+def slices_of_rows_in_another_order():
+    x, y = flowers(400)
+    order = np.random.default_rng(1).permutation(400)
+    return parts_of(torch.from_numpy(x.numpy()[order]), torch.from_numpy(y.numpy()[order[::-1].copy()]))
+
+
+@healthy("labels-look-shuffled")
+def sets_permuted_together():
+    x, y = flowers(600)
+    order = np.random.default_rng(0).permutation(600)
+    return parts_of(x[order], y[order])
+
+
+@healthy("labels-look-shuffled")
+def sets_of_noise_that_fit_nothing():
+    torch.manual_seed(0)
+    return parts_of(torch.randn(400, 5), torch.randint(0, 3, (400,)))

@@ -9,6 +9,7 @@ import torch
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import RESHAPES, Call, Tape, words
+from .. import data
 from .rows import Origin, Pass, origin_of, picked, training_passes
 
 APART = Page(
@@ -35,6 +36,19 @@ def check(patient: Patient) -> Iterator[Finding]:
     found = [_apart(tape, one) for one in passes]
     if all(found):
         yield APART.found(f"in each of {len(found)} training passes; {found[0]}", passes[0].forward.where)
+    else:
+        yield from _whole(tape, passes[0])
+
+
+def _whole(tape: Tape, one: Pass) -> Iterator[Finding]:
+    """A batch is too small to tell whether labels fit; the set that its rows were picked from may not be."""
+    x = origin_of(tape, one.forward.given[0], one.forward.tick) if one.forward.given else None
+    target = next((tensor for call in one.losses for tensor in _given(call)), None)
+    y = origin_of(tape, target, one.losses[0].index) if target is not None else None
+    if x is None or y is None or target is None or x.base is y.base or x.index != y.index:
+        return
+    if len(x.base) == len(y.base) > len(target) and len(target) < data.ENOUGH:
+        yield from data.shuffled(x.base, y.base)
 
 
 def _apart(tape: Tape, one: Pass) -> str:

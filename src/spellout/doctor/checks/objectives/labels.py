@@ -49,6 +49,8 @@ def check(patient: Patient) -> Iterator[Finding]:
     x = next((x for x in inputs if x.is_floating_point() and x.ndim > 1 and len(x) == size), None)
     if target is None or x is None or target.numel() != size or size < _ENOUGH or x is target:
         return
+    if are_numbers_of_rows(target):
+        return
     rows, labels = _columns(x.detach()[:_MOST]), _answers(target.detach().reshape(-1)[:_MOST])
     if labels is None or not bool(torch.isfinite(rows).all()):
         return
@@ -67,6 +69,23 @@ def check(patient: Patient) -> Iterator[Finding]:
         yield MOVED.found(f"{evidence}, {best} {others[best]:.3f}")
     elif own < mean + 2 * spread and rows.shape[1] * _A_COLUMN <= len(rows) and not _smooth(rows, labels, shuffled):
         yield UNRELATED.found(evidence)
+
+
+def are_numbers_of_rows(target: torch.Tensor) -> bool:
+    """Is every whole number there once? Then they say which row is meant, and are no labels."""
+    return not target.is_floating_point() and len(torch.unique(target.detach())) == target.numel()
+
+
+def has_simple_guess(x: torch.Tensor, target: torch.Tensor) -> bool:
+    """Does a linear guess of labels (S,) from rows (S, ...), or a smooth one, do better than chance?"""
+    rows, labels = _columns(x.detach()[:_MOST]), _answers(target.detach().reshape(-1)[:_MOST])
+    if labels is None or not bool(torch.isfinite(rows).all()):
+        return False
+    generator = torch.Generator().manual_seed(0)
+    shuffled = [labels[torch.randperm(len(labels), generator=generator)] for _ in range(30)]
+    scores = _scores(rows, [labels, *shuffled])
+    beyond = float(scores[0]) > float(scores[1:].mean()) + 2 * float(scores[1:].std())
+    return beyond or _smooth(rows, labels, shuffled)
 
 
 def _smooth(rows: torch.Tensor, labels: torch.Tensor, shuffled: list[torch.Tensor]) -> bool:

@@ -133,7 +133,7 @@ def _picks(call: Call, output: torch.Tensor, target: torch.Tensor) -> bool:
         chosen = call.argument(1, "target")
     elif call.name == "gather":
         chosen = call.argument(2, "index")
-    elif call.name == "getitem":
+    elif call.name == "getitem" and isinstance(call.args[1], tuple):  # an index alone picks whole rows
         chosen = call.args[1]
     elif call.name == "one_hot" and call.outputs and call.outputs[0].shape[-1] in output.shape[1:]:
         chosen = call.argument(0, "tensor", call.args[:1])
