@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from doctor.pairs_flows import rows, stepping
-from doctor.table import faulty, healthy
+from doctor.table import faulty, healthy, trained
 
 # 26: partners
 
@@ -97,3 +97,80 @@ def hard_samples_chosen_by_their_loss():
         return (each * hard).sum() / hard.sum().clamp(min=1)
 
     return marked(term)
+
+
+# 19: layers that are one
+
+
+def layered(*layers, wide=6, classes=3):
+    torch.manual_seed(1)
+    y = torch.arange(30) % classes
+    x = torch.randn(30, wide) + F.one_hot(y, wide)
+    model = nn.Sequential(*layers)
+    return trained(model, F.cross_entropy, (x, y), torch.optim.Adam(model.parameters(), 5e-3), overfit_seconds=1.0)
+
+
+@faulty("layers-are-one")
+def three_layers_in_a_row():
+    return layered(nn.Linear(6, 16), nn.Linear(16, 16), nn.Linear(16, 3))
+
+
+@faulty("layers-are-one")
+def two_layers_and_a_dropout():
+    return layered(nn.Flatten(), nn.Linear(6, 20), nn.Dropout(0.1), nn.Linear(20, 3))
+
+
+@healthy("layers-are-one")
+def layers_with_activations():
+    return layered(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 3))
+
+
+@healthy("layers-are-one")
+def a_product_of_narrow_layers():
+    return layered(nn.Linear(6, 2, bias=False), nn.Linear(2, 3))
+
+
+# 19: joined with itself
+
+
+class Hourglass(nn.Module):
+    """Down, up, and what is joined with what comes up."""
+
+    def __init__(self, join):
+        super().__init__()
+        self.down, self.middle = nn.Conv1d(1, 6, 3, padding=1), nn.Conv1d(6, 6, 3, padding=1)
+        self.up, self.out = nn.ConvTranspose1d(6, 6, 2, stride=2), nn.Conv1d(12, 1, 1)
+        self.join = join
+
+    def forward(self, x):
+        early = F.gelu(self.down(x))
+        late = self.up(F.gelu(self.middle(F.max_pool1d(early, 2))))
+        return self.out(torch.cat(self.join(early, late), dim=1))
+
+
+def hourglass(join):
+    torch.manual_seed(3)
+    x = torch.randn(24, 1, 16)
+    model = Hourglass(join)
+    batch = x, F.avg_pool1d(x, 3, 1, 1)
+    return trained(model, F.mse_loss, batch, torch.optim.Adam(model.parameters(), 3e-3), overfit_seconds=1.0)
+
+
+@faulty("joined-with-itself")
+def what_comes_up_twice():
+    return hourglass(lambda early, late: [late, late])
+
+
+@faulty("joined-with-itself")
+def the_skip_twice():
+    return hourglass(lambda early, late: (early, early))
+
+
+@healthy("joined-with-itself")
+def what_comes_up_and_the_skip():
+    return hourglass(lambda early, late: [late, early])
+
+
+@healthy("joined-with-itself")
+def what_comes_up_with_both_signs():
+    return hourglass(lambda early, late: [late, -late])

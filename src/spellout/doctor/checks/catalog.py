@@ -38,7 +38,7 @@ from .steps import attributes, gradients, leaves, modes, parameters, reproducibl
 from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
 from .updates import direction, factors, plateau, scaling, schedules, sizes
-from .wiring import broadcasting, dependence, pooled, reshapes, sharing, unshifted
+from .wiring import broadcasting, dependence, linear, pooled, reshapes, sharing, unshifted
 
 
 class Check(Protocol):
@@ -123,6 +123,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, broadcasting),
     (Evidence.RUN, _runs, normalization),
     (Evidence.RUN, _runs, twins),
+    (Evidence.RUN, _runs, linear),
     (Evidence.RUN, _runs, reshapes),
     (Evidence.TAPES, _always, failures),
     # The user's steps: order, modes, gradients, sizes
