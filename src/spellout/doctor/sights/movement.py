@@ -51,7 +51,10 @@ class Scale:
         self._parameters = [p for group in optimizer.param_groups for p in group["params"] if readable(p)]
         self._weights = _joined(self._parameters)
         self._gradient = _joined(
-            [p.detach().new_zeros(1).expand(p.numel()) if p.grad is None else dense(p.grad) for p in self._parameters]
+            [
+                p.detach().new_zeros(1).expand(p.numel()) if p.grad is None else dense(p.grad)
+                for p in self._parameters
+            ]
         )
         self._fresh = not optimizer.state
         self._decay = self._decays()
