@@ -1,6 +1,9 @@
 """What becomes NaN or infinite in a watched step is an error that says in which step, and what was so first."""
 
+import linecache
 import math
+import re
+import threading
 
 import pytest
 import torch
@@ -158,3 +161,66 @@ def test_complex_weights_are_watched_without_a_warning():
     report = watched(step)  # warnings are errors here
     assert report.healthy, str(report)
     assert not [line for line in report.not_examined if "failed" in line]
+
+
+def in_a_thread(x, y, model, opt):
+    def train():
+        for _ in range(5):
+            F.cross_entropy(model(x), y).backward()
+            opt.step()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+
+
+def functional(x, y, model, opt):
+    gradient = torch.func.grad(lambda p: F.cross_entropy(torch.func.functional_call(model, p, (x,)), y))
+    for _ in range(5):
+        gradient({name: one.detach() for name, one in model.named_parameters()})
+
+
+def written_by_hand(x, y, model, opt):
+    for _ in range(5):
+        for one in model.parameters():
+            one.grad = torch.ones_like(one)
+        opt.step()
+
+
+@pytest.mark.parametrize(
+    ("train", "said"),
+    [
+        (in_a_thread, "in other threads, which are not heard"),
+        (functional, "modules ran 5 times, no `backward` and no optimizer's step were heard"),
+        (written_by_hand, "Adam stepped 5 times, on gradients that no `backward` brought"),
+        (lambda *_: None, "nothing of torch ran"),
+    ],
+)
+def test_training_that_is_not_heard_is_told_as_it_was_seen(train, said):
+    given = program()
+    with Session(overfit_seconds=0.0) as session:
+        train(*given)
+    report = session.report
+    assert said in report.not_examined[0]
+    assert report.summary == "nothing was examined"
+    assert not report.healthy
+    assert not report.findings
+
+
+def blind_backward(x, y, model):
+    torch.set_grad_enabled(False)
+    F.cross_entropy(model(x), y).backward()
+
+
+def test_gradients_that_stay_switched_off_are_named_at_their_line():
+    x, y, model, _ = program()
+    session = Session(overfit_seconds=0.0)
+    try:
+        with pytest.raises(RuntimeError, match="does not require grad"), session:
+            blind_backward(x, y, model)
+    finally:
+        torch.set_grad_enabled(True)
+    finding = session.report.errors[0]
+    assert finding.evidence.startswith("RuntimeError in the backward")
+    assert "gradients were switched off and never on again" in finding.evidence
+    assert "set_grad_enabled(False)" in linecache.getline(__file__, int(re.search(r":(\d+)", finding.where)[1]))

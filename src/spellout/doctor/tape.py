@@ -148,6 +148,8 @@ class Tape(TorchFunctionMode):
         """Nothing is written down."""
         self.rolls = False
         """Of what is written down now, only the last will be kept."""
+        self.blind: tuple[CodeType | None, int] | None = None
+        """Where gradients were switched off, if they were not switched on again."""
         self.failed: Call | None = None
         """The call that raised."""
 
@@ -161,6 +163,8 @@ class Tape(TorchFunctionMode):
         if raw == "__get__" and func.__self__.__name__ in PROPERTIES:
             raw = func.__self__.__name__
         elif raw in QUIET:
+            if raw == "_set_grad_enabled":
+                self.blind = None if args[0] else users_place(sys._getframe(1))
             return func(*args, **(kwargs or {}))
         call = Call(_named(raw), args, kwargs or {}, len(self.calls), self.phase)
         call.func = func

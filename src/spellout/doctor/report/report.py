@@ -79,8 +79,8 @@ class Report:
 
     @property
     def healthy(self) -> bool:
-        """Neither an error nor a warning."""
-        return not self.errors and not self.warnings
+        """Something was examined, and there is neither an error nor a warning."""
+        return self.examined and not self.errors and not self.warnings
 
     def to_json(self) -> dict[str, object]:
         """All fields as JSON."""

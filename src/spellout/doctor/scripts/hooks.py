@@ -80,6 +80,10 @@ class Hooks:
         self._handles: list[Any] = []
         self._patches = Patches()
         self.states = States(self.tape, lambda: self.heard)
+        self.ran = 0
+        """Outermost calls of modules."""
+        self.elsewhere = 0
+        """Calls of modules and optimizer steps in other threads of the script's process."""
         self._thread, self._process = threading.get_ident(), os.getpid()
 
     def __enter__(self) -> Hooks:
@@ -147,9 +151,15 @@ class Hooks:
         here = threading.get_ident() == self._thread and os.getpid() == self._process
         return here and not self.deaf and bool(self._handles)
 
+    def _overhear(self) -> None:
+        if threading.get_ident() != self._thread and os.getpid() == self._process:
+            self.elsewhere += 1
+
     def _enters(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if not self.heard:
+            self._overhear()
             return
+        self.ran += not self._open
         if self.eager and self._stance is None and hasattr(module, "_orig_mod"):
             self._stance = torch.compiler.set_stance("force_eager")
         code, instruction = users_place(sys._getframe(1))
@@ -179,6 +189,8 @@ class Hooks:
     def _steps(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.heard:
             self.listener.steps(optimizer)
+        else:
+            self._overhear()
 
     def _stepped(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.heard:

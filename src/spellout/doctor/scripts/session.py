@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from .. import walk
-from ..checks import failures
+from ..checks.silence import failed_outside, unheard
 from ..checks.steps.gradients import NOTHING, cut_in
 from ..recording import Recording
 from ..report import Finding
@@ -360,8 +360,7 @@ class Session:
                     self._examine(group)
                 group.ask(self.wanted, error)
         if error is not None and not self.groups:
-            failed = self.hooks.tape.failed
-            self.findings += failures.explain(error, failed.phase if failed else "script", failed)
+            self.findings += failed_outside(error, self.hooks.tape)
         for option, name in self._unknown.items():
             if name is not None:
                 what = "module" if option == "--model" else "loss, or function that computes it,"
@@ -380,7 +379,8 @@ class Session:
             return Report.together(reports)
         one = next(iter(reports.values()), Report.of(self.findings, [], {}))
         if not reports and not self._unreached.steps:
-            self.missing.append("the training: no gradient was asked for; does it need other arguments?")
+            seen = unheard(self._unreached, self.hooks.tape, self.hooks.ran, self.hooks.elsewhere)
+            self.missing.append(f"the training: {seen}")
         return Report(
             findings=one.findings, symptoms=one.symptoms, not_examined=(*self.missing, *one.not_examined),
             facts=one.facts, examined=bool(reports),

@@ -49,7 +49,9 @@ class watch:
     @property
     def report(self) -> Report:
         """What was seen so far; without a model it is complete at the end of the block."""
-        return self._watching.report or Report(not_examined=("what trains in the block: it has not ended",))
+        return self._watching.report or Report(
+            not_examined=("what trains in the block: it has not ended",), examined=False
+        )
 
 
 class _Loop:

@@ -37,6 +37,16 @@ class Unreached:
         """The most steps that one of them took."""
         return max((one.steps for one in self._silent.values() if not one.driven), default=0)
 
+    @property
+    def by_hand(self) -> list[tuple[str, int]]:
+        """The optimizers that stepped on gradients which no backward pass has brought, and how often."""
+        return [(type(one.optimizer).__name__, one.steps) for one in self._silent.values() if one.driven]
+
+    @property
+    def asked(self) -> bool:
+        """Was a gradient asked for that reached nothing an optimizer holds?"""
+        return self._asked
+
     def backward(self, cut: Call | None, maker: Call | None) -> None:
         """What is asked for a gradient reaches nothing an optimizer holds.
 
