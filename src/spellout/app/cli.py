@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _HELP = "Make more of a list of lines; see every gradient of a formula spelled out; mend a PyTorch training."
 _NARROWEST = 20
 _made: App | None = None
+_MAIN = os.getpid()
 _SIGNALS = {_signal.SIGINT: "interrupted", _signal.SIGTERM: "asked to end"}
 
 
@@ -35,6 +36,8 @@ def main() -> NoReturn:
     from . import streams
 
     streams.prepare()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_in_child)
     _give_room()
     _application()
     sys.unraisablehook = _once_more
@@ -45,7 +48,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:  # between two of its steps
         pass
     _answer(_signal.SIG_DFL, instead_of=[_interrupt])  # there is nothing left to tidy up
-    sys.exit(code or _outcome(sys.stdout.close))
+    sys.exit(code or _outcome(streams.end))
 
 
 def _give_room() -> None:
@@ -153,10 +156,21 @@ def _leave(number: int, frame: FrameType | None) -> NoReturn:
         os._exit(128 + number)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     """Answer a signal by an exception, so that all is left in order; a second one ends the process at once."""
+    if os.getpid() != _MAIN:  # forked, and asked before `_in_child` was done
+        _in_child()
+        os.kill(os.getpid(), number)
+        return
     _signal.signal(number, _signal.SIG_DFL)
     raise KeyboardInterrupt(number)
+
+
+def _in_child() -> None:
+    """A process that somebody's script forks answers signals as Python does."""
+    for number, handler in ((_signal.SIGINT, _signal.default_int_handler), (_signal.SIGTERM, _signal.SIG_DFL)):
+        if _signal.getsignal(number) in (_leave, _interrupt):
+            _signal.signal(number, handler)
 
 
 def _number(error: KeyboardInterrupt) -> int:

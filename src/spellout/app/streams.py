@@ -8,10 +8,12 @@ began (`>&-`) fails when it is used, not before, and no other file takes its num
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import select
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 from ..errors import OutputError
@@ -65,6 +67,42 @@ def prepare() -> None:
         sys.stdout = _text(_Data(1, "w"), "surrogateescape", sys.stdout)  # a file's name may hold any bytes
     if _is_plain(sys.stderr):
         sys.stderr = _text(_Messages(2, "w", closefd=False), "backslashreplace", sys.stderr)
+
+
+_lent = False
+"""A script of somebody else's ran: what it has begun may print until the process ends."""
+
+
+@contextlib.contextmanager
+def lent(as_messages: bool = False) -> Iterator[None]:
+    """A script gets streams of its own, to close or replace; `as_messages`: what it prints is no data of ours."""
+    global _lent
+    before, _lent = (sys.stdout, sys.stderr), True
+    sys.stdout, sys.stderr = _copy(sys.stderr if as_messages else sys.stdout), _copy(sys.stderr)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if not getattr(stream, "closed", False):
+                stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _copy(stream: TextIO) -> TextIO:
+    """Another stream that writes to the same place, if it is one of ours."""
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    if not isinstance(raw, _Data | _Messages):
+        return stream
+    stream.flush()
+    return _text(type(raw)(os.dup(raw.fileno()), "w"), stream.errors or "strict", stream)
+
+
+def end() -> None:
+    """Close standard output, or hand on what was printed where others may print yet."""
+    if _lent:
+        sys.stdout.flush()
+    else:
+        sys.stdout.close()
 
 
 def _occupy(number: int) -> None:

@@ -157,7 +157,7 @@ class Tape(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Call through, and write it down."""
-        if self.paused or len(self.calls) >= self._limit:
+        if self.paused or len(self.calls) >= self._limit or torch._C._get_tracing_state() is not None:
             return func(*args, **(kwargs or {}))
         raw = func.__name__
         if raw == "__get__" and func.__self__.__name__ in PROPERTIES:

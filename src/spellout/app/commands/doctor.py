@@ -9,13 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ...errors import ScriptEnded, UnhealthyError, UsageError
-from .. import terminal
+from .. import streams, terminal
 from ..options import Flag, Json, Operand
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _VALUED = frozenset(("--explain", "--ignore", "--steps", "--seconds", "--model", "--loss"))
 """The options that take the word after them."""
+_EXIT = os._exit  # which is wrapped while a script is heard
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt")
 """How the names of checkpoints end; `doctor` itself is imported only when it is needed."""
 
@@ -144,10 +145,14 @@ def _of_script(
 
     _known(ignore)
     session = Session(ignore=ignore, **watched)
-    session.at_last = partial(_end, target, tell)
+    session.at_last = partial(_end, target, tell, (sys.stdout, sys.stderr))
     alone = any(tell.keywords.values())  # what the script prints would be mixed with what programs read
-    with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
-        outcome = examine_script(target, arguments, session, is_module)
+    with streams.lent(as_messages=alone):
+        outcome = examine_script(target, arguments, session, is_module, passing=(streams.ReaderLeft,))
+    if outcome.interrupt is not None:
+        if outcome.report.examined or outcome.report.findings:
+            tell(outcome.report)
+        raise outcome.interrupt
     if outcome.stopped and outcome.written:
         terminal.note(f"before it was stopped, {target} wrote {', '.join(outcome.written)}")
     return outcome.report, outcome.code
@@ -167,13 +172,23 @@ def _tell(report: Report, json: bool, github: bool, fix_hint: bool) -> None:
         terminal.print_styled([line.parts for line in report.lines(terminal.width())])
 
 
-def _end(target: str, tell: Callable[[Report], None], report: Report) -> NoReturn:
-    """End the process of a script that catches whatever is raised."""
-    sys.stdout = sys.__stdout__ or sys.stdout
+def _end(
+    target: str,
+    tell: Callable[[Report], None],
+    ours: tuple[TextIO, TextIO],
+    report: Report,
+    code: int | None,
+) -> NoReturn:
+    """End the process of a script that catches whatever is raised, or that leaves at once, with that exit code."""
+    sys.stdout, sys.stderr = ours
     tell(report)
     sys.stdout.flush()
-    terminal.complain(f"{target} catches everything that is raised, so its process was ended")
-    os._exit(1 if report.errors else 0)
+    if code is None:
+        terminal.complain(f"{target} catches everything that is raised, so its process was ended")
+    elif code:
+        terminal.complain(f"{target} ended with exit code {code}")
+    sys.stderr.flush()
+    _EXIT(code or (1 if report.errors else 0))
 
 
 def _is_script(target: str) -> bool:

@@ -53,6 +53,9 @@ class Listener(Protocol):
     def steps(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
 
+    def exits(self, code: int) -> None:
+        """The process is about to end at once."""
+
     def saves(self, path: object) -> None:
         """Something is about to be saved."""
 
@@ -99,6 +102,7 @@ class Hooks:
         self._patches.wrap(torch.autograd, "backward", self._heard_backward)
         self._patches.wrap(torch.amp.GradScaler, "scale", self._heard_scale)
         self._patches.wrap(torch, "save", self._heard_save)
+        self._patches.wrap(os, "_exit", self._heard_exit)
         self._patches.wrap(LRScheduler, "step", self._heard_schedule)
         self.states.__enter__()
         _LIVING.add(self)
@@ -148,11 +152,16 @@ class Hooks:
     @property
     def heard(self) -> bool:
         """Is it the script that acts, in the thread and the process that were started?"""
-        here = threading.get_ident() == self._thread and os.getpid() == self._process
+        here = threading.get_ident() == self._thread and self.is_at_home
         return here and not self.deaf and bool(self._handles)
 
+    @property
+    def is_at_home(self) -> bool:
+        """Is it the process that was started, and none that the script has forked?"""
+        return os.getpid() == self._process
+
     def _overhear(self) -> None:
-        if threading.get_ident() != self._thread and os.getpid() == self._process:
+        if threading.get_ident() != self._thread and self.is_at_home:
             self.elsewhere += 1
 
     def _enters(self, module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -209,6 +218,11 @@ class Hooks:
         if self.heard:
             self.listener.backed()
         return result
+
+    def _heard_exit(self, before: Callable[..., Any], code: int) -> Any:
+        if self.heard:
+            self.listener.exits(code)
+        return before(code)
 
     def _heard_save(self, before: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if self.heard:

@@ -38,7 +38,7 @@ _TAPED = 4
 """Steps of every optimizer that are kept on the tape: all orders show in three, and the first pass is not noted."""
 _PATIENCE = 8
 """Backward passes without a step of the optimizer, after which no more is waited for it."""
-_REFUSALS = 200
+_REFUSALS = 10
 """So often the stop is raised again for a script that catches everything."""
 
 
@@ -75,8 +75,8 @@ class Session:
         """How often the script went on after it was stopped."""
         self.written: dict[str, None] = {}
         """The files that the script wrote, in their order."""
-        self.at_last: Callable[[Report], object] | None = None
-        """Is called where a script cannot be stopped."""
+        self.at_last: Callable[[Report, int | None], object] | None = None
+        """Is called where a script cannot be stopped, or leaves at once with an exit code of its own."""
         self._optimizers: list[Optimizer] = []
         self._begun_steps: set[int] = set()
         """The optimizers that have begun to step, by their ids."""
@@ -102,7 +102,8 @@ class Session:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self.finish(error if isinstance(error, Exception) else None)
+        if self.hooks.is_at_home:
+            self.finish(error if isinstance(error, Exception) else None)
 
     # What the hooks tell.
 
@@ -341,8 +342,19 @@ class Session:
         if self.report is not None and self.stops:
             self.refused += 1
             if self.refused > _REFUSALS and self.at_last is not None:
-                self.at_last(self.report)
+                self.at_last(self.report, None)
             raise Stopped
+
+    def exits(self, code: int) -> None:
+        """The process is about to end, without a word to anybody."""
+        if self.at_last is None or (self.report is not None and not self.stops):
+            return
+        if self.report is None:
+            self.finish()
+        else:
+            code = 0  # it was stopped, and that is why it leaves
+        assert self.report is not None
+        self.at_last(self.report, code)
 
     def finish(self, error: Exception | None = None) -> None:
         """Ask what remains to be asked, and take everything off."""

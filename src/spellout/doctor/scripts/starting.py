@@ -33,36 +33,55 @@ class Outcome:
     stopped: bool = False
     written: tuple[str, ...] = ()
     """Files that it wrote before it was stopped."""
+    interrupt: KeyboardInterrupt | None = None
+    """What ended it, if a signal did."""
 
 
-def examine_script(script: str, arguments: Sequence[str], session: Session, module: bool = False) -> Outcome:
+def examine_script(
+    script: str,
+    arguments: Sequence[str],
+    session: Session,
+    module: bool = False,
+    passing: tuple[type[Exception], ...] = (),
+) -> Outcome:
     """Run a script (its path, or `module`: its dotted name) in a session until the session stops it, or it ends.
 
-    What the script raises is printed as Python prints it, without frames of ours.
+    What the script raises is printed as Python prints it, without frames of ours, but for what is `passing`. A
+    process that the script forks ends as it would alone, if it comes here.
     """
     run = _runner(script, arguments, module)
     _LISTENING[:] = [session]
     if not _AUDITED:
         _AUDITED.append(True)
         sys.addaudithook(_audit)  # which cannot be taken off again, and is told nothing once the session is over
-    code, stopped = 0, False
+    code, stopped, process = 0, False, os.getpid()
+    interrupt: KeyboardInterrupt | None = None
+    told_elsewhere: tuple[type[Exception], ...] = (SpelloutError, *passing)
     try:
         with session:
             run()
     except Stopped:
         stopped = True
     except SystemExit as leaving:
-        code = _code(leaving)
-    except SpelloutError:
+        stopped = session.refused > 0
+        code = 0 if stopped else _code(leaving)
+    except told_elsewhere:
         raise
+    except KeyboardInterrupt as error:
+        code, interrupt = 1, error
     except Exception as error:
-        code = 1
-        _show(error)
+        stopped = session.refused > 0  # it fails because it was stopped
+        code = 0 if stopped else 1
+        if not stopped:
+            _show(error)
     finally:
         _LISTENING.clear()
         session.hooks.__exit__()
-    assert session.report is not None
-    return Outcome(session.report, code, stopped, tuple(session.written))
+    if os.getpid() != process:
+        raise SystemExit(code)
+    if session.report is None:  # what is raised now comes from the examination
+        raise interrupt or KeyboardInterrupt
+    return Outcome(session.report, code, stopped, tuple(session.written), interrupt)
 
 
 _LISTENING: list[Session] = []
