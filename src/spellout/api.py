@@ -133,7 +133,7 @@ def export(
     if with_lines and suffix in STEPS_ONLY:
         raise UsageError(f"--with-lines: a {suffix} file holds one step of the model, and has no place for lines")
     run = run if isinstance(run, Run) else load_run(run)
-    dev = run.facts.get("results", {}).get("dev") or {}
+    dev, split = run.facts.get("results", {}).get("dev") or {}, run.facts.get("split", {})
     made = portable(
         *(run.model, run.vocabulary),
         name=str(run.facts.get("data", {}).get("name", "lines")),
@@ -145,6 +145,7 @@ def export(
         about={
             "model": model or run.facts.get("specification", run.family),
             "nats": dev.get("nats_per_char"),
+            "held_out": split.get("dev", 0) + split.get("test", 0),
             "called": path.stem,
         },
     )

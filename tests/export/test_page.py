@@ -66,7 +66,7 @@ def opened(chromium):
 def exported(lines, specification, path, **settings):
     data = Prepared.of(Lines.of(lines), DataConfig(split="none", **settings.pop("data", {})))
     run = train(data, specification, training=TrainingConfig(steps=10)).run
-    about = {"model": specification, "nats": 2.0}
+    about = {"model": specification, "nats": 2.0, "held_out": 40}
     made = portable(
         run.model, run.vocabulary, max_length=15, lines=run.lines, weights="int8", about=about, **settings
     )
@@ -170,6 +170,11 @@ def test_why_tells_every_letter(opened, page_of_names):
     assert f"{bits.sum():.1f} bits" in page.locator("#verdict").text_content()
     page.fill("[name=line]", run.lines[0])
     assert "one of the lines that the model learned from" in page.locator("#verdict").text_content()
+    page.fill("[name=line]", "Namamaman")
+    assert "none of the lines that the model learned from; 40 more of the list were held out" in (
+        page.locator("#verdict").text_content()
+    )
+    assert "40 more of the list were held out" in page.locator("dt:text-is('New lines') + dd").text_content()
     page.fill("[name=line]", "語")
     assert "stands in none of the lines" in page.locator("#verdict").text_content()
 

@@ -56,7 +56,8 @@ def portable(
         lines: the training lines, with labels if they have some; None if they were not kept.
         weights: how they are stored.
         with_lines: whether the training lines themselves go with it.
-        about: what else a reader should know; `nats` is the dev loss of the model, in nats per character.
+        about: what else a reader should know; `nats` is the dev loss of the model, in nats per character, and
+            `held_out` how many lines judged it, which are in no run and so not in the filter.
     """
     most, known = most_tokens(model, longest), bloom_of(lines) if lines else None
     smaller = model

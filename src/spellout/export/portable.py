@@ -51,7 +51,8 @@ class Portable:
         max_length: the most tokens of a line when nothing else is asked.
         about: what a reader should know, for JSON: model, dev losses in nats per character of the run's model as it
             is (`nats`) and of this one (`nats_here`), parameters, unit, and how the weights are stored
-            (`weights`: float32, float16 or int8; see `storing.py`).
+            (`weights`: float32, float16 or int8; see `storing.py`), and how many lines were held out, which `known`
+            does not have (`held_out`).
     """
 
     name: str

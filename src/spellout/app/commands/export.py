@@ -73,4 +73,6 @@ def _sentence(portable: Portable, out: str, size: int) -> str:
         lines = f"known lines are left out by a Bloom filter of {len(portable.known.bits):,} bytes, {wrong}"
     if portable.lines:
         lines += f"; its {len(portable.lines):,} training lines are in it"
+    if portable.known is not None and about.get("held_out") and Path(out).suffix.lower() not in STEPS_ONLY:
+        lines += f"; {about['held_out']:,} lines that were held out of the training are not kept, so not left out"
     return f"wrote {out}: {size:,} bytes, weights in {about['weights']}, {loss}; the plain model: {lines}"

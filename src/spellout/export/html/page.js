@@ -252,7 +252,7 @@ class Why {
 
   familiar(known) {
     if (known === null) return "";
-    if (!known) return "It is new: no line that the model learned from.";
+    if (!known) return `It is none of the lines that the model learned from${heldOut(this.model, "; ", ".")}`;
     return this.model.lines.size ? "It is one of the lines that the model learned from."
       : "It is one of the lines that the model learned from, or taken for one by mistake.";
   }
@@ -308,6 +308,10 @@ function pullsOf(groups, reader, token) {
 
 // ---------------------------------------------------------------- The whole
 
+// Lines that judged the model are not kept, so nothing tells them from new ones.
+const heldOut = ({ about: { held_out: number } }, before, after) => number
+  ? `${before}${counted(number)} more of the list were held out to judge it, and are not ruled out.` : after;
+
 function about(model, size) {
   const { about: told } = model, per = x => `${(x / Math.LN2).toFixed(3)} bits per character`, rows = [];
   rows.push(["Model", `${told.model ?? "a model"} of ${model.name}, ${counted(told.parameters_here ?? told.parameters ?? 0)} numbers: the plain model, `
@@ -319,6 +323,8 @@ function about(model, size) {
   else rows.push(["Training lines", model.known ? "Not in this file, only bits that tell known lines from new ones (a Bloom filter): "
     + `1 in ${counted(Math.round(1 / (model.known.error || 1e-9)))} new lines is taken for a known one.`
     : "Not in this file, and nobody kept them, so it cannot tell which lines are new."]);
+  if (model.known || model.lines.size) rows.push(["New lines", "Lines that it did not learn from"
+    + heldOut(model, "; ", ".")]);
   rows.push(["Rights", "The lines that it learned from, and their licence, are their owner's."]);
   rows.push(["Made by", "spellout export; the same seed makes the same lines as in Python."]);
   $("about").append(...rows.flatMap(([name, text]) => [made("dt", { textContent: name }), made("dd", { textContent: text })]));
