@@ -132,3 +132,14 @@ def test_a_reader_who_leaves_is_a_quiet_end(script):
     _, out, err = in_shell(["doctor", script(source)], "| head -c 1")
     assert out == b"x"
     assert err == b""
+
+
+def test_a_warning_names_the_line_that_plain_python_names(script):
+    path = script("z = F.mse_loss(net(X)[:, :1], Y.float())\ny = F.mse_loss(net(X)[:, :1], Y.float())\n")
+    with pytest.warns(UserWarning, match="target size") as told:
+        examined(path)
+    lines = (NET + LOOP).count("\n")
+    assert [(os.path.basename(one.filename), one.lineno) for one in told] == [
+        ("train.py", lines + 1),
+        ("train.py", lines + 2),
+    ]

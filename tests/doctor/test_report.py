@@ -51,6 +51,7 @@ def test_a_finding_names_the_users_line_and_the_numbers():
 def test_the_report_as_text_json_and_html():
     report = examine(Probabilities(), F.cross_entropy, batch())
     assert "1 error" in str(report).splitlines()[0]
+    assert repr(report) == str(report)
     assert json.loads(report.dumps())["findings"][0]["id"] == "softmax-before-cross-entropy"
     assert "<code>softmax-before-cross-entropy</code>" in report._repr_html_()
     assert str(examine(net(), F.cross_entropy, batch())).startswith("healthy")

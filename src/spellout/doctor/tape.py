@@ -14,6 +14,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 import torch
+from torch import overrides
 from torch.overrides import (
     TorchFunctionMode,
     _get_current_function_mode_stack,
@@ -261,6 +262,19 @@ def users_line() -> str | None:
     call = Call("", (), {}, 0, "")
     _locate(call, sys._getframe(1))
     return call.where
+
+
+def asker(frame: FrameType | None) -> FrameType | None:
+    """The frame that called what a tape answers just now, seen from inside: where torch says that it stands."""
+    inner = None
+    while frame is not None and frame.f_code is not Tape.__torch_function__.__code__:
+        inner, frame = frame, frame.f_back
+    frame = None if frame is None else frame.f_back
+    while frame is not None and frame.f_code.co_filename == overrides.__file__:
+        frame = frame.f_back
+    if frame is not None and inner is not None and frame.f_code is inner.f_code:
+        frame = frame.f_back  # the same function, once before the tape answers and once after it
+    return frame
 
 
 def users_frames(frame: FrameType | None) -> list[FrameType]:

@@ -111,6 +111,9 @@ class Report:
     def __str__(self) -> str:
         return "\n".join(line.plain for line in self.lines())
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         return page_of(self.summary, self.findings, self.symptoms, self.not_examined)
 

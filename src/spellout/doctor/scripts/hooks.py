@@ -10,26 +10,32 @@ import os
 import sys
 import tempfile
 import threading
+import warnings
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import nn, overrides
 from torch.nn.modules import module as modules
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from .. import tape as tape_module
 from ..sights.loaders import Loaders
 from ..sights.patches import Patches
 from ..sights.states import States
-from ..tape import Tape, users_place
+from ..tape import Tape, asker, users_place
 from .replay import Visit
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT
 _PASSING = (tempfile.gettempdir() + os.sep, os.devnull, "/dev/", "/proc/")
+
+
+_TAPES = (tape_module.__file__, overrides.__file__)
+_OF_OUR_HOOKS = "Using `torch.compile(module)` when there are global hooks on modules"
 
 
 class Listener(Protocol):
@@ -103,6 +109,7 @@ class Hooks:
         self._patches.wrap(torch.amp.GradScaler, "scale", self._heard_scale)
         self._patches.wrap(torch, "save", self._heard_save)
         self._patches.wrap(os, "_exit", self._heard_exit)
+        self._patches.wrap(warnings, "_showwarnmsg", self._heard_warning)
         self._patches.wrap(LRScheduler, "step", self._heard_schedule)
         self.states.__enter__()
         _LIVING.add(self)
@@ -218,6 +225,23 @@ class Hooks:
         if self.heard:
             self.listener.backed()
         return result
+
+    def _heard_warning(self, before: Callable[..., Any], told: Any) -> Any:
+        """What would name a line of the tape's names the line that called it, and is shown as Python shows it."""
+        if str(told.message).startswith(_OF_OUR_HOOKS):
+            return None
+        if told.filename not in _TAPES:
+            return before(told)
+        for module in (tape_module, overrides):  # one line of theirs stands for all lines of the script
+            vars(module).get("__warningregistry__", {}).clear()
+        frame = asker(sys._getframe(1))
+        if frame is None:
+            return before(told)
+        names = frame.f_globals
+        return warnings.warn_explicit(
+            told.message, told.category, frame.f_code.co_filename, frame.f_lineno, names.get("__name__"),
+            names.setdefault("__warningregistry__", {}), source=told.source,
+        )  # fmt: skip
 
     def _heard_exit(self, before: Callable[..., Any], code: int) -> Any:
         if self.heard:
