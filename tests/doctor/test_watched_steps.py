@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from spellout.doctor import examine
+from spellout.doctor import PAGES, Report, examine
 from spellout.doctor.scripts.session import Session
 
 
@@ -224,3 +224,14 @@ def test_gradients_that_stay_switched_off_are_named_at_their_line():
     assert finding.evidence.startswith("RuntimeError in the backward")
     assert "gradients were switched off and never on again" in finding.evidence
     assert "set_grad_enabled(False)" in linecache.getline(__file__, int(re.search(r":(\d+)", finding.where)[1]))
+
+
+def test_one_mistake_is_one_error():
+    cause, echo = (
+        PAGES["zeroed-before-step"].found("5", "net.py:3"),
+        PAGES["graph-reaches-back"].found("1", "net.py:4"),
+    )
+    report = Report.of([echo, cause], [], {})
+    assert [one.id for one in report.errors] == [cause.id]
+    assert [one.id for one in report.symptoms] == [echo.id]
+    assert [one.id for one in Report.of([echo], [], {}).errors] == [echo.id]

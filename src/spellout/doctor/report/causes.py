@@ -17,12 +17,23 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "reduced-axis-broadcast": ("samples-mix",),
     "reshape-scrambles-axes": ("samples-mix",),
     "batchnorm-one-value": ("output-ignores-input", "parameter-without-gradient"),
-    "foreign-parameters": ("parameter-not-in-optimizer",),
+    "foreign-parameters": ("parameter-not-in-optimizer", "no-gradient-arrives"),
+    "zeroed-before-step": ("graph-reaches-back",),
+    "learned-but-not-registered": ("parameter-not-in-optimizer",),
     "clip-limit-too-low": ("learning-rate-too-low", "update-too-small"),
     "targets-not-scaled": ("first-loss-too-high",),
     "inputs-not-scaled": ("first-loss-too-high", "saturated-units", "dead-relu", "learning-rate-too-high"),
 }
 """By ids: the cause, and what follows from it alone."""
+
+ECHOES = frozenset(
+    (
+        ("foreign-parameters", "no-gradient-arrives"),
+        ("zeroed-before-step", "graph-reaches-back"),
+        ("learned-but-not-registered", "parameter-not-in-optimizer"),
+    )
+)
+"""The same mistake seen a second time, in words that do not fit it: set aside beside its cause."""
 
 
 def causes_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .annotations import annotation
-from .causes import causes_first
+from .causes import ECHOES, causes_first
 from .findings import ORDER, Facts, Finding
 from .fixes import fix
 from .lines import Line, written
@@ -42,7 +42,11 @@ class Report:
         once = {key: one for key, one in once.items() if one.id not in lines or position(one.where) is not None}
         ordered = causes_first(once.values())
         causes = any(finding.severity == "error" for finding in ordered)
-        aside = tuple(finding for finding in ordered if causes and finding.page.symptom)
+        aside = tuple(
+            finding
+            for finding in ordered
+            if causes and (finding.page.symptom or (finding.because, finding.id) in ECHOES)
+        )
         shown = tuple(finding for finding in ordered if finding not in aside)
         return cls(findings=shown, symptoms=aside, not_examined=tuple(missing), facts=facts)
 
