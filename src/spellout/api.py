@@ -116,12 +116,13 @@ def export(
     weights: Weights = "int8",
     with_lines: bool = False,
     model: str | None = None,
+    saying: Callable[[str], None] = lambda what: None,
 ) -> Portable:
     """Write a run's model as one file that works without spellout; the suffix of `path` says what is written.
 
     `.html` is a page, `.py` a module of Python, `.h` a header for C99, `.onnx` a step for onnxruntime. The training
-    lines are in it only with `with_lines`; `model` is what the file calls its model. Gives what was written, whose
-    `about` tells the losses before and after storing.
+    lines are in it only with `with_lines`; `model` is what the file calls its model. `saying` is told what is done
+    now. Gives what was written, whose `about` tells the losses before and after storing.
 
     Raises `UsageError` for another suffix, or for lines where the file has no place for them, `ExportError` for a
     model that cannot be exported, and `RunError` if the file cannot be written.
@@ -148,7 +149,9 @@ def export(
             "held_out": split.get("dev", 0) + split.get("test", 0),
             "called": path.stem,
         },
+        saying=saying,
     )
+    saying(f"writing {path.name}")
     content = write(made, suffix)
     with writing(path):
         path.write_bytes(content)

@@ -13,6 +13,7 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.data.vocabulary.characters import Characters
 from spellout.errors import ExportError, UsageError
+from spellout.export import exporting
 from spellout.export.bloom import holds
 from spellout.export.exporting import portable, texts_of
 from spellout.export.reference import Reference
@@ -134,6 +135,26 @@ def test_the_change_told_is_that_of_the_loss(few):
     before, after = (evaluate(one, run.vocabulary, lines) for one in (run.model, Reference(made.step)))
     assert made.about["change"] == pytest.approx(after.nats_per_char - before.nats_per_char, abs=1e-3)
     assert made.about["nats_here"] == 2.5 + made.about["change"]
+
+
+def test_of_long_lines_few_are_compared(few, monkeypatch):
+    """2,000 lines of 12,000 characters took longer than anybody waits."""
+    run = train(few, "ngram:3").run
+    reads, told = [], []
+
+    def evaluated(model, vocabulary, lines):
+        reads.append(sum(map(len, lines)))
+        return evaluate(model, vocabulary, lines)
+
+    monkeypatch.setattr(exporting, "COMPARED_CHARACTERS", 100)
+    monkeypatch.setattr(exporting, "evaluate", evaluated)
+    of_run(run, saying=told.append)
+    assert len(reads) == 2
+    assert 50 < reads[0] <= 100
+    assert told == ["leaving out counts that say little", "measuring what storing changes"]
+    monkeypatch.setattr(exporting, "COMPARED_CHARACTERS", 1)
+    of_run(run)
+    assert reads[2] > 1  # one line at least
 
 
 def test_tokens_write_characters_and_halves_of_surrogates_for_bytes():

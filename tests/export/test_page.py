@@ -189,6 +189,15 @@ def test_hostile_lines_are_text(opened, tmp_path):
     assert page.locator("#spelled button").count() == len("<img src=x onerror=boom()>") + 1
 
 
+def test_where_nothing_new_can_be_made_it_says_so(opened, tmp_path):
+    path, _, _ = exported(["anna"] * 30 + ["bob"], "ngram:3", tmp_path / "one.html", name="one")
+    page = opened(path, "#k=1", wait=False)
+    page.get_by_text(
+        "stopped after 0 of 20 lines: 1,000 tries in a row brought no other new line; raise the temperature, or "
+        "allow known lines"
+    ).wait_for()
+
+
 def test_lines_with_labels_can_be_asked_for_one(opened, tmp_path):
     lines = ["f\tanna", "f\tanja", "m\tbob", "m\tbert", "m\tben", "f\tada"] * 5
     path, _, _ = exported(lines, "counts:3:steps=10", tmp_path / "l.html", name="names", data={"label": "1"})
@@ -256,6 +265,10 @@ def test_a_damaged_file_and_an_old_browser_are_told(opened, page_of_names, tmp_p
     damaged = tmp_path / "damaged.html"
     damaged.write_bytes((page[: start + 500] + page[start + 510 :]).encode())
     opened(damaged, wait=False).get_by_text("is damaged, as after an incomplete download").wait_for()
+    for end in (start + 500, page.index('id="code">') + 500, page.index("</main>")):
+        part = tmp_path / f"part{end}.html"
+        part.write_bytes(page[:end].encode())
+        opened(part, wait=False).get_by_text("is damaged, as after an incomplete download").wait_for()
     old = opened(page_of_names[0], wait=False, before="delete window.DecompressionStream")
     old.get_by_text("This browser is too old to unpack the model; use one of 2023 or later").wait_for()
 

@@ -92,6 +92,18 @@ def test_it_is_a_program(file, few):
     assert 1 < float(scored.stdout) < 5
 
 
+def test_why_there_are_fewer_lines_is_said(few, tmp_path):
+    path = tmp_path / "one.py"
+    lines = Prepared.of(Lines.of(["anna"] * 30 + ["bob"]), DataConfig(split="none"))
+    path.write_bytes(exported(lines, "ngram:3", "float16")[1])
+    made = called(path, "-n", "3", "--top-k", "1")
+    assert (made.returncode, made.stdout) == (1, "")
+    assert made.stderr == (
+        "stopped after 0 of 3 lines: 1,000 tries in a row brought no other new line; raise --temperature, or allow "
+        "known lines with --as-it-is\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

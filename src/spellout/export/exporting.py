@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -30,7 +30,9 @@ MOST_BYTES = 230_000
 """With the page, and as text, they are 300 kB."""
 FEWEST_BYTES = 50_000
 COMPARED = 2000
-"""So many lines that the model makes tell by how much storing changes its loss."""
+"""So many lines that the model makes tell by how much storing changes its loss,"""
+COMPARED_CHARACTERS = 60_000
+"""or as many as have so many characters."""
 
 
 def portable(
@@ -44,6 +46,7 @@ def portable(
     weights: Weights = "float16",
     with_lines: bool = False,
     about: Mapping[str, Any] | None = None,
+    saying: Callable[[str], None] = lambda what: None,
 ) -> Portable:
     """Make a model ready for any target. `ExportError` for one that cannot be exported.
 
@@ -58,14 +61,17 @@ def portable(
         with_lines: whether the training lines themselves go with it.
         about: what else a reader should know; `nats` is the dev loss of the model, in nats per character, and
             `held_out` how many lines judged it, which are in no run and so not in the filter.
+        saying: told what is done now, for a bar of progress.
     """
     most, known = most_tokens(model, longest), bloom_of(lines) if lines else None
     smaller = model
     if weights != "float32" and lines:
+        saying("leaving out counts that say little")
         smaller = pruned(model, vocabulary.encode(lines), room(model, known, weights))
     step = stored(lowered(smaller), weights)
     labels = vocabulary if isinstance(vocabulary, Labelled) else None
     told = {"unit": vocabulary.noun, "nats": None, **(about or {}), "weights": weights}
+    saying("measuring what storing changes")
     told["change"] = change(model, step, vocabulary, max_length)
     told["nats_here"] = None if told["nats"] is None else told["nats"] + told["change"]
     told["parameters"] = model.parameters
@@ -113,8 +119,14 @@ def change(model: LanguageModel, step: Step, vocabulary: Vocabulary, max_length:
     The lines that judged it are not kept with a run. On lines of its own it is Kullback & Leibler's divergence,
     which is not below 0 but for chance.
     """
-    made = sample(model, vocabulary, SamplingConfig(max_length=max_length))
-    lines = [one.line for one in islice(made, COMPARED)]
+    batch = max(1, min(COMPARED, COMPARED_CHARACTERS // max(1, max_length)))  # of long lines no more than are read
+    lines: list[str] = []
+    characters = 0
+    for one in islice(sample(model, vocabulary, SamplingConfig(max_length=max_length), batch=batch), COMPARED):
+        if lines and characters + len(one.line) > COMPARED_CHARACTERS:
+            break
+        lines.append(one.line)
+        characters += len(one.line)
     if not lines:
         raise ExportError("the model makes no lines, so there is nothing that could be exported; train it longer")
     before, after = (evaluate(one, vocabulary, lines) for one in (model, Reference(step)))

@@ -45,8 +45,14 @@ def export(
     target_of(out)
     check_file(out)
     loaded = load_run(run or newest())
-    with progress_bar(None, "exporting"):
-        portable = export_run(loaded, out, weights=weights, with_lines=with_lines, model=name_of_model(loaded))
+    with progress_bar(None, "exporting") as advance:
+        portable = export_run(
+            *(loaded, out),
+            weights=weights,
+            with_lines=with_lines,
+            model=name_of_model(loaded),
+            saying=lambda what: advance(0, what),
+        )
     size = out.stat().st_size
     if json:
         terminal.print_json(_as_json(portable, str(out), size))

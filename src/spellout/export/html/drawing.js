@@ -192,8 +192,10 @@ function drawnLabel(model, label, number) {
   return Math.min(chosen, last);
 }
 
+const PATIENCE = 1000;
+
 // Lines one after the other; ends if too many candidates in a row were refused. `undefined` gives way meanwhile.
-function* lines(model, options, patience = 10000) {
+function* lines(model, options, patience = PATIENCE) {
   const prefix = options.prefix ? model.cut(options.prefix.normalize("NFC")) : [];
   if (!prefix) throw new Error(`The model knows nothing of a character or word in “${options.prefix}”.`);
   const reader = new Reader(model), seen = options.distinct ? new Set() : null;

@@ -87,7 +87,8 @@ class Making {
     $("lines").replaceChildren();
     $("stop").disabled = false;
     try {
-      await this.make(run, lines(this.model, this.options()), wanted);
+      const options = this.options();
+      await this.make(run, lines(this.model, options), wanted, options.fresh);
     } catch (error) {
       $("made").textContent = error.message;
     }
@@ -98,7 +99,7 @@ class Making {
   }
 
   // In pieces of some milliseconds, so that the page answers meanwhile.
-  async make(run, source, wanted) {
+  async make(run, source, wanted, fresh) {
     let enough = false;
     while (!enough && this.run === run) {
       const until = performance.now() + 15, several = [];
@@ -113,7 +114,8 @@ class Making {
       await new Promise(resolve => setTimeout(resolve));
     }
     if (this.lines.length < wanted && this.run === run)
-      $("made").textContent = `${counted(this.lines.length)} lines; more are hard to find: change what you ask for.`;
+      $("made").textContent = `stopped after ${counted(this.lines.length)} of ${counted(wanted)} lines: ${counted(PATIENCE)} tries in a row `
+        + (fresh ? "brought no other new line; raise the temperature, or allow known lines" : "brought no line; change what you ask for");
     else if (this.run === run) $("made").textContent = `${counted(wanted)} lines`;
   }
 

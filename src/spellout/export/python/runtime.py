@@ -20,6 +20,7 @@ from operator import mul
 
 RECENT = 12
 MASK = (1 << 64) - 1
+PATIENCE = 1000
 
 
 class Model:
@@ -45,7 +46,8 @@ class Model:
     def lines(self, count=10, seed=0, prefix="", label=None, new=True, **options):
         """Make lines: `temperature`, `top_k`, `top_p`, `max_length`; `new`: none that the model has learned from.
 
-        The same seed gives the same lines as the package does. Raises ValueError for what the model cannot write.
+        The same seed gives the same lines as the package does. They end after `PATIENCE` tries in
+        a row that were in vain. Raises ValueError for what the model cannot write.
         """
         begin = self.cut(prefix)
         if begin is None:
@@ -53,7 +55,7 @@ class Model:
         if label is not None and label not in self.labels:
             raise ValueError(f"there is no label {label!r}; there are {', '.join(self.labels) or 'none'}")
         number = refused = 0
-        while count and refused < 10_000:
+        while count and refused < PATIENCE:
             line = self.candidate(seed, number, begin, label, **options)
             number += 1
             if line is None or (new and self.is_known(line)):
@@ -516,7 +518,12 @@ def main(model):
         if scored is not None:
             print(f"{model.score(scored, asked['label']):.4f}")
             return
+        made = 0
         for line in model.lines(count, new=new, **asked):
             print(line, flush=True)
+            made += 1
+        if made < count:
+            more = "other new line; raise --temperature, or allow known lines with --as-it-is" if new else "line"
+            sys.exit(f"stopped after {made:,} of {count:,} lines: {PATIENCE:,} tries in a row brought no {more}")
     except ValueError as error:
         parser.error(str(error))
