@@ -4,8 +4,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
 
-from doctor.pairs_batches import flowers, learning
+from doctor.pairs_batches import flowers, forever, learning, shuffled
 from doctor.table import faulty, healthy, trained
 
 
@@ -345,3 +346,34 @@ def sets_permuted_together():
 def sets_of_noise_that_fit_nothing():
     torch.manual_seed(0)
     return parts_of(torch.randn(400, 5), torch.randint(0, 3, (400,)))
+
+
+# 27: one class after the other, of which the steps see only the first
+
+
+def loaded(data):
+    batches = forever(DataLoader(data, batch_size=10))
+    return learning(lambda: next(batches))
+
+
+@faulty("batches-of-one-class")
+def one_data_set_for_every_class():
+    x, y = flowers(600)
+    return loaded(ConcatDataset([TensorDataset(x[y == kind], y[y == kind]) for kind in range(3)]))
+
+
+@faulty("batches-of-one-class")
+def a_part_in_the_order_of_its_classes():
+    return loaded(Subset(TensorDataset(*flowers(600)), range(0, 600, 2)))
+
+
+@healthy("batches-of-one-class")
+def mixed_parts_one_after_the_other():
+    parts = [shuffled(*flowers(200)) for _ in range(3)]
+    return loaded(ConcatDataset([TensorDataset(*part) for part in parts]))
+
+
+@healthy("batches-of-one-class")
+def parts_with_a_rare_class():
+    y = (torch.arange(1000) % 200 == 199).long()
+    return loaded(ConcatDataset([TensorDataset(torch.randn(1000, 5), y) for _ in range(2)]))

@@ -13,7 +13,7 @@ from spellout.doctor import PAGES, examine
 
 PARTS = (
     *("steps", "losses", "structure", "parameters", "numbers", "data"),
-    *("leaves", "objectives", "logits", "padding"),
+    *("leaves", "objectives", "logits", "padding", "lengths"),
     *("updates", "batches", "evaluation", "time"),
     *("equivalences", "thorough"),
     *("flows", "policies", "schedules", "terms"),

@@ -28,7 +28,8 @@ IGNORED = Page(
     why="Attention sees a set: without positions all orders of the same tokens (or patches) are the same sentence.",
     evidence="The places of the input were put in another order, "
     "and the outputs came in that order too, or stayed the same, to the last digits.",
-    legitimate="Sets of points, items or columns; for numbers this is only a note. Attention that only pools the "
+    legitimate="Sets of points, items or columns; for numbers, and for one answer to a whole sequence, this is "
+    "only a note. Attention that only pools the "
     "places (a few queries, as many keys as places) is not meant.",
     cure="Add a position to every token: `x + place(torch.arange(T))`, once, before the first layer.",
 )
@@ -191,7 +192,8 @@ def _in_time(patient: Patient, batch: Batch, base: Trial, found: list[Attention]
         return
     if pooled or any(_equal(out.index_select(one, order.to(out.device)), moved.main) for one in places):
         what = "the output stayed the same" if pooled else "the outputs came in the same order"
-        severity: Severity = "note" if x.is_floating_point() else "warning"
+        # What is pooled may be a count or a vote; what stands at places has to know which.
+        severity: Severity = "note" if pooled or x.is_floating_point() else "warning"
         yield IGNORED.found(f"{length} places in another order: {what}", found[0].where, severity)
 
 

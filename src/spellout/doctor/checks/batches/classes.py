@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import RESHAPES, Call
-from .rows import origin_of, training_passes
+from .repeated import tensors_of
+from .rows import Pass, origin_of, training_passes
 
 PURE = Page(
     id="batches-of-one-class",
@@ -51,6 +52,10 @@ def check(patient: Patient) -> Iterator[Finding]:
     origins = [origin_of(tape, call.argument(1, "target"), call.index) for call in calls]
     if origins[0] is not None:
         around += Counter(_flat(origins[0].base))
+    classes = first.argument(0, "input").shape[1] if first.name == "cross_entropy" else 2
+    for one in _of_loader(passes.values()):
+        if one.dtype == first.argument(1, "target").dtype and 0 <= float(one.min()) <= float(one.max()) < classes:
+            around += Counter(_flat(one))
     if patient.batch.targets is not None:
         around += Counter(_flat(patient.batch.targets))
     # A GAN's real and made samples come batch by batch, with labels that are made of nothing.
@@ -62,6 +67,15 @@ def check(patient: Patient) -> Iterator[Finding]:
     if len(around) > 1 and chance < 1e-6 and not made and not binary:
         evidence = f"{len(pure)} of {len(labels)} batches hold one class, of {len(around)} that there are"
         yield PURE.found(evidence, first.where)
+
+
+def _of_loader(passes: Iterable[Pass]) -> list[torch.Tensor]:
+    """What the data set holds that the training batches are taken of, if they are all of one."""
+    drawn = [one.forward.source for one in passes]
+    sets = {id(one.loader.dataset) if one is not None else None for one in drawn}
+    if len(sets) != 1 or drawn[0] is None:
+        return []
+    return [one for one in tensors_of(drawn[0].loader.dataset) if one.numel()]
 
 
 def _made_of_nothing(call: Call | None) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.utils.data import Dataset
 
 from ...patient import Patient
 from ...recording import Recording
@@ -27,6 +28,8 @@ SAME = Page(
     cure="Draw the next batch inside the loop: `for x, y in loader:`; `next(iter(loader))` begins anew each time.",
 )
 PAGES = (SAME,)
+_PARTS, _NESTED = 64, 3
+"""How many parts of a data set are looked at, and how deep in each other."""
 _FEW = 256
 """More rows than that are all of somebody's data."""
 
@@ -95,6 +98,13 @@ def _holds(sights: list[Sight], rows: set[int], enough: int) -> bool:
 def _stored(recording: Recording) -> list[torch.Tensor]:
     """The tensors that the data sets of the loaders hold."""
     sets = {id(one.loader.dataset): one.loader.dataset for one in recording.drawn}
-    held = [value for one in sets.values() for value in getattr(one, "__dict__", {}).values()]
-    flat = [item for value in held for item in (value if isinstance(value, tuple | list) else [value])[:4]]
-    return [one for one in flat if isinstance(one, torch.Tensor) and one.ndim]
+    return [tensor for one in sets.values() for tensor in tensors_of(one)]
+
+
+def tensors_of(dataset: object, depth: int = 0) -> list[torch.Tensor]:
+    """The tensors that a data set holds, or those that it is made of, as joined ones and parts are."""
+    held = getattr(dataset, "__dict__", {}).values()
+    flat = [item for value in held for item in (value if isinstance(value, tuple | list) else [value])[:_PARTS]]
+    inner = [one for one in flat if isinstance(one, Dataset)] if depth < _NESTED else []
+    own = [one for one in flat if isinstance(one, torch.Tensor) and one.ndim]
+    return own + [tensor for one in inner for tensor in tensors_of(one, depth + 1)]

@@ -127,15 +127,25 @@ def _unread(patient: Patient, x: torch.Tensor, padding: Padding) -> Iterator[Fin
     rows = padding.mask.any(1).nonzero().flatten()
     if len(rows) < 2 or int(padding.lengths[rows].min()) < 1:
         return
-    values = torch.unique(x[~padding.mask])
-    if len(values) < 2:
+    other = _with_other_tokens(x, padding)
+    if other is None:
         return
-    place = torch.searchsorted(values, x.clamp(int(values.min()), int(values.max())))
-    moved = values[(place.clamp(max=len(values) - 1) + 1) % len(values)]
-    other = torch.where(padding.mask, x, moved.to(x.dtype))
     batch: Batch = patient.batch.with_inputs(lambda given: other if given is x else given)
     base, changed = patient.exact(patient.batch), patient.exact(batch)
     if base.error or changed.error or base.main.shape != changed.main.shape or base.main.shape[0] != len(x):
         return
     if torch.equal(base.main[rows], changed.main[rows]):
         yield UNREAD.found(f"{len(rows)} rows with padding, all their tokens replaced", _reader(patient))
+
+
+def _with_other_tokens(x: torch.Tensor, padding: Padding) -> torch.Tensor | None:
+    """Every token that is not padding replaced, but for those that all rows share: a class token says nothing."""
+    if x.is_floating_point():
+        return torch.where(padding.mask[..., None], x, -1.5 * x + 1)
+    values = torch.unique(x[~padding.mask])
+    if len(values) < 2:
+        return None
+    place = torch.searchsorted(values, x.clamp(int(values.min()), int(values.max())))
+    moved = values[(place.clamp(max=len(values) - 1) + 1) % len(values)]
+    shared = (x == x[:1]).all(0)
+    return torch.where(padding.mask | shared, x, moved.to(x.dtype))

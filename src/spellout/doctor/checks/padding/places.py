@@ -15,7 +15,7 @@ _ROWS, _LENGTH = 4, 4
 
 @dataclass(frozen=True)
 class Padding:
-    """Padding in a tensor (samples, places)."""
+    """Padding in a tensor (samples, places), or (samples, places, columns) of vectors."""
 
     value: int
     mask: torch.Tensor
@@ -34,7 +34,7 @@ class Padding:
         return float(self.mask.float().mean())
 
     def __str__(self) -> str:
-        return f"{self.share:.0%} of the places hold padding (token {self.value})"
+        return f"{self.share:.0%} of the places hold padding (filled with {self.value})"
 
 
 def padding_in(x: torch.Tensor) -> Padding | None:
@@ -60,6 +60,27 @@ def padding_in(x: torch.Tensor) -> Padding | None:
     return None
 
 
+def empty_rows_in(x: torch.Tensor) -> Padding | None:
+    """The padding of vectors (samples, places, columns) that end in zeros alone, as `pad_sequence` makes them."""
+    if x.ndim != 3 or not x.is_floating_point() or x.shape[0] < _ROWS or x.shape[1] < _LENGTH:
+        return None
+    mask = (x.detach() == 0).all(2)
+    runs = _run(mask)
+    lengths = runs.shape[1] - runs.sum(1)
+    several = int((lengths < runs.shape[1] - 1).sum())
+    # A dead place inside a row is data that are zero: then the zeros at the end may be, too.
+    fits = torch.equal(mask, runs) and several >= max(3, len(x) // 4) and len(torch.unique(lengths)) > 2
+    return Padding(0, mask, right=True) if fits and int(lengths.min()) > 0 else None
+
+
+def _tells(other: torch.Tensor, padding: Padding) -> bool:
+    """Is it the lengths of the rows, or a mask of their places? The lower rows of a digit are zero without one."""
+    if other.ndim == 1:
+        return other.shape == padding.lengths.shape and torch.equal(other.detach().long(), padding.lengths)
+    fits = other.dtype == torch.bool and other.shape == padding.mask.shape
+    return fits and (torch.equal(other, padding.mask) or torch.equal(~other, padding.mask))
+
+
 def _run(mask: torch.Tensor) -> torch.Tensor:
     """True from where on a row is nothing else."""
     return mask.flip(1).long().cumprod(1).flip(1).bool()
@@ -70,5 +91,8 @@ def inputs_with_padding(patient: Patient) -> Iterator[tuple[torch.Tensor, Paddin
     if patient.batch_axis == 0:
         for x in patient.batch.inputs:
             padding = padding_in(x)
+            empty = empty_rows_in(x) if padding is None else None
+            if empty is not None and any(_tells(other, empty) for other in patient.batch.inputs):
+                padding = empty
             if padding is not None:
                 yield x, padding
