@@ -174,3 +174,59 @@ def what_comes_up_and_the_skip():
 @healthy("joined-with-itself")
 def what_comes_up_with_both_signs():
     return hourglass(lambda early, late: [late, -late])
+
+
+# 6: new values that nobody keeps
+
+
+def by_hand(update):
+    """A program without an optimizer."""
+    x = rows()
+    y = x[:, :1].sin() + x[:, 1:2]
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def step():
+        for _ in range(4):
+            model.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            with torch.no_grad():
+                update(model)
+
+    return {"model": model, "loss": F.mse_loss, "batch": (x, y), "step": step, "overfit_seconds": 0.0}
+
+
+@faulty("update-thrown-away")
+def a_name_in_a_loop():
+    def update(model):
+        for p in model.parameters():
+            p = p - 0.05 * p.grad
+
+    return by_hand(update)
+
+
+@faulty("update-thrown-away")
+def data_plus_a_change():
+    def update(model):
+        for p in model.parameters():
+            new = p.data + -0.05 * p.grad.clamp(-1, 1)
+            assert new is not p
+
+    return by_hand(update)
+
+
+@healthy("update-thrown-away")
+def parameters_written_into():
+    def update(model):
+        for p in model.parameters():
+            p -= 0.05 * p.grad
+
+    return by_hand(update)
+
+
+@healthy("update-thrown-away")
+def data_put_in_place():
+    def update(model):
+        for p in model.parameters():
+            p.data = p - 0.05 * p.grad
+
+    return by_hand(update)

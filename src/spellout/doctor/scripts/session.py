@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from .. import walk
 from ..checks import failures
+from ..checks.steps.discarded import lost_on
 from ..checks.steps.gradients import NOTHING, cut_in
 from ..recording import Recording
 from ..report import Finding
@@ -362,6 +363,8 @@ class Session:
         if error is not None and not self.groups:
             failed = self.hooks.tape.failed
             self.findings += failures.explain(error, failed.phase if failed else "script", failed)
+        if error is None and not self.groups:
+            self.findings += lost_on(self.hooks.tape)
         for option, name in self._unknown.items():
             if name is not None:
                 what = "module" if option == "--model" else "loss, or function that computes it,"
@@ -379,7 +382,7 @@ class Session:
         if len(reports) > 1:
             return Report.together(reports)
         one = next(iter(reports.values()), Report.of(self.findings, [], {}))
-        if not reports and not self._unreached.steps:
+        if not reports and not self._unreached.steps and not self.findings:
             self.missing.append("the training: no gradient was asked for; does it need other arguments?")
         return Report(
             findings=one.findings, symptoms=one.symptoms, not_examined=(*self.missing, *one.not_examined),
