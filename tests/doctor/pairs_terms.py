@@ -230,3 +230,41 @@ def data_put_in_place():
             p.data = p - 0.05 * p.grad
 
     return by_hand(update)
+
+
+# 12: pictures whose channels stand last
+
+
+def pictures(to_first):
+    torch.manual_seed(4)
+    y = torch.arange(36) % 3
+    x = torch.randn(36, 8, 8, 3) + 2 * F.one_hot(y, 3)[:, None, None]
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+    program = trained(net, F.cross_entropy, (to_first(x), y), torch.optim.Adam(net.parameters(), 3e-3))
+
+    def step():
+        program["optimizer"].zero_grad()
+        F.cross_entropy(net(to_first(x)), y).backward()
+        program["optimizer"].step()
+
+    return {**program, "step": step, "overfit_seconds": 1.0}
+
+
+@faulty("reshape-scrambles-axes")
+def channels_cut_to_the_front():
+    return pictures(lambda x: x.reshape(-1, 3, 8, 8))
+
+
+@faulty("reshape-scrambles-axes")
+def channels_viewed_at_the_front():
+    return pictures(lambda x: x.view(len(x), 3, 8, 8))
+
+
+@healthy("reshape-scrambles-axes")
+def channels_permuted():
+    return pictures(lambda x: x.permute(0, 3, 1, 2))
+
+
+@healthy("reshape-scrambles-axes")
+def channels_from_a_flat_row():
+    return pictures(lambda x: x.movedim(-1, 1).flatten(1).view(-1, 3, 8, 8))
