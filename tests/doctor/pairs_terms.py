@@ -174,3 +174,97 @@ def what_comes_up_and_the_skip():
 @healthy("joined-with-itself")
 def what_comes_up_with_both_signs():
     return hourglass(lambda early, late: [late, -late])
+
+
+# 6: new values that nobody keeps
+
+
+def by_hand(update):
+    """A program without an optimizer."""
+    x = rows()
+    y = x[:, :1].sin() + x[:, 1:2]
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def step():
+        for _ in range(4):
+            model.zero_grad()
+            F.mse_loss(model(x), y).backward()
+            with torch.no_grad():
+                update(model)
+
+    return {"model": model, "loss": F.mse_loss, "batch": (x, y), "step": step, "overfit_seconds": 0.0}
+
+
+@faulty("update-thrown-away")
+def a_name_in_a_loop():
+    def update(model):
+        for p in model.parameters():
+            p = p - 0.05 * p.grad
+
+    return by_hand(update)
+
+
+@faulty("update-thrown-away")
+def data_plus_a_change():
+    def update(model):
+        for p in model.parameters():
+            new = p.data + -0.05 * p.grad.clamp(-1, 1)
+            assert new is not p
+
+    return by_hand(update)
+
+
+@healthy("update-thrown-away")
+def parameters_written_into():
+    def update(model):
+        for p in model.parameters():
+            p -= 0.05 * p.grad
+
+    return by_hand(update)
+
+
+@healthy("update-thrown-away")
+def data_put_in_place():
+    def update(model):
+        for p in model.parameters():
+            p.data = p - 0.05 * p.grad
+
+    return by_hand(update)
+
+
+# 12: pictures whose channels stand last
+
+
+def pictures(to_first):
+    torch.manual_seed(4)
+    y = torch.arange(36) % 3
+    x = torch.randn(36, 8, 8, 3) + 2 * F.one_hot(y, 3)[:, None, None]
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+    program = trained(net, F.cross_entropy, (to_first(x), y), torch.optim.Adam(net.parameters(), 3e-3))
+
+    def step():
+        program["optimizer"].zero_grad()
+        F.cross_entropy(net(to_first(x)), y).backward()
+        program["optimizer"].step()
+
+    return {**program, "step": step, "overfit_seconds": 1.0}
+
+
+@faulty("reshape-scrambles-axes")
+def channels_cut_to_the_front():
+    return pictures(lambda x: x.reshape(-1, 3, 8, 8))
+
+
+@faulty("reshape-scrambles-axes")
+def channels_viewed_at_the_front():
+    return pictures(lambda x: x.view(len(x), 3, 8, 8))
+
+
+@healthy("reshape-scrambles-axes")
+def channels_permuted():
+    return pictures(lambda x: x.permute(0, 3, 1, 2))
+
+
+@healthy("reshape-scrambles-axes")
+def channels_from_a_flat_row():
+    return pictures(lambda x: x.movedim(-1, 1).flatten(1).view(-1, 3, 8, 8))

@@ -34,7 +34,7 @@ from .objectives import (
 )  # fmt: skip
 from .padding import accumulated, counted, invariance, tables
 from .reach import cosines, partners, simplex
-from .steps import attributes, gradients, leaves, modes, parameters, reproducible, stepping, still
+from .steps import attributes, discarded, gradients, leaves, modes, parameters, reproducible, stepping, still
 from .time import carried, detached, kept, state
 from .units import activations, normalization, twins, units
 from .updates import direction, factors, plateau, scaling, schedules, sizes
@@ -128,6 +128,7 @@ CHECKS: tuple[tuple[Evidence, Callable[[Patient], bool], Check], ...] = (
     (Evidence.TAPES, _always, failures),
     # The user's steps: order, modes, gradients, sizes
     (Evidence.STEPS, _always, watched),
+    (Evidence.STEPS, _always, discarded),
     (Evidence.STEPS, _always, stepping),
     (Evidence.STEPS, _always, modes),
     (Evidence.RUN, _runs, reproducible),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from .findings import ORDER, Finding
 
 EXPLAINS: dict[str, tuple[str, ...]] = {
+    "update-thrown-away": ("optimizer-never-steps",),
     "does-not-run": ("optimizer-never-steps",),
     "nan-in-data": ("nan-in-forward", "nan-in-backward"),
     "nan-in-forward": ("nan-in-backward",),

@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from .. import walk
 from ..checks.silence import failed_outside, unheard
+from ..checks.steps.discarded import lost_on
 from ..checks.steps.gradients import NOTHING, cut_in
 from ..recording import Recording
 from ..report import Finding
@@ -373,6 +374,8 @@ class Session:
                 group.ask(self.wanted, error)
         if error is not None and not self.groups:
             self.findings += failed_outside(error, self.hooks.tape)
+        if error is None and not self.groups:
+            self.findings += lost_on(self.hooks.tape)
         for option, name in self._unknown.items():
             if name is not None:
                 what = "module" if option == "--model" else "loss, or function that computes it,"
@@ -390,7 +393,7 @@ class Session:
         if len(reports) > 1:
             return Report.together(reports)
         one = next(iter(reports.values()), Report.of(self.findings, [], {}))
-        if not reports and not self._unreached.steps:
+        if not reports and not self._unreached.steps and not self.findings:
             seen = unheard(self._unreached, self.hooks.tape, self.hooks.ran, self.hooks.elsewhere)
             self.missing.append(f"the training: {seen}")
         return Report(

@@ -35,7 +35,8 @@ _WORDS = {
 
 
 def check(patient: Patient) -> Iterator[Finding]:
-    """Every reshape of something computed from the input."""
+    """Every reshape of something computed from the input, and those that pictures went through before."""
+    yield from _of_pictures(patient)
     if patient.relabelled is None:
         return
     axes, trial = patient.relabelled
@@ -52,6 +53,22 @@ def check(patient: Patient) -> Iterator[Finding]:
             seen.add(call.where)
             severity: Severity = "error" if mixing or reason == "batch" else "warning"
             yield SCRAMBLES.found(f"`{call.name}` {before} → {after}: {_WORDS[reason]}", call.where, severity)
+
+
+def _of_pictures(patient: Patient) -> Iterator[Finding]:
+    """Channels last, cut into channels first: (N, H, W, C) → (N, C, H, W), where the user made the batch."""
+    for call in patient.recording.tape.calls if patient.recording.tape is not None else ():
+        if call.name not in _CUTS or len(call.outputs) != 1 or call.inputs[0].requires_grad:
+            continue
+        before, after = tuple(call.inputs[0].shape), tuple(call.outputs[0].shape)
+        if len(before) == len(after) == 4 and after == (before[0], before[3], *before[1:3]) and _is_flat(before):
+            yield SCRAMBLES.found(f"`{call.name}` {before} → {after}: {_WORDS['swapped']}", call.where)
+            return
+
+
+def _is_flat(shape: tuple[int, ...]) -> bool:
+    """Has a picture fewer channels than rows and columns?"""
+    return 1 < shape[3] < min(shape[1:3])
 
 
 def scrambled(before: tuple[int, ...], after: tuple[int, ...], samples: int) -> str | None:
