@@ -124,7 +124,8 @@ def export(
     lines are in it only with `with_lines`; `model` is what the file calls its model. `saying` is told what is done
     now. Gives what was written, whose `about` tells the losses before and after storing.
 
-    Raises `UsageError` for another suffix, or for lines where the file has no place for them, `ExportError` for a
+    Raises `UsageError` for another suffix, or for lines where the file has no place for them or the
+    run has none, `ExportError` for a
     model that cannot be exported, and `RunError` if the file cannot be written.
     """
     from .export.exporting import portable
@@ -134,6 +135,8 @@ def export(
     if with_lines and suffix in STEPS_ONLY:
         raise UsageError(f"--with-lines: a {suffix} file holds one step of the model, and has no place for lines")
     run = run if isinstance(run, Run) else load_run(run)
+    if with_lines and run.lines is None:
+        raise UsageError("--with-lines: the run keeps no training lines; leave it out, or train without --stream")
     dev, split = run.facts.get("results", {}).get("dev") or {}, run.facts.get("split", {})
     made = portable(
         *(run.model, run.vocabulary),

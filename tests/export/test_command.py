@@ -1,6 +1,7 @@
 """`spellout export RUN -o FILE`, and what of a run goes into files."""
 
 import json
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -85,6 +86,14 @@ def test_mistakes_are_one_sentence(command, folder, tmp_path, monkeypatch, argum
     assert (found, printed) == (code, "")
     assert sentence in " ".join(told.split())
     assert not list(tmp_path.iterdir())
+
+
+def test_lines_that_a_run_has_not_kept_cannot_go_with_it(command, folder, tmp_path):
+    save_run(replace(load_run(folder), lines=None), tmp_path / "run")
+    code, _, told = command("export", tmp_path / "run", "-o", tmp_path / "names.html", "--with-lines")
+    assert code == 2
+    assert "--with-lines: the run keeps no training lines; leave it out" in " ".join(told.split())
+    assert not (tmp_path / "names.html").exists()
 
 
 def test_a_folder_that_is_no_run_is_refused(command, tmp_path):

@@ -4,6 +4,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from spellout.api import train
@@ -200,8 +201,18 @@ def test_where_nothing_new_can_be_made_it_says_so(opened, tmp_path):
 
 def test_lines_with_labels_can_be_asked_for_one(opened, tmp_path):
     lines = ["f\tanna", "f\tanja", "m\tbob", "m\tbert", "m\tben", "f\tada"] * 5
-    path, _, _ = exported(lines, "counts:3:steps=10", tmp_path / "l.html", name="names", data={"label": "1"})
-    page = opened(path)
+    path, made, run = exported(lines, "counts:3:steps=10", tmp_path / "l.html", name="names", data={"label": "1"})
+    page = opened(path, "#letters=b")
+    chances = {}
+    for label, share in zip(made.labels, made.shares, strict=True):
+        tokens = run.vocabulary.encode([f"{label}\tb"]).astype(int)[:-1]
+        first, second = np.exp(Reference(made.step).log_probabilities(tokens[None])[0, 1:])
+        first[[0, *made.never]] = second[[*made.never]] = 0
+        chances[label] = share * first[tokens[2]] / first.sum() * second / second.sum()
+    after = sum(chances.values()) / sum(one.sum() for one in chances.values())
+    shown = page.locator("#bars button").first
+    assert shown.locator(".name").text_content() == made.texts[after.argmax()]
+    assert shown.locator(".share").text_content() == f"{100 * after.max():.0f} %"
     labels = page.locator("#lines .label").all_text_contents()
     assert {one.strip() for one in labels} == {"f", "m"}
     page.select_option("[name=label]", label="m")

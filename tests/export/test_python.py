@@ -122,6 +122,18 @@ def test_what_is_wrong_is_said_in_a_sentence(file, arguments, sentence):
     assert "Traceback" not in made.stderr
 
 
+def test_a_line_of_lines_with_labels_is_scored_with_its_own(tmp_path):
+    lines = Lines.of(["f\tanna", "f\tanja", "m\tbob", "m\tbert"] * 5)
+    path = tmp_path / "labels.py"
+    path.write_bytes(exported(Prepared.of(lines, DataConfig(split="none", label="1")), "ngram:3", "float16")[1])
+    made = called(path, "--score", "anna")
+    assert (made.returncode, made.stdout) == (2, "")
+    assert "lines have labels here, so one is needed: f, m" in made.stderr
+    assert "there is no label 'x'; there are f, m" in called(path, "--score", "anna", "--label", "x").stderr
+    scores = [float(called(path, "--score", "anna", "--label", label).stdout) for label in "fm"]
+    assert scores[0] < scores[1]
+
+
 def test_the_training_lines_are_in_it_only_if_asked_for(few):
     _, without = exported(few, "ngram:2", "float32")
     made, within = exported(few, "ngram:2", "float32", with_lines=True)

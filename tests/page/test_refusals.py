@@ -52,6 +52,7 @@ JSON = {"Content-Type": "application/json"}
         ("/score", {"lines": ["a\0b"]}, 422, "lines[0] 'a\\x00b': must be one line"),
         ("/score", {"lines": ["a"], "label": "f"}, 422, "label f: the model was trained on lines without labels"),
         ("/why", {"line": "\t"}, 422, "line is blank"),
+        ("/why", {"line": "a\0b"}, 422, "the line 'a\\x00b': must be one line"),
         ("/why", {"line": "a", "top": 0}, 400, "top must be at least 1"),
         ("/next", {"prefix": "Ж"}, 422, "prefix Ж: 'Ж' is in none"),
     ],
@@ -71,7 +72,7 @@ def test_a_sentence_says_what_is_wrong(client, path, fields, status, said):
         (b"{", "the body is no JSON: "),
         (b'{"temperature": NaN}', "the body is no JSON: NaN is no number there"),
         (b'{"temperature": 1e999}', "temperature must be at least 0.001 and at most 1000, and is inf"),
-        (b'{"n": ' + b"1" * 5000 + b"}", "the body is no JSON: "),
+        (b'{"n": ' + b"1" * 5000 + b"}", "the body is no JSON: a number in it has 5,000 digits, and"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"prefix": "\\ud800"}', "prefix holds half a character (a lone surrogate)"),
         (b'"\xff"', "the body is no text in UTF-8"),
@@ -179,6 +180,22 @@ def test_a_client_that_has_gone_is_not_worked_for(served):
     scope = {"type": "http", "method": "POST", "path": "/make", "query_string": b"", "headers": headers}
     asyncio.run(application.application(served, Serving(seconds=600))(scope, receive, send))
     assert "nobody waits for the answer" in json.loads(sent[-1]["body"])["stopped"]
+
+
+def test_a_client_that_goes_before_its_body_has_come_is_no_bug(served):
+    coming = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent = []
+
+    async def receive():
+        return next(coming)
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/make", "query_string": b"", "headers": headers}
+    asyncio.run(application.application(served, Serving())(scope, receive, send))  # raises nothing
+    assert sent[0]["status"] == 400
 
 
 def test_too_many_at_once_are_sent_away(client_of, served, monkeypatch):

@@ -78,7 +78,7 @@ def spell_out(run: Run, line: str, label: str | None, top: int, new: New | None 
     from ..data.typed import typed_line
     from ..generation.scoring import explain_line
 
-    line = given = line_ends_apart(line.strip(), run.vocabulary.between).strip()
+    line = given = typed_line(line_ends_apart(line.strip(), run.vocabulary.between).strip(), "the line")
     if check_label(run.vocabulary, label) or label is not None:
         given = f"{label}{TAB}{line}"
     letters = explain_line(run.model, run.vocabulary, given, top)

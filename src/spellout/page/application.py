@@ -107,7 +107,13 @@ def application(served: Served, serving: Serving = Serving()) -> Starlette:
                 allow_headers=headers,
             )
         )
-    handlers: dict[Any, Any] = {HTTPException: _refuse, SpelloutError: _say, Ended: _over, Exception: _our_bug}
+    handlers: dict[Any, Any] = {
+        HTTPException: _refuse,
+        SpelloutError: _say,
+        Ended: _over,
+        ClientDisconnect: _nobody,
+        Exception: _our_bug,
+    }
     app = Starlette(routes=table, middleware=middleware, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
@@ -137,6 +143,11 @@ async def _say(request: Request, error: SpelloutError) -> Response:
 
 async def _over(request: Request, error: Ended) -> Response:
     return Json({"error": f"stopped: {error}"}, 503, {"Retry-After": "1"})
+
+
+async def _nobody(request: Request, error: ClientDisconnect) -> Response:
+    """The client went away before its body had come: whatever is answered, nobody reads it."""
+    return Response(status_code=400)
 
 
 async def _our_bug(request: Request, error: Exception) -> Response:

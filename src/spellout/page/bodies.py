@@ -15,6 +15,8 @@ from ..errors import UsageError
 from .api.fields import BadRequest, read_object, read_query
 from .api.requests import BODY
 
+DIGITS = 1000
+"""More digits of a whole number are not read."""
 BODY_SECONDS = 30.0
 """A body that takes longer to come is not waited for."""
 
@@ -65,7 +67,7 @@ async def _content(request: Request) -> Any:
     if not body:
         return {}
     try:
-        return json.loads(body.decode(), parse_constant=_refuse)
+        return json.loads(body.decode(), parse_constant=_refuse, parse_int=_whole)
     except UnicodeDecodeError:
         raise BadRequest("the body is no text in UTF-8") from None
     except RecursionError:
@@ -76,6 +78,13 @@ async def _content(request: Request) -> Any:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number there")
+
+
+def _whole(text: str) -> int:
+    """Read a whole number; Python refuses some thousand digits in words of its own."""
+    if len(text) > DIGITS:
+        raise ValueError(f"a number in it has {len(text):,} digits, and at most {DIGITS:,} are read")
+    return int(text)
 
 
 async def _body(request: Request) -> bytes:

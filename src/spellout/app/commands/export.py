@@ -32,7 +32,7 @@ def export(
     ----------
     out
         FILE.html is a page that makes lines in any browser, FILE.py a module of Python, FILE.h a header for C99,
-        FILE.onnx a step for onnxruntime.
+        FILE.onnx a step for onnxruntime. A file that is there is written anew.
     weights
         How they are stored. With int8 and float16, counts that say little are left out until the file is small.
     with_lines

@@ -121,7 +121,7 @@ class Making {
 
   item({ text, label }) {
     const button = made("button", { type: "button", textContent: text });
-    if (label !== null) button.prepend(made("span", { className: "label", textContent: `${label} ` }));
+    if (label !== null) button.prepend(made("span", { className: "label", textContent: label }), " ");
     button.addEventListener("click", () => this.choose(text, label));
     return made("li", {}, button);
   }
@@ -187,10 +187,10 @@ class Letters {
     $("more").setAttribute("aria-expanded", this.all);
     $("more").hidden = ended || model.size <= FEW;
     if (ended) { $("bars").replaceChildren(); return; }
-    const weights = weightsOf(rowsOf(model, inside, Number($("make").label.value)).at(-1), tokens.length ? model.never : [0, ...model.never], {});
-    const sum = total(weights), order = [...weights.keys()].filter(token => weights[token] > 0)
-      .sort((x, y) => weights[y] - weights[x] || x - y).slice(0, this.all ? 1000 : FEW);
-    $("bars").replaceChildren(...order.map(token => this.bar(token, weights[token] / sum, weights[order[0]] / sum)));
+    const chosen = $("make").label.value, chances = chancesOf(model, inside, chosen === "" ? null : Number(chosen));
+    const order = [...chances.keys()].filter(token => chances[token] > 0)
+      .sort((x, y) => chances[y] - chances[x] || x - y).slice(0, this.all ? 1000 : FEW);
+    $("bars").replaceChildren(...order.map(token => this.bar(token, chances[token], chances[order[0]])));
   }
 
   bar(token, share, most) {
@@ -214,6 +214,19 @@ function rowsOf(model, tokens, label, each = () => undefined) {
     if (token !== null) row = reader.read(token);
   }
   return rows;
+}
+
+// How likely each token is after others. A label by chance (null) is any of them, as likely as it is after these.
+function chancesOf(model, tokens, label) {
+  const of = label => rowsOf(model, tokens, label).map((row, i) => {
+    const weights = weightsOf(row, i ? model.never : [0, ...model.never], {}), sum = total(weights);
+    return mapped(weights, one => one / sum);
+  });
+  if (!model.labels.length || label !== null) return of(label).at(-1);
+  const rows = model.labels.map((_, label) => of(label)), likely = model.shares.map((share, label) =>
+    tokens.reduce((log, token, i) => log + Math.log(rows[label][i][token]), Math.log(share)));
+  const shares = softmax(likely);
+  return mapped(rows[0].at(-1), (_, token) => rows.reduce((sum, one, label) => sum + (shares[label] && shares[label] * one.at(-1)[token]), 0));
 }
 
 // ---------------------------------------------------------------- Why

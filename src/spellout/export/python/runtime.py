@@ -52,8 +52,7 @@ class Model:
         begin = self.cut(prefix)
         if begin is None:
             raise ValueError(f"the model knows nothing of a character or word in {prefix!r}")
-        if label is not None and label not in self.labels:
-            raise ValueError(f"there is no label {label!r}; there are {', '.join(self.labels) or 'none'}")
+        self.check(label)
         number = refused = 0
         while count and refused < PATIENCE:
             line = self.candidate(seed, number, begin, label, **options)
@@ -80,15 +79,26 @@ class Model:
         return -sum(row[token] for row, token in zip(rows, tokens)) / len(tokens)
 
     def after(self, text, label=None):
-        """The rows of log-probabilities while a text is read, the first before its first token."""
+        """The rows of log-probabilities while a text is read, the first before its first token.
+
+        Raises ValueError for unknown characters, and for a label that is missing, or that there is not.
+        """
         tokens = self.cut(text)
         if tokens is None:
             raise ValueError(f"the model knows nothing of a character or word in {text!r}")
         state = State(self)
         rows = [state.read(0)]
+        self.check(label)
         if self.labels:
-            rows.append(state.read(self.size - len(self.labels) + self.labels.index(label or self.labels[0])))
+            if label is None:
+                raise ValueError(f"lines have labels here, so one is needed: {', '.join(self.labels)}")
+            rows.append(state.read(self.size - len(self.labels) + self.labels.index(label)))
         return rows + [state.read(token) for token in tokens]
+
+    def check(self, label):
+        """Raise ValueError for a label that there is not."""
+        if label is not None and label not in self.labels:
+            raise ValueError(f"there is no label {label!r}; there are {', '.join(self.labels) or 'none'}")
 
     # One candidate.
 
@@ -503,7 +513,7 @@ def main(model):
     parser.add_argument("--top-k", type=int, help="choose among the k likeliest tokens only")
     parser.add_argument("--top-p", type=float, help="choose among the likeliest that together have probability p")
     parser.add_argument("--max-length", type=int, help="the most tokens in a line")
-    parser.add_argument("--label", help="lines with this label only")
+    parser.add_argument("--label", help="lines with this label only; with --score, the label of the line")
     parser.add_argument("--as-it-is", action="store_true", help="also lines that the model has learned from")
     parser.add_argument("--score", metavar="LINE", help="give the loss of a line in nats per token")
     asked = vars(parser.parse_args())
