@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -372,10 +373,9 @@ class Session:
                 if group.patient is None:
                     self._examine(group)
                 group.ask(self.wanted, error)
-        if error is not None and not self.groups:
-            self.findings += failed_outside(error, self.hooks.tape)
-        if error is None and not self.groups:
-            self.findings += lost_on(self.hooks.tape)
+        if not self.groups:
+            tape = self.hooks.tape
+            self.findings += lost_on(tape) if error is None else failed_outside(error, tape)
         for option, name in self._unknown.items():
             if name is not None:
                 what = "module" if option == "--model" else "loss, or function that computes it,"
@@ -396,7 +396,5 @@ class Session:
         if not reports and not self._unreached.steps and not self.findings:
             seen = unheard(self._unreached, self.hooks.tape, self.hooks.ran, self.hooks.elsewhere)
             self.missing.append(f"the training: {seen}")
-        return Report(
-            findings=one.findings, symptoms=one.symptoms, not_examined=(*self.missing, *one.not_examined),
-            facts=one.facts, examined=bool(reports),
-        )  # fmt: skip
+        left = (*self.missing, *one.not_examined)
+        return replace(one, not_examined=left, examined=bool(reports))
