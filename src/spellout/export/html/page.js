@@ -58,12 +58,18 @@ class Making {
       new: this.form.elements.new.checked ? "1" : "0" };
   }
 
+  // Gives a sentence about what no field can be: such a one is as usual.
   show(state) {
+    let wrong = "";
     for (const name of Object.keys(FIELDS)) {
-      const field = this.form.elements[name];
-      if (name === "new") field.checked = state.new === "1"; else field.value = state[name];
+      const field = this.form.elements[name], asked = state[name];
+      if (name === "new") field.checked = asked !== "0"; else field.value = asked;
+      if (name === "new" ? "01".includes(asked) : field.value === asked && field.validity.valid) continue;
+      wrong ||= ` This link says ${name}=${asked.slice(0, 30)}, which cannot be; ${name} is ${FIELDS[name] || "empty"} here.`;
+      field.value = FIELDS[name];
     }
     this.say();
+    return wrong;
   }
 
   say() {
@@ -316,9 +322,9 @@ function pullsOf(groups, reader, token) {
       const vector = reader.vectors[place];
       if (vector.length === row.length) pull += factor * (vector[token] - total(mapped(row, (one, i) => Math.exp(one) * vector[i])));
     }
-    said.push(`${name === "counts" ? "counts" : "the network"} ${pull < 0 ? "−" : "+"}${Math.abs(pull / Math.LN2).toFixed(1)}`);
+    if (Math.abs(pull / Math.LN2) >= 0.05) said.push(`${name === "counts" ? "counts" : "the network"} ${pull < 0 ? "−" : "+"}${Math.abs(pull / Math.LN2).toFixed(1)}`);
   }
-  return ` Bits for it: ${said.join(", ")}.`;
+  return said.length ? ` Bits for it: ${said.join(", ")}.` : "";
 }
 
 // ---------------------------------------------------------------- The whole
@@ -329,10 +335,9 @@ const heldOut = ({ about: { held_out: number } }, before, after) => number
 
 function about(model, size) {
   const { about: told } = model, per = x => `${(x / Math.LN2).toFixed(3)} bits per character`, rows = [];
-  rows.push(["Model", `${told.model ?? "a model"} of ${model.name}, ${counted(told.parameters_here ?? told.parameters ?? 0)} numbers: the plain model, `
-    + "which does not know its training lines from others."]);
+  rows.push(["Model", `${told.model ?? "a model"} of ${model.name}, ${counted(told.parameters_here ?? told.parameters ?? 0)} numbers.`]);
   if (typeof told.nats_here === "number") rows.push(["How good", `${per(told.nats_here)} on lines that it had not seen`
-    + (typeof told.nats === "number" ? `; ${per(told.nats)} before it was made small.` : ".")]);
+    + (typeof told.nats === "number" && per(told.nats) !== per(told.nats_here) ? `; ${per(told.nats)} before it was made small.` : ".")]);
   rows.push(["Size", `${counted(Math.round(size / 1000))} kB, weights in ${told.weights ?? "float32"}; it needs no network.`]);
   if (model.lines.size) rows.push(["Training lines", `${counted(model.lines.size)}, all of them readable in this file.`]);
   else rows.push(["Training lines", model.known ? "Not in this file, only bits that tell known lines from new ones (a Bloom filter): "
@@ -341,7 +346,7 @@ function about(model, size) {
   if (model.known || model.lines.size) rows.push(["New lines", "Lines that it did not learn from"
     + heldOut(model, "; ", ".")]);
   rows.push(["Rights", "The lines that it learned from, and their licence, are their owner's."]);
-  rows.push(["Made by", "spellout export; the same seed makes the same lines as in Python."]);
+  rows.push(["Made by", "spellout export; the same seed makes the same lines as spellout sample --as-it-is of the stored weights."]);
   $("about").append(...rows.flatMap(([name, text]) => [made("dt", { textContent: name }), made("dd", { textContent: text })]));
 }
 
@@ -358,14 +363,13 @@ async function main() {
   });
   const show = () => {
     const state = stateOfAddress();
-    making.show(state);
+    $("status").textContent = `Makes more lines like those of ${model.name}, here in your browser.${making.show(state)}`;
     letters.show(state.letters);
     why.show(state.line);
     return making.start();
   };
   about(model, Number(document.querySelector("main").dataset.bytes));
   document.querySelector("main").hidden = false;
-  $("status").textContent = `Makes more lines like those of ${model.name}, here in your browser.`;
   globalThis.addEventListener("hashchange", show);
   await show();
 }
