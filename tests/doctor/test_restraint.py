@@ -38,7 +38,7 @@ def test_a_bias_before_batchnorm_is_a_note_and_no_other_bias(monkeypatch, huge):
 
 def test_a_guess_without_gradients_may_train_and_a_measurement_may_not():
     torch.manual_seed(0)
-    net, x = nn.Sequential(nn.Linear(5, 16), nn.Dropout(0.5), nn.Linear(16, 3)), torch.randn(12, 5)
+    net, x = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Dropout(0.5), nn.Linear(16, 3)), torch.randn(12, 5)
     optimizer = torch.optim.SGD(net.parameters(), 0.01)
 
     def step(guess):

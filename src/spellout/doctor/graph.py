@@ -34,3 +34,13 @@ def ends(tape: Tape | None) -> Iterator[torch.Tensor]:
     for call in tape.calls if tape is not None else ():
         if call.name == "backward" and call.inputs:
             yield call.inputs[0]
+
+
+def has_own_backward(given: torch.Tensor, made: torch.Tensor) -> bool:
+    """Does a function with a derivative of its own stand between, as one that reverses gradients?"""
+    node = given.grad_fn
+    while node is not None and node is not made.grad_fn:
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            return True
+        node = node.next_functions[0][0] if node.next_functions else None
+    return False

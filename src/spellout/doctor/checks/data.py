@@ -176,6 +176,8 @@ def shuffled(x: torch.Tensor, target: torch.Tensor) -> Iterator[Finding]:
     size = len(target)
     if not x.is_floating_point() or target.numel() != size or size < ENOUGH or are_numbers_of_rows(target):
         return
+    if not bool(torch.isfinite(x).all() and torch.isfinite(target).all()):
+        return  # distances from nan say nothing, and are told elsewhere
     # All pairs are compared, so the cost grows with the square: a thousand samples take milliseconds.
     rows = x.detach().reshape(size, -1).double()[:1000]
     labels = target.detach().reshape(-1)[:1000].double()

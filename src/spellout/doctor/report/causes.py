@@ -9,6 +9,7 @@ from .findings import ORDER, Finding
 
 EXPLAINS: dict[str, tuple[str, ...]] = {
     "update-thrown-away": ("optimizer-never-steps",),
+    "layers-are-one": ("linear-after-linear",),
     "does-not-run": ("optimizer-never-steps",),
     "nan-in-data": ("nan-in-forward", "nan-in-backward"),
     "nan-in-forward": ("nan-in-backward",),
@@ -30,6 +31,7 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
 ECHOES = frozenset(
     (
         ("foreign-parameters", "no-gradient-arrives"),
+        ("layers-are-one", "linear-after-linear"),
         ("zeroed-before-step", "graph-reaches-back"),
         ("learned-but-not-registered", "parameter-not-in-optimizer"),
     )

@@ -45,7 +45,7 @@ class Report:
         aside = tuple(
             finding
             for finding in ordered
-            if causes and (finding.page.symptom or (finding.because, finding.id) in ECHOES)
+            if (causes and finding.page.symptom) or (finding.because, finding.id) in ECHOES
         )
         shown = tuple(finding for finding in ordered if finding not in aside)
         return cls(findings=shown, symptoms=aside, not_examined=tuple(missing), facts=facts)

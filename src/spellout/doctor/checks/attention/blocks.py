@@ -14,6 +14,7 @@ from torch import nn
 
 from ... import walk
 from ...case import Trial
+from ...graph import has_own_backward
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import MOVES, Call, Tape, words
@@ -177,7 +178,7 @@ def _straight(tape: Tape) -> Iterator[Finding]:
             and all(one.args[1:2] and _learns(one.args[1]) for one in (source, call))
             and call.inputs[0].shape[-1] == between
             and list(_users(tape, source)) == [call]
-            and not _turned_back(call.inputs[0], source.outputs[0])
+            and not has_own_backward(call.inputs[0], source.outputs[0])
         ):
             yield LINEAR.found(f"{given} → {between} → {gone}", call.where)
             return
@@ -185,16 +186,6 @@ def _straight(tape: Tape) -> Iterator[Finding]:
 
 def _learns(weight: object) -> bool:
     return isinstance(weight, torch.Tensor) and weight.requires_grad
-
-
-def _turned_back(given: torch.Tensor, made: torch.Tensor) -> bool:
-    """Does a function with a derivative of its own stand between, as one that reverses gradients?"""
-    node = given.grad_fn
-    while node is not None and node is not made.grad_fn:
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
-            return True
-        node = node.next_functions[0][0] if node.next_functions else None
-    return False
 
 
 def _uses(patient: Patient) -> Iterator[Finding]:

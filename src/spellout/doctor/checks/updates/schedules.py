@@ -91,15 +91,23 @@ def _pace(recording: Recording, scheduler: LRScheduler, steps: list[Step]) -> fl
     """Steps of the scheduler per step of its optimizer."""
     if len(steps) < 2:
         return 0.0
+    return _stepped(recording, scheduler, steps) / (len(steps) - 1)
+
+
+def _stepped(recording: Recording, scheduler: LRScheduler, steps: list[Step]) -> int:
+    """How often the scheduler was stepped between the first and the last of these steps."""
+    if not steps:
+        return 0
     place = [one for one in recording.schedulers if one.optimizer is scheduler.optimizer].index(scheduler)
-    return (steps[-1].schedulers[place] - steps[0].schedulers[place]) / (len(steps) - 1)
+    # One that was made in between was not counted before.
+    first, last = (one.schedulers[place] if place < len(one.schedulers) else 0 for one in (steps[0], steps[-1]))
+    return last - first
 
 
 def _by_epochs(recording: Recording, scheduler: LRScheduler, steps: list[Step]) -> bool:
     """Was it stepped no more often than loaders of several batches were gone through?"""
     whole = [one for one in recording.drawn if one.batches > 1 and one.batches == len(one.loader)]
-    place = [one for one in recording.schedulers if one.optimizer is scheduler.optimizer].index(scheduler)
-    return steps[-1].schedulers[place] - steps[0].schedulers[place] <= len(whole)
+    return _stepped(recording, scheduler, steps) <= len(whole)
 
 
 def dies_at(rates: list[float]) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ...case import Trial
+from ...graph import has_own_backward
 from ...patient import Patient
 from ...report import Finding, Page
 from ...tape import DROPOUTS, RESHAPES, Call, Tape, words
@@ -66,6 +67,8 @@ def _affine(trial: Trial) -> Iterator[Finding]:
     else:
         return
     for later, earlier in pairwise(layers):
+        if has_own_backward(later.inputs[0], earlier.outputs[0]):
+            continue
         if _one_place(later) and _width(earlier) >= min(_fan(earlier), _width(later)):
             names = " → ".join(str(_width(one)) for one in reversed(layers))
             yield AFFINE.found(f"{len(layers)} layers of widths {names}, and nothing between them", later.where)
