@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -52,10 +52,11 @@ def _made_of(tape: Tape, call: Call) -> torch.Tensor | None:
     if not out.is_floating_point() or out.ndim == 0:
         return None
     given = call.inputs[:2]
-    if call.name in _SHIFTS and not any(_drawn(tape, one, call.index, 0) for one in given):
-        return None
     live = (_live(tape, one, call.index) for one in given)
-    return next((one for one in live if one is not None), None)
+    made = next((one for one in live if one is not None), None)
+    if made is None or (call.name in _SHIFTS and not _drawn(tape, given, call.index)):
+        return None
+    return made
 
 
 def _live(tape: Tape, tensor: torch.Tensor, before: int) -> torch.Tensor | None:
@@ -79,11 +80,19 @@ def _is_made(tensor: torch.Tensor) -> bool:
         return False
 
 
-def _drawn(tape: Tape, tensor: torch.Tensor, before: int, depth: int) -> bool:
-    call = tape.maker(tensor, before)
-    if call is None or depth > _DEEP:
-        return False
-    return call.name in RANDOM or any(_drawn(tape, one, call.index, depth + 1) for one in call.inputs[:3])
+def _drawn(tape: Tape, tensors: Sequence[torch.Tensor], before: int) -> bool:
+    """Was one of these made of random numbers, a few calls before?"""
+    asked, seen = [(one, before, 0) for one in tensors], set[int]()
+    while asked:
+        tensor, until, depth = asked.pop()
+        call = tape.maker(tensor, until)
+        if call is None or depth > _DEEP or call.index in seen:
+            continue
+        if call.name in RANDOM:
+            return True
+        seen.add(call.index)  # what goes in twice is asked once: in a recurrent net there are too many ways
+        asked += [(one, call.index, depth + 1) for one in call.inputs[:3]]
+    return False
 
 
 def _is_cut(tape: Tape, draw: Call, mean: torch.Tensor, loss: torch.Tensor, ends: set[int]) -> bool:
