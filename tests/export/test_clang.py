@@ -1,11 +1,10 @@
 """Every model of the table as a header for C: the same probabilities and lines as Python's."""
 
-from itertools import islice
-
 import numpy as np
 import pytest
 
 from compilers import Header, needs_gcc
+from drawn import SETTINGS, drawn
 from export.test_lowering import SPECIFICATIONS, STEPS
 from spellout.api import train
 from spellout.data.config import DataConfig
@@ -13,24 +12,8 @@ from spellout.data.lines import Lines
 from spellout.data.prepared import Prepared
 from spellout.export.exporting import portable
 from spellout.export.reference import Reference
-from spellout.generation.config import SamplingConfig
-from spellout.generation.sampling import sample
 
 pytestmark = needs_gcc
-SETTINGS = [
-    {"seed": 1},
-    {"seed": 2**64 - 1, "temperature": 0.7},
-    {"seed": 3, "temperature": 1.3, "top_k": 4},
-    {"seed": 4, "top_p": 0.8},
-    {"seed": 5, "top_k": 9, "top_p": 0.9, "max_length": 5},
-    {"seed": 6, "prefix": "An"},
-]
-
-
-def drawn(made, vocabulary, settings, count):
-    config = SamplingConfig(**({"max_length": made.max_length} | settings))
-    found = islice(sample(Reference(made.step), vocabulary, config, cut=lambda one: False), count)
-    return [[one.candidate, one.line] for one in found]
 
 
 def compared(made, vocabulary, header, count, settings):

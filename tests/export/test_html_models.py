@@ -1,11 +1,11 @@
 """Every model of the table in a page: Node computes the same probabilities and draws the same lines as Python."""
 
 import json
-from itertools import islice
 
 import numpy as np
 import pytest
 
+from drawn import SETTINGS, drawn
 from export.test_lowering import SPECIFICATIONS, STEPS
 from javascript import Page, evaluated, needs_node
 from spellout.api import train
@@ -17,31 +17,14 @@ from spellout.export.bloom import holds
 from spellout.export.exporting import portable
 from spellout.export.html.page import runtime
 from spellout.export.reference import Reference
-from spellout.generation.config import SamplingConfig
-from spellout.generation.sampling import sample
 
 pytestmark = needs_node
-SETTINGS = [
-    {"seed": 1},
-    {"seed": 2**64 - 1, "temperature": 0.7},
-    {"seed": 3, "temperature": 1.3, "top_k": 4},
-    {"seed": 4, "top_p": 0.8},
-    {"seed": 5, "top_k": 9, "top_p": 0.9, "max_length": 5},
-    {"seed": 6, "prefix": "An"},
-]
 
 
 def options(settings, count):
     names = {"top_k": "topK", "top_p": "topP", "max_length": "maxLength"}
     seed = str(settings["seed"])  # more than JSON's numbers hold
     return {"count": count} | {names.get(name, name): value for name, value in settings.items()} | {"seed": seed}
-
-
-def drawn(made, vocabulary, settings, count):
-    config = SamplingConfig(**({"max_length": made.max_length} | settings))
-    reference = Reference(made.step)
-    found = islice(sample(reference, vocabulary, config, cut=lambda one: False), count)
-    return [[one.candidate, one.line] for one in found]
 
 
 def compared(made, vocabulary, page, count, settings):

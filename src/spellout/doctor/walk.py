@@ -73,3 +73,11 @@ def any_learns(model: nn.Module) -> bool:
 
 def _has_trained(module: nn.Module) -> bool:
     return any(parameter.requires_grad for _, parameter in parameters(module))
+
+
+def address(tensor: torch.Tensor) -> int:
+    """Say where a tensor lies in memory; 0 where it is lazy, sparse, or of a kind that lies nowhere."""
+    try:
+        return tensor.data_ptr()
+    except (RuntimeError, ValueError, NotImplementedError):
+        return 0

@@ -164,7 +164,7 @@ def _join(step: Step, one: Instruction, inputs: list[int]) -> int:
 
 def _part(step: Step, one: Instruction, inputs: list[int]) -> int:
     _fits(len(inputs) == 1 and one.number >= 0 and one.number == int(one.number), one)
-    start, length = divmod(int(one.number), 1 << 24)
+    start, length = one.part
     _fits(start + length <= inputs[0], one)
     return length
 

@@ -22,7 +22,6 @@ from ..models.shape.automaton import Shape as ShapeOfLines
 from ..models.softmax import log_softmax, score_in_pieces
 from .step import Instruction, Step, Table
 
-_START = 1 << 24
 Vectors = list[np.ndarray]
 
 
@@ -217,7 +216,7 @@ def _affine(reader: StepReader, one: Instruction, inputs: Vectors) -> np.ndarray
 
 
 def _part(reader: StepReader, one: Instruction, inputs: Vectors) -> np.ndarray:
-    start, length = divmod(int(one.number), _START)
+    start, length = one.part
     return inputs[0][:, start : start + length]
 
 

@@ -24,6 +24,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+PART = 1 << 24
+"""`part` has one number for two: where it starts, times this, and its length."""
+
 
 @dataclass(frozen=True)
 class Instruction:
@@ -40,6 +43,11 @@ class Instruction:
     inputs: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     number: float = 0.0
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Where the part of a vector starts, and its length."""
+        return divmod(int(self.number), PART)
 
 
 OPERATIONS = {

@@ -92,9 +92,9 @@ def _writes(tape: Tape) -> list[tuple[Call, set[int]]]:
     found = []
     for call in tape.calls:
         if call.changed is not None:
-            found.append((call, {_place(call.changed)}))
+            found.append((call, {walk.address(call.changed)}))
         elif call.name.startswith("_foreach") and call.args and isinstance(call.args[0], list | tuple):
-            found.append((call, {_place(one) for one in call.args[0] if isinstance(one, torch.Tensor)}))
+            found.append((call, {walk.address(one) for one in call.args[0] if isinstance(one, torch.Tensor)}))
     return found
 
 
@@ -104,15 +104,8 @@ def _sources(tape: Tape, write: Call) -> set[int]:
     pending = [(one, write.index, 0) for one in write.inputs]
     while pending:
         tensor, before, depth = pending.pop()
-        found.add(_place(tensor))
+        found.add(walk.address(tensor))
         call = tape.maker(tensor, before)
         if call is not None and depth < _DEEP:
             pending += [(one, call.index, depth + 1) for one in call.inputs[:4]]
     return found
-
-
-def _place(tensor: torch.Tensor) -> int:
-    try:
-        return tensor.data_ptr()
-    except (RuntimeError, ValueError, NotImplementedError):  # of a kind that lies nowhere
-        return 0

@@ -196,11 +196,11 @@ class States:
 
     def _note(self, module: nn.Module, state: Mapping[str, Any]) -> None:
         with _QUIETLY():
-            trained = {_pointer(one) for _, one in walk.parameters(module) if one.requires_grad} - {0}
+            trained = {walk.address(one) for _, one in walk.parameters(module) if one.requires_grad} - {0}
             found = {
                 name: one
                 for name, one in state.items()
-                if isinstance(one, torch.Tensor) and _pointer(one) in trained
+                if isinstance(one, torch.Tensor) and walk.address(one) in trained
             }
             found = dict(list(found.items())[:_MANY])
         self.taken.append(
@@ -250,7 +250,7 @@ class States:
             with _QUIETLY():
                 contents = contents_of(thing)
                 kept = {id(one) for one in contents.tensors}
-                owned = frozenset(map(_pointer, contents.tensors)) - {0}
+                owned = frozenset(map(walk.address, contents.tensors)) - {0}
                 running = {id(one): Running.of(one) for one in self.stepped}
             for taken in self.taken:
                 taken.saved |= any(id(tensor) in kept for tensor in taken.living.values())
@@ -304,18 +304,10 @@ def _holds(holder: dict[Any, Any], tensors: dict[str, torch.Tensor]) -> bool:
     return all(dict.get(holder, name) is one for name, one in tensors.items())
 
 
-def _pointer(tensor: torch.Tensor) -> int:
-    """Where it lies in memory; 0 where it has no place."""
-    try:
-        return tensor.data_ptr()
-    except (RuntimeError, ValueError, NotImplementedError):  # lazy, sparse, or of a kind that has none
-        return 0
-
-
 def _shared(module: nn.Module, state: Mapping[str, Any]) -> bool:
     with _QUIETLY():
-        own = {name: _pointer(one) for name, one in walk.parameters(module)}
-        given = {name: _pointer(one) for name, one in state.items() if isinstance(one, torch.Tensor)}
+        own = {name: walk.address(one) for name, one in walk.parameters(module)}
+        given = {name: walk.address(one) for name, one in state.items() if isinstance(one, torch.Tensor)}
         return bool(own) and all(place and given.get(name) == place for name, place in own.items())
 
 

@@ -11,8 +11,6 @@ from typing import NamedTuple
 from ..step import Instruction, Step
 from .arrays import column_of
 
-_START = 1 << 24
-
 
 class Vector(NamedTuple):
     """Where a vector stands: the instruction whose memory it is in, from which number on, and its length."""
@@ -63,7 +61,7 @@ class Calls:
             for vector in inputs:
                 needed[vector.root] = max(needed[vector.root], place)
             if one.op in ("remember", "part"):
-                start, length = divmod(int(one.number), _START) if one.op == "part" else (0, inputs[0].length)
+                start, length = one.part if one.op == "part" else (0, inputs[0].length)
                 self.vectors.append(Vector(inputs[0].root, inputs[0].start + start, length))
             else:
                 self.vectors.append(Vector(place, 0, self._length(one, inputs)))

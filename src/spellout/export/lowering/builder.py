@@ -14,11 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...models.counts.views import RECENT
-from ..step import Instruction, Shape, Step, Table
+from ..step import PART, Instruction, Shape, Step, Table
 
 T = TypeVar("T")
-PART = 1 << 24
-"""A part's number is its start times this, and its length."""
 _KEEPING = {"remember", "attend", "average"}
 
 

@@ -17,8 +17,6 @@ from .graph import Graph
 from .past import Past
 from .tables import row_of
 
-_START = 1 << 24
-
 
 class Writer:
     """Writes the instructions of a step one after the other.
@@ -184,7 +182,7 @@ def _join(writer: Writer, one: Instruction, inputs: Inputs) -> Written:
 
 
 def _part(writer: Writer, one: Instruction, inputs: Inputs) -> Written:
-    start, length = divmod(int(one.number), _START)
+    start, length = one.part
     graph = writer.graph
     ends = graph.whole([start]), graph.whole([start + length]), graph.whole([1])
     return graph.node("Slice", inputs[0][0], *ends), length
